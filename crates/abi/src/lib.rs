@@ -1,0 +1,3 @@
+//! The Linux eBPF contract as tables: helpers, map types, program types, contexts, sections.
+#![no_std]
+#![forbid(unsafe_code)]

@@ -1,0 +1,3 @@
+//! BTF: read, write, print values.
+#![no_std]
+#![forbid(unsafe_code)]

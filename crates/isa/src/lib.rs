@@ -1,0 +1,13 @@
+//! The eBPF instruction set: RFC 9669 and what Linux has beyond it.
+//!
+//! [`Insn`] is one 8-byte slot as it stands in a program; [`Op`] is what it means once decoded.
+#![no_std]
+#![forbid(unsafe_code)]
+
+mod insn;
+mod op;
+
+pub use insn::{Endian, Insn, Reg};
+pub use op::{
+    AluOp, AtomicOp, CallTarget, Imm64, JumpOp, Op, Operand, PacketMode, Size, SwapKind, Width,
+};

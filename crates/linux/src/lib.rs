@@ -1,0 +1,1 @@
+//! The Linux kernel as an eBPF backend through bpf(2).

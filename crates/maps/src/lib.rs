@@ -1,0 +1,1 @@
+//! Concurrent eBPF maps and ring buffers in shareable memory.

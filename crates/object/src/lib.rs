@@ -1,0 +1,3 @@
+//! clang's eBPF ELF objects to specs.
+#![no_std]
+#![forbid(unsafe_code)]

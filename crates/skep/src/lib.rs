@@ -1,0 +1,1 @@
+//! eBPF as a whole system: one API over an embedded VM and the Linux kernel.

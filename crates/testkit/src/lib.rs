@@ -1,0 +1,1 @@
+//! File-test runner, oracles and generators (tests only).

@@ -1,0 +1,1 @@
+//! The embedded eBPF backend: event sources, vCPUs.

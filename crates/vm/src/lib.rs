@@ -1,0 +1,1 @@
+//! eBPF interpreter, guest memory and helper bodies.
