@@ -1,3 +1,25 @@
-//! The Linux eBPF contract as tables: helpers, map types, program types, contexts, sections.
+//! The Linux eBPF contract as tables: what a helper takes and gives, what a program type sees, which
+//! map types there are, what a section name means.
+//!
+//! Tables only: no behaviour. Numbers are the kernel's UAPI (`include/uapi/linux/bpf.h`, Linux 6.18);
+//! section names are libbpf 1.7's. Consumers read them through `skep_spec::Environment`, so that an
+//! embedder can add rows of its own.
 #![no_std]
 #![forbid(unsafe_code)]
+
+mod attach;
+mod context;
+mod helper;
+mod map;
+mod prog;
+mod section;
+
+pub use attach::AttachType;
+pub use context::{Access, Context, CtxField, CtxShape, CtxValue};
+pub use helper::{
+    Arg, ArgKind, Capability, HELPER_NAMES, HELPERS, HelperFlags, HelperGroup, HelperProto, MemAccess, Ret,
+    helper, helper_by_name, helper_name,
+};
+pub use map::{MAP_TYPES, MapFlags, MapType, MapTypeRow, Rule, UpdateFlags};
+pub use prog::{PROGRAM_TYPES, PacketAccess, ProgramType, ProgramTypeRow, ReturnRange};
+pub use section::{SECTIONS, Section, SectionFlags, SectionMatch, find_section};

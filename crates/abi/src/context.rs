@@ -1,0 +1,144 @@
+//! What a program sees behind `r1`: one row per field.
+//!
+//! Scalars stand in the runtime's context image at the very offset that the program sees; fields that
+//! hold pointers (a 64-bit load from a 32-bit slot for packet pointers) are kept beside the image, by
+//! [`CtxValue`].
+
+/// How a field may be accessed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Access {
+    /// Loads of the exact size only.
+    Exact,
+    /// Loads of the size and of aligned smaller parts.
+    Narrow,
+    /// Aligned loads and stores of any size that stay in the field.
+    ReadWrite,
+    /// Loads as `Narrow`, stores of the exact size.
+    NarrowReadExactWrite,
+    /// Loads and stores of the exact size only.
+    ExactReadWrite,
+}
+
+/// What a load of the field gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CtxValue {
+    /// A number.
+    Scalar,
+    /// Start of the packet.
+    PacketData,
+    /// End of the packet.
+    PacketEnd,
+    /// Start of the metadata before the packet.
+    PacketMeta,
+    /// `struct bpf_sock *` or NULL.
+    SockCommonOrNull,
+    /// `struct bpf_flow_keys *`.
+    FlowKeys,
+}
+
+/// A field of a context.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct CtxField {
+    /// Name in the UAPI structure.
+    pub name: &'static str,
+    /// Byte offset.
+    pub off: u16,
+    /// Bytes: of the whole array for array fields.
+    pub size: u16,
+    /// Legal accesses.
+    pub access: Access,
+    /// What a load gives.
+    pub value: CtxValue,
+}
+
+/// The shape of a context.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CtxShape {
+    /// A structure whose fields are converted; anything outside the rows is refused.
+    Fields(&'static [CtxField]),
+    /// Plain bytes, read and (if `writable`) written at any aligned offset below the size.
+    Buffer {
+        /// Stores are allowed.
+        writable: bool,
+    },
+    /// `u64` arguments, loads of 8 aligned bytes.
+    Args,
+}
+
+/// A context structure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Context {
+    /// C name: `__sk_buff`.
+    pub name: &'static str,
+    /// Bytes; for buffers the largest offset a program may name.
+    pub size: u32,
+    /// Contents.
+    pub shape: CtxShape,
+}
+
+impl Context {
+    /// The field that covers `off`, if the context has fields.
+    pub fn field_at(&self, off: u32) -> Option<&'static CtxField> {
+        match self.shape {
+            CtxShape::Fields(fields) => {
+                fields.iter().find(|f| off >= u32::from(f.off) && off < u32::from(f.off) + u32::from(f.size))
+            }
+            CtxShape::Buffer { .. } | CtxShape::Args => None,
+        }
+    }
+}
+
+const fn f(name: &'static str, off: u16, size: u16, access: Access, value: CtxValue) -> CtxField {
+    CtxField { name, off, size, access, value }
+}
+
+/// `struct __sk_buff` for socket filters (`sk_filter_is_valid_access`, net/core/filter.c, Linux 6.18).
+pub const SK_BUFF_SOCKET_FILTER: Context = Context {
+    name: "__sk_buff",
+    size: 192,
+    shape: CtxShape::Fields(&[
+        f("len", 0, 4, Access::Narrow, CtxValue::Scalar),
+        f("pkt_type", 4, 4, Access::Narrow, CtxValue::Scalar),
+        f("mark", 8, 4, Access::Narrow, CtxValue::Scalar),
+        f("queue_mapping", 12, 4, Access::Narrow, CtxValue::Scalar),
+        f("protocol", 16, 4, Access::Narrow, CtxValue::Scalar),
+        f("vlan_present", 20, 4, Access::Narrow, CtxValue::Scalar),
+        f("vlan_tci", 24, 4, Access::Narrow, CtxValue::Scalar),
+        f("vlan_proto", 28, 4, Access::Narrow, CtxValue::Scalar),
+        f("priority", 32, 4, Access::Narrow, CtxValue::Scalar),
+        f("ingress_ifindex", 36, 4, Access::Narrow, CtxValue::Scalar),
+        f("ifindex", 40, 4, Access::Narrow, CtxValue::Scalar),
+        f("tc_index", 44, 4, Access::Narrow, CtxValue::Scalar),
+        f("cb", 48, 20, Access::ReadWrite, CtxValue::Scalar),
+        f("hash", 68, 4, Access::Narrow, CtxValue::Scalar),
+        f("napi_id", 84, 4, Access::Narrow, CtxValue::Scalar),
+        f("gso_segs", 164, 4, Access::Narrow, CtxValue::Scalar),
+        f("sk", 168, 8, Access::Exact, CtxValue::SockCommonOrNull),
+        f("gso_size", 176, 4, Access::Narrow, CtxValue::Scalar),
+    ]),
+};
+
+/// `struct xdp_md` (`xdp_is_valid_access`, net/core/filter.c, Linux 6.18).
+pub const XDP_MD: Context = Context {
+    name: "xdp_md",
+    size: 24,
+    shape: CtxShape::Fields(&[
+        f("data", 0, 4, Access::Exact, CtxValue::PacketData),
+        f("data_end", 4, 4, Access::Exact, CtxValue::PacketEnd),
+        f("data_meta", 8, 4, Access::Exact, CtxValue::PacketMeta),
+        f("ingress_ifindex", 12, 4, Access::Exact, CtxValue::Scalar),
+        f("rx_queue_index", 16, 4, Access::Exact, CtxValue::Scalar),
+    ]),
+};
+
+/// The byte buffer of `syscall` programs (`syscall_prog_is_valid_access`: offsets below `U16_MAX`).
+pub const SYSCALL_BUFFER: Context =
+    Context { name: "syscall", size: 65535, shape: CtxShape::Buffer { writable: true } };
+
+/// The record of a tracepoint (`tp_prog_is_valid_access`: offsets from 8 to `PERF_MAX_TRACE_SIZE`).
+pub const TRACEPOINT_RECORD: Context =
+    Context { name: "tracepoint", size: 8192, shape: CtxShape::Buffer { writable: false } };
+
+/// `struct bpf_raw_tracepoint_args`: twelve `u64`.
+pub const RAW_TRACEPOINT_ARGS: Context =
+    Context { name: "bpf_raw_tracepoint_args", size: 96, shape: CtxShape::Args };

@@ -1,0 +1,224 @@
+//! Helpers: their numbers, names and prototypes.
+
+pub mod ids;
+mod names;
+
+pub use names::{HELPER_NAMES, helper_name};
+
+/// How a helper uses memory that it is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MemAccess {
+    /// Reads it: must be initialised.
+    Read,
+    /// Fills it: need not be initialised.
+    Write,
+    /// Reads and writes it.
+    ReadWrite,
+}
+
+/// What an argument must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ArgKind {
+    /// Any initialised value.
+    Anything,
+    /// The program's context.
+    Ctx,
+    /// A map known at verification time (`CONST_PTR_TO_MAP`).
+    Map,
+    /// `key_size` readable bytes of the map argument.
+    MapKey,
+    /// `value_size` bytes of the map argument, used as said.
+    MapValue(MemAccess),
+    /// Memory whose size in bytes is the next argument.
+    Mem(MemAccess),
+    /// Memory of a fixed size in bytes.
+    FixedMem(MemAccess, u32),
+    /// Size in bytes of the memory before it, at least 1.
+    Size,
+    /// Size in bytes of the memory before it, 0 allowed.
+    SizeOrZero,
+    /// A constant: the size in bytes of the memory that the call returns.
+    AllocSize,
+    /// A ring buffer record from `bpf_ringbuf_reserve`.
+    RingbufRecord,
+    /// A NUL-terminated string in read-only map memory.
+    ConstStr,
+    /// A static subprogram, called back.
+    Func,
+    /// A pointer into the stack, or NULL, handed to the callback.
+    StackOrNull,
+    /// A `struct bpf_spin_lock` in a map value.
+    SpinLock,
+}
+
+/// An argument.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Arg {
+    /// What it must be.
+    pub kind: ArgKind,
+    /// NULL is allowed as well.
+    pub nullable: bool,
+}
+
+/// What a call leaves in `r0`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Ret {
+    /// A number.
+    Integer,
+    /// Nothing: `r0` is unreadable afterwards.
+    Void,
+    /// A value of the map argument, or NULL.
+    MapValueOrNull,
+    /// A ring buffer record of the size given by the `AllocSize` argument, or NULL.
+    RingbufRecordOrNull,
+}
+
+/// Properties of a helper.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub struct HelperFlags(pub u32);
+
+impl HelperFlags {
+    /// Nothing special.
+    pub const NONE: u32 = 0;
+    /// Returns a reference that must be released.
+    pub const ACQUIRES: u32 = 1;
+    /// Releases the reference in its reference argument.
+    pub const RELEASES: u32 = 2;
+    /// All packet pointers are void afterwards.
+    pub const INVALIDATES_PACKET: u32 = 4;
+    /// May sleep.
+    pub const MIGHT_SLEEP: u32 = 8;
+    /// Only for programs under a GPL-compatible licence.
+    pub const GPL_ONLY: u32 = 16;
+    /// `packet` pointers are allowed as memory arguments (`pkt_access`).
+    pub const PACKET_ARGS: u32 = 32;
+
+    /// Whether all bits of `flag` are set.
+    pub const fn has(self, flag: u32) -> bool {
+        self.0 & flag == flag
+    }
+}
+
+/// A helper's contract.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HelperProto {
+    /// Number in `call`.
+    pub id: u32,
+    /// Name, with `bpf_`.
+    pub name: &'static str,
+    /// Arguments in `r1`…; `None` ends the list.
+    pub args: [Option<Arg>; 5],
+    /// Result.
+    pub ret: Ret,
+    /// Properties.
+    pub flags: HelperFlags,
+    /// First kernel.
+    pub since: (u8, u8),
+    /// One line: what it does.
+    pub doc: &'static str,
+}
+
+/// The capability that a program's loader needs before a helper is offered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Capability {
+    /// None.
+    None,
+    /// `CAP_BPF`.
+    Bpf,
+    /// `CAP_PERFMON`.
+    Perfmon,
+}
+
+/// Helpers that come together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HelperGroup {
+    /// What their user needs.
+    pub capability: Capability,
+    /// Their ids.
+    pub ids: &'static [u32],
+}
+
+macro_rules! arg {
+    ($kind:expr) => {
+        Some(Arg { kind: $kind, nullable: false })
+    };
+}
+
+macro_rules! helpers {
+    ($($id:literal $name:literal ($($arg:expr),*) -> $ret:ident, $flags:expr, $maj:literal.$min:literal, $doc:literal;)*) => {
+        /// Every helper whose contract skep knows.
+        pub static HELPERS: &[HelperProto] = &[$(HelperProto {
+            id: $id,
+            name: $name,
+            args: pad(&[$(arg!($arg)),*]),
+            ret: Ret::$ret,
+            flags: HelperFlags($flags),
+            since: ($maj, $min),
+            doc: $doc,
+        },)*];
+    };
+}
+
+const fn pad(args: &[Option<Arg>]) -> [Option<Arg>; 5] {
+    let mut out = [None; 5];
+    let mut i = 0;
+    while i < args.len() {
+        out[i] = args[i];
+        i += 1;
+    }
+    out
+}
+
+use ArgKind::{AllocSize, Anything, Ctx, Map, MapKey, MapValue, Mem, RingbufRecord, Size, SizeOrZero};
+use HelperFlags as F;
+use MemAccess::{Read, Write};
+
+// `5 "bpf_ktime_get_ns" () -> Integer, F::NONE, 4 . 1, "…";` becomes
+// `HelperProto { id: 5, name: "bpf_ktime_get_ns", args: [None; 5], ret: Ret::Integer, … }`.
+helpers! {
+    1 "bpf_map_lookup_elem" (Map, MapKey) -> MapValueOrNull, F::PACKET_ARGS, 3 . 19,
+        "Pointer to the value of a key, or NULL.";
+    2 "bpf_map_update_elem" (Map, MapKey, MapValue(Read), Anything) -> Integer, F::PACKET_ARGS, 3 . 19,
+        "Adds or replaces an element; flags BPF_ANY, BPF_NOEXIST, BPF_EXIST.";
+    3 "bpf_map_delete_elem" (Map, MapKey) -> Integer, F::PACKET_ARGS, 3 . 19,
+        "Deletes an element.";
+    5 "bpf_ktime_get_ns" () -> Integer, F::NONE, 4 . 1,
+        "Nanoseconds since boot without time in suspend (CLOCK_MONOTONIC).";
+    6 "bpf_trace_printk" (Mem(Read), Size, Anything, Anything, Anything) -> Integer, F::GPL_ONLY, 4 . 1,
+        "Prints a formatted line to the trace log.";
+    7 "bpf_get_prandom_u32" () -> Integer, F::NONE, 4 . 1,
+        "A pseudo-random number of 32 bits.";
+    8 "bpf_get_smp_processor_id" () -> Integer, F::NONE, 4 . 1,
+        "The CPU that the program runs on.";
+    12 "bpf_tail_call" (Ctx, Map, Anything) -> Void, F::NONE, 4 . 2,
+        "Continues in another program; returns only on failure.";
+    26 "bpf_skb_load_bytes" (Ctx, Anything, Mem(Write), Size) -> Integer, F::NONE, 4 . 5,
+        "Copies bytes of the packet.";
+    44 "bpf_xdp_adjust_head" (Ctx, Anything) -> Integer, F::INVALIDATES_PACKET, 4 . 10,
+        "Moves the start of the packet.";
+    65 "bpf_xdp_adjust_tail" (Ctx, Anything) -> Integer, F::INVALIDATES_PACKET, 4 . 18,
+        "Moves the end of the packet.";
+    125 "bpf_ktime_get_boot_ns" () -> Integer, F::NONE, 5 . 8,
+        "Nanoseconds since boot with time in suspend (CLOCK_BOOTTIME).";
+    130 "bpf_ringbuf_output" (Map, Mem(Read), SizeOrZero, Anything) -> Integer, F::NONE, 5 . 8,
+        "Copies a record into a ring buffer.";
+    131 "bpf_ringbuf_reserve" (Map, AllocSize, Anything) -> RingbufRecordOrNull, F::ACQUIRES, 5 . 8,
+        "Reserves a record in a ring buffer.";
+    132 "bpf_ringbuf_submit" (RingbufRecord, Anything) -> Void, F::RELEASES, 5 . 8,
+        "Publishes a reserved record.";
+    133 "bpf_ringbuf_discard" (RingbufRecord, Anything) -> Void, F::RELEASES, 5 . 8,
+        "Drops a reserved record.";
+    134 "bpf_ringbuf_query" (Map, Anything) -> Integer, F::NONE, 5 . 8,
+        "Fill state and positions of a ring buffer.";
+}
+
+/// The row of a helper id.
+pub fn helper(id: u32) -> Option<&'static HelperProto> {
+    HELPERS.binary_search_by_key(&id, |h| h.id).ok().map(|i| &HELPERS[i])
+}
+
+/// The row of a helper name, with or without `bpf_`.
+pub fn helper_by_name(name: &str) -> Option<&'static HelperProto> {
+    let bare = name.strip_prefix("bpf_").unwrap_or(name);
+    HELPERS.iter().find(|h| h.name.strip_prefix("bpf_") == Some(bare))
+}

@@ -1,0 +1,20 @@
+//! Which helpers come with which program types (`bpf_base_func_proto` and the `*_func_proto` of each
+//! type, Linux 6.18), restricted to those whose contract skep knows.
+
+use super::{Capability, HelperGroup};
+
+/// For every program.
+pub const BASE: HelperGroup =
+    HelperGroup { capability: Capability::None, ids: &[1, 2, 3, 5, 7, 8, 12, 125, 130, 131, 132, 133, 134] };
+
+/// For every program whose loader has `CAP_BPF`.
+pub const BASE_BPF: HelperGroup = HelperGroup { capability: Capability::Bpf, ids: &[] };
+
+/// For every program whose loader has `CAP_PERFMON`.
+pub const BASE_PERFMON: HelperGroup = HelperGroup { capability: Capability::Perfmon, ids: &[6] };
+
+/// For socket filters.
+pub const SOCKET_FILTER: HelperGroup = HelperGroup { capability: Capability::None, ids: &[26] };
+
+/// For XDP.
+pub const XDP: HelperGroup = HelperGroup { capability: Capability::None, ids: &[44, 65] };

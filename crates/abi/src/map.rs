@@ -1,0 +1,246 @@
+//! Map types (`enum bpf_map_type`), their creation flags and update flags.
+
+/// A map type; an open number, since kernels add to it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct MapType(pub u32);
+
+macro_rules! map_types {
+    ($($num:literal $id:ident $name:literal),* $(,)?) => {
+        impl MapType {
+            $(#[doc = concat!("`", $name, "`")] pub const $id: Self = Self($num);)*
+
+            /// bpftool's name, as `percpu_array`; `None` for numbers that 6.18 does not know.
+            pub fn name(self) -> Option<&'static str> {
+                match self.0 { $($num => Some($name),)* _ => None }
+            }
+
+            /// The type with that name.
+            pub fn by_name(name: &str) -> Option<Self> {
+                match name { $($name => Some(Self($num)),)* _ => None }
+            }
+        }
+    };
+}
+
+// Each row becomes a constant and an arm of `name` and of `by_name`.
+map_types! {
+    0 UNSPEC "unspec",
+    1 HASH "hash",
+    2 ARRAY "array",
+    3 PROG_ARRAY "prog_array",
+    4 PERF_EVENT_ARRAY "perf_event_array",
+    5 PERCPU_HASH "percpu_hash",
+    6 PERCPU_ARRAY "percpu_array",
+    7 STACK_TRACE "stack_trace",
+    8 CGROUP_ARRAY "cgroup_array",
+    9 LRU_HASH "lru_hash",
+    10 LRU_PERCPU_HASH "lru_percpu_hash",
+    11 LPM_TRIE "lpm_trie",
+    12 ARRAY_OF_MAPS "array_of_maps",
+    13 HASH_OF_MAPS "hash_of_maps",
+    14 DEVMAP "devmap",
+    15 SOCKMAP "sockmap",
+    16 CPUMAP "cpumap",
+    17 XSKMAP "xskmap",
+    18 SOCKHASH "sockhash",
+    19 CGROUP_STORAGE "cgroup_storage",
+    20 REUSEPORT_SOCKARRAY "reuseport_sockarray",
+    21 PERCPU_CGROUP_STORAGE "percpu_cgroup_storage",
+    22 QUEUE "queue",
+    23 STACK "stack",
+    24 SK_STORAGE "sk_storage",
+    25 DEVMAP_HASH "devmap_hash",
+    26 STRUCT_OPS "struct_ops",
+    27 RINGBUF "ringbuf",
+    28 INODE_STORAGE "inode_storage",
+    29 TASK_STORAGE "task_storage",
+    30 BLOOM_FILTER "bloom_filter",
+    31 USER_RINGBUF "user_ringbuf",
+    32 CGRP_STORAGE "cgrp_storage",
+    33 ARENA "arena",
+    34 INSN_ARRAY "insn_array",
+}
+
+/// Creation flags (`BPF_F_*` of `BPF_MAP_CREATE`).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct MapFlags(pub u32);
+
+impl MapFlags {
+    /// Elements are allocated when they are inserted.
+    pub const NO_PREALLOC: u32 = 1 << 0;
+    /// LRU lists per CPU.
+    pub const NO_COMMON_LRU: u32 = 1 << 1;
+    /// `numa_node` counts.
+    pub const NUMA_NODE: u32 = 1 << 2;
+    /// User space may only read.
+    pub const RDONLY: u32 = 1 << 3;
+    /// User space may only write.
+    pub const WRONLY: u32 = 1 << 4;
+    /// Store build ids instead of addresses.
+    pub const STACK_BUILD_ID: u32 = 1 << 5;
+    /// Hash seed 0.
+    pub const ZERO_SEED: u32 = 1 << 6;
+    /// Programs may only read.
+    pub const RDONLY_PROG: u32 = 1 << 7;
+    /// Programs may only write.
+    pub const WRONLY_PROG: u32 = 1 << 8;
+    /// Cloned to child sockets.
+    pub const CLONE: u32 = 1 << 9;
+    /// User space may map the values.
+    pub const MMAPABLE: u32 = 1 << 10;
+    /// Perf event arrays keep their events.
+    pub const PRESERVE_ELEMS: u32 = 1 << 11;
+    /// Inner maps may differ in size.
+    pub const INNER_MAP: u32 = 1 << 12;
+
+    /// Whether all bits of `flag` are set.
+    pub const fn has(self, flag: u32) -> bool {
+        self.0 & flag == flag
+    }
+}
+
+/// Flags of update and lookup operations.
+pub struct UpdateFlags;
+
+impl UpdateFlags {
+    /// Create or replace.
+    pub const ANY: u64 = 0;
+    /// Create only (`EEXIST`).
+    pub const NOEXIST: u64 = 1;
+    /// Replace only (`ENOENT`).
+    pub const EXIST: u64 = 2;
+    /// Under the value's spin lock.
+    pub const LOCK: u64 = 4;
+}
+
+/// A rule for a key or value size or for `max_entries`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Rule {
+    /// Must be 0.
+    Zero,
+    /// Any number from the first to the second, inclusive.
+    Between(u32, u32),
+    /// A power of two that is a multiple of the page size.
+    PagePow2,
+}
+
+impl Rule {
+    /// Whether `n` obeys the rule on a machine with 4096-byte pages.
+    pub const fn allows(self, n: u32) -> bool {
+        match self {
+            Self::Zero => n == 0,
+            Self::Between(lo, hi) => n >= lo && n <= hi,
+            Self::PagePow2 => n != 0 && n.is_power_of_two() && n.is_multiple_of(4096),
+        }
+    }
+}
+
+/// The shape of a map type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MapTypeRow {
+    /// The type.
+    pub id: MapType,
+    /// Rule for `key_size`, bytes.
+    pub key: Rule,
+    /// Rule for `value_size`, bytes.
+    pub value: Rule,
+    /// Rule for `max_entries`.
+    pub entries: Rule,
+    /// Creation flags that the kernel takes.
+    pub flags: u32,
+    /// Each CPU has its own value.
+    pub per_cpu: bool,
+    /// Programs get pointers to values by lookup.
+    pub value_pointers: bool,
+    /// Helpers that take the map as their map argument, by id.
+    pub helpers: &'static [u32],
+}
+
+/// `KMALLOC_MAX_SIZE` on x86-64: 4 MiB.
+const KMALLOC_MAX: u32 = 4 << 20;
+/// `MAX_BPF_STACK`: a longer key could not stand on a program's stack.
+const KEY_MAX: u32 = 512;
+const HASH_FLAGS: u32 = MapFlags::NO_PREALLOC
+    | MapFlags::NUMA_NODE
+    | MapFlags::RDONLY
+    | MapFlags::WRONLY
+    | MapFlags::RDONLY_PROG
+    | MapFlags::WRONLY_PROG
+    | MapFlags::ZERO_SEED;
+const ARRAY_FLAGS: u32 = MapFlags::NUMA_NODE
+    | MapFlags::RDONLY
+    | MapFlags::WRONLY
+    | MapFlags::RDONLY_PROG
+    | MapFlags::WRONLY_PROG
+    | MapFlags::PRESERVE_ELEMS
+    | MapFlags::MMAPABLE
+    | MapFlags::INNER_MAP;
+const LOOKUP_UPDATE_DELETE: &[u32] = &[1, 2, 3, 164];
+const LOOKUP_PERCPU: &[u32] = &[1, 2, 3, 164, 195];
+
+/// The rows of all kinds that the user backend has.
+///
+/// `flags` says which flags exist for the kind, not which combinations are legal: `maps` refuses the
+/// others as the kernel does.
+pub static MAP_TYPES: &[MapTypeRow] = &[
+    MapTypeRow {
+        id: MapType::HASH,
+        key: Rule::Between(1, KMALLOC_MAX),
+        value: Rule::Between(1, KMALLOC_MAX),
+        entries: Rule::Between(1, u32::MAX),
+        flags: HASH_FLAGS,
+        per_cpu: false,
+        value_pointers: true,
+        helpers: LOOKUP_UPDATE_DELETE,
+    },
+    MapTypeRow {
+        id: MapType::ARRAY,
+        key: Rule::Between(4, 4),
+        value: Rule::Between(1, i32::MAX as u32),
+        entries: Rule::Between(1, u32::MAX),
+        flags: ARRAY_FLAGS,
+        per_cpu: false,
+        value_pointers: true,
+        helpers: LOOKUP_UPDATE_DELETE,
+    },
+    MapTypeRow {
+        id: MapType::PROG_ARRAY,
+        key: Rule::Between(4, 4),
+        value: Rule::Between(4, 4),
+        entries: Rule::Between(1, u32::MAX),
+        flags: MapFlags::NUMA_NODE | MapFlags::RDONLY | MapFlags::WRONLY,
+        per_cpu: false,
+        value_pointers: false,
+        helpers: &[12],
+    },
+    MapTypeRow {
+        id: MapType::PERCPU_HASH,
+        key: Rule::Between(1, KEY_MAX),
+        value: Rule::Between(1, 32768),
+        entries: Rule::Between(1, u32::MAX),
+        flags: HASH_FLAGS,
+        per_cpu: true,
+        value_pointers: true,
+        helpers: LOOKUP_PERCPU,
+    },
+    MapTypeRow {
+        id: MapType::PERCPU_ARRAY,
+        key: Rule::Between(4, 4),
+        value: Rule::Between(1, 32768),
+        entries: Rule::Between(1, u32::MAX),
+        flags: ARRAY_FLAGS & !(MapFlags::NUMA_NODE | MapFlags::MMAPABLE | MapFlags::INNER_MAP),
+        per_cpu: true,
+        value_pointers: true,
+        helpers: LOOKUP_PERCPU,
+    },
+    MapTypeRow {
+        id: MapType::RINGBUF,
+        key: Rule::Zero,
+        value: Rule::Zero,
+        entries: Rule::PagePow2,
+        flags: MapFlags::NUMA_NODE,
+        per_cpu: false,
+        value_pointers: false,
+        helpers: &[130, 131, 132, 133, 134, 198, 199, 200],
+    },
+];

@@ -1,0 +1,175 @@
+//! Program types (`enum bpf_prog_type`) and what each sees and may do.
+
+use crate::context::{
+    Context, RAW_TRACEPOINT_ARGS, SK_BUFF_SOCKET_FILTER, SYSCALL_BUFFER, TRACEPOINT_RECORD, XDP_MD,
+};
+use crate::helper::ids;
+use crate::helper::{Capability, HelperGroup};
+
+/// A program type; an open number, since kernels add to it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct ProgramType(pub u32);
+
+macro_rules! program_types {
+    ($($num:literal $id:ident $name:literal),* $(,)?) => {
+        impl ProgramType {
+            $(#[doc = concat!("`", $name, "`")] pub const $id: Self = Self($num);)*
+
+            /// bpftool's name, as `socket_filter`; `None` for numbers that 6.18 does not know.
+            pub fn name(self) -> Option<&'static str> {
+                match self.0 { $($num => Some($name),)* _ => None }
+            }
+
+            /// The type with that name.
+            pub fn by_name(name: &str) -> Option<Self> {
+                match name { $($name => Some(Self($num)),)* _ => None }
+            }
+        }
+    };
+}
+
+// Each row becomes a constant and an arm of `name` and of `by_name`.
+program_types! {
+    0 UNSPEC "unspec",
+    1 SOCKET_FILTER "socket_filter",
+    2 KPROBE "kprobe",
+    3 SCHED_CLS "sched_cls",
+    4 SCHED_ACT "sched_act",
+    5 TRACEPOINT "tracepoint",
+    6 XDP "xdp",
+    7 PERF_EVENT "perf_event",
+    8 CGROUP_SKB "cgroup_skb",
+    9 CGROUP_SOCK "cgroup_sock",
+    10 LWT_IN "lwt_in",
+    11 LWT_OUT "lwt_out",
+    12 LWT_XMIT "lwt_xmit",
+    13 SOCK_OPS "sock_ops",
+    14 SK_SKB "sk_skb",
+    15 CGROUP_DEVICE "cgroup_device",
+    16 SK_MSG "sk_msg",
+    17 RAW_TRACEPOINT "raw_tracepoint",
+    18 CGROUP_SOCK_ADDR "cgroup_sock_addr",
+    19 LWT_SEG6LOCAL "lwt_seg6local",
+    20 LIRC_MODE2 "lirc_mode2",
+    21 SK_REUSEPORT "sk_reuseport",
+    22 FLOW_DISSECTOR "flow_dissector",
+    23 CGROUP_SYSCTL "cgroup_sysctl",
+    24 RAW_TRACEPOINT_WRITABLE "raw_tracepoint_writable",
+    25 CGROUP_SOCKOPT "cgroup_sockopt",
+    26 TRACING "tracing",
+    27 STRUCT_OPS "struct_ops",
+    28 EXT "ext",
+    29 LSM "lsm",
+    30 SK_LOOKUP "sk_lookup",
+    31 SYSCALL "syscall",
+    32 NETFILTER "netfilter",
+}
+
+/// What a program may do with packet pointers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PacketAccess {
+    /// No packet pointers.
+    None,
+    /// Loads.
+    Read,
+    /// Loads and stores.
+    ReadWrite,
+}
+
+/// The values that a program may return in `r0`, inclusive, compared as the kernel does (signed 32 bits).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ReturnRange {
+    /// Any scalar.
+    Any,
+    /// Within these bounds.
+    Within(i32, i32),
+}
+
+/// What a program of a type sees and may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProgramTypeRow {
+    /// The type.
+    pub id: ProgramType,
+    /// What `r1` points to.
+    pub ctx: Context,
+    /// Direct packet access.
+    pub packet: PacketAccess,
+    /// `ld_abs`/`ld_ind` (RFC 9669 §5.5) are allowed.
+    pub legacy_loads: bool,
+    /// Legal return values.
+    pub returns: ReturnRange,
+    /// Whether the program may run with only `unprivileged_bpf_disabled = 0` and no capabilities.
+    pub unprivileged: bool,
+    /// The stack limit counts per frame (private stacks), not over the call chain.
+    pub private_stack: bool,
+    /// The program may sleep only if loaded so; `syscall` always does.
+    pub always_sleepable: bool,
+    /// Helpers by family.
+    pub helpers: &'static [HelperGroup],
+}
+
+impl ProgramTypeRow {
+    /// Whether the type offers helper `id` to a holder of the capabilities that `has` confirms.
+    pub fn helper_capability(&self, id: u32) -> Option<Capability> {
+        self.helpers.iter().find(|g| g.ids.contains(&id)).map(|g| g.capability)
+    }
+}
+
+/// The rows of all types that skep describes.
+pub static PROGRAM_TYPES: &[ProgramTypeRow] = &[
+    ProgramTypeRow {
+        id: ProgramType::SOCKET_FILTER,
+        ctx: SK_BUFF_SOCKET_FILTER,
+        packet: PacketAccess::None,
+        legacy_loads: true,
+        returns: ReturnRange::Any,
+        unprivileged: true,
+        private_stack: false,
+        always_sleepable: false,
+        helpers: &[ids::BASE, ids::BASE_BPF, ids::BASE_PERFMON, ids::SOCKET_FILTER],
+    },
+    ProgramTypeRow {
+        id: ProgramType::XDP,
+        ctx: XDP_MD,
+        packet: PacketAccess::ReadWrite,
+        legacy_loads: false,
+        returns: ReturnRange::Any,
+        unprivileged: false,
+        private_stack: false,
+        always_sleepable: false,
+        helpers: &[ids::BASE, ids::BASE_BPF, ids::BASE_PERFMON, ids::XDP],
+    },
+    ProgramTypeRow {
+        id: ProgramType::SYSCALL,
+        ctx: SYSCALL_BUFFER,
+        packet: PacketAccess::None,
+        legacy_loads: false,
+        returns: ReturnRange::Any,
+        unprivileged: false,
+        private_stack: false,
+        always_sleepable: true,
+        helpers: &[ids::BASE, ids::BASE_BPF, ids::BASE_PERFMON],
+    },
+    ProgramTypeRow {
+        id: ProgramType::TRACEPOINT,
+        ctx: TRACEPOINT_RECORD,
+        packet: PacketAccess::None,
+        legacy_loads: false,
+        returns: ReturnRange::Any,
+        unprivileged: false,
+        private_stack: true,
+        always_sleepable: false,
+        helpers: &[ids::BASE, ids::BASE_BPF, ids::BASE_PERFMON],
+    },
+    ProgramTypeRow {
+        id: ProgramType::RAW_TRACEPOINT,
+        ctx: RAW_TRACEPOINT_ARGS,
+        packet: PacketAccess::None,
+        legacy_loads: false,
+        returns: ReturnRange::Any,
+        unprivileged: false,
+        private_stack: true,
+        always_sleepable: false,
+        helpers: &[ids::BASE, ids::BASE_BPF, ids::BASE_PERFMON],
+    },
+];
