@@ -1,3 +1,6 @@
-//! BTF: read, write, print values.
 #![no_std]
 #![forbid(unsafe_code)]
+//! BTF.
+/// BTF.
+#[derive(Debug)]
+pub struct Btf;

@@ -1,3 +1,21 @@
-//! What all sides of skep speak: ProgramSpec, MapDef, Environment, Backend, Errno.
+//! What all sides of skep speak: programs and maps as specifications, the environment that a program is
+//! verified in, the backend that runs it, and errors as Linux error numbers with words.
 #![no_std]
 #![forbid(unsafe_code)]
+
+extern crate alloc;
+
+mod backend;
+mod environment;
+mod errno;
+mod map;
+mod program;
+
+pub use backend::{
+    Backend, BackendLink, BackendMap, BackendProgram, ByteReader, Error, LoadError, LoadOptions, MapInfo,
+    ProgramInfo, RunInput, RunOutput, RunStats,
+};
+pub use environment::{Environment, Profile};
+pub use errno::Errno;
+pub use map::{MapDef, Pinning};
+pub use program::{FuncInfo, LineInfo, ProgramSpec, SourceLine};

@@ -1,0 +1,255 @@
+//! The seam between skep and whatever runs programs: shaped like `bpf(2)`, object-safe, bytes in and
+//! bytes out.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+use core::time::Duration;
+
+use skep_abi::{MapType, ProgramType};
+
+use crate::{Errno, MapDef, ProgramSpec};
+
+/// A failed operation: a Linux error number and words that name what failed and what to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error {
+    /// The error number, the same on both backends.
+    pub errno: Errno,
+    /// What failed and what to do.
+    pub message: String,
+}
+
+impl Error {
+    /// An error with words.
+    #[cold]
+    pub fn new(errno: Errno, message: impl Into<String>) -> Self {
+        Self { errno, message: message.into() }
+    }
+}
+
+impl From<Errno> for Error {
+    #[cold]
+    fn from(errno: Errno) -> Self {
+        Self { errno, message: errno.text().into() }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} [{:?}]", self.message, self.errno)
+    }
+}
+
+impl core::error::Error for Error {}
+
+/// A program that did not load.
+#[derive(Clone, Debug)]
+pub struct LoadError {
+    /// Why.
+    pub error: Error,
+    /// The verifier's log, if it got as far.
+    pub log: String,
+}
+
+impl fmt::Display for LoadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl core::error::Error for LoadError {}
+
+/// How to load a program.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LoadOptions {
+    /// Log level as in `bpf(2)`: 0 none, 1 on failure and summary, 2 every instruction, 4 statistics.
+    pub log_level: u32,
+}
+
+/// What a map looks like from outside.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MapInfo {
+    /// Id, ascending, unique in the backend.
+    pub id: u32,
+    /// Name.
+    pub name: String,
+    /// Type.
+    pub kind: MapType,
+    /// Bytes of a key.
+    pub key_size: u32,
+    /// Bytes of a value.
+    pub value_size: u32,
+    /// Elements; bytes for ring buffers.
+    pub max_entries: u32,
+    /// Creation flags.
+    pub flags: u32,
+}
+
+/// What a loaded program looks like from outside.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProgramInfo {
+    /// Id, ascending, unique in the backend.
+    pub id: u32,
+    /// Name.
+    pub name: String,
+    /// Type.
+    pub prog_type: ProgramType,
+    /// Instructions that the verifier processed.
+    pub insns_processed: u32,
+    /// Time of the verifier alone, where the backend knows it.
+    pub verify_time: Option<Duration>,
+}
+
+/// A test run's input (`BPF_PROG_TEST_RUN`).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RunInput<'a> {
+    /// Packet bytes.
+    pub data: &'a [u8],
+    /// Context bytes, for types that take one.
+    pub ctx: &'a [u8],
+    /// How often to run; 0 counts as 1.
+    pub repeat: u32,
+}
+
+/// A test run's output.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RunOutput {
+    /// `r0` of the last run, its low 32 bits as the kernel returns them.
+    pub retval: u32,
+    /// The packet afterwards.
+    pub data: Vec<u8>,
+    /// The context afterwards.
+    pub ctx: Vec<u8>,
+    /// Mean time of a run.
+    pub duration: Duration,
+}
+
+/// What an attached program has seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RunStats {
+    /// Runs.
+    pub runs: u64,
+    /// Events that were lost before the program could see them.
+    pub dropped: u64,
+    /// Runs that ended in a trap or ran out of fuel.
+    pub faults: u64,
+}
+
+/// A map of a backend. Dropping the last handle releases it once no program uses it.
+pub trait BackendMap: Send + Sync {
+    /// Description.
+    fn info(&self) -> MapInfo;
+    /// The value of a key; for per-CPU maps the values of all CPUs in order, each rounded up to 8 bytes.
+    ///
+    /// # Errors
+    /// `ENOENT` when the key is absent, `EINVAL` for a key of the wrong size.
+    fn lookup(&self, key: &[u8], flags: u64) -> Result<Vec<u8>, Error>;
+    /// Adds or replaces an element; per-CPU values as in [`Self::lookup`].
+    ///
+    /// # Errors
+    /// As `BPF_MAP_UPDATE_ELEM`.
+    fn update(&self, key: &[u8], value: &[u8], flags: u64) -> Result<(), Error>;
+    /// Deletes an element.
+    ///
+    /// # Errors
+    /// As `BPF_MAP_DELETE_ELEM`.
+    fn delete(&self, key: &[u8]) -> Result<(), Error>;
+    /// The key after `key`, the first for `None` and for a key that is absent.
+    ///
+    /// # Errors
+    /// `ENOENT` after the last.
+    fn next_key(&self, key: Option<&[u8]>) -> Result<Vec<u8>, Error>;
+    /// Ends writes from user space.
+    ///
+    /// # Errors
+    /// As `BPF_MAP_FREEZE`.
+    fn freeze(&self) -> Result<(), Error>;
+    /// Puts a program into a slot of a program array.
+    ///
+    /// # Errors
+    /// As `BPF_MAP_UPDATE_ELEM`; `EINVAL` for other kinds or a program of another backend.
+    fn set_program(&self, index: u32, program: &dyn BackendProgram) -> Result<(), Error>;
+    /// A consumer of a ring buffer.
+    ///
+    /// # Errors
+    /// `EINVAL` for other kinds, `EBUSY` when there is one already.
+    fn reader(&self) -> Result<Box<dyn ByteReader>, Error>;
+    /// The descriptor, where there is one.
+    fn raw_fd(&self) -> Option<i32>;
+    /// For the backend's own use.
+    fn as_any(&self) -> &dyn core::any::Any;
+}
+
+/// A consumer of records.
+pub trait ByteReader: Send {
+    /// Hands every record that is ready to `each`, without waiting; returns how many.
+    ///
+    /// # Errors
+    /// When the producer's positions make no sense.
+    fn poll(&mut self, each: &mut dyn FnMut(&[u8])) -> Result<usize, Error>;
+    /// Waits until a record is ready or the time has passed; says whether one is.
+    ///
+    /// # Errors
+    /// As `poll(2)`.
+    fn wait(&mut self, timeout: Duration) -> Result<bool, Error>;
+    /// A descriptor that becomes readable with new records, where there is one.
+    fn raw_fd(&self) -> Option<i32>;
+}
+
+/// A loaded program.
+pub trait BackendProgram: Send + Sync {
+    /// Description.
+    fn info(&self) -> ProgramInfo;
+    /// Runs on given bytes.
+    ///
+    /// # Errors
+    /// As `BPF_PROG_TEST_RUN`.
+    fn test_run(&self, input: RunInput<'_>) -> Result<RunOutput, Error>;
+    /// The descriptor, where there is one.
+    fn raw_fd(&self) -> Option<i32>;
+    /// For the backend's own use.
+    fn as_any(&self) -> &dyn core::any::Any;
+}
+
+/// An attached program; dropping it detaches.
+pub trait BackendLink: Send {
+    /// What has happened so far.
+    fn stats(&self) -> RunStats;
+    /// For sources that end (captures): whether the source has ended; waits for at most `timeout`.
+    ///
+    /// # Errors
+    /// The source's, once.
+    fn wait(&mut self, timeout: Duration) -> Result<bool, Error>;
+}
+
+/// Something that runs programs.
+pub trait Backend: Send + Sync {
+    /// `user` or `linux`.
+    fn name(&self) -> &'static str;
+    /// Creates a map; its initial contents are written and it is frozen if the definition says so.
+    ///
+    /// # Errors
+    /// As `BPF_MAP_CREATE`.
+    fn create_map(&self, def: &MapDef) -> Result<Arc<dyn BackendMap>, Error>;
+    /// Verifies and loads a program; `maps[i]` stands for `spec.maps[i]`.
+    ///
+    /// # Errors
+    /// As `BPF_PROG_LOAD`, with the verifier's log.
+    fn load(
+        &self,
+        spec: &ProgramSpec,
+        maps: &[Arc<dyn BackendMap>],
+        options: LoadOptions,
+    ) -> Result<Arc<dyn BackendProgram>, LoadError>;
+    /// Attaches a socket filter to a raw socket on a network interface.
+    ///
+    /// # Errors
+    /// `ENODEV` for an unknown interface, `EPERM` without `CAP_NET_RAW`.
+    fn attach_socket(
+        &self,
+        program: &Arc<dyn BackendProgram>,
+        interface: &str,
+    ) -> Result<Box<dyn BackendLink>, Error>;
+}

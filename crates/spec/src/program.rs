@@ -1,0 +1,103 @@
+//! Programs as specifications.
+
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use skep_abi::{AttachType, ProgramType};
+use skep_btf::Btf;
+use skep_isa::Insn;
+
+use crate::MapDef;
+
+/// A BTF function and the instruction where it starts (`struct bpf_func_info`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FuncInfo {
+    /// Slot index of the first instruction.
+    pub insn_off: u32,
+    /// BTF id of the `FUNC`.
+    pub type_id: u32,
+}
+
+/// A source line and the instruction where it starts (`struct bpf_line_info`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct LineInfo {
+    /// Slot index of the first instruction.
+    pub insn_off: u32,
+    /// Offset of the file name in the BTF strings.
+    pub file_name_off: u32,
+    /// Offset of the line's text in the BTF strings.
+    pub line_off: u32,
+    /// Line number in the upper 22 bits, column in the lower 10.
+    pub line_col: u32,
+}
+
+/// A line of source text.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct SourceLine {
+    /// File name as the compiler wrote it.
+    pub file: String,
+    /// Line number from 1.
+    pub line: u32,
+    /// Column from 1; 0 when unknown.
+    pub column: u32,
+    /// Text, without leading blanks.
+    pub text: String,
+}
+
+/// A program, linked and relocated but not bound to a host.
+///
+/// Maps are named by index: an `LDDW` with `src` 5 or 6 holds an index into [`Self::maps`].
+#[derive(Clone, Debug, Default)]
+pub struct ProgramSpec {
+    /// Function name; the kernel keeps its first 15 bytes.
+    pub name: String,
+    /// ELF section, empty if there is none.
+    pub section: String,
+    /// Program type.
+    pub prog_type: ProgramType,
+    /// Expected attach type.
+    pub attach_type: AttachType,
+    /// `BPF_F_*` load flags (`BPF_F_SLEEPABLE`, `BPF_F_XDP_HAS_FRAGS`, …).
+    pub flags: u32,
+    /// Licence; empty if the object has none.
+    pub license: String,
+    /// `kern_version`, for old kernels.
+    pub kernel_version: u32,
+    /// Slots: the main function first, then its subprograms.
+    pub insns: Vec<Insn>,
+    /// The maps that `insns` names by index.
+    pub maps: Vec<Arc<MapDef>>,
+    /// Types of the object.
+    pub btf: Option<Arc<Btf>>,
+    /// Functions, ascending by `insn_off`.
+    pub func_info: Vec<FuncInfo>,
+    /// Lines, ascending by `insn_off`.
+    pub line_info: Vec<LineInfo>,
+    /// What the program hangs on, from its section name: `sched/sched_switch`.
+    pub attach_target: Option<String>,
+    /// Lines for programs without BTF (assembled text): `(insn_off, line)`, ascending.
+    pub source_lines: Vec<(u32, SourceLine)>,
+}
+
+impl ProgramSpec {
+    /// `BPF_F_SLEEPABLE`.
+    pub const SLEEPABLE: u32 = 1 << 4;
+    /// `BPF_F_XDP_HAS_FRAGS`.
+    pub const XDP_HAS_FRAGS: u32 = 1 << 5;
+    /// `BPF_F_STRICT_ALIGNMENT`.
+    pub const STRICT_ALIGNMENT: u32 = 1 << 0;
+
+    /// A program of bare instructions under the GPL.
+    pub fn new(prog_type: ProgramType, insns: Vec<Insn>) -> Self {
+        Self { prog_type, insns, license: "GPL".into(), ..Self::default() }
+    }
+
+    /// Whether the licence is compatible with the GPL by the kernel's list (include/linux/license.h).
+    pub fn gpl_compatible(&self) -> bool {
+        matches!(
+            self.license.as_str(),
+            "GPL" | "GPL v2" | "GPL and additional rights" | "Dual BSD/GPL" | "Dual MIT/GPL" | "Dual MPL/GPL"
+        )
+    }
+}
