@@ -4,10 +4,14 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+mod codec;
+pub mod eval;
 mod insn;
 mod op;
+mod regset;
+pub mod table;
 
+pub use codec::{DecodeError, EncodeError, Field, decode, decode_all};
 pub use insn::{Endian, Insn, Reg};
-pub use op::{
-    AluOp, AtomicOp, CallTarget, Imm64, JumpOp, Op, Operand, PacketMode, Size, SwapKind, Width,
-};
+pub use op::{AluOp, AtomicOp, CallTarget, Imm64, JumpOp, Op, Operand, PacketMode, Size, SwapKind, Width};
+pub use regset::RegSet;
