@@ -1,1 +1,77 @@
-fn main() {}
+//! Everyday commands: `cargo xtask help` lists them.
+#![forbid(unsafe_code)]
+
+mod licenses;
+mod steps;
+
+use std::process::ExitCode;
+
+use steps::{Step, run_all};
+
+/// A command: its name, what it is for, and what it runs.
+struct Command {
+    name: &'static str,
+    about: &'static str,
+    steps: fn(&[String]) -> Vec<Step>,
+}
+
+const COMMANDS: &[Command] = &[
+    Command {
+        name: "test",
+        about: "everything that must hold before a change lands: fmt, lint, licenses, tests, docs",
+        steps: steps::test,
+    },
+    Command {
+        name: "fmt",
+        about: "format the code",
+        steps: |_| vec![Step::cargo("format", &["fmt", "--all"])],
+    },
+    Command { name: "lint", about: "format check and clippy, warnings are errors", steps: |_| steps::lint() },
+    Command {
+        name: "doc",
+        about: "build the documentation, warnings are errors",
+        steps: |_| vec![steps::doc()],
+    },
+    Command {
+        name: "bless",
+        about: "rewrite test expectations (BLESS=1); review them like code",
+        steps: steps::bless,
+    },
+    Command { name: "bench", about: "side-by-side benchmarks; prints ratios", steps: steps::bench },
+    Command {
+        name: "fuzz",
+        about: "TARGET [SECONDS]: mutate one of elf, btf, insns, pcap for a while (stable toolchain)",
+        steps: steps::fuzz,
+    },
+    Command {
+        name: "differential",
+        about: "[COUNT [SEED]]: generated programs, interpreter against kernel",
+        steps: steps::differential,
+    },
+    Command {
+        name: "examples",
+        about: "rebuild the committed example objects with clang",
+        steps: |_| steps::examples(),
+    },
+];
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let Some((name, rest)) = args.split_first() else { return usage(ExitCode::from(2)) };
+    if matches!(name.as_str(), "help" | "--help" | "-h") {
+        return usage(ExitCode::SUCCESS);
+    }
+    let Some(command) = COMMANDS.iter().find(|c| c.name == name) else {
+        eprintln!("xtask: no command '{name}'");
+        return usage(ExitCode::from(2));
+    };
+    run_all((command.steps)(rest))
+}
+
+fn usage(code: ExitCode) -> ExitCode {
+    println!("cargo xtask COMMAND\n");
+    for c in COMMANDS {
+        println!("  {:<13} {}", c.name, c.about);
+    }
+    code
+}

@@ -1,0 +1,147 @@
+//! What each command runs.
+
+use std::path::Path;
+use std::process::{Command, ExitCode};
+use std::time::Instant;
+
+/// One thing to run; the first that fails ends the command.
+pub struct Step {
+    name: String,
+    run: Box<dyn FnOnce() -> Result<(), String>>,
+}
+
+impl Step {
+    /// A step that calls a function.
+    pub fn call(name: &str, run: impl FnOnce() -> Result<(), String> + 'static) -> Self {
+        Self { name: name.into(), run: Box::new(run) }
+    }
+
+    /// A step that runs cargo.
+    pub fn cargo(name: &str, args: &[&str]) -> Self {
+        Self::cargo_env(name, args, &[])
+    }
+
+    fn cargo_env(name: &str, args: &[&str], env: &[(&str, &str)]) -> Self {
+        let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
+        let mut command = Command::new(cargo);
+        command.args(args).envs(env.iter().copied());
+        Self::command(name, command)
+    }
+
+    fn command(name: &str, mut command: Command) -> Self {
+        Self::call(name, move || match command.status() {
+            Ok(status) if status.success() => Ok(()),
+            Ok(status) => Err(format!("{command:?} ended with {status}")),
+            Err(e) => Err(format!("cannot start {:?}: {e}", command.get_program())),
+        })
+    }
+}
+
+/// Runs the steps in order and says how long each took.
+pub fn run_all(steps: Vec<Step>) -> ExitCode {
+    for step in steps {
+        eprintln!("xtask: {} …", step.name);
+        let start = Instant::now();
+        if let Err(why) = (step.run)() {
+            eprintln!("xtask: {} FAILED: {why}", step.name);
+            return ExitCode::FAILURE;
+        }
+        eprintln!("xtask: {} took {:.1} s", step.name, start.elapsed().as_secs_f64());
+    }
+    ExitCode::SUCCESS
+}
+
+/// Format check and clippy.
+pub fn lint() -> Vec<Step> {
+    vec![
+        Step::cargo("format check", &["fmt", "--all", "--check"]),
+        Step::cargo("clippy", &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
+    ]
+}
+
+/// rustdoc without warnings.
+pub fn doc() -> Step {
+    Step::cargo_env("docs", &["doc", "--workspace", "--no-deps"], &[("RUSTDOCFLAGS", "-D warnings")])
+}
+
+/// Everything that a change must pass; further words go to `cargo test`.
+pub fn test(args: &[String]) -> Vec<Step> {
+    let mut cargo = vec!["test", "--workspace", "--no-fail-fast"];
+    cargo.extend(args.iter().map(String::as_str));
+    let mut steps = lint();
+    steps.push(Step::call("licenses", crate::licenses::check));
+    steps.push(doc());
+    steps.push(Step::cargo("tests", &cargo));
+    steps
+}
+
+/// Expectations from the present results.
+pub fn bless(args: &[String]) -> Vec<Step> {
+    let mut cargo = vec!["test", "--workspace", "--no-fail-fast"];
+    cargo.extend(args.iter().map(String::as_str));
+    vec![Step::cargo_env("tests with BLESS=1", &cargo, &[("BLESS", "1")])]
+}
+
+/// Benchmarks.
+pub fn bench(args: &[String]) -> Vec<Step> {
+    let mut cargo = vec!["bench", "-p", "benches"];
+    cargo.extend(args.iter().map(String::as_str));
+    vec![Step::cargo("benchmarks", &cargo)]
+}
+
+/// One fuzz target for a bounded time.
+pub fn fuzz(args: &[String]) -> Vec<Step> {
+    let target = args.first().map_or("elf", String::as_str);
+    let seconds = args.get(1).map_or("600", String::as_str);
+    let cargo =
+        ["run", "--release", "-p", "skep-testkit", "--bin", "fuzz", "--", target, "--seconds", seconds];
+    vec![Step::cargo("fuzz", &cargo)]
+}
+
+/// Generated programs on all oracles.
+pub fn differential(args: &[String]) -> Vec<Step> {
+    let count = args.first().map_or("20000", String::as_str);
+    let seed = args.get(1).map_or("1", String::as_str);
+    let cargo = [
+        "run",
+        "--release",
+        "-p",
+        "skep-testkit",
+        "--bin",
+        "differential",
+        "--",
+        "--count",
+        count,
+        "--seed",
+        seed,
+    ];
+    vec![Step::cargo("differential", &cargo)]
+}
+
+/// `examples/*/*.bpf.c` to objects, without absolute paths inside.
+pub fn examples() -> Vec<Step> {
+    let mut steps = Vec::new();
+    let Ok(folders) = std::fs::read_dir("examples") else { return steps };
+    let mut sources: Vec<_> = folders
+        .flatten()
+        .filter_map(|d| std::fs::read_dir(d.path()).ok())
+        .flat_map(|d| d.flatten().map(|f| f.path()))
+        .filter(|p| p.to_string_lossy().ends_with(".bpf.c"))
+        .collect();
+    sources.sort();
+    for source in sources {
+        steps.push(clang(&source));
+    }
+    steps
+}
+
+fn clang(source: &Path) -> Step {
+    let mut command = Command::new("clang-19");
+    command
+        .args(["-g", "-O2", "-target", "bpf", "-mcpu=v3", "-Wall", "-Werror"])
+        .args(["-fdebug-compilation-dir=.", "-ffile-prefix-map=./=", "-I", "examples/include", "-c"])
+        .arg(source)
+        .arg("-o")
+        .arg(source.with_extension("o"));
+    Step::command(&format!("clang {}", source.display()), command)
+}
