@@ -51,18 +51,31 @@ pub struct CtxField {
     pub value: CtxValue,
 }
 
+impl CtxField {
+    fn allows(&self, off: u32, size: u32, write: bool) -> bool {
+        let exact = off == u32::from(self.off) && size == u32::from(self.size);
+        match self.access {
+            Access::Exact => exact && !write,
+            Access::Narrow => !write,
+            Access::ReadWrite => true,
+            Access::NarrowReadExactWrite => !write || exact,
+            Access::ExactReadWrite => exact,
+        }
+    }
+}
+
 /// The shape of a context.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CtxShape {
     /// A structure whose fields are converted; anything outside the rows is refused.
     Fields(&'static [CtxField]),
-    /// Plain bytes, read and (if `writable`) written at any aligned offset below the size.
+    /// Plain bytes, read and (if `writable`) written at any aligned offset.
     Buffer {
+        /// First byte that may be named.
+        from: u32,
         /// Stores are allowed.
         writable: bool,
     },
-    /// `u64` arguments, loads of 8 aligned bytes.
-    Args,
 }
 
 /// A context structure.
@@ -83,7 +96,24 @@ impl Context {
             CtxShape::Fields(fields) => {
                 fields.iter().find(|f| off >= u32::from(f.off) && off < u32::from(f.off) + u32::from(f.size))
             }
-            CtxShape::Buffer { .. } | CtxShape::Args => None,
+            CtxShape::Buffer { .. } => None,
+        }
+    }
+
+    /// What an access of `size` bytes (1, 2, 4 or 8) at `off` gives, or `None` if it is not allowed.
+    pub fn access(&self, off: u32, size: u32, write: bool) -> Option<CtxValue> {
+        if !off.is_multiple_of(size) {
+            return None;
+        }
+        match self.shape {
+            CtxShape::Buffer { from, writable } => {
+                (off >= from && off < self.size && (writable || !write)).then_some(CtxValue::Scalar)
+            }
+            CtxShape::Fields(_) => {
+                let field = self.field_at(off)?;
+                let fits = off + size <= u32::from(field.off) + u32::from(field.size);
+                (fits && field.allows(off, size, write)).then_some(field.value)
+            }
         }
     }
 }
@@ -133,12 +163,48 @@ pub const XDP_MD: Context = Context {
 
 /// The byte buffer of `syscall` programs (`syscall_prog_is_valid_access`: offsets below `U16_MAX`).
 pub const SYSCALL_BUFFER: Context =
-    Context { name: "syscall", size: 65535, shape: CtxShape::Buffer { writable: true } };
+    Context { name: "syscall", size: 65535, shape: CtxShape::Buffer { from: 0, writable: true } };
 
 /// The record of a tracepoint (`tp_prog_is_valid_access`: offsets from 8 to `PERF_MAX_TRACE_SIZE`).
 pub const TRACEPOINT_RECORD: Context =
-    Context { name: "tracepoint", size: 8192, shape: CtxShape::Buffer { writable: false } };
+    Context { name: "tracepoint", size: 8192, shape: CtxShape::Buffer { from: 8, writable: false } };
 
 /// `struct bpf_raw_tracepoint_args`: twelve `u64`.
-pub const RAW_TRACEPOINT_ARGS: Context =
-    Context { name: "bpf_raw_tracepoint_args", size: 96, shape: CtxShape::Args };
+pub const RAW_TRACEPOINT_ARGS: Context = Context {
+    name: "bpf_raw_tracepoint_args",
+    size: 96,
+    shape: CtxShape::Buffer { from: 0, writable: false },
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_do_not_overlap_and_stay_inside() {
+        for ctx in [SK_BUFF_SOCKET_FILTER, XDP_MD] {
+            let CtxShape::Fields(fields) = ctx.shape else { panic!("{} has fields", ctx.name) };
+            for pair in fields.windows(2) {
+                assert!(pair[0].off + pair[0].size <= pair[1].off, "{} {}", ctx.name, pair[1].name);
+            }
+            let last = fields.last().expect("there are fields");
+            assert!(u32::from(last.off + last.size) <= ctx.size, "{}", ctx.name);
+        }
+    }
+
+    #[test]
+    fn narrow_loads_and_refused_stores() {
+        let skb = SK_BUFF_SOCKET_FILTER;
+        assert_eq!(skb.access(0, 4, false), Some(CtxValue::Scalar));
+        assert_eq!(skb.access(3, 1, false), Some(CtxValue::Scalar));
+        assert_eq!(skb.access(0, 8, false), None, "wider than the field");
+        assert_eq!(skb.access(1, 2, false), None, "unaligned");
+        assert_eq!(skb.access(8, 4, true), None, "mark is read-only here");
+        assert_eq!(skb.access(56, 8, true), Some(CtxValue::Scalar), "cb takes any size");
+        assert_eq!(skb.access(64, 8, true), None, "past the end of cb");
+        assert_eq!(skb.access(76, 4, false), None, "no packet pointers");
+        assert_eq!(XDP_MD.access(0, 4, false), Some(CtxValue::PacketData));
+        assert_eq!(XDP_MD.access(0, 2, false), None);
+        assert_eq!(TRACEPOINT_RECORD.access(0, 8, false), None, "the common part is hidden");
+    }
+}
