@@ -1,0 +1,72 @@
+//! The identity of what a proof holds for.
+
+use core::fmt;
+
+use skep_spec::{Environment, MapDef, ProgramSpec};
+
+/// Identifies an environment together with the maps of a program: profile, rights, the program type's row,
+/// the helpers it may call, and geometry, flags and frozen contents of each map.
+///
+/// A 128-bit FNV-1a hash: it tells accidents apart, not attackers, who have no way to choose an environment.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Digest(u128);
+
+impl Digest {
+    /// The digest of an environment and the maps of a program.
+    pub fn of(spec: &ProgramSpec, env: &Environment) -> Self {
+        let mut h = Fnv(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d);
+        h.text(format_args!("{:?} {:?} {}", env.profile, env.capability, env.strict_alignment));
+        if let Some(row) = env.program_type(spec.prog_type) {
+            h.text(format_args!("{row:?}"));
+            for id in row.helpers.iter().flat_map(|g| g.ids) {
+                h.text(format_args!("{:?}", env.helper(*id)));
+            }
+        }
+        for map in &spec.maps {
+            h.map(map);
+        }
+        Self(h.0)
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+struct Fnv(u128);
+
+impl Fnv {
+    fn bytes(&mut self, bytes: &[u8]) {
+        for &b in bytes {
+            self.0 = (self.0 ^ u128::from(b)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b);
+        }
+    }
+
+    fn text(&mut self, args: fmt::Arguments<'_>) {
+        let _ = fmt::write(self, args);
+        self.bytes(&[0]);
+    }
+
+    fn map(&mut self, map: &MapDef) {
+        for n in [map.kind.0, map.key_size, map.value_size, map.max_entries, map.flags.0] {
+            self.bytes(&n.to_le_bytes());
+        }
+        self.bytes(&map.map_extra.to_le_bytes());
+        self.bytes(&[u8::from(map.frozen)]);
+        if map.frozen {
+            self.bytes(map.initial.as_deref().unwrap_or(&[]));
+        }
+        if let Some(inner) = &map.inner {
+            self.map(inner);
+        }
+    }
+}
+
+impl fmt::Write for Fnv {
+    fn write_str(&mut self, s: &str) -> fmt::Result {
+        self.bytes(s.as_bytes());
+        Ok(())
+    }
+}

@@ -1,0 +1,33 @@
+//! What a caller may ask of a verification.
+
+/// How to verify. The rules themselves come from the program and its `Environment`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Bits as in `bpf(2)`: 1 the failing path and a summary, 2 every instruction on every path,
+    /// 4 the summary alone. 0 writes no log.
+    pub log_level: u32,
+    /// Longest log in bytes; the rest is dropped from the front of the failing path, never the summary.
+    pub log_size: usize,
+    /// Keep the register states seen at each instruction, for checking them against concrete runs.
+    pub record_states: bool,
+    /// Store a state at every point where paths may meet (`BPF_F_TEST_STATE_FREQ`): slower, finds more.
+    pub test_state_freq: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { log_level: 0, log_size: 16 << 20, record_states: false, test_state_freq: false }
+    }
+}
+
+impl Options {
+    /// Whether each instruction is written to the log.
+    pub(crate) const fn logs_insns(&self) -> bool {
+        self.log_level & 3 != 0
+    }
+
+    /// Whether the paths that were accepted stay in the log.
+    pub(crate) const fn keeps_accepted(&self) -> bool {
+        self.log_level & 2 != 0
+    }
+}

@@ -1,0 +1,139 @@
+//! An accepted program: the only thing that unchecked execution takes.
+
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+
+use skep_spec::ProgramSpec;
+
+use crate::Digest;
+
+/// What a verification cost, as in the last line of the kernel's log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Instructions processed over all paths.
+    pub insns_processed: u32,
+    /// Most states kept at one instruction.
+    pub max_states_per_insn: u32,
+    /// States stored.
+    pub total_states: u32,
+    /// Most states stored at the same time.
+    pub peak_states: u32,
+    /// Always 0 since Linux 6.18, where liveness is computed beforehand.
+    pub mark_read: u32,
+}
+
+impl fmt::Display for Stats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "processed {} insns (limit {}) max_states_per_insn {} total_states {} peak_states {} mark_read {}",
+            self.insns_processed,
+            crate::limits::PROCESSED_INSNS,
+            self.max_states_per_insn,
+            self.total_states,
+            self.peak_states,
+            self.mark_read
+        )
+    }
+}
+
+/// A function of the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Subprog {
+    /// First slot.
+    pub start: usize,
+    /// Slot after the last.
+    pub end: usize,
+    /// Bytes of stack that it uses itself, a multiple of 8.
+    pub stack_depth: u32,
+    /// The function, or one that it calls, may run a tail call.
+    pub has_tail_call: bool,
+}
+
+/// What the base register of a memory access points to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccessBase {
+    /// The context.
+    Ctx,
+    /// A stack frame of the call chain.
+    Stack,
+    /// A map value.
+    MapValue,
+    /// The packet, or the metadata before it.
+    Packet,
+    /// Memory that a helper returned.
+    Mem,
+}
+
+/// A program that was accepted, with what the proof found out. Cheap to clone.
+#[derive(Clone)]
+pub struct Verified(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) spec: Arc<ProgramSpec>,
+    pub(crate) digest: Digest,
+    pub(crate) stats: Stats,
+    pub(crate) log: String,
+    pub(crate) subprogs: Vec<Subprog>,
+    pub(crate) insns: Vec<InsnFacts>,
+    pub(crate) states: Vec<Vec<String>>,
+}
+
+/// What the proof found out about an instruction, over all paths.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct InsnFacts {
+    /// Some path reaches it.
+    pub reached: bool,
+    /// What it accesses, if it accesses memory and the same kind on all paths.
+    pub access: Option<AccessBase>,
+}
+
+impl Verified {
+    /// The program.
+    pub fn spec(&self) -> &Arc<ProgramSpec> {
+        &self.0.spec
+    }
+
+    /// Identifies the environment and the maps that the proof holds for. Whoever runs the program without
+    /// checks compares it with [`Digest::of`] of what he has.
+    pub fn digest(&self) -> Digest {
+        self.0.digest
+    }
+
+    /// What the verification cost.
+    pub fn stats(&self) -> Stats {
+        self.0.stats
+    }
+
+    /// The log in the kernel's format, by the options' log level.
+    pub fn log(&self) -> &str {
+        &self.0.log
+    }
+
+    /// The functions, the main one first.
+    pub fn subprogs(&self) -> &[Subprog] {
+        &self.0.subprogs
+    }
+
+    /// Facts by slot; the second slot of an `LDDW` has none.
+    pub fn insns(&self) -> &[InsnFacts] {
+        &self.0.insns
+    }
+
+    /// With [`Options::record_states`](crate::Options::record_states): the states seen before the instruction.
+    pub fn states_at(&self, pc: usize) -> &[String] {
+        self.0.states.get(pc).map_or(&[], |s| s)
+    }
+}
+
+impl fmt::Debug for Verified {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Verified")
+            .field("name", &self.0.spec.name)
+            .field("digest", &self.0.digest)
+            .field("stats", &self.0.stats)
+            .finish_non_exhaustive()
+    }
+}
