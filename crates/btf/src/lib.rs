@@ -1,6 +1,34 @@
+//! BTF (BPF Type Format): read, check, build, write, and print values by their type.
+//!
+//! [`Btf`] is a checked set of types: every type id is in range, every name is a string of the string
+//! section, and nothing contains itself, so that walking it needs no further care. It comes from
+//! [`Btf::parse`] (a `.BTF` section, `/sys/kernel/btf/vmlinux`) or from a [`Builder`], and goes back to bytes
+//! with [`Btf::to_bytes`]. [`BtfExt`] is the `.BTF.ext` section of an object: functions, source lines and
+//! CO-RE relocations by instruction. [`print`] turns bytes into text or a [`print::Tree`] by their type.
+//!
+//! The format is the one of Linux 6.18 (`include/uapi/linux/btf.h`), kinds 1 to 19. Split BTF (kernel
+//! modules) is not supported yet.
 #![no_std]
 #![forbid(unsafe_code)]
-//! BTF.
-/// BTF.
-#[derive(Debug)]
-pub struct Btf;
+
+extern crate alloc;
+
+mod btf;
+mod build;
+mod check;
+mod endian;
+mod error;
+mod ext;
+mod parse;
+pub mod print;
+mod types;
+mod write;
+
+pub use btf::Btf;
+pub use build::Builder;
+pub use endian::Endian;
+pub use error::{At, Error};
+pub use ext::{BtfExt, CoreRelo, ExtSection, FuncInfo, LineInfo};
+pub use types::{
+    DatasecEntry, EnumValue, FuncLinkage, IntEncoding, Kind, Member, Name, Param, Type, TypeId, VarLinkage,
+};

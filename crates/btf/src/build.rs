@@ -1,0 +1,170 @@
+//! Making BTF from nothing.
+
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::parse::MAX_STRINGS;
+use crate::types::*;
+use crate::{At, Btf, Error};
+
+/// Collects types and names; [`Builder::finish`] checks them as if they had been read from a file.
+///
+/// ```
+/// use skep_btf::{Builder, Endian, IntEncoding, Btf};
+/// let mut b = Builder::new();
+/// let u32_ = b.int("unsigned int", 4, IntEncoding::Unsigned);
+/// let event = b.structure("event", 8, &[("pid", u32_, 0), ("cpu", u32_, 32)]);
+/// let btf = b.finish()?;
+/// assert_eq!(btf.size_of(event), Some(8));
+/// assert_eq!(Btf::parse(&btf.to_bytes(Endian::Big))?, btf);
+/// # Ok::<(), skep_btf::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Builder {
+    types: Vec<Type>,
+    strings: String,
+    names: BTreeMap<String, Name>,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Builder {
+    /// Nothing but `void`.
+    pub fn new() -> Self {
+        Self { types: alloc::vec![Type::Void], strings: "\0".into(), names: BTreeMap::new() }
+    }
+
+    /// The name for a text, the same for the same text. What follows a NUL byte is left out.
+    pub fn name(&mut self, text: &str) -> Name {
+        let text = text.split('\0').next().unwrap_or("");
+        if text.is_empty() {
+            return Name::NONE;
+        }
+        if let Some(&n) = self.names.get(text) {
+            return n;
+        }
+        let name = Name(self.strings.len() as u32);
+        self.strings.push_str(text);
+        self.strings.push('\0');
+        self.names.insert(text.into(), name);
+        name
+    }
+
+    /// Adds a type. Names in it come from [`Self::name`]; ids may be of types that are added later, which
+    /// [`Self::next_id`] foretells.
+    pub fn add(&mut self, t: Type) -> TypeId {
+        let id = self.next_id();
+        self.types.push(t);
+        id
+    }
+
+    /// The id of the type that is added next.
+    pub fn next_id(&self) -> TypeId {
+        TypeId(self.types.len() as u32)
+    }
+
+    /// Adds an integer of `size` bytes.
+    pub fn int(&mut self, name: &str, size: u32, encoding: IntEncoding) -> TypeId {
+        let name = self.name(name);
+        self.add(Type::Int { name, size, encoding, off_bits: 0, bits: (size * 8).min(255) as u8 })
+    }
+
+    /// Adds a pointer.
+    pub fn ptr(&mut self, target: TypeId) -> TypeId {
+        self.add(Type::Ptr { target })
+    }
+
+    /// Adds an array.
+    pub fn array(&mut self, element: TypeId, index: TypeId, len: u32) -> TypeId {
+        self.add(Type::Array { element, index, len })
+    }
+
+    /// Adds a typedef.
+    pub fn typedef(&mut self, name: &str, target: TypeId) -> TypeId {
+        let name = self.name(name);
+        self.add(Type::Typedef { name, target })
+    }
+
+    /// Adds a struct of `size` bytes without bit-fields; a member is its name, type and offset in bits.
+    pub fn structure(&mut self, name: &str, size: u32, members: &[(&str, TypeId, u32)]) -> TypeId {
+        let members = members
+            .iter()
+            .map(|&(name, ty, off_bits)| Member { name: self.name(name), ty, off_bits, bitfield_bits: 0 })
+            .collect();
+        let name = self.name(name);
+        self.add(Type::Struct { name, size, members })
+    }
+
+    /// Adds an enum of 4 bytes.
+    pub fn enumeration(&mut self, name: &str, signed: bool, values: &[(&str, i64)]) -> TypeId {
+        let values: Box<[_]> =
+            values.iter().map(|&(name, value)| EnumValue { name: self.name(name), value }).collect();
+        let name = self.name(name);
+        self.add(Type::Enum { name, size: 4, signed, values })
+    }
+
+    /// Adds the type of a function.
+    pub fn func_proto(&mut self, ret: TypeId, params: &[(&str, TypeId)]) -> TypeId {
+        let params = params.iter().map(|&(name, ty)| Param { name: self.name(name), ty }).collect();
+        self.add(Type::FuncProto { ret, params })
+    }
+
+    /// Adds a function.
+    pub fn func(&mut self, name: &str, proto: TypeId, linkage: FuncLinkage) -> TypeId {
+        let name = self.name(name);
+        self.add(Type::Func { name, proto, linkage })
+    }
+
+    /// Checks everything.
+    ///
+    /// # Errors
+    /// What [`Btf::parse`] refuses, and values that have no encoding: more than 65,535 parts in a type,
+    /// enumerators that do not fit 32 bits in a [`Type::Enum`], a bit-field beyond bit 2^24, strings of more
+    /// than 16 MiB.
+    pub fn finish(self) -> Result<Btf, Error> {
+        if self.strings.len() > MAX_STRINGS {
+            let what = format!("string section has {} bytes, more than {MAX_STRINGS}", self.strings.len());
+            return Err(Error::malformed(At::Header, what));
+        }
+        for (id, t) in self.types.iter().enumerate().skip(1) {
+            encodable(t).map_err(|what| Error::malformed(At::Type(id as u32), what))?;
+        }
+        Btf::from_parts(self.types, self.strings)
+    }
+}
+
+/// Whether a type says nothing that its record has no room for.
+fn encodable(t: &Type) -> Result<(), &'static str> {
+    let parts = match t {
+        Type::Void => return Err("`void` has no record: it is always type 0"),
+        Type::Struct { members, .. } | Type::Union { members, .. } => {
+            let bitfields = members.iter().any(|m| m.bitfield_bits != 0);
+            if bitfields && members.iter().any(|m| m.off_bits >= 1 << 24) {
+                return Err("a struct with bit-fields has a member beyond bit 2^24");
+            }
+            members.len()
+        }
+        Type::Enum { values, signed, .. } => {
+            let fits = |v: i64| if *signed { i32::try_from(v).is_ok() } else { u32::try_from(v).is_ok() };
+            if !values.iter().all(|v| fits(v.value)) {
+                return Err("an enumerator does not fit 32 bits: use an ENUM64");
+            }
+            values.len()
+        }
+        Type::Enum64 { values, .. } => values.len(),
+        Type::FuncProto { params, .. } => params.len(),
+        Type::Datasec { entries, .. } => entries.len(),
+        Type::DeclTag { component: Some(c), .. } if *c > i32::MAX as u32 => {
+            return Err("component_idx exceeds 2^31");
+        }
+        _ => 0,
+    };
+    if parts > 0xffff { Err("more than 65,535 members, values, parameters or entries") } else { Ok(()) }
+}
