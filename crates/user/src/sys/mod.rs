@@ -1,0 +1,5 @@
+//! System calls and kernel-shared memory: the only `unsafe` code of this crate.
+
+pub(crate) mod fd;
+pub(crate) mod namespace;
+pub(crate) mod packet;
