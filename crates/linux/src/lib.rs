@@ -1,1 +1,45 @@
-//! The Linux kernel as an eBPF backend through bpf(2).
+//! The Linux kernel as a backend, through `bpf(2)` itself.
+//!
+//! [`LinuxBackend`] implements [`skep_spec::Backend`]: maps and programs are the kernel's, an error is the
+//! kernel's number plus words that name the map or program and what to do. [`LinuxBackend::probe`] says
+//! whether `bpf(2)` can be used here at all. Beyond the trait, [`RawLoad`] loads slots as they stand and
+//! [`unprivileged`] runs a closure in a thread that has given up its capabilities: the differential tests
+//! need both.
+//!
+//! On systems other than Linux everything compiles and every operation fails with `ENOSYS`.
+#![deny(missing_docs)]
+
+mod probe;
+
+#[cfg(target_os = "linux")]
+mod backend;
+#[cfg(target_os = "linux")]
+mod btf;
+#[cfg(target_os = "linux")]
+mod map;
+#[cfg(target_os = "linux")]
+mod program;
+#[cfg(target_os = "linux")]
+mod ring;
+#[cfg(target_os = "linux")]
+mod socket;
+#[cfg(target_os = "linux")]
+mod sys;
+#[cfg(target_os = "linux")]
+mod words;
+
+#[cfg(not(target_os = "linux"))]
+mod unsupported;
+
+pub use probe::Probe;
+
+#[cfg(target_os = "linux")]
+pub use {
+    backend::LinuxBackend,
+    map::LinuxMap,
+    program::{LinuxProgram, RawLoad},
+    sys::caps::unprivileged,
+};
+
+#[cfg(not(target_os = "linux"))]
+pub use unsupported::{LinuxBackend, unprivileged};

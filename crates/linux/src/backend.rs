@@ -1,0 +1,200 @@
+//! The backend.
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::sync::Arc;
+
+use skep_abi::ProgramType;
+use skep_isa::{Insn, Reg};
+use skep_spec::{
+    Backend, BackendLink, BackendMap, BackendProgram, Errno, Error, LoadError, LoadOptions, MapDef,
+    ProgramSpec,
+};
+
+use crate::btf::Cache;
+use crate::map::LinuxMap;
+use crate::program::{LinuxProgram, RawLoad};
+use crate::socket::SocketLink;
+use crate::sys::{self, MapFd, attr};
+use crate::{Probe, words};
+
+/// The running kernel.
+#[derive(Default)]
+pub struct LinuxBackend {
+    btf: Cache,
+}
+
+impl LinuxBackend {
+    /// The running kernel; see [`Self::probe`] for whether it can be used.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Whether this thread may use `bpf(2)`: loads and forgets a program that returns 0.
+    pub fn probe() -> Probe {
+        let insns = [
+            Insn::new(0xb7, Reg::R0, Reg(0), 0, 0), // r0 = 0
+            Insn::new(0x95, Reg(0), Reg(0), 0, 0),  // exit
+        ];
+        let load = RawLoad {
+            prog_type: ProgramType::SOCKET_FILTER,
+            license: "GPL",
+            insns: &insns,
+            ..RawLoad::default()
+        };
+        let Err(e) = load.load() else { return Probe::Yes };
+        match e.error.errno {
+            Errno::EPERM | Errno::EACCES | Errno::ENOSYS => Probe::No(e.error.message),
+            _ => Probe::Inconclusive(e.error.message),
+        }
+    }
+
+    /// Creates a map, as [`Backend::create_map`] does, with its own type.
+    ///
+    /// # Errors
+    /// As `BPF_MAP_CREATE`.
+    pub fn create(&self, def: &MapDef) -> Result<LinuxMap, Error> {
+        let kind = def.kind.name().unwrap_or("unknown type");
+        let what = format!("creating map `{}` ({kind})", def.name);
+        let inner = def.inner.as_ref().map(|d| self.create(d)).transpose()?;
+        let mut attr = attr::MapCreate {
+            map_type: def.kind.0,
+            key_size: def.key_size,
+            value_size: def.value_size,
+            max_entries: def.max_entries,
+            map_flags: def.flags.0,
+            inner_map_fd: inner.as_ref().map_or(0, |m| m.as_fd().as_raw_fd() as u32),
+            numa_node: def.numa_node,
+            map_name: attr::object_name(&def.name),
+            map_extra: def.map_extra,
+            ..attr::MapCreate::default()
+        };
+        let btf = def.btf.as_ref().filter(|_| def.value_btf_id != 0).and_then(|b| self.btf.get(b).ok());
+        if let Some(btf) = &btf {
+            attr.btf_fd = btf.as_raw_fd() as u32;
+            attr.btf_key_type_id = def.key_btf_id;
+            attr.btf_value_type_id = def.value_btf_id;
+        }
+        let mut result = MapFd::create(attr);
+        if btf.is_some() && matches!(result, Err(Errno::EINVAL | Errno::ENOTSUPP)) {
+            // Some map types take no BTF (`map_check_btf`). The types only serve those who print values.
+            (attr.btf_fd, attr.btf_key_type_id, attr.btf_value_type_id) = (0, 0, 0);
+            result = MapFd::create(attr);
+        }
+        if matches!(result, Err(Errno::EPERM)) && sys::raise_memlock() {
+            result = MapFd::create(attr);
+        }
+        let fd = result.map_err(|errno| explain_create(errno, def, &what))?;
+        let map = LinuxMap::new(fd, &def.name);
+        if let Some(initial) = &def.initial {
+            map.update(&0u32.to_ne_bytes(), initial, 0)?;
+        }
+        if def.frozen {
+            map.freeze()?;
+        }
+        Ok(map)
+    }
+
+    /// Loads a program, as [`Backend::load`] does, with its own type.
+    ///
+    /// # Errors
+    /// As `BPF_PROG_LOAD`, with the verifier's log.
+    pub fn load_program(
+        &self,
+        spec: &ProgramSpec,
+        maps: &[BorrowedFd<'_>],
+        options: LoadOptions,
+    ) -> Result<LinuxProgram, LoadError> {
+        let btf = spec.btf.as_ref().filter(|_| !spec.func_info.is_empty()).map(|b| self.btf.get(b));
+        // `syscall` programs may always sleep; the kernel still wants to be told.
+        let sleepable = if spec.prog_type == ProgramType::SYSCALL { ProgramSpec::SLEEPABLE } else { 0 };
+        let flags = spec.flags | sleepable;
+        let mut load = RawLoad {
+            name: &spec.name,
+            prog_type: spec.prog_type,
+            attach_type: spec.attach_type,
+            flags,
+            license: &spec.license,
+            kernel_version: spec.kernel_version,
+            insns: &spec.insns,
+            maps,
+            log_level: options.log_level,
+            ..RawLoad::default()
+        };
+        match &btf {
+            Some(Ok(fd)) => {
+                load.btf = Some(fd.as_fd());
+                load.func_info = &spec.func_info;
+                load.line_info = &spec.line_info;
+                load.load()
+            }
+            None => load.load(),
+            Some(Err(why)) => match load.load() {
+                Ok(mut program) => {
+                    program.note(format!("program `{}` was loaded without BTF: {why}", spec.name));
+                    Ok(program)
+                }
+                Err(mut e) => {
+                    e.error.message.push_str(&format!(" (without BTF: {why})"));
+                    Err(e)
+                }
+            },
+        }
+    }
+}
+
+#[cold]
+fn explain_create(errno: Errno, def: &MapDef, what: &str) -> Error {
+    let (key, value, entries) = (def.key_size, def.value_size, def.max_entries);
+    match errno {
+        Errno::EINVAL | Errno::E2BIG => Error::new(
+            errno,
+            format!(
+                "{what}: {}: the kernel refuses this combination of key size {key}, value size {value}, \
+                 max_entries {entries} and flags {:#x}",
+                errno.text(),
+                def.flags.0
+            ),
+        ),
+        Errno::ENOMEM => Error::new(
+            errno,
+            format!("{what}: not enough memory for {entries} entries of {key} + {value} bytes"),
+        ),
+        _ => words::error(errno, what),
+    }
+}
+
+impl Backend for LinuxBackend {
+    fn name(&self) -> &'static str {
+        "linux"
+    }
+
+    fn create_map(&self, def: &MapDef) -> Result<Arc<dyn BackendMap>, Error> {
+        Ok(Arc::new(self.create(def)?))
+    }
+
+    fn load(
+        &self,
+        spec: &ProgramSpec,
+        maps: &[Arc<dyn BackendMap>],
+        options: LoadOptions,
+    ) -> Result<Arc<dyn BackendProgram>, LoadError> {
+        let mut fds = Vec::with_capacity(maps.len());
+        for map in maps {
+            let Some(map) = map.as_any().downcast_ref::<LinuxMap>() else {
+                let words =
+                    format!("program `{}`: map `{}` belongs to another backend", spec.name, map.info().name);
+                return Err(LoadError { error: Error::new(Errno::EINVAL, words), log: String::new() });
+            };
+            fds.push(map.as_fd());
+        }
+        Ok(Arc::new(self.load_program(spec, &fds, options)?))
+    }
+
+    fn attach_socket(
+        &self,
+        program: &Arc<dyn BackendProgram>,
+        interface: &str,
+    ) -> Result<Box<dyn BackendLink>, Error> {
+        Ok(Box::new(SocketLink::attach(program, interface)?))
+    }
+}

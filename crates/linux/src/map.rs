@@ -1,0 +1,152 @@
+//! Maps.
+
+use std::any::Any;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use skep_abi::MapType;
+use skep_spec::{BackendMap, BackendProgram, ByteReader, Errno, Error, MapInfo};
+
+use crate::program::LinuxProgram;
+use crate::ring::RingReader;
+use crate::sys::{MapFd, attr};
+use crate::words;
+
+/// A map of the kernel.
+pub struct LinuxMap {
+    fd: Arc<MapFd>,
+    name: String,
+    reader_taken: Arc<AtomicBool>,
+}
+
+impl LinuxMap {
+    pub(crate) fn new(fd: MapFd, name: &str) -> Self {
+        Self { fd: Arc::new(fd), name: name.into(), reader_taken: Arc::default() }
+    }
+
+    /// Takes over the descriptor of a map, for instance of a pinned one.
+    ///
+    /// # Errors
+    /// `EINVAL` when it is not a map's.
+    pub fn from_fd(fd: OwnedFd) -> Result<Self, Error> {
+        let fd = MapFd::from_fd(fd).map_err(|e| words::error(e, "asking the kernel about a map"))?;
+        let name = attr::name_text(&fd.info().name);
+        Ok(Self::new(fd, &name))
+    }
+
+    /// Bytes of a value as lookups give and updates take it: for per-CPU maps those of all CPUs.
+    pub fn value_len(&self) -> usize {
+        self.fd.value_len()
+    }
+
+    #[cold]
+    fn error(&self, errno: Errno, what: &str) -> Error {
+        words::error(errno, &format!("{what} map `{}`", self.name))
+    }
+
+    /// Sizes are checked here first, for the words.
+    fn check(&self, what: &str, have: usize, want: usize) -> Result<(), Error> {
+        if have == want {
+            return Ok(());
+        }
+        Err(Error::new(
+            Errno::EINVAL,
+            format!("map `{}`: the {what} has {have} bytes, it must have {want}", self.name),
+        ))
+    }
+
+    fn check_key(&self, key: &[u8]) -> Result<(), Error> {
+        self.check("key", key.len(), self.fd.info().key_size as usize)
+    }
+}
+
+impl AsFd for LinuxMap {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        (*self.fd).as_fd()
+    }
+}
+
+impl BackendMap for LinuxMap {
+    fn info(&self) -> MapInfo {
+        let info = self.fd.info();
+        MapInfo {
+            id: info.id,
+            name: self.name.clone(),
+            kind: MapType(info.map_type),
+            key_size: info.key_size,
+            value_size: info.value_size,
+            max_entries: info.max_entries,
+            flags: info.map_flags,
+        }
+    }
+
+    fn lookup(&self, key: &[u8], flags: u64) -> Result<Vec<u8>, Error> {
+        self.check_key(key)?;
+        self.fd.lookup(key, flags).map_err(|e| self.error(e, "looking up a key in"))
+    }
+
+    fn update(&self, key: &[u8], value: &[u8], flags: u64) -> Result<(), Error> {
+        self.check_key(key)?;
+        self.check("value", value.len(), self.fd.value_len())?;
+        self.fd.update(key, value, flags).map_err(|e| self.error(e, "updating"))
+    }
+
+    fn delete(&self, key: &[u8]) -> Result<(), Error> {
+        self.check_key(key)?;
+        self.fd.delete(key).map_err(|e| self.error(e, "deleting from"))
+    }
+
+    fn next_key(&self, key: Option<&[u8]>) -> Result<Vec<u8>, Error> {
+        key.map_or(Ok(()), |k| self.check_key(k))?;
+        self.fd.next_key(key).map_err(|e| self.error(e, "walking the keys of"))
+    }
+
+    fn freeze(&self) -> Result<(), Error> {
+        self.fd.freeze().map_err(|e| self.error(e, "freezing"))
+    }
+
+    fn set_program(&self, index: u32, program: &dyn BackendProgram) -> Result<(), Error> {
+        if self.fd.info().map_type != MapType::PROG_ARRAY.0 {
+            return Err(Error::new(Errno::EINVAL, format!("map `{}` is not a program array", self.name)));
+        }
+        let Some(program) = program.as_any().downcast_ref::<LinuxProgram>() else {
+            return Err(Error::new(
+                Errno::EINVAL,
+                format!("map `{}`: the program belongs to another backend", self.name),
+            ));
+        };
+        let fd = program.as_fd().as_raw_fd().to_ne_bytes();
+        self.fd.update(&index.to_ne_bytes(), &fd, 0).map_err(|e| {
+            if e == Errno::EINVAL {
+                Error::new(
+                    e,
+                    format!(
+                        "map `{}` refuses program `{}`: all programs of an array must agree in type, attach \
+                         type and flags with the first one that used it",
+                        self.name,
+                        program.name()
+                    ),
+                )
+            } else {
+                self.error(e, "putting a program into")
+            }
+        })
+    }
+
+    fn reader(&self) -> Result<Box<dyn ByteReader>, Error> {
+        if self.fd.info().map_type != MapType::RINGBUF.0 {
+            return Err(Error::new(Errno::EINVAL, format!("map `{}` is not a ring buffer", self.name)));
+        }
+        let reader = RingReader::new(Arc::clone(&self.fd), &self.name, Arc::clone(&self.reader_taken))?;
+        Ok(Box::new(reader))
+    }
+
+    fn raw_fd(&self) -> Option<i32> {
+        Some((*self.fd).as_fd().as_raw_fd())
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}

@@ -1,0 +1,382 @@
+//! Programs: loading with a log, and test runs.
+
+use std::any::Any;
+use std::ffi::CString;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use skep_abi::{AttachType, ProgramType};
+use skep_isa::{Endian, Insn};
+use skep_spec::{
+    BackendProgram, Errno, Error, FuncInfo, LineInfo, LoadError, ProgramInfo, RunInput, RunOutput,
+};
+
+use crate::sys::{self, Load, Run, attr};
+use crate::words;
+
+/// First size of the log buffer; it doubles until the log fits.
+const LOG_BYTES: usize = 64 << 10;
+/// The kernel's bound on `log_size` (`UINT_MAX >> 2`).
+const LOG_BYTES_MAX: usize = (u32::MAX >> 2) as usize;
+/// Room behind the packet of a test run for programs that make it longer.
+const GROWTH: usize = 4096;
+
+/// A program of the kernel.
+pub struct LinuxProgram {
+    fd: OwnedFd,
+    name: String,
+    prog_type: ProgramType,
+    log: String,
+    notes: Vec<String>,
+}
+
+impl LinuxProgram {
+    /// The name it was loaded under, uncut.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The verifier's log, if one was asked for.
+    pub fn log(&self) -> &str {
+        &self.log
+    }
+
+    /// What was left out to make it load on this kernel: BTF, for instance.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    pub(crate) fn note(&mut self, note: String) {
+        self.notes.push(note);
+    }
+
+    /// Runs counted by the kernel while run statistics are enabled.
+    pub(crate) fn run_count(&self) -> u64 {
+        sys::prog_info(self.fd.as_fd()).map_or(0, |i| i.run_cnt)
+    }
+}
+
+impl AsFd for LinuxProgram {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// Slots to load as they stand, without a spec.
+#[derive(Clone, Copy, Default)]
+pub struct RawLoad<'a> {
+    /// Name, for messages; the kernel sees its first 15 bytes, or none.
+    pub name: &'a str,
+    /// Program type.
+    pub prog_type: ProgramType,
+    /// Expected attach type.
+    pub attach_type: AttachType,
+    /// `BPF_F_*`.
+    pub flags: u32,
+    /// Licence.
+    pub license: &'a str,
+    /// `kern_version`, for kernels before 5.0.
+    pub kernel_version: u32,
+    /// Slots.
+    pub insns: &'a [Insn],
+    /// Descriptors that map indices in the program (`LDDW` with `src` 5 or 6) stand for.
+    pub maps: &'a [BorrowedFd<'a>],
+    /// The program's BTF; without it the records below are ignored.
+    pub btf: Option<BorrowedFd<'a>>,
+    /// Functions.
+    pub func_info: &'a [FuncInfo],
+    /// Lines.
+    pub line_info: &'a [LineInfo],
+    /// Log level: 0 none unless the load fails, 1 on failure, 2 every instruction, 4 statistics.
+    pub log_level: u32,
+}
+
+impl RawLoad<'_> {
+    /// `BPF_PROG_LOAD`.
+    ///
+    /// Map indices go to the kernel as they stand, with `fd_array`; a kernel that does not know them (before
+    /// 5.14) gets descriptors in the instructions instead. A failure without a log is tried again with one.
+    ///
+    /// # Errors
+    /// The kernel's, with the verifier's log; `EINVAL` for a map index beyond the list.
+    pub fn load(&self) -> Result<LinuxProgram, LoadError> {
+        let result = self.load_encoded(self.insns);
+        let Err(e) = &result else { return result };
+        if e.error.errno == Errno::EINVAL && self.uses_map_indices() && e.log.contains("bpf_ld_imm64") {
+            return self.load_encoded(&self.with_descriptors());
+        }
+        result
+    }
+
+    fn uses_map_indices(&self) -> bool {
+        map_indices(self.insns).next().is_some()
+    }
+
+    /// The slots with descriptors in place of map indices.
+    fn with_descriptors(&self) -> Vec<Insn> {
+        let mut insns = self.insns.to_vec();
+        for i in map_indices(self.insns).collect::<Vec<_>>() {
+            if let Some(map) = usize::try_from(insns[i].imm).ok().and_then(|n| self.maps.get(n)) {
+                insns[i].src.0 -= 4;
+                insns[i].imm = map.as_raw_fd();
+            }
+        }
+        insns
+    }
+
+    fn load_encoded(&self, insns: &[Insn]) -> Result<LinuxProgram, LoadError> {
+        let bytes: Vec<u8> = insns.iter().flat_map(|i| i.to_bytes(Endian::NATIVE)).collect();
+        for i in map_indices(insns) {
+            if usize::try_from(insns[i].imm).map_or(true, |n| n >= self.maps.len()) {
+                let (n, have) = (insns[i].imm, self.maps.len());
+                let words = format!(
+                    "program `{}`, insn {i}: map index {n}, but the program has {have} maps",
+                    self.name
+                );
+                return Err(LoadError { error: Error::new(Errno::EINVAL, words), log: String::new() });
+            }
+        }
+        let fd_array: Vec<i32> = self.maps.iter().map(AsRawFd::as_raw_fd).collect();
+        let license = CString::new(self.license).unwrap_or_default();
+        let func_info: Vec<u8> =
+            self.func_info.iter().flat_map(|f| words_to_bytes([f.insn_off, f.type_id])).collect();
+        let line_info: Vec<u8> = self
+            .line_info
+            .iter()
+            .flat_map(|l| words_to_bytes([l.insn_off, l.file_name_off, l.line_off, l.line_col]))
+            .collect();
+        let mut load = Load {
+            prog_type: self.prog_type.0,
+            attach_type: self.attach_type.0,
+            flags: self.flags,
+            kernel_version: self.kernel_version,
+            name: attr::object_name(self.name),
+            insns: &bytes,
+            license: &license,
+            btf: self.btf,
+            func_info: &func_info,
+            line_info: &line_info,
+            attach_btf_id: 0,
+            fd_array: &fd_array,
+            log_level: self.log_level,
+        };
+        let (mut result, mut log) = load_growing(&load);
+        if matches!(result, Err(Errno::EPERM)) && sys::raise_memlock() {
+            (result, log) = load_growing(&load);
+        }
+        if result.is_err() && load.log_level == 0 {
+            load.log_level = 1;
+            (result, log) = load_growing(&load);
+        }
+        match result {
+            Ok(fd) => {
+                let name = self.name.into();
+                Ok(LinuxProgram { fd, name, prog_type: self.prog_type, log, notes: Vec::new() })
+            }
+            Err(errno) => Err(LoadError { error: self.explain(errno, &log), log }),
+        }
+    }
+
+    #[cold]
+    fn explain(&self, errno: Errno, log: &str) -> Error {
+        let kind = self.prog_type.name().map_or_else(|| format!("type {}", self.prog_type.0), str::to_string);
+        let what = format!("loading program `{}` ({kind})", self.name);
+        match last_words(log) {
+            Some(reason) => Error::new(errno, format!("{what}: the kernel's verifier refuses it: {reason}")),
+            None if errno == Errno::EINVAL && self.prog_type.name().is_none() => {
+                Error::new(errno, format!("{what}: this kernel does not know the program type"))
+            }
+            None if errno == Errno::E2BIG => Error::new(
+                errno,
+                format!(
+                    "{what}: {} slots; the kernel takes 1 to 4096 from the unprivileged and 1,000,000 with CAP_BPF",
+                    self.insns.len()
+                ),
+            ),
+            None => words::error(errno, &what),
+        }
+    }
+}
+
+/// The first slots of `LDDW`s that name a map by index.
+fn map_indices(insns: &[Insn]) -> impl Iterator<Item = usize> + '_ {
+    let mut next = 0;
+    std::iter::from_fn(move || {
+        while let Some(insn) = insns.get(next) {
+            let at = next;
+            next += if insn.is_wide() { 2 } else { 1 };
+            if insn.is_wide() && matches!(insn.src.0, 5 | 6) {
+                return Some(at);
+            }
+        }
+        None
+    })
+}
+
+fn words_to_bytes<const N: usize>(words: [u32; N]) -> Vec<u8> {
+    words.iter().flat_map(|w| w.to_ne_bytes()).collect()
+}
+
+/// Loads with a log buffer that grows while the kernel says `ENOSPC`.
+fn load_growing(load: &Load<'_>) -> (Result<OwnedFd, Errno>, String) {
+    if load.log_level == 0 {
+        return (sys::prog_load(load, &mut []), String::new());
+    }
+    let mut size = LOG_BYTES;
+    loop {
+        let mut log = vec![0; size];
+        let result = sys::prog_load(load, &mut log);
+        if matches!(&result, Err(Errno::ENOSPC)) && size < LOG_BYTES_MAX {
+            size = (size * 4).min(LOG_BYTES_MAX);
+            continue;
+        }
+        return (result, text(&log));
+    }
+}
+
+/// The text of a log buffer.
+pub(crate) fn text(log: &[u8]) -> String {
+    let len = log.iter().position(|&c| c == 0).unwrap_or(log.len());
+    String::from_utf8_lossy(&log[..len]).into_owned()
+}
+
+/// The last line of a log that is not statistics: by convention the reason of a refusal.
+fn last_words(log: &str) -> Option<&str> {
+    log.lines().rev().map(str::trim).find(|l| {
+        let statistics = ["processed ", "verification time", "stack depth", "insns processed", "mark_read"];
+        !l.is_empty() && !statistics.iter().any(|s| l.starts_with(s))
+    })
+}
+
+/// `verification time 17 usec`, in logs with statistics.
+fn verification_time(log: &str) -> Option<Duration> {
+    let line = log.lines().rev().find_map(|l| l.strip_prefix("verification time "))?;
+    Some(Duration::from_micros(line.split(' ').next()?.parse().ok()?))
+}
+
+impl BackendProgram for LinuxProgram {
+    fn info(&self) -> ProgramInfo {
+        let info = sys::prog_info(self.fd.as_fd()).unwrap_or_default();
+        ProgramInfo {
+            id: info.id,
+            name: self.name.clone(),
+            prog_type: self.prog_type,
+            insns_processed: info.verified_insns,
+            verify_time: verification_time(&self.log),
+        }
+    }
+
+    /// As `BPF_PROG_TEST_RUN`: socket filters and XDP programs take a packet of at least 14 bytes and a
+    /// context (none, `struct __sk_buff`, `struct xdp_md`); `syscall` programs take a context and no packet.
+    fn test_run(&self, input: RunInput<'_>) -> Result<RunOutput, Error> {
+        let result = if self.prog_type == ProgramType::SYSCALL {
+            self.run_syscall(input)
+        } else if self.prog_type == ProgramType::RAW_TRACEPOINT {
+            let mut ctx = input.ctx.to_vec();
+            let run = Run { data_in: &[], data_out: &mut [], ctx_in: &mut ctx, ctx_out: &mut [], repeat: 0 };
+            sys::test_run(self.fd.as_fd(), run).map(|ran| RunOutput {
+                retval: ran.retval,
+                ctx,
+                ..RunOutput::default()
+            })
+        } else {
+            self.run_packet(input)
+        };
+        result.map_err(|errno| self.explain_run(errno, input))
+    }
+
+    fn raw_fd(&self) -> Option<i32> {
+        Some(self.fd.as_raw_fd())
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+impl LinuxProgram {
+    fn run_packet(&self, input: RunInput<'_>) -> Result<RunOutput, Errno> {
+        let mut data = vec![0; input.data.len() + GROWTH];
+        let mut ctx_in = input.ctx.to_vec();
+        let mut ctx = vec![0; input.ctx.len()];
+        let run = Run {
+            data_in: input.data,
+            data_out: &mut data,
+            ctx_in: &mut ctx_in,
+            ctx_out: &mut ctx,
+            repeat: input.repeat,
+        };
+        let ran = sys::test_run(self.fd.as_fd(), run)?;
+        data.truncate(ran.data_len);
+        ctx.truncate(ran.ctx_len);
+        Ok(RunOutput {
+            retval: ran.retval,
+            data,
+            ctx,
+            duration: Duration::from_nanos(u64::from(ran.duration_ns)),
+        })
+    }
+
+    /// The kernel neither repeats nor times these, so we do; our time includes the system call.
+    fn run_syscall(&self, input: RunInput<'_>) -> Result<RunOutput, Errno> {
+        if !input.data.is_empty() {
+            return Err(Errno::EINVAL);
+        }
+        let mut ctx = input.ctx.to_vec();
+        let repeat = input.repeat.max(1);
+        let start = Instant::now();
+        let mut retval = 0;
+        for _ in 0..repeat {
+            let run = Run { data_in: &[], data_out: &mut [], ctx_in: &mut ctx, ctx_out: &mut [], repeat: 0 };
+            retval = sys::test_run(self.fd.as_fd(), run)?.retval;
+        }
+        Ok(RunOutput { retval, data: Vec::new(), ctx, duration: start.elapsed() / repeat })
+    }
+
+    #[cold]
+    fn explain_run(&self, errno: Errno, input: RunInput<'_>) -> Error {
+        let what = format!("test run of program `{}`", self.name);
+        let packet = matches!(self.prog_type, ProgramType::SOCKET_FILTER | ProgramType::XDP);
+        match errno {
+            Errno::EINVAL if packet && input.data.len() < 14 => Error::new(
+                errno,
+                format!("{what}: {} bytes of packet; the kernel wants at least 14", input.data.len()),
+            ),
+            Errno::EINVAL if self.prog_type == ProgramType::SYSCALL && !input.data.is_empty() => Error::new(
+                errno,
+                format!("{what}: syscall programs take no packet; pass the bytes as the context"),
+            ),
+            Errno::ENOTSUPP => Error::new(
+                errno,
+                format!(
+                    "{what}: the kernel has no test run for {} programs",
+                    self.prog_type.name().unwrap_or("these")
+                ),
+            ),
+            _ => words::error(errno, &what),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use skep_isa::Reg;
+
+    #[test]
+    fn the_reason_is_the_last_line_before_the_statistics() {
+        let log = "0: (95) exit\nR0 !read_ok\nverification time 17 usec\nstack depth 0\nprocessed 1 insns\n";
+        assert_eq!(last_words(log), Some("R0 !read_ok"));
+        assert_eq!(verification_time(log), Some(Duration::from_micros(17)));
+        assert_eq!(last_words(""), None);
+        assert_eq!(verification_time("no"), None);
+    }
+
+    #[test]
+    fn second_slots_are_not_map_indices() {
+        let wide = |src| Insn::new(0x18, Reg::R1, Reg(src), 0, 0);
+        // The middle pair's second slot looks like a wide instruction itself.
+        let insns = [wide(0), wide(5), wide(6), Insn::default(), wide(1), Insn::default()];
+        assert_eq!(map_indices(&insns).collect::<Vec<_>>(), [2]);
+    }
+}
