@@ -9,6 +9,7 @@ extern crate alloc;
 
 mod code;
 mod digest;
+pub mod domain;
 mod limits;
 mod options;
 mod rejection;

@@ -1,0 +1,255 @@
+//! What each arithmetic operation does to one lane.
+//!
+//! Every function assumes reduced operands of one width `w`, and gives a reduced lane of that width that has
+//! `op(x, y) mod 2^w` for all members `x`, `y`. Constants fold exactly, since a reduced lane with one member on
+//! each side leaves exact rules nothing to lose, or by the explicit first line where it does not.
+//! Division follows RFC 9669 section 4.1: by zero gives 0, modulo zero leaves the dividend, and the least
+//! signed value divided by -1 is itself.
+
+use super::lane::{Lane, Span};
+use super::rules::{self, Bounds, Bv};
+use super::tnum::{Tnum, low_mask};
+
+impl Lane {
+    fn combine(self, tnum: Tnum, bounds: &Bounds<Bv>) -> Lane {
+        Lane { tnum: tnum.low(self.width), ..self }.with_bounds(bounds).reduced_or_top()
+    }
+
+    /// `self` with the bits of `tnum` as well, which every member is known to have.
+    fn with_tnum(self, tnum: Tnum) -> Lane {
+        match self.tnum.meet(tnum.low(self.width)) {
+            Some(tnum) => Lane { tnum, ..self }.reduced_or_top(),
+            None => self,
+        }
+    }
+
+    /// The two readings of one result: what `self` and `other` both say of it.
+    fn and_also(self, other: Lane) -> Lane {
+        self.meet(&other).unwrap_or(self)
+    }
+
+    /// Sum. Keeps an interval as long as the sums of its ends do not straddle the seam of that reading; a run
+    /// that wraps as a whole is kept. Loses: the bounds of a reading whose seam lies inside.
+    pub fn add(&self, rhs: &Lane) -> Lane {
+        let bounds = rules::bounds_add(&self.bounds(), &rhs.bounds(), &self.sign_bit());
+        self.combine(self.tnum.add(rhs.tnum), &bounds)
+    }
+
+    /// Difference. As [`Lane::add`].
+    pub fn sub(&self, rhs: &Lane) -> Lane {
+        let bounds = rules::bounds_sub(&self.bounds(), &rhs.bounds(), &self.sign_bit());
+        self.combine(self.tnum.sub(rhs.tnum), &bounds)
+    }
+
+    /// Product. The exact unsigned and signed products lie between those of the ends (a bilinear function is
+    /// extreme at corners); each run is kept if it is shorter than `2^w`. Loses: gaps, and runs that wrap.
+    pub fn mul(&self, rhs: &Lane) -> Lane {
+        let wide = |x: u64, y: u64| u128::from(x) * u128::from(y);
+        let (lo, hi) = (wide(self.umin, rhs.umin), wide(self.umax, rhs.umax));
+        let unsigned = Lane::from_run(self.width, lo as u64, hi - lo);
+        let (lo, hi) =
+            extremes([self.smin, self.smax], [rhs.smin, rhs.smax], |x, y| i128::from(x) * i128::from(y));
+        let signed = Lane::from_integers(self.width, lo, hi);
+        unsigned.and_also(signed).with_tnum(self.tnum.mul_width(self.width, rhs.tnum))
+    }
+
+    /// Unsigned quotient. Falls with the divisor and rises with the dividend, so the ends give the interval;
+    /// a divisor that may be zero adds 0. Keeps known bits for a constant power of two.
+    pub fn div(&self, rhs: &Lane) -> Lane {
+        if rhs.umax == 0 {
+            return Lane::known(self.width, 0);
+        }
+        let least = if rhs.umin == 0 { 0 } else { self.umin / rhs.umax };
+        let lane = Lane::from_unsigned(self.width, least, self.umax / rhs.umin.max(1));
+        if rhs.is_const() && rhs.umin.is_power_of_two() {
+            return lane.with_tnum(self.tnum.rsh(rhs.umin.trailing_zeros()));
+        }
+        lane
+    }
+
+    /// Unsigned remainder. Below the divisor and not above the dividend; a dividend that is always below the
+    /// divisor stays as it is; if all dividends share one quotient the interval moves as a whole. Low bits
+    /// stay known as far as the divisor is a multiple of that power of two (zero is, too).
+    pub fn modulo(&self, rhs: &Lane) -> Lane {
+        if rhs.umax == 0 || self.umax < rhs.umin {
+            return *self;
+        }
+        let lane = if rhs.umin == 0 {
+            Lane::from_unsigned(self.width, 0, self.umax)
+        } else if rhs.is_const() && self.umin / rhs.umin == self.umax / rhs.umin {
+            Lane::from_unsigned(self.width, self.umin % rhs.umin, self.umax % rhs.umin)
+        } else {
+            Lane::from_unsigned(self.width, 0, self.umax.min(rhs.umax - 1))
+        };
+        lane.with_tnum(self.residue(rhs))
+    }
+
+    /// Signed quotient, rounded towards zero. For divisors of one sign it is extreme at the corners; the two
+    /// signs are taken apart, and a divisor that may be zero adds 0. Loses: known bits.
+    pub fn sdiv(&self, rhs: &Lane) -> Lane {
+        let quotient = |x: i64, y: i64| i128::from(x) / i128::from(y);
+        let part = |lo: i64, hi: i64| {
+            (lo <= hi).then(|| {
+                let (lo, hi) = extremes([self.smin, self.smax], [lo, hi], quotient);
+                Lane::from_integers(self.width, lo, hi)
+            })
+        };
+        let negative = part(rhs.smin, rhs.smax.min(-1));
+        let positive = part(rhs.smin.max(1), rhs.smax);
+        let zero = rhs.has(0).then(|| Lane::known(self.width, 0));
+        let mut parts = [negative, positive, zero].into_iter().flatten();
+        let first = parts.next().unwrap_or(Lane::unknown(self.width));
+        parts.fold(first, |all, part| all.join(&part)).reduced_or_top()
+    }
+
+    /// Signed remainder, with the sign of the dividend. Smaller in size than the divisor and not larger than
+    /// the dividend; a dividend that is always smaller in size stays as it is. Low bits as [`Lane::modulo`].
+    pub fn smodulo(&self, rhs: &Lane) -> Lane {
+        let sizes = |lane: &Lane| {
+            let (lo, hi) = (lane.smin.unsigned_abs(), lane.smax.unsigned_abs());
+            let least = if lane.smin <= 0 && lane.smax >= 0 { 0 } else { lo.min(hi) };
+            (least, lo.max(hi))
+        };
+        let ((_, dividend), (least, most)) = (sizes(self), sizes(rhs));
+        if most == 0 || dividend < least {
+            return *self;
+        }
+        if rhs.is_const() {
+            // One divisor, and perhaps one quotient for all dividends: then the interval moves as a whole.
+            let (lo, hi, by) = (i128::from(self.smin), i128::from(self.smax), i128::from(rhs.smin));
+            if lo / by == hi / by {
+                return Lane::from_integers(self.width, lo % by, hi % by).with_tnum(self.residue(rhs));
+            }
+        }
+        let (mut lo, mut hi) = (self.smin.min(0), self.smax.max(0));
+        if !rhs.has(0) {
+            // `most` is at least 1 and at most 2^63, so this fits.
+            let limit = (most - 1) as i64;
+            (lo, hi) = (lo.max(-limit), hi.min(limit));
+        }
+        Lane::from_signed(self.width, lo, hi).with_tnum(self.residue(rhs))
+    }
+
+    /// The bits of a remainder that only depend on the dividend: with a divisor that is always a multiple of
+    /// `2^k`, dividend and remainder agree modulo `2^k`.
+    fn residue(&self, divisor: &Lane) -> Tnum {
+        let bits = divisor.tnum.trailing_zeros().min(self.width);
+        let kept = low_mask(bits);
+        let above = low_mask(self.width) & !kept;
+        let low = self.tnum.low(bits);
+        Tnum::new(low.value(), low.mask() | above).unwrap_or(Tnum::UNKNOWN)
+    }
+
+    /// Bitwise and. Span by span, with the tnum of each span: not above either operand.
+    pub fn and(&self, rhs: &Lane) -> Lane {
+        self.bitwise(rhs, Tnum::and, |x, y| (0, x.hi.min(y.hi)))
+    }
+
+    /// Bitwise or. Span by span, with the tnum of each span: not below either operand.
+    pub fn or(&self, rhs: &Lane) -> Lane {
+        self.bitwise(rhs, Tnum::or, |x, y| (x.lo.max(y.lo), u64::MAX))
+    }
+
+    /// Bitwise exclusive or. Span by span, with the tnum of each span: not above the sum of the operands.
+    pub fn xor(&self, rhs: &Lane) -> Lane {
+        self.bitwise(rhs, Tnum::xor, |x, y| (0, x.hi.saturating_add(y.hi)))
+    }
+
+    /// Loses: correlation between the bits of one span beyond the bound that `limits` gives.
+    fn bitwise(
+        &self,
+        rhs: &Lane,
+        op: impl Fn(Tnum, Tnum) -> Tnum,
+        limits: impl Fn(Span, Span) -> (u64, u64),
+    ) -> Lane {
+        let known = |lane: &Lane, s: Span| lane.tnum.meet(Tnum::range(s.lo, s.hi)).unwrap_or(lane.tnum);
+        let mut result: Option<Lane> = None;
+        for x in self.spans().into_iter().flatten() {
+            for y in rhs.spans().into_iter().flatten() {
+                let (lo, hi) = limits(x, y);
+                let umax = hi.min(low_mask(self.width));
+                let tnum = op(known(self, x), known(rhs, y));
+                let part = Lane { tnum, umin: lo, umax, ..Lane::unknown(self.width) }.reduced_or_top();
+                result = Some(result.map_or(part, |all| all.join(&part)));
+            }
+        }
+        result.unwrap_or(Lane::unknown(self.width)).with_tnum(op(self.tnum, rhs.tnum))
+    }
+
+    /// The least and greatest shift amount: `self` modulo the width, which is a power of two.
+    fn amounts(&self) -> (Tnum, u32, u32) {
+        if self.umax < u64::from(self.width) {
+            return (self.tnum, self.umin as u32, self.umax as u32);
+        }
+        let amount = self.and(&Lane::known(self.width, u64::from(self.width - 1)));
+        (amount.tnum, amount.umin as u32, amount.umax as u32)
+    }
+
+    /// Shift left by `rhs` modulo the width. The exact products by `2^amount` lie between those at the ends,
+    /// and a run shorter than `2^w` is kept, as in [`Lane::mul`].
+    pub fn lsh(&self, rhs: &Lane) -> Lane {
+        let (amounts, least, most) = rhs.amounts();
+        let (lo, hi) = (u128::from(self.umin) << least, u128::from(self.umax) << most);
+        let unsigned = Lane::from_run(self.width, lo as u64, hi - lo);
+        let at = |x: i64, n: u32| i128::from(x) << n;
+        let lo = at(self.smin, least).min(at(self.smin, most));
+        let hi = at(self.smax, least).max(at(self.smax, most));
+        let signed = Lane::from_integers(self.width, lo, hi);
+        let tnum = self.tnum.shift_by(amounts, least, most, |t, n| t.lsh(n).low(self.width));
+        unsigned.and_also(signed).with_tnum(tnum)
+    }
+
+    /// Logical shift right by `rhs` modulo the width: falls with the amount, rises with the value.
+    pub fn rsh(&self, rhs: &Lane) -> Lane {
+        let (amounts, least, most) = rhs.amounts();
+        let tnum = self.tnum.shift_by(amounts, least, most, Tnum::rsh);
+        Lane::from_unsigned(self.width, self.umin >> most, self.umax >> least).with_tnum(tnum)
+    }
+
+    /// Arithmetic shift right by `rhs` modulo the width: moves every value towards 0 or -1.
+    pub fn arsh(&self, rhs: &Lane) -> Lane {
+        let (amounts, least, most) = rhs.amounts();
+        let tnum = self.tnum.shift_by(amounts, least, most, |t, n| t.arsh(n, self.width));
+        let lo = (self.smin >> least).min(self.smin >> most);
+        let hi = (self.smax >> least).max(self.smax >> most);
+        Lane::from_signed(self.width, lo, hi).with_tnum(tnum)
+    }
+
+    /// The low `bits` bits (at most the width) as a lane of that width. Keeps each span that does not cover
+    /// all of them as a run modulo `2^bits`.
+    pub fn truncate(&self, bits: u32) -> Lane {
+        if bits == self.width {
+            return *self;
+        }
+        let mut result: Option<Lane> = None;
+        for span in self.spans().into_iter().flatten() {
+            let part = Lane::from_run(bits, span.lo, u128::from(span.hi - span.lo));
+            result = Some(result.map_or(part, |all| all.join(&part)));
+        }
+        result.unwrap_or(Lane::unknown(bits)).with_tnum(self.tnum.low(bits))
+    }
+
+    /// The same value in `width` bits, zeros above. Exact.
+    pub fn zero_extend(&self, width: u32) -> Lane {
+        Lane { tnum: self.tnum, umin: self.umin, umax: self.umax, ..Lane::unknown(width) }.reduced_or_top()
+    }
+
+    /// The same signed value in `width` bits, copies of the sign above. Exact on the signed bounds and bits.
+    pub fn sign_extend(&self, width: u32) -> Lane {
+        let tnum = self.tnum.sign_extend(self.width).low(width);
+        Lane { tnum, smin: self.smin, smax: self.smax, ..Lane::unknown(width) }.reduced_or_top()
+    }
+
+    /// The low `bits` bits (16, 32 or 64) with their bytes reversed, zeros above. Keeps known bits exactly;
+    /// loses all other bounds, for order does not survive.
+    pub fn reverse_bytes(&self, bits: u32) -> Lane {
+        Lane::from_tnum(self.width, self.tnum.reverse_bytes(bits))
+    }
+}
+
+/// The least and greatest of `f` over the four corners.
+fn extremes(xs: [i64; 2], ys: [i64; 2], f: impl Fn(i64, i64) -> i128) -> (i128, i128) {
+    let corners = [f(xs[0], ys[0]), f(xs[0], ys[1]), f(xs[1], ys[0]), f(xs[1], ys[1])];
+    let fold = |pick: fn(i128, i128) -> i128| corners[1..].iter().copied().fold(corners[0], pick);
+    (fold(i128::min), fold(i128::max))
+}
