@@ -4,12 +4,16 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "alloc")]
+extern crate alloc;
+
 mod codec;
 pub mod eval;
 mod insn;
 mod op;
 mod regset;
 pub mod table;
+pub mod text;
 
 pub use codec::{DecodeError, EncodeError, Field, decode, decode_all};
 pub use insn::{Endian, Insn, Reg};

@@ -3,20 +3,8 @@
 use skep_isa::table::{self, Role};
 use skep_isa::{AluOp, CallTarget, DecodeError, Endian, Field, Insn, Op, Operand, Reg, Size, Width, decode};
 
-fn random(seed: u64) -> impl FnMut() -> u64 {
-    let mut x = seed | 1;
-    move || {
-        x ^= x << 13;
-        x ^= x >> 7;
-        x ^= x << 17;
-        x.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-}
-
-fn slots(op: &Op) -> Vec<Insn> {
-    let (a, b) = op.encode();
-    std::iter::once(a).chain(b).collect()
-}
+mod common;
+use common::{random, slots};
 
 #[test]
 fn every_row_encodes_to_itself() {

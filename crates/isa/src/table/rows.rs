@@ -460,18 +460,18 @@ table! {
     lddw 0x18 (w, 0, 0, any, any) Base64 "5.4" "{d} = {imm64}" | "{d} = {imm64} ll"
         = (LoadImm64 { dst, value: Imm64::Const(value) })
         where { let value = join64(imm, imm2); } { let (imm, imm2) = split64(value); }, "Loads a 64-bit constant.";
-    lddw_map_fd 0x18 (w, 1, 0, id, 0) Base64 "5.4.1" "{d} = map[fd:{id}]" | "{d} = map[fd:{id}] ll"
+    lddw_map_fd 0x18 (w, 1, 0, id, 0) Base64 "5.4.1" "{d} = map[fd:{id}]" | "ld_pseudo {d}, 0x1, {xid}"
         = (LoadImm64 { dst, value: Imm64::MapFd(imm) }), "Loads a map by file descriptor.";
-    lddw_map_value_fd 0x18 (w, 2, 0, id, any) Base64 "5.4.1" "{d} = map[fd:{id}][0]+{offset}" | "{d} = map[fd:{id}][0]+{offset} ll"
+    lddw_map_value_fd 0x18 (w, 2, 0, id, any) Base64 "5.4.1" "{d} = map[fd:{id}][0]+{offset}" | "ld_pseudo {d}, 0x2, {xid}, {xid2}"
         = (LoadImm64 { dst, value: Imm64::MapValueFd { fd: imm, off_bytes } })
         where { let off_bytes = imm2 as u32; } { let imm2 = off_bytes as i32; }, "Loads an address inside a map's first value.";
-    lddw_variable 0x18 (w, 3, 0, id, any) Base64 "5.4.2" "{d} = variable[btf_id:{id}, btf_fd:{id2}]" | "{d} = variable[btf_id:{id}, btf_fd:{id2}] ll"
+    lddw_variable 0x18 (w, 3, 0, id, any) Base64 "5.4.2" "{d} = variable[btf_id:{id}, btf_fd:{id2}]" | "ld_pseudo {d}, 0x3, {xid}, {xid2}"
         = (LoadImm64 { dst, value: Imm64::Variable { btf_id: imm, btf_fd: imm2 } }), "Loads the address of a variable of the platform, by BTF id.";
-    lddw_code 0x18 (w, 4, 0, jump, 0) Base64 "5.4" "{d} = subprog[{subprog_off}]" | "{d} = subprog[{subprog_off}] ll"
+    lddw_code 0x18 (w, 4, 0, jump, 0) Base64 "5.4" "{d} = subprog[{subprog_off}]" | "ld_pseudo {d}, 0x4, {xid}"
         = (LoadImm64 { dst, value: Imm64::Code(imm) }), "Loads the address of a subprogram.";
-    lddw_map_idx 0x18 (w, 5, 0, id, 0) Base64 "5.4.1" "{d} = map[idx:{id}]" | "{d} = map[idx:{id}] ll"
+    lddw_map_idx 0x18 (w, 5, 0, id, 0) Base64 "5.4.1" "{d} = map[idx:{id}]" | "ld_pseudo {d}, 0x5, {xid}"
         = (LoadImm64 { dst, value: Imm64::MapIdx(imm) }), "Loads a map by its index in fd_array.";
-    lddw_map_value_idx 0x18 (w, 6, 0, id, any) Base64 "5.4.1" "{d} = map[idx:{id}][0]+{offset}" | "{d} = map[idx:{id}][0]+{offset} ll"
+    lddw_map_value_idx 0x18 (w, 6, 0, id, any) Base64 "5.4.1" "{d} = map[idx:{id}][0]+{offset}" | "ld_pseudo {d}, 0x6, {xid}, {xid2}"
         = (LoadImm64 { dst, value: Imm64::MapValueIdx { idx: imm, off_bytes } })
         where { let off_bytes = imm2 as u32; } { let imm2 = off_bytes as i32; }, "Loads an address inside the first value of a map by index.";
 
