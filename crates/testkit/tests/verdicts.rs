@@ -1,0 +1,278 @@
+//! The files of `tests/verdicts`: programs whose verdict Linux 6.18 and skep must agree on.
+//!
+//! The format stands in `tests/verdicts/README.md`. `BLESS=1` writes the running kernel's verdicts into the
+//! files; without it the kernel, where there is one to ask, must confirm what the files say.
+
+use std::fs;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use skep_abi::{MapFlags, MapType, ProgramType};
+use skep_isa::text::assemble;
+use skep_isa::{Imm64, Insn, Op};
+use skep_linux::LinuxBackend;
+use skep_spec::{Environment, LoadOptions, MapDef, ProgramSpec};
+
+/// Constants of this form in the assembled text stand for map references: index in bits 16–23, offset below.
+const MAP_MARK: u64 = 0x5eed_0000_0000;
+const VALUE_MARK: u64 = 0x5eee_0000_0000;
+
+fn maps() -> Vec<Arc<MapDef>> {
+    let rodata = MapDef {
+        flags: MapFlags(MapFlags::RDONLY_PROG),
+        initial: Some(vec![8, 0, 0, 0, 0, 0, 0, 0]),
+        frozen: true,
+        ..MapDef::new(MapType::ARRAY, 4, 8, 1)
+    };
+    let maps = [
+        MapDef::new(MapType::ARRAY, 4, 8, 1).named("array8"),
+        MapDef::new(MapType::ARRAY, 4, 48, 1).named("array48"),
+        MapDef::new(MapType::HASH, 8, 8, 16).named("hash8"),
+        MapDef::new(MapType::PROG_ARRAY, 4, 4, 4).named("progs"),
+        MapDef::new(MapType::RINGBUF, 0, 0, 4096).named("ring"),
+        rodata.named("rodata"),
+    ];
+    maps.into_iter().map(Arc::new).collect()
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Verdict {
+    Accept,
+    Reject(String),
+}
+
+struct Case {
+    name: String,
+    prog_type: ProgramType,
+    unprivileged: bool,
+    expect: Option<Verdict>,
+    differs: Option<String>,
+    body: String,
+}
+
+impl Case {
+    fn parse(text: &str, file: &Path) -> Self {
+        let (head, rest) = text.split_once('\n').unwrap_or((text, ""));
+        let mut words = head.split(" [").map(|w| w.trim_end_matches(']'));
+        let mut case = Self {
+            name: words.next().unwrap_or_default().into(),
+            prog_type: ProgramType::SOCKET_FILTER,
+            unprivileged: false,
+            expect: None,
+            differs: None,
+            body: String::new(),
+        };
+        for word in words {
+            if word == "unprivileged" {
+                case.unprivileged = true;
+            } else {
+                let known = ProgramType::by_name(word);
+                case.prog_type = known.unwrap_or_else(|| panic!("{}: {head}: no type '{word}'", file.display()));
+            }
+        }
+        for line in rest.lines() {
+            if let Some(verdict) = line.strip_prefix("expect: ") {
+                case.expect = Some(match verdict.strip_prefix("reject") {
+                    Some(message) => Verdict::Reject(message.trim().into()),
+                    None => Verdict::Accept,
+                });
+            } else if let Some(why) = line.strip_prefix("differs: ") {
+                case.differs = Some(why.to_owned());
+            } else {
+                case.body += &format!("{line}\n");
+            }
+        }
+        case.body = case.body.trim_end().into();
+        case
+    }
+
+    fn text(&self) -> String {
+        let mut out = format!("== {}", self.name);
+        if self.prog_type != ProgramType::SOCKET_FILTER {
+            out += &format!(" [{}]", self.prog_type.name().unwrap_or("?"));
+        }
+        out += if self.unprivileged { " [unprivileged]\n" } else { "\n" };
+        match &self.expect {
+            Some(Verdict::Accept) => out += "expect: accept\n",
+            Some(Verdict::Reject(why)) => out += &format!("expect: reject {why}\n"),
+            None => {}
+        }
+        if let Some(why) = &self.differs {
+            out += &format!("differs: {why}\n");
+        }
+        out + &self.body + "\n\n"
+    }
+
+    /// The program, with the maps that it names.
+    fn spec(&self) -> Result<ProgramSpec, String> {
+        let known = maps();
+        let mut text = String::new();
+        for line in self.body.lines() {
+            let reference = [(" = map ", MAP_MARK), (" = value ", VALUE_MARK)]
+                .into_iter()
+                .find_map(|(sep, mark)| line.split_once(sep).map(|(reg, what)| (reg, what, mark)));
+            match reference {
+                None => text += &format!("{line}\n"),
+                Some((reg, what, mark)) => {
+                    let (name, off) = what.split_once('+').unwrap_or((what, "0"));
+                    let index = known.iter().position(|m| m.name == name).ok_or(format!("no map '{name}'"))?;
+                    let off: u64 = off.parse().map_err(|e| format!("offset of '{what}': {e}"))?;
+                    text += &format!("{reg} = {:#x} ll\n", mark | (index as u64) << 16 | off);
+                }
+            }
+        }
+        let mut insns = assemble(&text).map_err(|e| e.to_string())?;
+        let mut used = Vec::new();
+        let mut pc = 0;
+        while pc < insns.len() {
+            let slots = if insns[pc].is_wide() { 2 } else { 1 };
+            if let Some(pair) = insns.get_mut(pc..pc + 2).filter(|pair| pair[0].is_wide()) {
+                bind_map(pair, &known, &mut used)?;
+            }
+            pc += slots;
+        }
+        Ok(ProgramSpec { name: "verdict".into(), maps: used, ..ProgramSpec::new(self.prog_type, insns) })
+    }
+}
+
+/// Turns a marked constant into a reference to a map of the program.
+fn bind_map(pair: &mut [Insn], known: &[Arc<MapDef>], used: &mut Vec<Arc<MapDef>>) -> Result<(), String> {
+    let value = u64::from(pair[0].imm as u32) | u64::from(pair[1].imm as u32) << 32;
+    let mark = value & 0xffff_ff00_0000_0000 | value & 0xff_0000_0000;
+    if pair[0].src.0 != 0 || (mark != MAP_MARK && mark != VALUE_MARK) {
+        return Ok(());
+    }
+    let def = &known[(value >> 16 & 0xff) as usize];
+    if !used.iter().any(|m| Arc::ptr_eq(m, def)) {
+        used.push(def.clone());
+    }
+    let idx = used.iter().position(|m| Arc::ptr_eq(m, def)).expect("just put there") as i32;
+    let off_bytes = (value & 0xffff) as u32;
+    let value = if mark == MAP_MARK { Imm64::MapIdx(idx) } else { Imm64::MapValueIdx { idx, off_bytes } };
+    let (first, second) = Op::LoadImm64 { dst: pair[0].dst, value }.encode().map_err(|e| e.to_string())?;
+    pair[0] = first;
+    pair[1] = second.expect("LDDW takes two slots");
+    Ok(())
+}
+
+/// The kernel's verdict; the message is the last line of the log before the summary.
+fn ask_kernel(spec: &ProgramSpec, unprivileged: bool) -> Result<Verdict, String> {
+    let backend = LinuxBackend::new();
+    let maps = spec.maps.iter().map(|m| backend.create(m)).collect::<Result<Vec<_>, _>>();
+    let maps = maps.map_err(|e| e.to_string())?;
+    let load = || {
+        let fds: Vec<_> = maps.iter().map(|m| m.as_fd()).collect();
+        backend.load_program(spec, &fds, LoadOptions { log_level: 1 }).map(drop)
+    };
+    let result = if unprivileged { skep_linux::unprivileged(load).map_err(|e| e.to_string())? } else { load() };
+    Ok(match result {
+        Ok(()) => Verdict::Accept,
+        Err(e) => {
+            let said = |l: &&str| {
+                !["processed ", "verification time", "stack depth"].iter().any(|p| l.starts_with(p))
+                    && !l.trim().is_empty()
+            };
+            let last = e.log.lines().filter(said).next_back().map(str::to_owned);
+            Verdict::Reject(last.unwrap_or_else(|| e.error.to_string()))
+        }
+    })
+}
+
+fn files() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/verdicts");
+    let entries = fs::read_dir(&folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
+    let mut files: Vec<_> = entries
+        .map(|f| f.expect("a readable folder").path())
+        .filter(|f| f.extension().is_some_and(|e| e == "txt"))
+        .collect();
+    files.sort();
+    files
+}
+
+fn cases(file: &Path) -> Vec<Case> {
+    let text = fs::read_to_string(file).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
+    format!("\n{text}").split("\n== ").skip(1).map(|c| Case::parse(c, file)).collect()
+}
+
+/// The sysctl `kernel.unprivileged_bpf_disabled` at 0, put back when dropped.
+struct AllowUnprivileged(String);
+
+const SYSCTL: &str = "/proc/sys/kernel/unprivileged_bpf_disabled";
+
+impl AllowUnprivileged {
+    fn new() -> Option<Self> {
+        let before = fs::read_to_string(SYSCTL).ok()?.trim().to_owned();
+        (before == "0" || before == "2").then_some(())?;
+        fs::write(SYSCTL, "0").ok()?;
+        Some(Self(before))
+    }
+}
+
+impl Drop for AllowUnprivileged {
+    fn drop(&mut self) {
+        if let Err(e) = fs::write(SYSCTL, &self.0) {
+            eprintln!("{SYSCTL} could not be put back to {}: {e}", self.0);
+        }
+    }
+}
+
+#[test]
+fn the_kernel_says_what_the_files_say() {
+    let probe = LinuxBackend::probe();
+    if !probe.is_yes() {
+        println!("skipped: no kernel to ask: {probe:?}");
+        return;
+    }
+    let unprivileged = AllowUnprivileged::new();
+    let bless = std::env::var_os("BLESS").is_some();
+    let mut wrong = Vec::new();
+    for file in files() {
+        let mut cases = cases(&file);
+        for case in &mut cases {
+            if case.unprivileged && unprivileged.is_none() {
+                println!("skipped: {}: unprivileged loads cannot be allowed here", case.name);
+                continue;
+            }
+            match case.spec().and_then(|s| ask_kernel(&s, case.unprivileged)) {
+                Ok(found) if bless => case.expect = Some(found),
+                Ok(found) if case.expect.as_ref() == Some(&found) => {}
+                Ok(found) => wrong.push(format!("{}: kernel: {found:?}, file: {:?}", case.name, case.expect)),
+                Err(why) => wrong.push(format!("{}: {why}", case.name)),
+            }
+        }
+        if bless {
+            let text: String = cases.iter().map(Case::text).collect();
+            fs::write(&file, text.trim_end().to_owned() + "\n").expect("the file can be written");
+        }
+    }
+    assert!(wrong.is_empty(), "{} verdicts:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn skep_says_what_the_files_say() {
+    let mut wrong = Vec::new();
+    let mut agreed = 0;
+    for file in files() {
+        for case in cases(&file) {
+            let at = format!("{}: {}", file.file_name().unwrap_or_default().display(), case.name);
+            let expect = case.expect.as_ref().unwrap_or_else(|| panic!("{at}: no expectation; run with BLESS=1"));
+            let spec = case.spec().unwrap_or_else(|e| panic!("{at}: {e}"));
+            let env = if case.unprivileged { Environment::unprivileged() } else { Environment::default() };
+            let verdict = skep_verifier::verify(&spec, &env, &skep_verifier::Options::default());
+            let agrees = match (&verdict, expect, &case.differs) {
+                (Ok(_), expect, None) => *expect == Verdict::Accept,
+                (Err(r), expect, None) => *expect != Verdict::Accept && !r.is_unsupported(),
+                (Ok(_), _, Some(_)) => false,
+                (Err(r), expect, Some(_)) => r.is_unsupported() || *expect == Verdict::Accept,
+            };
+            match verdict {
+                _ if agrees => agreed += 1,
+                Ok(_) => wrong.push(format!("{at}: accepted; file: {expect:?}")),
+                Err(r) => wrong.push(format!("{at}: insn {}: {}; file: {expect:?}", r.pc(), r.message())),
+            }
+        }
+    }
+    println!("{agreed} verdicts agree");
+    assert!(wrong.is_empty(), "{} verdicts differ:\n{}", wrong.len(), wrong.join("\n"));
+}
