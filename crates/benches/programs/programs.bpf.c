@@ -2,13 +2,14 @@
 // The benchmark programs. Each is one function over 512 bytes of memory, wrapped twice:
 //   NAME      a socket filter over the value of a map: verifies, runs in the kernel too
 //   NAME_mem  r1 points at the memory, not loaded by default: for engines without maps
-// Build: clang-19 -g -O2 -target bpf -mcpu=v3 -c programs.bpf.c -o programs.bpf.o  (cargo xtask examples)
+// Build: cargo xtask examples
 #include "skep_bpf.h"
 
-typedef unsigned char u8;
-typedef unsigned short u16;
-typedef unsigned int u32;
-typedef unsigned long long u64;
+
+typedef __u8 u8;
+typedef __u16 u16;
+typedef __u32 u32;
+typedef __u64 u64;
 
 #define LEN 512
 #define INLINE static inline __attribute__((always_inline))
@@ -27,7 +28,7 @@ struct {
 } memory SEC(".maps");
 
 #define BENCH(name)                                                                                          \
-	SEC("socket") int name(void *ctx)                                                                    \
+	SEC("socket") int name(void *ctx __attribute__((unused)))                                                                    \
 	{                                                                                                    \
 		u32 zero = 0;                                                                                \
 		u8 *mem = bpf_map_lookup_elem(&memory, &zero);                                               \

@@ -1,6 +1,5 @@
 //! What each command runs.
 
-use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
@@ -118,30 +117,9 @@ pub fn differential(args: &[String]) -> Vec<Step> {
     vec![Step::cargo("differential", &cargo)]
 }
 
-/// `examples/*/*.bpf.c` to objects, without absolute paths inside.
+/// The committed objects, by the makefile of the examples.
 pub fn examples() -> Vec<Step> {
-    let mut steps = Vec::new();
-    let Ok(folders) = std::fs::read_dir("examples") else { return steps };
-    let mut sources: Vec<_> = folders
-        .flatten()
-        .filter_map(|d| std::fs::read_dir(d.path()).ok())
-        .flat_map(|d| d.flatten().map(|f| f.path()))
-        .filter(|p| p.to_string_lossy().ends_with(".bpf.c"))
-        .collect();
-    sources.sort();
-    for source in sources {
-        steps.push(clang(&source));
-    }
-    steps
-}
-
-fn clang(source: &Path) -> Step {
-    let mut command = Command::new("clang-19");
-    command
-        .args(["-g", "-O2", "-target", "bpf", "-mcpu=v3", "-Wall", "-Werror"])
-        .args(["-fdebug-compilation-dir=.", "-ffile-prefix-map=./=", "-I", "examples/include", "-c"])
-        .arg(source)
-        .arg("-o")
-        .arg(source.with_extension("o"));
-    Step::command(&format!("clang {}", source.display()), command)
+    let mut command = Command::new("make");
+    command.args(["-C", "examples", "CLANG=clang-19", "all", "../crates/benches/programs/programs.bpf.o"]);
+    vec![Step::command("objects", command)]
 }
