@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use skep_btf::Btf;
+use skep_btf::{Btf, Endian};
 use skep_spec::Errno;
 
 use crate::program::text;
@@ -35,7 +35,7 @@ impl Cache {
 }
 
 fn load(btf: &Btf) -> Loaded {
-    let Some(bytes) = bytes(btf) else { return Err("BTF cannot be written yet".into()) };
+    let bytes = btf.to_bytes(Endian::NATIVE);
     match sys::btf_load(&bytes, &mut []) {
         Ok(fd) => Ok(Arc::new(fd)),
         Err(Errno::EPERM) => Err("the kernel does not let us load BTF".into()),
@@ -51,9 +51,4 @@ fn load(btf: &Btf) -> Loaded {
             }
         }
     }
-}
-
-/// The bytes of a `.BTF` section in this machine's order.
-fn bytes(_btf: &Btf) -> Option<Vec<u8>> {
-    None
 }

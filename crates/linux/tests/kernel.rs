@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use skep_abi::{MapType, ProgramType};
+use skep_btf::{Builder, FuncLinkage, IntEncoding};
 use skep_isa::{Insn, Reg};
 use skep_linux::{LinuxBackend, RawLoad, unprivileged};
-use skep_spec::{Backend, BackendMap, Errno, LoadOptions, MapDef, ProgramSpec, RunInput};
+use skep_spec::{Backend, BackendMap, Errno, FuncInfo, LineInfo, LoadOptions, MapDef, ProgramSpec, RunInput};
 
 const NONE: Reg = Reg(0);
 
@@ -256,4 +257,52 @@ fn an_attached_filter_counts_what_passes_lo() {
     // Each datagram is seen twice on lo, going out and coming in; others may use lo as well.
     assert!(link.stats().runs >= 20, "{:?}", link.stats());
     assert_eq!(link.stats().dropped, 0);
+}
+
+#[test]
+fn types_and_lines_reach_the_kernel() {
+    let Some(linux) = backend("types_and_lines_reach_the_kernel") else { return };
+    let mut b = Builder::new();
+    let int = b.int("int", 4, IntEncoding::Signed);
+    let ctx = b.structure("__sk_buff", 4, &[("len", int, 0)]);
+    let pointer = b.ptr(ctx);
+    let proto = b.func_proto(int, &[("skb", pointer)]);
+    let main = b.func("main", proto, FuncLinkage::Global);
+    let file = b.name("main.c").offset();
+    let text = b.name("return skb->nothing;").offset();
+    let btf = Arc::new(b.finish().unwrap());
+
+    let mut spec = socket_filter(vec![mov(Reg::R0, 0), EXIT]);
+    spec.btf = Some(Arc::clone(&btf));
+    spec.func_info = vec![FuncInfo { insn_off: 0, type_id: main.0 }];
+    spec.line_info =
+        vec![LineInfo { insn_off: 0, file_name_off: file, line_off: text, line_col: 3 << 10 | 1 }];
+    let program = linux.load_program(&spec, &[], LoadOptions { log_level: 2 }).unwrap();
+    assert_eq!(program.notes(), [""; 0]);
+    assert!(program.log().contains("; return skb->nothing; @ main.c:3"), "{}", program.log());
+
+    let def = MapDef {
+        btf: Some(btf),
+        key_btf_id: int.0,
+        value_btf_id: int.0,
+        ..MapDef::new(MapType::HASH, 4, 4, 8).named("typed")
+    };
+    assert!(linux.create_map(&def).is_ok());
+    // A key type of the wrong size: the kernel refuses it, the map is made without types.
+    assert!(linux.create_map(&MapDef { key_btf_id: ctx.0, value_btf_id: main.0, ..def }).is_ok());
+}
+
+#[test]
+fn a_program_loads_without_btf_that_the_kernel_refuses() {
+    let Some(linux) = backend("a_program_loads_without_btf_that_the_kernel_refuses") else { return };
+    let mut b = Builder::new();
+    let int = b.int("int", 4, IntEncoding::Signed);
+    let proto = b.func_proto(int, &[]);
+    let main = b.func("not a name", proto, FuncLinkage::Global);
+    let mut spec = socket_filter(vec![mov(Reg::R0, 0), EXIT]);
+    spec.btf = Some(Arc::new(b.finish().unwrap()));
+    spec.func_info = vec![FuncInfo { insn_off: 0, type_id: main.0 }];
+    let program = linux.load_program(&spec, &[], LoadOptions::default()).unwrap();
+    assert_eq!(program.notes().len(), 1);
+    assert!(program.notes()[0].contains("Invalid name"), "{:?}", program.notes());
 }

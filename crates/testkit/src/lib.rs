@@ -1,1 +1,11 @@
-//! File-test runner, oracles and generators (tests only).
+//! What tests are made of: oracles behind one trait, the file-test runner, generators, fuzz targets.
+//!
+//! Development only: no crate of the product depends on it.
+//!
+//! - [`oracle`]: who can say what a program does: the interpreter, the running kernel.
+//! - [`rows`]: a program and operands for every row of the instruction table.
+#![forbid(unsafe_code)]
+
+pub mod build;
+pub mod oracle;
+pub mod rows;

@@ -1,0 +1,94 @@
+//! Loads and runs a program on any backend and reads everything back.
+
+use std::sync::Arc;
+
+use skep_abi::MapType;
+use skep_spec::{Backend, BackendMap, BackendProgram, Errno, LoadError, LoadOptions, ProgramSpec, RunInput};
+
+use super::{Input, MapContents, Outcome, RunResult, Verdict};
+
+/// The verdict that a failed load amounts to.
+pub(super) fn verdict_of(e: &LoadError) -> Verdict {
+    let text = format!("{}\n{}", e.log, e.error.message);
+    if e.error.message.contains("not supported yet") || e.log.contains("not supported yet") {
+        Verdict::Unsupported(e.error.message.clone())
+    } else if e.error.errno == Errno::EPERM && e.log.is_empty() {
+        Verdict::Rejected { log: e.error.message.clone() }
+    } else {
+        Verdict::Rejected { log: text }
+    }
+}
+
+/// Creates the maps of `spec`.
+pub(super) fn maps(backend: &dyn Backend, spec: &ProgramSpec) -> Result<Vec<Arc<dyn BackendMap>>, Verdict> {
+    let create = |def: &Arc<skep_spec::MapDef>| {
+        backend.create_map(def).map_err(|e| Verdict::Unsupported(format!("map `{}`: {e}", def.name)))
+    };
+    spec.maps.iter().map(create).collect()
+}
+
+/// Loads `spec`.
+pub(super) fn load(
+    backend: &dyn Backend,
+    spec: &ProgramSpec,
+    maps: &[Arc<dyn BackendMap>],
+) -> Result<Arc<dyn BackendProgram>, Verdict> {
+    backend.load(spec, maps, LoadOptions::default()).map_err(|e| verdict_of(&e))
+}
+
+/// Runs a loaded program on each input, then reads its maps.
+pub(super) fn run(
+    program: &dyn BackendProgram,
+    maps: &[Arc<dyn BackendMap>],
+    inputs: &[Input],
+) -> Result<Outcome, Verdict> {
+    let mut outcome = Outcome::default();
+    // Ring buffers are read after every run, so that none fills up.
+    let mut readers = Vec::new();
+    for map in maps {
+        let reader = if map.info().kind == MapType::RINGBUF {
+            Some(map.reader().map_err(|e| Verdict::Skipped(format!("ring buffer: {e}")))?)
+        } else {
+            None
+        };
+        readers.push((reader, MapContents::new()));
+    }
+    for input in inputs {
+        let given = RunInput { data: &input.data, ctx: &input.ctx, repeat: 1 };
+        outcome.runs.push(match program.test_run(given) {
+            Ok(out) => RunResult { retval: out.retval, data: out.data, ctx: out.ctx, fault: None },
+            Err(e) => RunResult { fault: Some(e.to_string()), ..RunResult::default() },
+        });
+        for (reader, records) in &mut readers {
+            if let Some(reader) = reader {
+                reader
+                    .poll(&mut |record| records.push((Vec::new(), record.to_vec())))
+                    .map_err(|e| Verdict::Skipped(format!("ring buffer: {e}")))?;
+            }
+        }
+    }
+    for (map, (_, records)) in maps.iter().zip(readers) {
+        outcome.maps.push(if map.info().kind == MapType::RINGBUF { records } else { contents(&**map) });
+    }
+    Ok(outcome)
+}
+
+/// All elements of a map, ascending by key. Program arrays hold nothing that two backends could agree on.
+fn contents(map: &dyn BackendMap) -> MapContents {
+    let mut all = MapContents::new();
+    if map.info().kind == MapType::PROG_ARRAY {
+        return all;
+    }
+    let mut key = map.next_key(None).ok();
+    // Nobody else writes to the map, so the walk ends; the bound is for a backend that errs.
+    while let Some(k) = key.take()
+        && all.len() <= map.info().max_entries as usize
+    {
+        if let Ok(value) = map.lookup(&k, 0) {
+            all.push((k.clone(), value));
+        }
+        key = map.next_key(Some(&k)).ok();
+    }
+    all.sort();
+    all
+}

@@ -1,0 +1,100 @@
+//! The running kernel.
+
+use std::fs;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use skep_linux::{LinuxBackend, Probe, unprivileged};
+use skep_spec::{BackendMap, BackendProgram, ProgramSpec};
+
+use super::{Input, Oracle, Outcome, Privilege, Verdict, drive};
+
+/// `BPF_PROG_LOAD` and `BPF_PROG_TEST_RUN`.
+pub struct Kernel;
+
+impl Oracle for Kernel {
+    fn name(&self) -> &'static str {
+        "kernel"
+    }
+
+    fn available(&self) -> Result<(), String> {
+        static PROBE: OnceLock<Probe> = OnceLock::new();
+        match PROBE.get_or_init(LinuxBackend::probe).reason() {
+            None => Ok(()),
+            Some(why) => Err(why.into()),
+        }
+    }
+
+    fn verdict(&self, spec: &ProgramSpec, privilege: Privilege) -> Verdict {
+        match load(spec, privilege) {
+            Ok(_) => Verdict::Accepted,
+            Err(verdict) => verdict,
+        }
+    }
+
+    fn run(&self, spec: &ProgramSpec, privilege: Privilege, inputs: &[Input]) -> Result<Outcome, Verdict> {
+        let (program, maps) = load(spec, privilege)?;
+        drive::run(&*program, &maps, inputs)
+    }
+}
+
+type Loaded = (Arc<dyn BackendProgram>, Vec<Arc<dyn BackendMap>>);
+
+fn load(spec: &ProgramSpec, privilege: Privilege) -> Result<Loaded, Verdict> {
+    static BACKEND: OnceLock<LinuxBackend> = OnceLock::new();
+    Kernel.available().map_err(Verdict::Skipped)?;
+    let backend = BACKEND.get_or_init(LinuxBackend::new);
+    let maps = drive::maps(backend, spec)?;
+    let program = match privilege {
+        Privilege::Privileged => drive::load(backend, spec, &maps)?,
+        Privilege::Unprivileged => {
+            let _admitted = Admitted::new().map_err(Verdict::Skipped)?;
+            unprivileged(|| drive::load(backend, spec, &maps))
+                .map_err(|e| Verdict::Skipped(e.to_string()))??
+        }
+    };
+    Ok((program, maps))
+}
+
+const SYSCTL: &str = "/proc/sys/kernel/unprivileged_bpf_disabled";
+
+/// While it lives, the kernel admits programs of the unprivileged.
+///
+/// `kernel.unprivileged_bpf_disabled` goes from 2 to 0 and back to 2. 1 cannot be undone before the next
+/// boot: it is never written, and where it stands there is nothing to be done.
+struct Admitted {
+    restore: bool,
+    /// Other processes (files locked by `flock` until closed) …
+    _file: fs::File,
+    /// … and other threads wait.
+    _thread: MutexGuard<'static, ()>,
+}
+
+impl Admitted {
+    fn new() -> Result<Self, String> {
+        static THREADS: Mutex<()> = Mutex::new(());
+        let thread = THREADS.lock().unwrap_or_else(PoisonError::into_inner);
+        let path = std::env::temp_dir().join("skep-unprivileged-bpf.lock");
+        let file = fs::File::create(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+        file.lock().map_err(|e| format!("{}: {e}", path.display()))?;
+        let now = fs::read_to_string(SYSCTL).map_err(|e| format!("{SYSCTL}: {e}"))?;
+        let restore = match now.trim() {
+            "0" => false,
+            "2" => {
+                fs::write(SYSCTL, "0").map_err(|e| format!("{SYSCTL}: {e}"))?;
+                true
+            }
+            other => return Err(format!("{SYSCTL} is {other}: the kernel admits no unprivileged programs")),
+        };
+        Ok(Self { restore, _file: file, _thread: thread })
+    }
+}
+
+impl Drop for Admitted {
+    fn drop(&mut self) {
+        if self.restore
+            && let Err(e) = fs::write(SYSCTL, "2")
+        {
+            eprintln!("{SYSCTL} could not be set back to 2: {e}");
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Oracles: who can say whether a program is legal and what it does.
+//!
+//! An [`Oracle`] stands over a [`Backend`](skep_spec::Backend); one file each says what is particular to it.
+//! [`drive`] does the work that is the same for all: create the maps, load, run, read everything back.
+
+mod drive;
+pub mod interpreter;
+pub mod kernel;
+
+use std::fmt;
+
+use skep_spec::ProgramSpec;
+
+/// Whom a program is loaded by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Privilege {
+    /// Root.
+    #[default]
+    Privileged,
+    /// A user without capabilities, where the kernel admits those.
+    Unprivileged,
+}
+
+/// Whether a program is legal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It loads.
+    Accepted,
+    /// The verifier refuses it.
+    Rejected {
+        /// The verifier's log, or the error where there is none.
+        log: String,
+    },
+    /// The oracle does not know what the program needs.
+    Unsupported(String),
+    /// The oracle cannot be asked here, and why.
+    Skipped(String),
+}
+
+impl Verdict {
+    /// The verdict in one word.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Rejected { .. } => "rejected",
+            Self::Unsupported(_) => "unsupported",
+            Self::Skipped(_) => "skipped",
+        }
+    }
+}
+
+/// What a run is given.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Input {
+    /// Packet bytes.
+    pub data: Vec<u8>,
+    /// Context bytes.
+    pub ctx: Vec<u8>,
+}
+
+/// What a run gave.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RunResult {
+    /// Low 32 bits of `r0`.
+    pub retval: u32,
+    /// The packet afterwards.
+    pub data: Vec<u8>,
+    /// The context afterwards.
+    pub ctx: Vec<u8>,
+    /// Words of the error that ended the run, where it did not return.
+    pub fault: Option<String>,
+}
+
+/// The contents of a map after all runs: keys in ascending order with their values. A ring buffer has its
+/// records as values instead, in order, under empty keys.
+pub type MapContents = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// What came of a program that was loaded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// One for each input.
+    pub runs: Vec<RunResult>,
+    /// One for each map of the program.
+    pub maps: Vec<MapContents>,
+}
+
+/// Somebody who can be asked.
+pub trait Oracle: Sync {
+    /// Name, as `targets:` lines have it.
+    fn name(&self) -> &'static str;
+    /// `Err` with the reason where this machine does not have it.
+    fn available(&self) -> Result<(), String>;
+    /// Whether `spec` loads.
+    fn verdict(&self, spec: &ProgramSpec, privilege: Privilege) -> Verdict;
+    /// Loads `spec` with fresh maps and runs it on each input in turn. `Err` when it does not load.
+    fn run(&self, spec: &ProgramSpec, privilege: Privilege, inputs: &[Input]) -> Result<Outcome, Verdict>;
+}
+
+/// All oracles.
+pub fn all() -> [&'static dyn Oracle; 2] {
+    [&interpreter::Interpreter, &kernel::Kernel]
+}
+
+/// The first difference between two outcomes, in words that name the oracles `a` and `b`.
+pub fn difference(a: (&str, &Outcome), b: (&str, &Outcome)) -> Option<String> {
+    let ((a_name, a), (b_name, b)) = (a, b);
+    let differ = |what: &dyn fmt::Display, x: &dyn fmt::Debug, y: &dyn fmt::Debug| {
+        Some(format!("{what}: {a_name} {x:x?}, {b_name} {y:x?}"))
+    };
+    for (i, (x, y)) in a.runs.iter().zip(&b.runs).enumerate() {
+        if x.fault.is_some() != y.fault.is_some() {
+            return differ(&format_args!("run {i}, fault"), &x.fault, &y.fault);
+        }
+        if x.fault.is_some() {
+            continue;
+        }
+        if x.retval != y.retval {
+            return differ(&format_args!("run {i}, retval"), &x.retval, &y.retval);
+        }
+        if x.ctx != y.ctx {
+            return differ(&format_args!("run {i}, context"), &x.ctx, &y.ctx);
+        }
+        if x.data != y.data {
+            return differ(&format_args!("run {i}, packet"), &x.data, &y.data);
+        }
+    }
+    for (i, (x, y)) in a.maps.iter().zip(&b.maps).enumerate() {
+        if x != y {
+            return differ(&format_args!("map {i}"), x, y);
+        }
+    }
+    None
+}

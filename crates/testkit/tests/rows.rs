@@ -1,0 +1,81 @@
+//! Every row of the instruction table over edge operands: all oracles agree.
+
+use skep_testkit::oracle::{self, Oracle, Privilege, Verdict, kernel::Kernel};
+use skep_testkit::rows;
+
+/// Programs over a row that the kernel refuses altogether; the reason stands in `rows`.
+const REFUSED: &[&str] = &[
+    "addr_space_cast",
+    "call_kfunc",
+    "callx",
+    "gotox",
+    "lddw_code",
+    "lddw_map_fd",
+    "lddw_map_value_fd",
+    "lddw_variable",
+];
+
+#[test]
+fn the_kernel_runs_every_row() {
+    if let Err(why) = Kernel.available() {
+        eprintln!("skipped: the_kernel_runs_every_row: {why}");
+        return;
+    }
+    let (mut failures, mut refused) = (Vec::new(), std::collections::BTreeMap::new());
+    for case in rows::cases() {
+        let accepted = match Kernel.run(&case.spec, Privilege::Privileged, &case.inputs) {
+            Ok(outcome) => {
+                if let Some(fault) = outcome.runs.iter().find_map(|r| r.fault.as_ref()) {
+                    failures.push(format!("{}: {fault}", case.name));
+                }
+                true
+            }
+            Err(Verdict::Rejected { .. }) => false,
+            Err(other) => {
+                failures.push(format!("{}: {other:?}", case.name));
+                continue;
+            }
+        };
+        *refused.entry(case.row).or_insert(true) &= !accepted;
+    }
+    let refused: Vec<_> = refused.into_iter().filter(|r| r.1).map(|r| r.0).collect();
+    assert_eq!(failures, [""; 0]);
+    assert_eq!(refused, REFUSED);
+}
+
+#[test]
+fn all_oracles_agree_on_every_row() {
+    let mut available: Vec<&dyn Oracle> = Vec::new();
+    for oracle in oracle::all() {
+        match oracle.available() {
+            Ok(()) => available.push(oracle),
+            Err(why) => eprintln!("skipped: all_oracles_agree_on_every_row: {}: {why}", oracle.name()),
+        }
+    }
+    let mut failures = Vec::new();
+    for case in rows::cases() {
+        let results: Vec<_> = available
+            .iter()
+            .map(|o| (o.name(), o.run(&case.spec, Privilege::Privileged, &case.inputs)))
+            .collect();
+        for two in results.windows(2) {
+            match (&two[0].1, &two[1].1) {
+                (Ok(a), Ok(b)) => {
+                    if let Some(what) = oracle::difference((two[0].0, a), (two[1].0, b)) {
+                        failures.push(format!("{}: {what}", case.name));
+                    }
+                }
+                (Err(a), Err(b)) if a.word() == b.word() => {}
+                (a, b) => failures.push(format!(
+                    "{}: {} {:?}, {} {:?}",
+                    case.name,
+                    two[0].0,
+                    a.as_ref().map(|_| "accepts"),
+                    two[1].0,
+                    b.as_ref().map(|_| "accepts")
+                )),
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{} differences:\n{}", failures.len(), failures.join("\n"));
+}
