@@ -68,7 +68,8 @@ impl Case {
                 case.unprivileged = true;
             } else {
                 let known = ProgramType::by_name(word);
-                case.prog_type = known.unwrap_or_else(|| panic!("{}: {head}: no type '{word}'", file.display()));
+                case.prog_type =
+                    known.unwrap_or_else(|| panic!("{}: {head}: no type '{word}'", file.display()));
             }
         }
         for line in rest.lines() {
@@ -116,7 +117,8 @@ impl Case {
                 None => text += &format!("{line}\n"),
                 Some((reg, what, mark)) => {
                     let (name, off) = what.split_once('+').unwrap_or((what, "0"));
-                    let index = known.iter().position(|m| m.name == name).ok_or(format!("no map '{name}'"))?;
+                    let index =
+                        known.iter().position(|m| m.name == name).ok_or(format!("no map '{name}'"))?;
                     let off: u64 = off.parse().map_err(|e| format!("offset of '{what}': {e}"))?;
                     text += &format!("{reg} = {:#x} ll\n", mark | (index as u64) << 16 | off);
                 }
@@ -165,7 +167,8 @@ fn ask_kernel(spec: &ProgramSpec, unprivileged: bool) -> Result<Verdict, String>
         let fds: Vec<_> = maps.iter().map(|m| m.as_fd()).collect();
         backend.load_program(spec, &fds, LoadOptions { log_level: 1 }).map(drop)
     };
-    let result = if unprivileged { skep_linux::unprivileged(load).map_err(|e| e.to_string())? } else { load() };
+    let result =
+        if unprivileged { skep_linux::unprivileged(load).map_err(|e| e.to_string())? } else { load() };
     Ok(match result {
         Ok(()) => Verdict::Accept,
         Err(e) => {
@@ -256,7 +259,8 @@ fn skep_says_what_the_files_say() {
     for file in files() {
         for case in cases(&file) {
             let at = format!("{}: {}", file.file_name().unwrap_or_default().display(), case.name);
-            let expect = case.expect.as_ref().unwrap_or_else(|| panic!("{at}: no expectation; run with BLESS=1"));
+            let expect =
+                case.expect.as_ref().unwrap_or_else(|| panic!("{at}: no expectation; run with BLESS=1"));
             let spec = case.spec().unwrap_or_else(|e| panic!("{at}: {e}"));
             let env = if case.unprivileged { Environment::unprivileged() } else { Environment::default() };
             let verdict = skep_verifier::verify(&spec, &env, &skep_verifier::Options::default());

@@ -1,0 +1,146 @@
+//! The house stands as ARCHITECTURE.md draws it: imports only point down.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
+
+use serde_json::Value;
+
+/// Each crate and what it may import.
+const ARROWS: &[(&str, &[&str])] = &[
+    ("skep-isa", &[]),
+    ("skep-abi", &["skep-isa"]),
+    ("skep-btf", &["skep-abi", "skep-isa"]),
+    ("skep-spec", &["skep-btf", "skep-abi", "skep-isa"]),
+    ("skep-verifier", &["skep-spec", "skep-btf", "skep-abi", "skep-isa"]),
+    ("skep-object", &["skep-spec", "skep-btf", "skep-abi", "skep-isa"]),
+    ("skep-maps", &["skep-spec", "skep-btf", "skep-abi", "skep-isa"]),
+    ("skep-vm", &["skep-verifier", "skep-maps", "skep-spec", "skep-btf", "skep-abi", "skep-isa"]),
+    (
+        "skep-user",
+        &["skep-vm", "skep-verifier", "skep-maps", "skep-spec", "skep-btf", "skep-abi", "skep-isa"],
+    ),
+    ("skep-linux", &["skep-spec", "skep-btf", "skep-abi", "skep-isa"]),
+    (
+        "skep",
+        &[
+            "skep-user",
+            "skep-linux",
+            "skep-object",
+            "skep-vm",
+            "skep-verifier",
+            "skep-maps",
+            "skep-spec",
+            "skep-btf",
+            "skep-abi",
+            "skep-isa",
+        ],
+    ),
+    (
+        "skep-cli",
+        &[
+            "skep",
+            "skep-user",
+            "skep-linux",
+            "skep-object",
+            "skep-vm",
+            "skep-verifier",
+            "skep-maps",
+            "skep-spec",
+            "skep-btf",
+            "skep-abi",
+            "skep-isa",
+        ],
+    ),
+];
+
+/// Development only: may import anything, and nothing of the product imports them.
+const DEVELOPMENT: &[&str] = &["skep-testkit", "benches", "xtask"];
+
+/// Crates that stay free of `std`: only these may they import from outside.
+const NO_STD: &[&str] = &["skep-isa", "skep-abi", "skep-btf", "skep-spec", "skep-object", "skep-verifier"];
+
+/// The workspace's packages with their normal dependencies.
+fn packages() -> BTreeMap<String, BTreeSet<String>> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let out = Command::new(cargo)
+        .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .expect("cargo runs this test");
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    let metadata: Value = serde_json::from_slice(&out.stdout).expect("cargo writes JSON");
+    let text = |v: &Value| v.as_str().unwrap_or_default().to_string();
+    let list = |v: &Value| v.as_array().cloned().unwrap_or_default();
+    list(&metadata["packages"])
+        .iter()
+        .map(|p| {
+            let normal = list(&p["dependencies"]).into_iter().filter(|d| d["kind"].is_null());
+            (text(&p["name"]), normal.map(|d| text(&d["name"])).collect())
+        })
+        .collect()
+}
+
+/// Every arrow that `rules` do not allow.
+fn forbidden(packages: &BTreeMap<String, BTreeSet<String>>) -> Vec<String> {
+    let mut found = Vec::new();
+    for (name, dependencies) in packages {
+        if DEVELOPMENT.contains(&name.as_str()) {
+            continue;
+        }
+        let Some((_, allowed)) = ARROWS.iter().find(|(n, _)| n == name) else {
+            found.push(format!("`{name}` is new: give it a place in the house"));
+            continue;
+        };
+        for dependency in dependencies.iter().filter(|d| packages.contains_key(*d)) {
+            if !allowed.contains(&dependency.as_str()) {
+                found.push(format!("{name} -> {dependency}"));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn imports_only_point_down() {
+    assert_eq!(forbidden(&packages()), [""; 0]);
+}
+
+#[test]
+fn an_arrow_upwards_is_found() {
+    let mut packages = packages();
+    packages.get_mut("skep-isa").expect("isa is a crate").insert("skep-spec".into());
+    packages.get_mut("skep-linux").expect("linux is a crate").insert("skep-testkit".into());
+    packages.insert("skep-new".into(), BTreeSet::new());
+    assert_eq!(
+        forbidden(&packages),
+        [
+            "skep-isa -> skep-spec",
+            "skep-linux -> skep-testkit",
+            "`skep-new` is new: give it a place in the house",
+        ]
+    );
+}
+
+#[test]
+fn the_table_itself_points_down() {
+    let place = |name: &str| ARROWS.iter().position(|(n, _)| *n == name);
+    for (i, (name, allowed)) in ARROWS.iter().enumerate() {
+        for dependency in *allowed {
+            assert!(place(dependency).is_some_and(|p| p < i), "{name} -> {dependency}");
+        }
+    }
+    for name in NO_STD {
+        assert!(place(name).is_some(), "{name}");
+    }
+}
+
+/// Each library says in its first lines what DESIGN promises of it.
+#[test]
+fn no_std_crates_say_so() {
+    let crates = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("crates/");
+    for name in NO_STD {
+        let path = crates.join(name.trim_start_matches("skep-")).join("src/lib.rs");
+        let text = std::fs::read_to_string(&path).expect("every crate has a lib.rs");
+        assert!(text.contains("no_std"), "{} lacks #![no_std]", path.display());
+    }
+}
