@@ -1,1 +1,53 @@
 //! Concurrent eBPF maps and ring buffers in shareable memory.
+//!
+//! A [`Map`] is one or two blocks of memory with a documented, position-independent layout (see
+//! [`layout`]) and a private, trusted copy of its geometry. It has two faces:
+//!
+//! - the **program side** ([`Map::lookup`], [`Map::update`], [`Map::delete`], [`Map::get_program`],
+//!   [`Map::ringbuf`]) is what helpers call. It never allocates, takes no lock of the standard library,
+//!   and does not panic whatever a program or a peer process wrote into the shared memory. Each call
+//!   names the virtual CPU that it runs on;
+//! - the **host side** ([`Map::lookup_copy`], [`Map::update_from_host`], [`Map::delete_from_host`],
+//!   [`Map::next_key`], [`Map::freeze`], [`Map::consumer`]) is what the `bpf(2)` commands do, with the
+//!   kernel's error numbers and words.
+//!
+//! ```
+//! use skep_abi::MapType;
+//! use skep_maps::{Config, Heap, Map};
+//! use skep_spec::MapDef;
+//!
+//! let def = MapDef::new(MapType::HASH, 4, 8, 100).named("counts");
+//! let map = Map::create(&def, &Config::new(1), &Heap)?;
+//! map.update_from_host(&1u32.to_ne_bytes(), &7u64.to_ne_bytes(), 0)?;
+//! assert_eq!(map.lookup_copy(&1u32.to_ne_bytes(), 0)?, 7u64.to_ne_bytes());
+//! # Ok::<(), skep_spec::Error>(())
+//! ```
+#![no_std]
+#![deny(unsafe_code)]
+
+extern crate alloc;
+#[cfg(shuttle)]
+extern crate std;
+
+mod array;
+mod create;
+mod geometry;
+mod hash;
+mod map;
+mod mem;
+mod percpu_array;
+mod pool;
+mod prog_array;
+mod ringbuf;
+mod sync;
+
+/// The layout of the shared memory.
+#[doc = include_str!("../../../docs/map-layout.md")]
+pub mod layout {
+    pub use crate::geometry::{HEADER_LEN, MAGIC, VERSION};
+}
+
+pub use array::ArrayGeometry;
+pub use map::{Area, Config, Map};
+pub use mem::{Block, Bytes, Heap, Memory};
+pub use ringbuf::{Consumer, Query, Ringbuf, Wake};

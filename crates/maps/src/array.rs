@@ -1,0 +1,115 @@
+//! Array: `max_entries` values side by side, in the payload, zero from the start.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use skep_abi::UpdateFlags;
+use skep_spec::Errno;
+
+use crate::geometry::{BadIndex, Geometry, HEADER_LEN, next_index};
+use crate::map::Ops;
+use crate::mem::{Block, Bytes, Memory};
+use crate::sync::Owner;
+
+pub(crate) struct Array {
+    geometry: Geometry,
+    metadata: Block,
+    payload: Block,
+}
+
+/// Where the values of an array stand: value `i` at `base + i * stride`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ArrayGeometry {
+    /// Host address of value 0.
+    pub base: u64,
+    /// Bytes from one value to the next.
+    pub stride: usize,
+    /// Values.
+    pub max_entries: u32,
+}
+
+impl Array {
+    pub fn new(geometry: Geometry, memory: &dyn Memory) -> Result<Self, Errno> {
+        let len = (geometry.max_entries as usize).checked_mul(geometry.stride).ok_or(Errno::ENOMEM)?;
+        let len = geometry.pages(len).ok_or(Errno::ENOMEM)?;
+        let payload = memory.payload(len).filter(|b| b.len() >= len).ok_or(Errno::ENOMEM)?;
+        let metadata = geometry.metadata(memory, HEADER_LEN, 0)?;
+        Ok(Self { geometry, metadata, payload })
+    }
+
+    pub fn geometry(&self) -> ArrayGeometry {
+        ArrayGeometry {
+            base: self.payload.addr(0),
+            stride: self.geometry.stride,
+            max_entries: self.geometry.max_entries,
+        }
+    }
+
+    /// Writes the start of value 0; `bytes` is not longer than a value.
+    pub fn write_initial(&self, bytes: Bytes<'_>) {
+        self.payload.write(0, bytes);
+    }
+
+    fn value_off(&self, index: u32) -> usize {
+        index as usize * self.geometry.stride
+    }
+}
+
+/// What `array_map_update_elem` and its kin check before they write, in the kernel's order.
+/// `unknown` are the flags that the kind refuses first.
+pub(crate) fn check_update(g: &Geometry, key: Bytes<'_>, flags: u64) -> Result<u32, Errno> {
+    if flags & !UpdateFlags::LOCK > UpdateFlags::EXIST {
+        return Err(Errno::EINVAL);
+    }
+    let index = g.index(key).map_err(|e| match e {
+        BadIndex::Outside => Errno::E2BIG,
+        BadIndex::Length => Errno::EINVAL,
+    })?;
+    if flags & UpdateFlags::NOEXIST != 0 {
+        return Err(Errno::EEXIST);
+    }
+    if flags & UpdateFlags::LOCK != 0 {
+        return Err(Errno::EINVAL);
+    }
+    Ok(index)
+}
+
+impl Ops for Array {
+    #[inline]
+    fn lookup(&self, key: Bytes<'_>, _cpu: u32) -> Option<u64> {
+        let index = self.geometry.index(key).ok()?;
+        Some(self.payload.addr(self.value_off(index)))
+    }
+
+    fn update(&self, key: Bytes<'_>, value: Bytes<'_>, flags: u64, _cpu: u32) -> Result<(), Errno> {
+        self.update_from_host(key, value, flags)
+    }
+
+    fn delete(&self, _key: Bytes<'_>, _owner: Owner) -> Result<(), Errno> {
+        Err(Errno::EINVAL)
+    }
+
+    fn lookup_copy(&self, key: Bytes<'_>, out: &mut [u8]) -> Result<(), Errno> {
+        let index = self.geometry.index(key).map_err(|_| Errno::ENOENT)?;
+        self.payload.bytes(self.value_off(index), self.geometry.value_size).copy_to(out);
+        Ok(())
+    }
+
+    fn update_from_host(&self, key: Bytes<'_>, value: Bytes<'_>, flags: u64) -> Result<(), Errno> {
+        let index = check_update(&self.geometry, key, flags)?;
+        self.payload.write(self.value_off(index), value.slice(0, self.geometry.value_size));
+        Ok(())
+    }
+
+    fn next_key(&self, key: Option<Bytes<'_>>, out: &mut [u8]) -> Result<(), Errno> {
+        next_index(&self.geometry, key, out)
+    }
+
+    fn values(&self) -> Vec<(u64, usize)> {
+        vec![(self.payload.addr(0), self.value_off(self.geometry.max_entries))]
+    }
+
+    fn metadata(&self) -> &Block {
+        &self.metadata
+    }
+}

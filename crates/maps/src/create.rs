@@ -1,0 +1,196 @@
+//! What `BPF_MAP_CREATE` checks: geometry and flags, in the kernel's order
+//! (Linux 6.18: `map_create`, `array_map_alloc_check`, `htab_map_alloc_check`, `ringbuf_map_alloc`).
+
+use alloc::format;
+
+use skep_abi::{MapFlags, MapType};
+use skep_spec::{Errno, Error, MapDef};
+
+use crate::geometry::Geometry;
+use crate::map::Config;
+use crate::mem::Memory;
+
+/// `KMALLOC_MAX_SIZE` on x86-64.
+const KMALLOC_MAX: u64 = 4 << 20;
+/// Bytes of `struct htab_elem` before the key.
+const HTAB_ELEM: u64 = 48;
+/// `PCPU_MIN_UNIT_SIZE`.
+const PERCPU_MAX: u64 = 32 << 10;
+/// The kernel's table of buckets may not reach 4 GiB, with 16 bytes a bucket.
+const BUCKETS_MAX: u64 = u32::MAX as u64 / 16;
+
+/// Flags that say who may do what.
+const ACCESS: u32 = MapFlags::RDONLY | MapFlags::WRONLY | MapFlags::RDONLY_PROG | MapFlags::WRONLY_PROG;
+
+struct Check<'a>(&'a MapDef);
+
+impl Check<'_> {
+    /// Fails with `errno` unless `holds`.
+    fn that(&self, holds: bool, errno: Errno, field: &str, value: u64, what: &str) -> Result<(), Error> {
+        if holds { Ok(()) } else { Err(self.fail(errno, field, value, what)) }
+    }
+
+    #[cold]
+    fn fail(&self, errno: Errno, field: &str, value: u64, what: &str) -> Error {
+        let kind = self.0.kind.name().unwrap_or("unknown");
+        let value = if field == "flags" { format!("{value:#x}") } else { format!("{value}") };
+        Error::new(errno, format!("{kind} map `{}`: {field} {value}: {what}", self.0.name))
+    }
+}
+
+/// Checks a definition and gives its geometry.
+pub(crate) fn check(def: &MapDef, config: &Config, memory: &dyn Memory) -> Result<Geometry, Error> {
+    let check = Check(def);
+    let flags = def.flags;
+    if config.cpus == 0 || config.cpus > i32::MAX as u32 {
+        return Err(Error::new(
+            Errno::EINVAL,
+            format!("map `{}`: a domain of {} CPUs", def.name, config.cpus),
+        ));
+    }
+    check.that(
+        !flags.has(MapFlags::RDONLY | MapFlags::WRONLY),
+        Errno::EINVAL,
+        "flags",
+        flags.0.into(),
+        "BPF_F_RDONLY and BPF_F_WRONLY exclude each other",
+    )?;
+    check.that(def.map_extra == 0, Errno::EINVAL, "map_extra", def.map_extra, "the kind has none, set 0")?;
+    check.that(
+        !flags.has(MapFlags::NUMA_NODE) || def.numa_node == 0,
+        Errno::EINVAL,
+        "numa_node",
+        def.numa_node.into(),
+        "there is only node 0",
+    )?;
+    match def.kind {
+        MapType::ARRAY | MapType::PERCPU_ARRAY | MapType::PROG_ARRAY => array(&check)?,
+        MapType::HASH | MapType::PERCPU_HASH => hash(&check)?,
+        MapType::RINGBUF => ringbuf(&check, memory.page_size())?,
+        kind => {
+            let what =
+                "not supported yet here: use array, percpu_array, hash, percpu_hash, prog_array or ringbuf";
+            return Err(check.fail(Errno::EINVAL, "type", kind.0.into(), what));
+        }
+    }
+    let hashed = matches!(def.kind, MapType::HASH | MapType::PERCPU_HASH);
+    // Rounding cannot overflow on 64 bits; on 32 an absurd value_size gives ENOMEM.
+    let stride = (def.value_size as usize).checked_next_multiple_of(8);
+    Ok(Geometry {
+        kind: def.kind,
+        key_size: def.key_size as usize,
+        value_size: def.value_size as usize,
+        stride: stride
+            .ok_or_else(|| check.fail(Errno::ENOMEM, "value_size", def.value_size.into(), "too large"))?,
+        max_entries: def.max_entries,
+        flags,
+        cpus: config.cpus,
+        page: memory.page_size(),
+        seed: if !hashed || flags.has(MapFlags::ZERO_SEED) { 0 } else { config.seed },
+        relax: config.relax,
+    })
+}
+
+fn known_flags(check: &Check<'_>, known: u32) -> Result<(), Error> {
+    let flags = check.0.flags;
+    check.that(
+        flags.0 & !known == 0,
+        Errno::EINVAL,
+        "flags",
+        flags.0.into(),
+        &format!("{:#x} are not flags of this kind", flags.0 & !known),
+    )?;
+    check.that(
+        !flags.has(MapFlags::RDONLY_PROG | MapFlags::WRONLY_PROG),
+        Errno::EINVAL,
+        "flags",
+        flags.0.into(),
+        "BPF_F_RDONLY_PROG and BPF_F_WRONLY_PROG exclude each other",
+    )
+}
+
+fn percpu(check: &Check<'_>) -> Result<(), Error> {
+    let def = check.0;
+    let what = "per-CPU maps have no BPF_F_NUMA_NODE";
+    check.that(!def.flags.has(MapFlags::NUMA_NODE), Errno::EINVAL, "flags", def.flags.0.into(), what)
+}
+
+fn percpu_value(check: &Check<'_>) -> Result<(), Error> {
+    let size = u64::from(check.0.value_size);
+    let what = "a per-CPU value has at most 32768 bytes";
+    check.that(size.next_multiple_of(8) <= PERCPU_MAX, Errno::E2BIG, "value_size", size, what)
+}
+
+fn array(check: &Check<'_>) -> Result<(), Error> {
+    let def = check.0;
+    check.that(def.max_entries != 0, Errno::EINVAL, "max_entries", 0, "must be at least 1")?;
+    check.that(def.key_size == 4, Errno::EINVAL, "key_size", def.key_size.into(), "must be 4, an index")?;
+    check.that(def.value_size != 0, Errno::EINVAL, "value_size", 0, "must be at least 1")?;
+    let known = match def.kind {
+        MapType::ARRAY => ACCESS | MapFlags::NUMA_NODE | MapFlags::MMAPABLE | MapFlags::INNER_MAP,
+        MapType::PERCPU_ARRAY => ACCESS | MapFlags::NUMA_NODE,
+        _ => MapFlags::RDONLY | MapFlags::WRONLY | MapFlags::NUMA_NODE,
+    };
+    known_flags(check, known)?;
+    if def.kind == MapType::PROG_ARRAY {
+        let what = "must be 4, a program";
+        return check.that(def.value_size == 4, Errno::EINVAL, "value_size", def.value_size.into(), what);
+    }
+    let what = "a value has at most 2147483647 bytes";
+    check.that(def.value_size <= i32::MAX as u32, Errno::E2BIG, "value_size", def.value_size.into(), what)?;
+    if def.kind == MapType::PERCPU_ARRAY {
+        percpu(check)?;
+        percpu_value(check)?;
+    }
+    Ok(())
+}
+
+fn hash(check: &Check<'_>) -> Result<(), Error> {
+    let def = check.0;
+    known_flags(check, ACCESS | MapFlags::NO_PREALLOC | MapFlags::NUMA_NODE | MapFlags::ZERO_SEED)?;
+    if def.kind == MapType::PERCPU_HASH {
+        percpu(check)?;
+    }
+    check.that(def.max_entries != 0, Errno::EINVAL, "max_entries", 0, "must be at least 1")?;
+    check.that(def.key_size != 0, Errno::EINVAL, "key_size", 0, "must be at least 1")?;
+    check.that(def.value_size != 0, Errno::EINVAL, "value_size", 0, "must be at least 1")?;
+    let both = u64::from(def.key_size) + u64::from(def.value_size);
+    check.that(
+        both < KMALLOC_MAX - HTAB_ELEM,
+        Errno::E2BIG,
+        "key_size + value_size",
+        both,
+        "an element has at most 4194255 bytes",
+    )?;
+    if def.kind == MapType::PERCPU_HASH {
+        percpu_value(check)?;
+    }
+    check.that(
+        u64::from(def.max_entries).next_power_of_two() <= BUCKETS_MAX,
+        Errno::E2BIG,
+        "max_entries",
+        def.max_entries.into(),
+        "at most 134217728",
+    )
+}
+
+fn ringbuf(check: &Check<'_>, page: usize) -> Result<(), Error> {
+    let def = check.0;
+    known_flags(check, MapFlags::NUMA_NODE)?;
+    check.that(
+        def.key_size == 0,
+        Errno::EINVAL,
+        "key_size",
+        def.key_size.into(),
+        "a ring buffer has no keys, set 0",
+    )?;
+    let what = "a ring buffer has no values, set 0";
+    check.that(def.value_size == 0, Errno::EINVAL, "value_size", def.value_size.into(), what)?;
+    check.that(
+        def.max_entries.is_power_of_two() && (def.max_entries as usize).is_multiple_of(page),
+        Errno::EINVAL,
+        "max_entries",
+        def.max_entries.into(),
+        &format!("bytes of the ring must be a power of two and a multiple of the page size, {page}"),
+    )
+}

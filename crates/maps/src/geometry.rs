@@ -1,0 +1,105 @@
+//! The private geometry of a map, and the header that tells it to others.
+
+use skep_abi::{MapFlags, MapType};
+use skep_spec::Errno;
+
+use crate::mem::{Block, Memory};
+use crate::sync::Ordering;
+
+/// First word of the metadata: `SKPM` in memory order on a little-endian host.
+pub const MAGIC: u32 = u32::from_le_bytes(*b"SKPM");
+/// Version of the layout.
+pub const VERSION: u32 = 1;
+/// Bytes of the header; the kind's own tables follow.
+pub const HEADER_LEN: usize = 128;
+
+/// Offset of the `frozen` word in the header.
+pub(crate) const FROZEN: usize = 52;
+
+/// What a map looks like: private, set at creation, never read back from shared memory.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Geometry {
+    pub kind: MapType,
+    pub key_size: usize,
+    pub value_size: usize,
+    /// Bytes from one value to the next: `value_size` rounded up to 8.
+    pub stride: usize,
+    pub max_entries: u32,
+    pub flags: MapFlags,
+    pub cpus: u32,
+    /// Bytes of a page, for the payload's layout.
+    pub page: usize,
+    /// Hash seed; 0 for other kinds.
+    pub seed: u64,
+    /// What a waiter does between two tries.
+    pub relax: fn(),
+}
+
+impl Geometry {
+    /// Rounds up to whole pages.
+    pub fn pages(&self, bytes: usize) -> Option<usize> {
+        bytes.checked_next_multiple_of(self.page)
+    }
+
+    /// The index that a 4-byte key holds, if the map has it.
+    #[inline]
+    pub fn index(&self, key: crate::Bytes<'_>) -> Result<u32, BadIndex> {
+        match key.as_u32() {
+            Some(i) if i < self.max_entries => Ok(i),
+            Some(_) => Err(BadIndex::Outside),
+            None => Err(BadIndex::Length),
+        }
+    }
+
+    /// Allocates the metadata and writes its header. `values` is the offset of the value area in it, 0 when
+    /// there is none.
+    pub fn metadata(&self, memory: &dyn Memory, len: usize, values: usize) -> Result<Block, Errno> {
+        let block = memory.metadata(len).filter(|b| b.len() >= len).ok_or(Errno::ENOMEM)?;
+        let words = [
+            MAGIC,
+            VERSION,
+            self.kind.0,
+            self.flags.0,
+            self.key_size as u32,
+            self.value_size as u32,
+            self.max_entries,
+            self.cpus,
+            self.page as u32,
+            0,
+            self.seed as u32,
+            (self.seed >> 32) as u32,
+            0,
+            0, // frozen
+            values as u32,
+            (values as u64 >> 32) as u32,
+        ];
+        for (i, word) in words.into_iter().enumerate() {
+            block.u32(4 * i).store(word, Ordering::Relaxed);
+        }
+        Ok(block)
+    }
+}
+
+/// Why a key is no index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BadIndex {
+    /// At or past `max_entries`.
+    Outside,
+    /// Not 4 bytes.
+    Length,
+}
+
+/// The key after `key` in a map of indices (kernel: `array_map_get_next_key`).
+pub(crate) fn next_index(g: &Geometry, key: Option<crate::Bytes<'_>>, out: &mut [u8]) -> Result<(), Errno> {
+    let index = match key {
+        None => 0,
+        Some(key) => match g.index(key) {
+            Ok(i) if i == g.max_entries - 1 => return Err(Errno::ENOENT),
+            Ok(i) => i + 1,
+            Err(BadIndex::Outside) => 0,
+            Err(BadIndex::Length) => return Err(Errno::EINVAL),
+        },
+    };
+    out.copy_from_slice(&index.to_ne_bytes());
+    Ok(())
+}

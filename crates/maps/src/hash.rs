@@ -1,0 +1,402 @@
+//! Hash and per-CPU hash.
+//!
+//! A table of buckets, each a lock, a version and the head of a list; elements, each a header and a key,
+//! numbered from 0; and apart from them the values, which are all that a program may write.
+//!
+//! *Writers* hold the lock of the key's bucket. A hash update puts a new element at the head of the list,
+//! then takes the old one out and frees it, to be reused at once, as the kernel's preallocated hash does. A
+//! per-CPU hash writes the values of an existing element in place.
+//!
+//! *Lookups* take no lock. What can go wrong, and what they do about it:
+//! - An element is rewritten while its key is compared. Its `seq` is odd while its owner writes it and
+//!   changes with each reuse; a lookup that sees it odd or changed starts over.
+//! - An element moves to another list (or the same) under a lookup that stands on it, or the element that it
+//!   looks for is replaced ahead of it: it may then miss a key that is there. Each unlinking first raises the
+//!   bucket's `version`; a lookup that misses and sees another version than it started with starts over.
+//! - A hit needs no version: whatever list the lookup walked, an element that holds the key and did not
+//!   change meanwhile was in the map at some moment of the walk (a freed element keeps its link, and what
+//!   it leads to was linked when it was itself taken out).
+//! - A hostile peer writes links: each index is bounded by the private capacity, walks by as many steps.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use skep_abi::{MapType, UpdateFlags};
+use skep_spec::Errno;
+
+use crate::geometry::{Geometry, HEADER_LEN};
+use crate::map::Ops;
+use crate::mem::{Block, Bytes, Memory};
+use crate::percpu_array::PercpuValues;
+use crate::pool::Pool;
+use crate::sync::{AtomicU32, Guard, Ordering, Owner, fence, lock};
+
+/// Bytes of a bucket: lock, version, head, unused.
+const BUCKET: usize = 16;
+/// Offsets in an element.
+const SEQ: usize = 0;
+const NEXT: usize = 4;
+const HASH: usize = 8;
+const FREE: usize = 12;
+const KEY: usize = 16;
+/// How often a lookup starts over before it gives its answer whatever others do.
+const RETRIES: u32 = 1 << 16;
+
+pub(crate) struct Hash {
+    geometry: Geometry,
+    metadata: Block,
+    /// Buckets less 1, a power of two less 1.
+    mask: u32,
+    buckets: usize,
+    elems: usize,
+    elem_len: usize,
+    values: PercpuValues,
+    pool: Pool,
+    percpu: bool,
+}
+
+/// An element as a lookup found it.
+#[derive(Clone, Copy)]
+struct Found {
+    index: u32,
+    /// Its `seq` then: unchanged as long as it is the same element.
+    seq: u32,
+    next: u32,
+}
+
+impl Hash {
+    pub fn new(geometry: Geometry, memory: &dyn Memory) -> Result<Self, Errno> {
+        Self::layout(geometry, memory).unwrap_or(Err(Errno::ENOMEM))
+    }
+
+    /// `None` when sizes cannot be counted.
+    fn layout(g: Geometry, memory: &dyn Memory) -> Option<Result<Self, Errno>> {
+        let percpu = g.kind == MapType::PERCPU_HASH;
+        let (pool, buckets) = Pool::new(HEADER_LEN, g.max_entries, !percpu, g.cpus, g.relax)?;
+        let bucket_count = g.max_entries.checked_next_power_of_two()?;
+        let elems = buckets.checked_add(BUCKET.checked_mul(bucket_count as usize)?)?;
+        let elem_len = KEY + g.key_size.next_multiple_of(8);
+        let slots = pool.capacity() as usize;
+        let base = elems.checked_add(elem_len.checked_mul(slots)?)?;
+        let cpus = if percpu { g.cpus } else { 1 };
+        let (values, end) = PercpuValues::new(&g, base, slots, cpus)?;
+        Some(g.metadata(memory, end, values.base).map(|metadata| Self {
+            geometry: g,
+            metadata,
+            mask: bucket_count - 1,
+            buckets,
+            elems,
+            elem_len,
+            values,
+            pool,
+            percpu,
+        }))
+    }
+
+    fn elem(&self, index: u32, field: usize) -> &AtomicU32 {
+        self.metadata.u32(self.elem_off(index) + field)
+    }
+
+    fn elem_off(&self, index: u32) -> usize {
+        self.elems + index as usize * self.elem_len
+    }
+
+    fn key(&self, index: u32) -> Bytes<'_> {
+        self.metadata.bytes(self.elem_off(index) + KEY, self.geometry.key_size)
+    }
+
+    fn free_link(&self) -> impl Fn(u32) -> usize {
+        let (elems, elem_len) = (self.elems, self.elem_len);
+        move |index| elems + index as usize * elem_len + FREE
+    }
+
+    fn bucket(&self, hash: u32) -> Bucket<'_> {
+        let off = self.buckets + (hash & self.mask) as usize * BUCKET;
+        Bucket {
+            lock: self.metadata.u32(off),
+            version: self.metadata.u32(off + 4),
+            head: self.metadata.u32(off + 8),
+        }
+    }
+
+    fn lock<'a>(&self, bucket: &Bucket<'a>, owner: Owner) -> Result<Guard<'a>, Errno> {
+        lock(bucket.lock, owner, self.geometry.relax).ok_or(Errno::EBUSY)
+    }
+
+    /// The element that a link leads to; `None` at the end, and for what only a peer can have written.
+    fn follow(&self, link: u32) -> Option<u32> {
+        link.checked_sub(1).filter(|&index| index < self.pool.capacity())
+    }
+
+    /// Finds a key without a lock.
+    fn find(&self, key: Bytes<'_>, hash: u32) -> Option<Found> {
+        let bucket = self.bucket(hash);
+        for _ in 0..RETRIES {
+            let version = bucket.version.load(Ordering::Acquire);
+            match self.walk(&bucket, key, hash) {
+                Ok(Some(found)) => return Some(found),
+                // The loads of the walk are Acquire, so that a version raised before an unlinking that the walk
+                // saw is seen here.
+                Ok(None) if bucket.version.load(Ordering::Acquire) == version => return None,
+                Ok(None) | Err(Changed) => (self.geometry.relax)(),
+            }
+        }
+        None
+    }
+
+    fn walk(&self, bucket: &Bucket<'_>, key: Bytes<'_>, hash: u32) -> Result<Option<Found>, Changed> {
+        let mut link = bucket.head.load(Ordering::Acquire);
+        for _ in 0..self.pool.capacity() {
+            let Some(index) = self.follow(link) else { break };
+            let seq = self.elem(index, SEQ).load(Ordering::Acquire);
+            let hit = self.elem(index, HASH).load(Ordering::Relaxed) == hash && self.key(index).equals(key);
+            let next = self.elem(index, NEXT).load(Ordering::Acquire);
+            if seq & 1 != 0 || !self.unchanged(index, seq) {
+                return Err(Changed);
+            }
+            if hit {
+                return Ok(Some(Found { index, seq, next }));
+            }
+            link = next;
+        }
+        Ok(None)
+    }
+
+    /// Whether what was read of an element since its `seq` was loaded belongs together.
+    fn unchanged(&self, index: u32, seq: u32) -> bool {
+        fence(Ordering::Acquire);
+        self.elem(index, SEQ).load(Ordering::Relaxed) == seq
+    }
+
+    /// Finds a key under its bucket's lock: the word that links to the element, and the element.
+    fn find_locked<'a>(
+        &'a self,
+        bucket: &Bucket<'a>,
+        key: Bytes<'_>,
+        hash: u32,
+    ) -> Option<(&'a AtomicU32, u32)> {
+        let mut from = bucket.head;
+        for _ in 0..self.pool.capacity() {
+            let index = self.follow(from.load(Ordering::Relaxed))?;
+            if self.elem(index, HASH).load(Ordering::Relaxed) == hash && self.key(index).equals(key) {
+                return Some((from, index));
+            }
+            from = self.elem(index, NEXT);
+        }
+        None
+    }
+
+    /// Takes an element out of its list. The version goes up before lookups can notice.
+    fn unlink(&self, bucket: &Bucket<'_>, from: &AtomicU32, index: u32) {
+        let version = bucket.version.load(Ordering::Relaxed);
+        bucket.version.store(version.wrapping_add(1), Ordering::Relaxed);
+        from.store(self.elem(index, NEXT).load(Ordering::Relaxed), Ordering::Release);
+    }
+
+    /// Writes an element that is in no list and puts it at the head of its bucket, whose lock is held.
+    fn link(&self, bucket: &Bucket<'_>, index: u32, key: Bytes<'_>, hash: u32, write_value: impl FnOnce()) {
+        let seq = self.elem(index, SEQ);
+        let odd = seq.load(Ordering::Relaxed) | 1;
+        seq.store(odd, Ordering::Relaxed);
+        // Whoever sees what is written below sees the odd number too.
+        fence(Ordering::Release);
+        self.elem(index, HASH).store(hash, Ordering::Relaxed);
+        self.metadata.write(self.elem_off(index) + KEY, key);
+        write_value();
+        self.elem(index, NEXT).store(bucket.head.load(Ordering::Relaxed), Ordering::Relaxed);
+        seq.store(odd.wrapping_add(1), Ordering::Release);
+        bucket.head.store(index + 1, Ordering::Release);
+    }
+
+    fn hash_of(&self, key: Bytes<'_>) -> u32 {
+        hash(self.geometry.seed, key)
+    }
+
+    /// Update by either side; `new` and `existing` write the values of an element (per-CPU hash: one CPU's or
+    /// all), `existing` only on a per-CPU hash.
+    fn put(
+        &self,
+        key: Bytes<'_>,
+        flags: u64,
+        owner: Owner,
+        new: impl FnOnce(u32),
+        existing: impl FnOnce(u32),
+    ) -> Result<(), Errno> {
+        // Per-CPU hashes do not know `BPF_F_LOCK`; on a hash it is refused for want of a lock: the same number.
+        if flags > UpdateFlags::EXIST {
+            return Err(Errno::EINVAL);
+        }
+        let hash = self.hash_of(key);
+        let bucket = self.bucket(hash);
+        let m = &self.metadata;
+        let held = self.lock(&bucket, owner)?;
+        let old = self.find_locked(&bucket, key, hash);
+        match old {
+            Some(_) if flags == UpdateFlags::NOEXIST => return Err(Errno::EEXIST),
+            None if flags == UpdateFlags::EXIST => return Err(Errno::ENOENT),
+            Some((_, index)) if self.percpu => {
+                existing(index);
+                return Ok(());
+            }
+            Some((from, old)) => {
+                let index = self.pool.take(m, owner, self.free_link())?;
+                // The new one goes before the old: if that was the first, the link to it is now the new one's.
+                let from = if core::ptr::eq(from, bucket.head) { self.elem(index, NEXT) } else { from };
+                self.link(&bucket, index, key, hash, || new(index));
+                self.unlink(&bucket, from, old);
+                drop(held);
+                self.pool.give(m, old, owner, self.free_link());
+            }
+            None => {
+                let index = self.pool.take_new(m, owner, self.free_link())?;
+                self.link(&bucket, index, key, hash, || new(index));
+            }
+        }
+        Ok(())
+    }
+
+    /// The first key of the buckets from `bucket` on.
+    fn first_from(&self, bucket: u64, out: &mut [u8]) -> Result<(), Errno> {
+        if self.pool.count(&self.metadata) == 0 {
+            return Err(Errno::ENOENT);
+        }
+        for bucket in bucket..=u64::from(self.mask) {
+            for _ in 0..RETRIES {
+                let Some(index) = self.follow(self.bucket(bucket as u32).head.load(Ordering::Acquire)) else {
+                    break;
+                };
+                if self.copy_key(index, out) {
+                    return Ok(());
+                }
+            }
+        }
+        Err(Errno::ENOENT)
+    }
+
+    /// Copies an element's key; whether it is one element's.
+    fn copy_key(&self, index: u32, out: &mut [u8]) -> bool {
+        let seq = self.elem(index, SEQ).load(Ordering::Acquire);
+        self.key(index).copy_to(out);
+        seq & 1 == 0 && self.unchanged(index, seq)
+    }
+}
+
+struct Bucket<'a> {
+    lock: &'a AtomicU32,
+    version: &'a AtomicU32,
+    head: &'a AtomicU32,
+}
+
+/// An element changed under a lookup.
+struct Changed;
+
+impl Ops for Hash {
+    #[inline]
+    fn lookup(&self, key: Bytes<'_>, cpu: u32) -> Option<u64> {
+        if key.len() != self.geometry.key_size {
+            return None;
+        }
+        let cpu = if self.percpu { cpu } else { 0 };
+        if cpu >= self.values.cpus {
+            return None;
+        }
+        let found = self.find(key, self.hash_of(key))?;
+        Some(self.metadata.addr(self.values.off(found.index, cpu)))
+    }
+
+    fn update(&self, key: Bytes<'_>, value: Bytes<'_>, flags: u64, cpu: u32) -> Result<(), Errno> {
+        let (m, values) = (&self.metadata, &self.values);
+        if !self.percpu {
+            let write = |index| m.write(values.off(index, 0), value);
+            return self.put(key, flags, Owner::cpu(cpu), write, |_| {});
+        }
+        if cpu >= values.cpus {
+            return Err(Errno::EINVAL);
+        }
+        let existing = |index| m.write(values.off(index, cpu), value);
+        let new = |index| {
+            for other in (0..values.cpus).filter(|&other| other != cpu) {
+                m.zero(values.off(index, other), values.stride);
+            }
+            existing(index);
+        };
+        self.put(key, flags, Owner::cpu(cpu), new, existing)
+    }
+
+    fn delete(&self, key: Bytes<'_>, owner: Owner) -> Result<(), Errno> {
+        let hash = self.hash_of(key);
+        let bucket = self.bucket(hash);
+        let held = self.lock(&bucket, owner)?;
+        let (from, index) = self.find_locked(&bucket, key, hash).ok_or(Errno::ENOENT)?;
+        self.unlink(&bucket, from, index);
+        drop(held);
+        self.pool.give_back(&self.metadata, index, owner, self.free_link());
+        Ok(())
+    }
+
+    fn lookup_copy(&self, key: Bytes<'_>, out: &mut [u8]) -> Result<(), Errno> {
+        let hash = self.hash_of(key);
+        for _ in 0..RETRIES {
+            let found = self.find(key, hash).ok_or(Errno::ENOENT)?;
+            if self.percpu {
+                self.values.copy_all(&self.metadata, found.index, out);
+            } else {
+                self.metadata.bytes(self.values.off(found.index, 0), self.geometry.value_size).copy_to(out);
+            }
+            if self.unchanged(found.index, found.seq) {
+                return Ok(());
+            }
+        }
+        Err(Errno::EBUSY)
+    }
+
+    fn update_from_host(&self, key: Bytes<'_>, value: Bytes<'_>, flags: u64) -> Result<(), Errno> {
+        let write = |index| {
+            if self.percpu {
+                self.values.write_all(&self.metadata, index, value);
+            } else {
+                self.metadata.write(self.values.off(index, 0), value);
+            }
+        };
+        self.put(key, flags, Owner::HOST, write, write)
+    }
+
+    fn next_key(&self, key: Option<Bytes<'_>>, out: &mut [u8]) -> Result<(), Errno> {
+        let Some(key) = key else { return self.first_from(0, out) };
+        let hash = self.hash_of(key);
+        for _ in 0..RETRIES {
+            // An absent key starts over, as in the kernel.
+            let Some(found) = self.find(key, hash) else { return self.first_from(0, out) };
+            let Some(next) = self.follow(found.next) else {
+                return self.first_from(u64::from(hash & self.mask) + 1, out);
+            };
+            // While the found element is in its list, so is its successor, or was a moment ago.
+            if self.copy_key(next, out) && self.unchanged(found.index, found.seq) {
+                return Ok(());
+            }
+        }
+        self.first_from(0, out)
+    }
+
+    fn values(&self) -> Vec<(u64, usize)> {
+        vec![self.values.area(&self.metadata)]
+    }
+
+    fn metadata(&self) -> &Block {
+        &self.metadata
+    }
+}
+
+/// Hash of a key: each 64-bit word is folded in by a 64 × 64 → 128 bit multiplication, whose halves are
+/// xored (the mixing step of the wyhash family). Part of the layout: peers must agree on it.
+pub(crate) fn hash(seed: u64, key: Bytes<'_>) -> u32 {
+    const K: [u64; 3] = [0xa076_1d64_78bd_642f, 0xe703_7ed1_a0b4_28db, 0x8ebc_6af0_9c88_c6e3];
+    let mix = |a: u64, b: u64| {
+        let product = u128::from(a) * u128::from(b);
+        product as u64 ^ (product >> 64) as u64
+    };
+    let start = mix(seed ^ K[0], key.len() as u64 ^ K[1]);
+    let folded = key.words().fold(start, |h, word| mix(h ^ word, K[2]).rotate_left(32) ^ h);
+    let last = mix(folded ^ K[1], K[0]);
+    (last ^ last >> 32) as u32
+}

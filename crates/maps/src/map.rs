@@ -1,0 +1,464 @@
+//! A map: what is common to all kinds.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use skep_abi::{MapFlags, MapType, UpdateFlags};
+use skep_spec::{Errno, Error, MapDef};
+
+use crate::array::{Array, ArrayGeometry};
+use crate::geometry::{FROZEN, Geometry};
+use crate::hash::Hash;
+use crate::mem::{Block, Bytes, Memory};
+use crate::percpu_array::PercpuArray;
+use crate::prog_array::ProgArray;
+use crate::ringbuf::{Consumer, Ringbuf};
+use crate::sync::{Ordering, Owner};
+
+/// What a map takes from the domain that it is created in.
+#[derive(Clone, Copy, Debug)]
+pub struct Config {
+    /// Virtual CPUs: per-CPU maps hold as many values. At least 1.
+    pub cpus: u32,
+    /// Randomness for the hash seed; maps with `BPF_F_ZERO_SEED` do not use it.
+    pub seed: u64,
+    /// What a thread does while it waits for a spin lock that another holds: `std::thread::yield_now`
+    /// where there is an operating system. Must not allocate or lock.
+    pub relax: fn(),
+}
+
+impl Config {
+    /// A configuration without randomness, whose waiters spin.
+    pub fn new(cpus: u32) -> Self {
+        Self { cpus, seed: 0x9e37_79b9_7f4a_7c15, relax: core::hint::spin_loop }
+    }
+}
+
+/// Memory that a map holds values in, as a program may use it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Area {
+    /// Host address of the first byte.
+    pub addr: u64,
+    /// Bytes.
+    pub len: usize,
+    /// Programs may read it (not `BPF_F_WRONLY_PROG`).
+    pub read: bool,
+    /// Programs may write it (not `BPF_F_RDONLY_PROG`).
+    pub write: bool,
+}
+
+/// What each kind does. Keys and values have the right length when these are called from the host; a
+/// kind checks them itself on the program side.
+pub(crate) trait Ops {
+    /// Address of a value (per-CPU kinds: that CPU's).
+    fn lookup(&self, key: Bytes<'_>, cpu: u32) -> Option<u64>;
+    /// Update by a program (per-CPU kinds: that CPU's value).
+    fn update(&self, key: Bytes<'_>, value: Bytes<'_>, flags: u64, cpu: u32) -> Result<(), Errno>;
+    /// Delete.
+    fn delete(&self, key: Bytes<'_>, owner: Owner) -> Result<(), Errno>;
+    /// Copies a value out (per-CPU kinds: all CPUs'); `out` has the length of [`Map::host_value_size`].
+    fn lookup_copy(&self, key: Bytes<'_>, out: &mut [u8]) -> Result<(), Errno>;
+    /// Update by the host (per-CPU kinds: all CPUs).
+    fn update_from_host(&self, key: Bytes<'_>, value: Bytes<'_>, flags: u64) -> Result<(), Errno>;
+    /// Writes the key after `key`, or the first.
+    fn next_key(&self, key: Option<Bytes<'_>>, out: &mut [u8]) -> Result<(), Errno>;
+    /// Memory of the values, by address and length.
+    fn values(&self) -> Vec<(u64, usize)>;
+    /// The block that starts with the header.
+    fn metadata(&self) -> &Block;
+}
+
+enum Kind {
+    Array(Array),
+    PercpuArray(PercpuArray),
+    Hash(Hash),
+    ProgArray(ProgArray),
+    Ringbuf(Ringbuf),
+}
+
+/// A map. Threads share it by `Arc`; when the last one is dropped, its memory is freed.
+pub struct Map {
+    name: String,
+    geometry: Geometry,
+    kind: Kind,
+}
+
+impl core::fmt::Debug for Map {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Map")
+            .field("name", &self.name)
+            .field("geometry", &self.geometry)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Map {
+    /// Creates a map, writes its initial contents and freezes it if the definition says so.
+    ///
+    /// # Errors
+    /// As `BPF_MAP_CREATE` of Linux 6.18: `EINVAL` and `E2BIG` for a geometry or flags that the kind does not
+    /// have, `ENOMEM` when `memory` gives none. `EINVAL` for kinds that this crate does not have.
+    pub fn create(def: &MapDef, config: &Config, memory: &dyn Memory) -> Result<Arc<Self>, Error> {
+        let geometry = crate::create::check(def, config, memory)?;
+        let kind = match def.kind {
+            MapType::ARRAY => Array::new(geometry, memory).map(Kind::Array),
+            MapType::PERCPU_ARRAY => PercpuArray::new(geometry, memory).map(Kind::PercpuArray),
+            MapType::HASH | MapType::PERCPU_HASH => Hash::new(geometry, memory).map(Kind::Hash),
+            MapType::PROG_ARRAY => ProgArray::new(geometry, memory).map(Kind::ProgArray),
+            _ => Ringbuf::new(geometry, memory).map(Kind::Ringbuf),
+        };
+        let kind = kind.map_err(|errno| {
+            let what = if errno == Errno::ENOMEM { "not enough memory" } else { "too large" };
+            Error::new(
+                errno,
+                format!(
+                    "map `{}`: {what} for max_entries {} with values of {} bytes: lower max_entries",
+                    def.name, def.max_entries, def.value_size
+                ),
+            )
+        })?;
+        let map = Self { name: def.name.clone(), geometry, kind };
+        if let Some(initial) = &def.initial {
+            map.write_initial(initial)?;
+        }
+        if def.frozen {
+            map.freeze()?;
+        }
+        Ok(Arc::new(map))
+    }
+
+    fn write_initial(&self, initial: &[u8]) -> Result<(), Error> {
+        let Kind::Array(array) = &self.kind else {
+            return Err(self.error(Errno::EINVAL, "initial contents", "only arrays have them"));
+        };
+        if initial.len() > self.geometry.value_size {
+            return Err(self.error(Errno::E2BIG, "initial contents", "longer than value_size"));
+        }
+        array.write_initial(initial.into());
+        Ok(())
+    }
+
+    fn ops(&self) -> &dyn Ops {
+        match &self.kind {
+            Kind::Array(k) => k,
+            Kind::PercpuArray(k) => k,
+            Kind::Hash(k) => k,
+            Kind::ProgArray(k) => k,
+            Kind::Ringbuf(k) => k,
+        }
+    }
+
+    /// Name as given, not cut.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Type.
+    pub fn kind(&self) -> MapType {
+        self.geometry.kind
+    }
+
+    /// Bytes of a key.
+    pub fn key_size(&self) -> u32 {
+        self.geometry.key_size as u32
+    }
+
+    /// Bytes of a value.
+    pub fn value_size(&self) -> u32 {
+        self.geometry.value_size as u32
+    }
+
+    /// Elements; bytes for ring buffers.
+    pub fn max_entries(&self) -> u32 {
+        self.geometry.max_entries
+    }
+
+    /// Creation flags.
+    pub fn flags(&self) -> MapFlags {
+        self.geometry.flags
+    }
+
+    /// Virtual CPUs.
+    pub fn cpus(&self) -> u32 {
+        self.geometry.cpus
+    }
+
+    /// Whether each CPU has its own value.
+    pub fn is_percpu(&self) -> bool {
+        matches!(self.geometry.kind, MapType::PERCPU_ARRAY | MapType::PERCPU_HASH)
+    }
+
+    /// Bytes of a value as the host sees it: for per-CPU kinds all CPUs' values, each rounded up to 8.
+    pub fn host_value_size(&self) -> usize {
+        if self.is_percpu() {
+            self.geometry.stride * self.geometry.cpus as usize
+        } else {
+            self.geometry.value_size
+        }
+    }
+
+    // --- Program side -----------------------------------------------------------------------------------
+
+    /// The address of a key's value; for per-CPU kinds of the value of `cpu`
+    /// (`bpf_map_lookup_elem`; with another CPU's number `bpf_map_lookup_percpu_elem`).
+    ///
+    /// The address stays readable memory as long as the map lives. After the element was deleted or
+    /// replaced, the memory may hold another element's value.
+    #[inline]
+    pub fn lookup(&self, key: Bytes<'_>, cpu: u32) -> Option<u64> {
+        match &self.kind {
+            Kind::Array(array) => array.lookup(key, cpu),
+            Kind::Hash(hash) => hash.lookup(key, cpu),
+            Kind::PercpuArray(array) => array.lookup(key, cpu),
+            Kind::ProgArray(_) | Kind::Ringbuf(_) => None,
+        }
+    }
+
+    /// `bpf_map_update_elem` of a program that runs on `cpu`; for per-CPU kinds it writes that CPU's value.
+    ///
+    /// # Errors
+    /// As the helper: `EINVAL` unknown flags, `EEXIST`, `ENOENT`, `E2BIG` full or an index outside; `EBUSY`
+    /// when a run nested in another meets a lock of the outer one; `EPERM` on a `BPF_F_RDONLY_PROG` map and
+    /// `EINVAL` for a key or value of the wrong length, which the verifier refuses earlier.
+    pub fn update(&self, key: Bytes<'_>, value: Bytes<'_>, flags: u64, cpu: u32) -> Result<(), Errno> {
+        if self.geometry.flags.has(MapFlags::RDONLY_PROG) {
+            return Err(Errno::EPERM);
+        }
+        if key.len() != self.geometry.key_size || value.len() != self.geometry.value_size {
+            return Err(Errno::EINVAL);
+        }
+        self.ops().update(key, value, flags, cpu)
+    }
+
+    /// `bpf_map_delete_elem` of a program that runs on `cpu`.
+    ///
+    /// # Errors
+    /// As the helper: `ENOENT` when the key is absent, `EINVAL` for arrays; `EBUSY`, `EPERM` and `EINVAL` as
+    /// for [`Self::update`].
+    pub fn delete(&self, key: Bytes<'_>, cpu: u32) -> Result<(), Errno> {
+        if self.geometry.flags.has(MapFlags::RDONLY_PROG) {
+            return Err(Errno::EPERM);
+        }
+        if key.len() != self.geometry.key_size {
+            return Err(Errno::EINVAL);
+        }
+        self.ops().delete(key, Owner::cpu(cpu))
+    }
+
+    /// The id of the program in a slot of a program array; `None` for an empty slot, an index outside and
+    /// other kinds (`bpf_tail_call` then falls through).
+    #[inline]
+    pub fn get_program(&self, index: u32) -> Option<u32> {
+        match &self.kind {
+            Kind::ProgArray(array) => array.get(index),
+            _ => None,
+        }
+    }
+
+    /// The producer side of a ring buffer.
+    #[inline]
+    pub fn ringbuf(&self) -> Option<&Ringbuf> {
+        match &self.kind {
+            Kind::Ringbuf(ringbuf) => Some(ringbuf),
+            _ => None,
+        }
+    }
+
+    /// The memory of the values, which a guest may be granted whole: nothing in it is trusted by the map.
+    /// For ring buffers the data range.
+    pub fn value_areas(&self) -> Vec<Area> {
+        let flags = self.geometry.flags;
+        self.ops()
+            .values()
+            .into_iter()
+            .map(|(addr, len)| Area {
+                addr,
+                len,
+                read: !flags.has(MapFlags::WRONLY_PROG),
+                write: !flags.has(MapFlags::RDONLY_PROG),
+            })
+            .collect()
+    }
+
+    /// Where the values of an array stand, for engines that compute their addresses themselves.
+    pub fn array(&self) -> Option<ArrayGeometry> {
+        match &self.kind {
+            Kind::Array(array) => Some(array.geometry()),
+            _ => None,
+        }
+    }
+
+    // --- Host side --------------------------------------------------------------------------------------
+
+    /// A copy of a key's value, [`Self::host_value_size`] bytes (`BPF_MAP_LOOKUP_ELEM`); a program array
+    /// gives the program's id.
+    ///
+    /// # Errors
+    /// `ENOENT` absent key, `EINVAL` key of the wrong size or unknown flags, `EPERM` on a `BPF_F_WRONLY` map,
+    /// `ENOTSUPP` for ring buffers.
+    pub fn lookup_copy(&self, key: &[u8], flags: u64) -> Result<Vec<u8>, Error> {
+        const OP: &str = "lookup";
+        if flags & !UpdateFlags::LOCK != 0 {
+            return Err(self.error(Errno::EINVAL, OP, "unknown flags"));
+        }
+        self.may_read(OP)?;
+        self.no_lock(OP, flags)?;
+        self.key_length(OP, key)?;
+        let len = self.host_value_size();
+        let mut out = Vec::new();
+        out.try_reserve_exact(len)
+            .map_err(|_| self.error(Errno::ENOMEM, OP, "not enough memory for the value"))?;
+        out.resize(len, 0);
+        self.ops().lookup_copy(key.into(), &mut out).map_err(|e| self.error(e, OP, self.words(e)))?;
+        Ok(out)
+    }
+
+    /// Adds or replaces an element (`BPF_MAP_UPDATE_ELEM`); `value` has [`Self::host_value_size`] bytes. A
+    /// program array takes a program's id.
+    ///
+    /// # Errors
+    /// As [`Self::update`]; `EPERM` on a `BPF_F_RDONLY` or frozen map; `EINVAL` for `BPF_F_LOCK`, since values
+    /// have no spin lock.
+    pub fn update_from_host(&self, key: &[u8], value: &[u8], flags: u64) -> Result<(), Error> {
+        const OP: &str = "update";
+        self.may_write(OP)?;
+        self.no_lock(OP, flags)?;
+        self.key_length(OP, key)?;
+        if value.len() != self.host_value_size() {
+            let why =
+                format!("the value has {} bytes, the map's have {}", value.len(), self.host_value_size());
+            return Err(self.error(Errno::EINVAL, OP, &why));
+        }
+        self.ops()
+            .update_from_host(key.into(), value.into(), flags)
+            .map_err(|e| self.error(e, OP, self.words(e)))
+    }
+
+    /// Deletes an element (`BPF_MAP_DELETE_ELEM`).
+    ///
+    /// # Errors
+    /// `ENOENT` absent key, `EINVAL` for arrays and keys of the wrong size, `EPERM` on a `BPF_F_RDONLY` or
+    /// frozen map.
+    pub fn delete_from_host(&self, key: &[u8]) -> Result<(), Error> {
+        const OP: &str = "delete";
+        self.may_write(OP)?;
+        self.key_length(OP, key)?;
+        self.ops().delete(key.into(), Owner::HOST).map_err(|e| self.error(e, OP, self.words(e)))
+    }
+
+    /// The key after `key`; the first for `None` and for a key that is absent (`BPF_MAP_GET_NEXT_KEY`).
+    /// When others delete meanwhile, a walk may see keys twice or start over, as in the kernel.
+    ///
+    /// # Errors
+    /// `ENOENT` after the last, `EINVAL` for a key of the wrong size, `EPERM` on a `BPF_F_WRONLY` map,
+    /// `ENOTSUPP` for ring buffers.
+    pub fn next_key(&self, key: Option<&[u8]>) -> Result<Vec<u8>, Error> {
+        const OP: &str = "next key";
+        self.may_read(OP)?;
+        if let Some(key) = key {
+            self.key_length(OP, key)?;
+        }
+        let mut out = alloc::vec![0; self.geometry.key_size];
+        self.ops().next_key(key.map(Bytes::from), &mut out).map_err(|e| self.error(e, OP, self.words(e)))?;
+        Ok(out)
+    }
+
+    /// Ends writes from the host for good (`BPF_MAP_FREEZE`); programs may go on.
+    ///
+    /// # Errors
+    /// `EBUSY` when it is frozen already, `EPERM` on a `BPF_F_RDONLY` map.
+    pub fn freeze(&self) -> Result<(), Error> {
+        const OP: &str = "freeze";
+        if self.geometry.flags.has(MapFlags::RDONLY) {
+            return Err(self.error(Errno::EPERM, OP, "it was created with BPF_F_RDONLY"));
+        }
+        if self.ops().metadata().u32(FROZEN).swap(1, Ordering::AcqRel) != 0 {
+            return Err(self.error(Errno::EBUSY, OP, "it is frozen already"));
+        }
+        Ok(())
+    }
+
+    /// Whether the host may no longer write.
+    pub fn is_frozen(&self) -> bool {
+        self.ops().metadata().u32(FROZEN).load(Ordering::Acquire) != 0
+    }
+
+    /// Puts a program into a slot of a program array.
+    ///
+    /// # Errors
+    /// As [`Self::update_from_host`] with `BPF_ANY`; `EINVAL` for other kinds.
+    pub fn set_program(&self, index: u32, program_id: u32) -> Result<(), Error> {
+        if !matches!(self.kind, Kind::ProgArray(_)) {
+            return Err(self.error(Errno::EINVAL, "set program", "it is no program array"));
+        }
+        self.update_from_host(&index.to_ne_bytes(), &program_id.to_ne_bytes(), UpdateFlags::ANY)
+    }
+
+    /// The consumer of a ring buffer; there is at most one in a process.
+    ///
+    /// # Errors
+    /// `EINVAL` for other kinds, `EBUSY` when there is one already.
+    pub fn consumer(self: &Arc<Self>) -> Result<Consumer, Error> {
+        if self.ringbuf().is_none() {
+            return Err(self.error(Errno::EINVAL, "consume", "it is no ring buffer"));
+        }
+        Consumer::new(self.clone())
+            .ok_or_else(|| self.error(Errno::EBUSY, "consume", "there is a consumer already: drop it first"))
+    }
+
+    fn may_read(&self, op: &str) -> Result<(), Error> {
+        if self.geometry.flags.has(MapFlags::WRONLY) {
+            return Err(self.error(Errno::EPERM, op, "it was created with BPF_F_WRONLY"));
+        }
+        Ok(())
+    }
+
+    fn may_write(&self, op: &str) -> Result<(), Error> {
+        if self.geometry.flags.has(MapFlags::RDONLY) {
+            return Err(self.error(Errno::EPERM, op, "it was created with BPF_F_RDONLY"));
+        }
+        if self.is_frozen() {
+            return Err(self.error(Errno::EPERM, op, "it is frozen"));
+        }
+        Ok(())
+    }
+
+    fn no_lock(&self, op: &str, flags: u64) -> Result<(), Error> {
+        if flags & UpdateFlags::LOCK != 0 {
+            return Err(self.error(Errno::EINVAL, op, "BPF_F_LOCK, but the value has no bpf_spin_lock"));
+        }
+        Ok(())
+    }
+
+    fn key_length(&self, op: &str, key: &[u8]) -> Result<(), Error> {
+        if key.len() != self.geometry.key_size {
+            let why = format!("the key has {} bytes, the map's have {}", key.len(), self.geometry.key_size);
+            return Err(self.error(Errno::EINVAL, op, &why));
+        }
+        Ok(())
+    }
+
+    /// What an error number of a kind's operation means.
+    fn words(&self, errno: Errno) -> &'static str {
+        let hash = matches!(self.kind, Kind::Hash(_));
+        match errno {
+            Errno::ENOENT => "no such key",
+            Errno::EEXIST if hash => "the key exists already",
+            Errno::EEXIST => "the elements of an array always exist, BPF_NOEXIST cannot succeed",
+            Errno::E2BIG if hash => "the map is full: max_entries elements",
+            Errno::E2BIG => "the index is not below max_entries",
+            Errno::EINVAL => "unknown flags, or an operation that the kind does not have",
+            Errno::EBUSY => "an element's lock stays taken",
+            Errno::ENOTSUPP => "the kind has no such operation",
+            _ => errno.text(),
+        }
+    }
+
+    #[cold]
+    fn error(&self, errno: Errno, op: &str, why: &str) -> Error {
+        let kind = self.geometry.kind.name().unwrap_or("map");
+        Error::new(errno, format!("{kind} map `{}`: {op}: {why}", self.name))
+    }
+}

@@ -1,0 +1,132 @@
+//! Per-CPU array: an array for each virtual CPU, one after the other, each on pages of its own.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use skep_abi::UpdateFlags;
+use skep_spec::Errno;
+
+use crate::array::check_update;
+use crate::geometry::{Geometry, HEADER_LEN, next_index};
+use crate::map::Ops;
+use crate::mem::{Block, Bytes, Memory};
+use crate::sync::Owner;
+
+pub(crate) struct PercpuArray {
+    geometry: Geometry,
+    metadata: Block,
+    values: PercpuValues,
+}
+
+/// Where the values of a per-CPU map stand in its metadata.
+#[derive(Clone, Copy)]
+pub(crate) struct PercpuValues {
+    /// Offset of the first CPU's first value.
+    pub base: usize,
+    /// Bytes from one CPU's values to the next's, whole pages.
+    pub span: usize,
+    /// Bytes from one value to the next.
+    pub stride: usize,
+    /// Virtual CPUs.
+    pub cpus: u32,
+}
+
+impl PercpuValues {
+    /// Values for `slots` elements from `base`; also the end of them. `None` when that is too much to count.
+    pub fn new(g: &Geometry, base: usize, slots: usize, cpus: u32) -> Option<(Self, usize)> {
+        let base = g.pages(base)?;
+        let span = g.pages(slots.checked_mul(g.stride)?)?;
+        let end = base.checked_add(span.checked_mul(cpus as usize)?)?;
+        Some((Self { base, span, stride: g.stride, cpus }, end))
+    }
+
+    /// Offset of a value.
+    #[inline]
+    pub fn off(&self, index: u32, cpu: u32) -> usize {
+        debug_assert!(cpu < self.cpus);
+        self.base + cpu as usize * self.span + index as usize * self.stride
+    }
+
+    /// All CPUs' values of an element, each rounded up to 8 bytes.
+    pub fn copy_all(&self, metadata: &Block, index: u32, out: &mut [u8]) {
+        for (cpu, part) in (0..self.cpus).zip(out.chunks_exact_mut(self.stride)) {
+            metadata.bytes(self.off(index, cpu), self.stride).copy_to(part);
+        }
+    }
+
+    /// Writes all CPUs' values, each rounded up to 8 bytes in `value`, and what fills them too, as in the
+    /// kernel.
+    pub fn write_all(&self, metadata: &Block, index: u32, value: Bytes<'_>) {
+        for cpu in 0..self.cpus {
+            metadata.write(self.off(index, cpu), value.slice(cpu as usize * self.stride, self.stride));
+        }
+    }
+
+    /// The whole area: address and length.
+    pub fn area(&self, metadata: &Block) -> (u64, usize) {
+        (metadata.addr(self.base), self.span * self.cpus as usize)
+    }
+}
+
+impl PercpuArray {
+    pub fn new(geometry: Geometry, memory: &dyn Memory) -> Result<Self, Errno> {
+        let slots = geometry.max_entries as usize;
+        let (values, end) =
+            PercpuValues::new(&geometry, HEADER_LEN, slots, geometry.cpus).ok_or(Errno::ENOMEM)?;
+        let metadata = geometry.metadata(memory, end, values.base)?;
+        Ok(Self { geometry, metadata, values })
+    }
+
+    /// Per-CPU arrays do not know `BPF_F_LOCK` at all.
+    fn check(&self, key: Bytes<'_>, flags: u64) -> Result<u32, Errno> {
+        if flags > UpdateFlags::EXIST {
+            return Err(Errno::EINVAL);
+        }
+        check_update(&self.geometry, key, flags)
+    }
+}
+
+impl Ops for PercpuArray {
+    #[inline]
+    fn lookup(&self, key: Bytes<'_>, cpu: u32) -> Option<u64> {
+        let index = self.geometry.index(key).ok()?;
+        (cpu < self.geometry.cpus).then(|| self.metadata.addr(self.values.off(index, cpu)))
+    }
+
+    fn update(&self, key: Bytes<'_>, value: Bytes<'_>, flags: u64, cpu: u32) -> Result<(), Errno> {
+        let index = self.check(key, flags)?;
+        if cpu >= self.geometry.cpus {
+            return Err(Errno::EINVAL);
+        }
+        self.metadata.write(self.values.off(index, cpu), value.slice(0, self.geometry.value_size));
+        Ok(())
+    }
+
+    fn delete(&self, _key: Bytes<'_>, _owner: Owner) -> Result<(), Errno> {
+        Err(Errno::EINVAL)
+    }
+
+    fn lookup_copy(&self, key: Bytes<'_>, out: &mut [u8]) -> Result<(), Errno> {
+        let index = self.geometry.index(key).map_err(|_| Errno::ENOENT)?;
+        self.values.copy_all(&self.metadata, index, out);
+        Ok(())
+    }
+
+    fn update_from_host(&self, key: Bytes<'_>, value: Bytes<'_>, flags: u64) -> Result<(), Errno> {
+        let index = self.check(key, flags)?;
+        self.values.write_all(&self.metadata, index, value);
+        Ok(())
+    }
+
+    fn next_key(&self, key: Option<Bytes<'_>>, out: &mut [u8]) -> Result<(), Errno> {
+        next_index(&self.geometry, key, out)
+    }
+
+    fn values(&self) -> Vec<(u64, usize)> {
+        vec![self.values.area(&self.metadata)]
+    }
+
+    fn metadata(&self) -> &Block {
+        &self.metadata
+    }
+}

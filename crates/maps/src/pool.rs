@@ -1,0 +1,166 @@
+//! The free elements of a hash.
+//!
+//! Elements that were never used are taken by counting upwards (`fresh`), so that creating a map touches
+//! none of them; freed ones wait in a stack for each virtual CPU, as in the kernel's `pcpu_freelist`, and
+//! who finds its own empty takes from the others'. `count` is what E2BIG goes by: an insert raises it first
+//! and a delete lowers it last, so that an element is free for whoever raised it. `SPARE` more elements
+//! than `max_entries` let updates replace elements of a full map.
+
+use skep_spec::Errno;
+
+use crate::mem::Block;
+use crate::sync::{Ordering, Owner, lock};
+
+/// Elements beyond `max_entries`, besides one for each CPU: threads that replace an element at the same
+/// time wait for each other beyond that.
+const SPARE: u32 = 16;
+/// Offsets from the pool's start.
+const COUNT: usize = 0;
+const FRESH: usize = 4;
+const STACKS: usize = 64;
+/// Bytes of a CPU's stack: lock, head; a cache line, against false sharing.
+const STACK: usize = 64;
+/// How often all stacks are searched for an element that another thread is about to free.
+const PATIENCE: u32 = 1 << 20;
+
+#[derive(Clone, Copy)]
+pub(crate) struct Pool {
+    /// Offset in the metadata.
+    base: usize,
+    cpus: u32,
+    max_entries: u32,
+    /// Elements in all.
+    capacity: u32,
+    relax: fn(),
+}
+
+impl Pool {
+    /// A pool at `base`; also the offset of its end.
+    pub fn new(base: usize, max_entries: u32, spare: bool, cpus: u32, relax: fn()) -> Option<(Self, usize)> {
+        let capacity = if spare { max_entries.checked_add(cpus.checked_add(SPARE)?)? } else { max_entries };
+        let end = base.checked_add(STACKS)?.checked_add(STACK.checked_mul(cpus as usize)?)?;
+        // Links are index + 1.
+        (capacity < u32::MAX).then_some((Self { base, cpus, max_entries, capacity, relax }, end))
+    }
+
+    /// Elements in all: every index read from shared memory is below it or refused.
+    pub fn capacity(&self) -> u32 {
+        self.capacity
+    }
+
+    /// Elements in the map, as far as others' unfinished operations let one say.
+    pub fn count(&self, m: &Block) -> u32 {
+        m.u32(self.base + COUNT).load(Ordering::Acquire)
+    }
+
+    /// Takes an element for a new key.
+    ///
+    /// # Errors
+    /// E2BIG when the map is full; EBUSY when a lock stays taken.
+    pub fn take_new(&self, m: &Block, owner: Owner, free_link: impl Fn(u32) -> usize) -> Result<u32, Errno> {
+        let count = m.u32(self.base + COUNT);
+        let mut now = count.load(Ordering::Relaxed);
+        loop {
+            if now >= self.max_entries {
+                return Err(Errno::E2BIG);
+            }
+            match count.compare_exchange(now, now + 1, Ordering::Acquire, Ordering::Relaxed) {
+                Ok(_) => break,
+                Err(other) => now = other,
+            }
+        }
+        let taken = self.take(m, owner, free_link);
+        if taken.is_err() {
+            self.lower(m);
+        }
+        taken
+    }
+
+    /// Gives back an element of a deleted key.
+    pub fn give_back(&self, m: &Block, index: u32, owner: Owner, free_link: impl Fn(u32) -> usize) {
+        self.give(m, index, owner, free_link);
+        self.lower(m);
+    }
+
+    fn lower(&self, m: &Block) {
+        m.u32(self.base + COUNT).fetch_sub(1, Ordering::Release);
+    }
+
+    /// Takes an element to replace another, which the caller gives back soon.
+    ///
+    /// # Errors
+    /// EBUSY when none comes back, or a lock stays taken.
+    pub fn take(&self, m: &Block, owner: Owner, free_link: impl Fn(u32) -> usize) -> Result<u32, Errno> {
+        let own = self.own_stack(owner);
+        for _ in 0..PATIENCE {
+            if let Some(index) = self.pop(m, own, owner, &free_link)? {
+                return Ok(index);
+            }
+            if let Some(index) = self.fresh(m) {
+                return Ok(index);
+            }
+            for cpu in 0..self.cpus {
+                if let Some(index) = self.pop(m, cpu, owner, &free_link)? {
+                    return Ok(index);
+                }
+            }
+            (self.relax)();
+        }
+        Err(Errno::EBUSY)
+    }
+
+    fn own_stack(&self, owner: Owner) -> u32 {
+        owner.slot().unwrap_or(0) % self.cpus
+    }
+
+    fn stack(&self, cpu: u32) -> usize {
+        self.base + STACKS + STACK * cpu as usize
+    }
+
+    /// The next element that was never used.
+    fn fresh(&self, m: &Block) -> Option<u32> {
+        let fresh = m.u32(self.base + FRESH);
+        let mut now = fresh.load(Ordering::Relaxed);
+        while now < self.capacity {
+            match fresh.compare_exchange(now, now + 1, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return Some(now),
+                Err(other) => now = other,
+            }
+        }
+        None
+    }
+
+    fn pop(
+        &self,
+        m: &Block,
+        cpu: u32,
+        owner: Owner,
+        free_link: impl Fn(u32) -> usize,
+    ) -> Result<Option<u32>, Errno> {
+        let at = self.stack(cpu);
+        let head = m.u32(at + 4);
+        if head.load(Ordering::Relaxed) == 0 {
+            return Ok(None);
+        }
+        let _held = lock(m.u32(at), owner, self.relax).ok_or(Errno::EBUSY)?;
+        let Some(index) = head.load(Ordering::Relaxed).checked_sub(1).filter(|&i| i < self.capacity) else {
+            return Ok(None);
+        };
+        head.store(m.u32(free_link(index)).load(Ordering::Relaxed), Ordering::Relaxed);
+        Ok(Some(index))
+    }
+
+    /// Gives back an element. When the stack's lock stays taken (its holder died), the element is lost.
+    pub fn give(&self, m: &Block, index: u32, owner: Owner, free_link: impl Fn(u32) -> usize) {
+        let own = self.own_stack(owner);
+        // A run nested in one that holds its CPU's stack puts the element on another's.
+        for step in 0..self.cpus {
+            let at = self.stack((own + step) % self.cpus);
+            let Some(_held) = lock(m.u32(at), owner, self.relax) else { continue };
+            let head = m.u32(at + 4);
+            m.u32(free_link(index)).store(head.load(Ordering::Relaxed), Ordering::Relaxed);
+            head.store(index + 1, Ordering::Relaxed);
+            return;
+        }
+    }
+}

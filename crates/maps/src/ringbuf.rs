@@ -1,0 +1,393 @@
+//! Ring buffer: many producers, one consumer, records of any length in order of reservation.
+//!
+//! The payload has the kernel's layout, so that consumers written for it can map it: a page with the
+//! consumer's position, one with the producers', the data. The kernel maps the data twice in a row so that
+//! no record is cut at the end; here the data has twice the room instead, a record that crosses the end
+//! goes on behind it, and what stands there is copied to the start before the record is given out.
+//!
+//! Producers believe nothing that stands in the payload but the consumer's position, and that only as a
+//! hint how much was read: their own position, and the length and state of each record (the words that the
+//! record headers show to the consumer), are kept in the metadata. A lying consumer loses records; it
+//! cannot make a producer write over one that is still reserved, or outside the ring.
+
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use skep_spec::{Errno, Error};
+
+use crate::geometry::{Geometry, HEADER_LEN};
+use crate::map::{Map, Ops};
+use crate::mem::{Block, Bytes, Memory};
+use crate::sync::{AppendList, AtomicBool, AtomicU32, AtomicUsize, Ordering, Owner, fence, lock};
+
+/// Bytes of a record's header: `u32 len`, `u32 pg_off`.
+const HDR: usize = 8;
+/// `BPF_RINGBUF_BUSY_BIT`.
+const BUSY: u32 = 1 << 31;
+/// `BPF_RINGBUF_DISCARD_BIT`.
+const DISCARD: u32 = 1 << 30;
+/// `RINGBUF_MAX_RECORD_SZ`.
+const RECORD_MAX: u64 = u32::MAX as u64 / 4;
+/// Offsets in the metadata.
+const LOCK: usize = HEADER_LEN;
+const PRODUCER: usize = HEADER_LEN + 8;
+const PENDING: usize = HEADER_LEN + 16;
+const RECORDS: usize = HEADER_LEN + 64;
+
+/// What `bpf_ringbuf_query` can be asked.
+pub struct Query;
+
+impl Query {
+    /// Bytes reserved and not yet consumed.
+    pub const AVAIL_DATA: u64 = 0;
+    /// Bytes of the ring.
+    pub const RING_SIZE: u64 = 1;
+    /// Consumer's position.
+    pub const CONS_POS: u64 = 2;
+    /// Producers' position.
+    pub const PROD_POS: u64 = 3;
+}
+
+/// Something to wake when records are ready, such as an eventfd.
+pub trait Wake: Send + Sync {
+    /// Called on the run path of programs: must not block, allocate or panic.
+    fn wake(&self);
+}
+
+/// The producer side of a ring buffer.
+pub struct Ringbuf {
+    geometry: Geometry,
+    metadata: Block,
+    payload: Block,
+    /// Bytes of the ring, a power of two.
+    size: usize,
+    sinks: AppendList<Box<dyn Wake>>,
+    has_consumer: AtomicBool,
+}
+
+impl Ringbuf {
+    /// Do not wake the consumer (`BPF_RB_NO_WAKEUP`).
+    pub const NO_WAKEUP: u64 = 1;
+    /// Wake the consumer in any case (`BPF_RB_FORCE_WAKEUP`).
+    pub const FORCE_WAKEUP: u64 = 2;
+
+    pub(crate) fn new(geometry: Geometry, memory: &dyn Memory) -> Result<Self, Errno> {
+        let size = geometry.max_entries as usize;
+        let len = size.checked_mul(2).and_then(|n| n.checked_add(2 * geometry.page)).ok_or(Errno::ENOMEM)?;
+        let payload = memory.payload(len).filter(|b| b.len() >= len).ok_or(Errno::ENOMEM)?;
+        let metadata = geometry.metadata(memory, RECORDS + size / 2, 0)?;
+        let sinks = AppendList::new();
+        Ok(Self { geometry, metadata, payload, size, sinks, has_consumer: AtomicBool::new(false) })
+    }
+
+    /// Adds a sink that is woken as long as the map lives.
+    pub fn add_wake(&self, sink: Box<dyn Wake>) {
+        self.sinks.push(sink);
+    }
+
+    /// Reserves a record for a program on `cpu`; the address of its `size` bytes (`bpf_ringbuf_reserve`).
+    /// They hold what was there before.
+    ///
+    /// # Errors
+    /// The helper returns NULL for each: `EINVAL` flags, `E2BIG` larger than any record, `EAGAIN` no room,
+    /// `EBUSY` a lock stays taken.
+    pub fn reserve(&self, size: u64, flags: u64, cpu: u32) -> Result<u64, Errno> {
+        if flags != 0 {
+            return Err(Errno::EINVAL);
+        }
+        let off = self.reserve_at(size, Owner::cpu(cpu))?;
+        Ok(self.payload.addr(self.data() + off + HDR))
+    }
+
+    /// Gives a reserved record out (`bpf_ringbuf_submit`).
+    ///
+    /// # Errors
+    /// `EINVAL` when `addr` is not a record that is reserved, which the verifier refuses.
+    pub fn submit(&self, addr: u64, flags: u64) -> Result<(), Errno> {
+        self.commit(self.offset_of(addr)?, flags, 0)
+    }
+
+    /// Gives a reserved record up: consumers skip it (`bpf_ringbuf_discard`).
+    ///
+    /// # Errors
+    /// As [`Self::submit`].
+    pub fn discard(&self, addr: u64, flags: u64) -> Result<(), Errno> {
+        self.commit(self.offset_of(addr)?, flags, DISCARD)
+    }
+
+    /// Copies a record in (`bpf_ringbuf_output`).
+    ///
+    /// # Errors
+    /// `EINVAL` unknown flags, `EAGAIN` no room or any other failure of the reservation.
+    pub fn output(&self, data: Bytes<'_>, flags: u64, cpu: u32) -> Result<(), Errno> {
+        if flags & !(Self::NO_WAKEUP | Self::FORCE_WAKEUP) != 0 {
+            return Err(Errno::EINVAL);
+        }
+        let off = self.reserve_at(data.len() as u64, Owner::cpu(cpu)).map_err(|_| Errno::EAGAIN)?;
+        self.payload.write(self.data() + off + HDR, data);
+        self.commit(off, flags, 0)
+    }
+
+    /// `bpf_ringbuf_query`: see [`Query`]; 0 for what it does not know.
+    pub fn query(&self, what: u64) -> u64 {
+        let consumer = self.consumer_pos().load(Ordering::Acquire);
+        let producer = self.metadata.word(PRODUCER).load(Ordering::Acquire);
+        match what {
+            Query::AVAIL_DATA => producer.wrapping_sub(consumer) as u64,
+            Query::RING_SIZE => self.size as u64,
+            Query::CONS_POS => consumer as u64,
+            Query::PROD_POS => producer as u64,
+            _ => 0,
+        }
+    }
+
+    /// Bytes of the record that is reserved at `addr`, as an engine needs them to bound accesses.
+    pub fn reserved_len(&self, addr: u64) -> Option<usize> {
+        let record = self.record(self.offset_of(addr).ok()?).load(Ordering::Acquire);
+        (record & BUSY != 0).then_some((record & !(BUSY | DISCARD)) as usize)
+    }
+
+    /// Offset of the data in the payload.
+    fn data(&self) -> usize {
+        2 * self.geometry.page
+    }
+
+    fn consumer_pos(&self) -> &AtomicUsize {
+        self.payload.word(0)
+    }
+
+    fn producer_pos(&self) -> &AtomicUsize {
+        self.payload.word(self.geometry.page)
+    }
+
+    /// Offset in the ring of a position: a multiple of 8, whatever the position is.
+    fn ring_off(&self, pos: usize) -> usize {
+        pos & (self.size - 1) & !7
+    }
+
+    /// The trusted copy of the first word of the header at an offset below `size`.
+    fn record(&self, off: usize) -> &AtomicU32 {
+        self.metadata.u32(RECORDS + off / 8 * 4)
+    }
+
+    /// The offset of the record whose bytes start at `addr`.
+    fn offset_of(&self, addr: u64) -> Result<usize, Errno> {
+        let first = self.payload.addr(self.data() + HDR);
+        let off = addr.checked_sub(first).ok_or(Errno::EINVAL)?;
+        if off % 8 != 0 || off >= self.size as u64 {
+            return Err(Errno::EINVAL);
+        }
+        Ok(off as usize)
+    }
+
+    /// The offset of the header of a new record.
+    fn reserve_at(&self, size: u64, owner: Owner) -> Result<usize, Errno> {
+        // A record with its header has to be shorter than the ring: full and empty would look the same.
+        if size > RECORD_MAX || size as usize + HDR > self.size {
+            return Err(Errno::E2BIG);
+        }
+        let total = record_len(size as u32);
+        let m = &self.metadata;
+        let consumer = self.consumer_pos().load(Ordering::Acquire);
+        let _held = lock(m.u32(LOCK), owner, self.geometry.relax).ok_or(Errno::EBUSY)?;
+        let producer = m.word(PRODUCER).load(Ordering::Relaxed);
+        let pending = self.first_pending(producer);
+        let after = producer.wrapping_add(total);
+        if after.wrapping_sub(consumer) >= self.size || after.wrapping_sub(pending) >= self.size {
+            return Err(Errno::EAGAIN);
+        }
+        let off = self.ring_off(producer);
+        self.record(off).store(size as u32 | BUSY, Ordering::Relaxed);
+        let header = self.data() + off;
+        self.payload.u32(header).store(size as u32 | BUSY, Ordering::Relaxed);
+        self.payload.u32(header + 4).store((header / self.geometry.page) as u32 + PG_OFF, Ordering::Relaxed);
+        m.word(PRODUCER).store(after, Ordering::Release);
+        // The consumer that sees the position sees the busy header.
+        self.producer_pos().store(after, Ordering::Release);
+        Ok(off)
+    }
+
+    /// The position of the oldest record that is still reserved, or `producer`. The lock is held.
+    fn first_pending(&self, producer: usize) -> usize {
+        let word = self.metadata.word(PENDING);
+        let mut pending = word.load(Ordering::Relaxed);
+        while producer.wrapping_sub(pending) != 0 && producer.wrapping_sub(pending) < self.size {
+            let record = self.record(self.ring_off(pending)).load(Ordering::Acquire);
+            if record & BUSY != 0 {
+                break;
+            }
+            pending = pending.wrapping_add(record_len(record & !DISCARD));
+        }
+        word.store(pending, Ordering::Relaxed);
+        pending
+    }
+
+    /// Clears the busy bit of the record at an offset and wakes the consumer as `flags` say.
+    fn commit(&self, off: usize, flags: u64, discard: u32) -> Result<(), Errno> {
+        let record = self.record(off);
+        let len = record.load(Ordering::Relaxed);
+        if len & BUSY == 0 {
+            return Err(Errno::EINVAL);
+        }
+        let len = len & !(BUSY | DISCARD);
+        let end = off + record_len(len);
+        if end > 2 * self.size {
+            // No record of ours: a peer wrote the table.
+            return Err(Errno::EINVAL);
+        }
+        if end > self.size && discard == 0 {
+            let behind = self.payload.bytes(self.data() + self.size, end - self.size);
+            self.payload.write(self.data(), behind);
+        }
+        self.payload.u32(self.data() + off).swap(len | discard, Ordering::AcqRel);
+        record.store(len | discard, Ordering::Release);
+        // The header must be out before the consumer's position is read: a consumer that finds the record
+        // busy has stored its position before, so that one of the two sees the other.
+        fence(Ordering::SeqCst);
+        let consumer = self.consumer_pos().load(Ordering::Relaxed) & (self.size - 1);
+        if flags & Self::FORCE_WAKEUP != 0 || (consumer == off && flags & Self::NO_WAKEUP == 0) {
+            self.sinks.iter().for_each(|sink| sink.wake());
+        }
+        Ok(())
+    }
+}
+
+/// Pages of the kernel's `struct bpf_ringbuf` before the consumer's page, which `pg_off` counts too.
+const PG_OFF: u32 = 1;
+
+/// Bytes that a record takes with its header.
+fn record_len(size: u32) -> usize {
+    (size as usize + HDR).next_multiple_of(8)
+}
+
+impl Ops for Ringbuf {
+    fn lookup(&self, _: Bytes<'_>, _: u32) -> Option<u64> {
+        None
+    }
+
+    fn update(&self, _: Bytes<'_>, _: Bytes<'_>, _: u64, _: u32) -> Result<(), Errno> {
+        Err(Errno::ENOTSUPP)
+    }
+
+    fn delete(&self, _: Bytes<'_>, _: Owner) -> Result<(), Errno> {
+        Err(Errno::ENOTSUPP)
+    }
+
+    fn lookup_copy(&self, _: Bytes<'_>, _: &mut [u8]) -> Result<(), Errno> {
+        Err(Errno::ENOTSUPP)
+    }
+
+    fn update_from_host(&self, _: Bytes<'_>, _: Bytes<'_>, _: u64) -> Result<(), Errno> {
+        Err(Errno::ENOTSUPP)
+    }
+
+    fn next_key(&self, _: Option<Bytes<'_>>, _: &mut [u8]) -> Result<(), Errno> {
+        Err(Errno::ENOTSUPP)
+    }
+
+    fn values(&self) -> Vec<(u64, usize)> {
+        vec![(self.payload.addr(self.data()), 2 * self.size)]
+    }
+
+    fn metadata(&self) -> &Block {
+        &self.metadata
+    }
+}
+
+/// The consumer of a ring buffer in this process. It keeps the map alive.
+pub struct Consumer {
+    map: Arc<Map>,
+    /// Its own position; the shared one only tells the producers.
+    pos: usize,
+    record: Vec<u8>,
+}
+
+impl Consumer {
+    /// `None` when there is one already, or the map is no ring buffer.
+    pub(crate) fn new(map: Arc<Map>) -> Option<Self> {
+        let ring = map.ringbuf()?;
+        if ring.has_consumer.swap(true, Ordering::Acquire) {
+            return None;
+        }
+        let pos = ring.consumer_pos().load(Ordering::Acquire);
+        Some(Self { map, pos, record: Vec::new() })
+    }
+
+    /// The map.
+    pub fn map(&self) -> &Arc<Map> {
+        &self.map
+    }
+
+    /// Whether [`Self::poll`] would find something: a record that is ready or was discarded.
+    pub fn ready(&self) -> bool {
+        let Some(ring) = self.map.ringbuf() else { return false };
+        fence(Ordering::SeqCst);
+        ring.producer_pos().load(Ordering::Acquire) != self.pos && self.header(ring) & BUSY == 0
+    }
+
+    fn header(&self, ring: &Ringbuf) -> u32 {
+        ring.payload.u32(ring.data() + ring.ring_off(self.pos)).load(Ordering::Acquire)
+    }
+
+    /// Hands every record that is ready to `each`, a private copy, without waiting; returns how many. Stops
+    /// at a record that is still reserved, and after as many bytes as the ring has.
+    ///
+    /// # Errors
+    /// `EPROTO` when the producers' position or a record's length makes no sense: a peer or a program wrote
+    /// over it. What is in the ring is then skipped.
+    pub fn poll(&mut self, each: &mut dyn FnMut(&[u8])) -> Result<usize, Error> {
+        let map = self.map.clone();
+        let Some(ring) = map.ringbuf() else { return Ok(0) };
+        let (mut records, mut bytes) = (0, 0);
+        while bytes < ring.size {
+            fence(Ordering::SeqCst);
+            let producer = ring.producer_pos().load(Ordering::Acquire);
+            let ready = producer.wrapping_sub(self.pos);
+            if ready == 0 {
+                break;
+            }
+            let header = self.header(ring);
+            if ready <= ring.size && header & BUSY != 0 {
+                break;
+            }
+            let len = record_len(header & !(BUSY | DISCARD));
+            if ready > ring.size || len > ready {
+                self.advance(ring, producer);
+                return Err(Error::new(
+                    Errno::EPROTO,
+                    format!(
+                        "ringbuf map `{}`: consume: record of {len} bytes, {ready} in the ring",
+                        map.name()
+                    ),
+                ));
+            }
+            if header & DISCARD == 0 {
+                self.record.clear();
+                self.record.resize((header & !DISCARD) as usize, 0);
+                let at = ring.data() + ring.ring_off(self.pos) + HDR;
+                ring.payload.bytes(at, self.record.len()).copy_to(&mut self.record);
+                each(&self.record);
+                records += 1;
+            }
+            self.advance(ring, self.pos.wrapping_add(len));
+            bytes += len;
+        }
+        Ok(records)
+    }
+
+    fn advance(&mut self, ring: &Ringbuf, pos: usize) {
+        self.pos = pos;
+        ring.consumer_pos().store(pos, Ordering::Release);
+    }
+}
+
+impl Drop for Consumer {
+    fn drop(&mut self) {
+        if let Some(ring) = self.map.ringbuf() {
+            ring.has_consumer.store(false, Ordering::Release);
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! Atomics, spin locks and an append-only list: everything in the crate that waits for others.
+//!
+//! All shared words go through this module's atomics. With `--cfg shuttle` each operation on them is a
+//! point where the `shuttle` scheduler may switch threads, so that the production source of the map
+//! algorithms runs under it (sequentially consistent: weaker orderings are argued for in comments).
+#![allow(unsafe_code)]
+
+use alloc::boxed::Box;
+
+#[cfg(not(shuttle))]
+pub use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize};
+pub use core::sync::atomic::{Ordering, fence};
+#[cfg(shuttle)]
+pub use switching::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize};
+
+/// A point where a model checker may switch threads; nothing otherwise.
+#[inline(always)]
+pub fn step() {
+    #[cfg(shuttle)]
+    shuttle::thread::yield_now();
+}
+
+/// Who holds a lock: a virtual CPU or some thread of the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Owner(u32);
+
+impl Owner {
+    /// A thread outside any run.
+    pub const HOST: Self = Self(u32::MAX);
+
+    /// The run on a virtual CPU.
+    pub fn cpu(cpu: u32) -> Self {
+        Self(cpu.saturating_add(1))
+    }
+
+    /// The virtual CPU, unless it is the host.
+    pub fn slot(self) -> Option<u32> {
+        if self == Self::HOST { None } else { self.0.checked_sub(1) }
+    }
+}
+
+/// How often a lock is tried before its holder counts as dead.
+const PATIENCE: u32 = 1 << 22;
+
+/// A held lock; dropping it releases.
+pub struct Guard<'a>(&'a AtomicU32);
+
+impl Drop for Guard<'_> {
+    fn drop(&mut self) {
+        self.0.store(0, Ordering::Release);
+    }
+}
+
+/// Takes the lock in `word`: 0 is free, anything else names its holder.
+///
+/// `None` when the same virtual CPU holds it already (a run nested in another on the same CPU, which the
+/// kernel answers with EBUSY too), or when its holder does not come back: `relax` was called some
+/// millions of times.
+pub fn lock(word: &AtomicU32, owner: Owner, relax: fn()) -> Option<Guard<'_>> {
+    for _ in 0..PATIENCE {
+        match word.compare_exchange(0, owner.0, Ordering::Acquire, Ordering::Relaxed) {
+            Ok(_) => return Some(Guard(word)),
+            Err(holder) if holder == owner.0 && owner != Owner::HOST => return None,
+            Err(_) => relax(),
+        }
+    }
+    None
+}
+
+/// A list that only grows, read without locks; its elements live as long as the list.
+pub struct AppendList<T> {
+    head: AtomicPtr<Node<T>>,
+}
+
+struct Node<T> {
+    item: T,
+    next: *mut Node<T>,
+}
+
+// SAFETY: nodes are shared between threads by reference only, and freed by the list's only owner; they hold
+// items of type T and pointers to each other.
+unsafe impl<T: Send + Sync> Send for AppendList<T> {}
+// SAFETY: as above.
+unsafe impl<T: Send + Sync> Sync for AppendList<T> {}
+
+impl<T> AppendList<T> {
+    /// An empty list.
+    pub fn new() -> Self {
+        Self { head: AtomicPtr::new(core::ptr::null_mut()) }
+    }
+
+    /// Adds an item.
+    pub fn push(&self, item: T) {
+        let node = Box::into_raw(Box::new(Node { item, next: core::ptr::null_mut() }));
+        let mut head = self.head.load(Ordering::Acquire);
+        loop {
+            // SAFETY: `node` came from `Box::into_raw` above and is not shared until the exchange succeeds.
+            unsafe { (*node).next = head };
+            match self.head.compare_exchange(head, node, Ordering::Release, Ordering::Acquire) {
+                Ok(_) => return,
+                Err(now) => head = now,
+            }
+        }
+    }
+
+    /// The items, newest first.
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        let mut at = self.head.load(Ordering::Acquire);
+        core::iter::from_fn(move || {
+            // SAFETY: `at` is null or a node that was published with Release after it was written whole; nodes
+            // are not changed afterwards and live until the list is dropped, which `&self` excludes.
+            let node = unsafe { at.as_ref() }?;
+            at = node.next;
+            Some(&node.item)
+        })
+    }
+}
+
+impl<T> Drop for AppendList<T> {
+    fn drop(&mut self) {
+        let mut at = self.head.load(Ordering::Acquire);
+        while !at.is_null() {
+            // SAFETY: each node came from `Box::into_raw` in `push` and is reached once; `&mut self` means that
+            // nobody reads the list.
+            let node = unsafe { Box::from_raw(at) };
+            at = node.next;
+        }
+    }
+}
+
+/// The atomics of `core` with a scheduling point before each operation.
+#[cfg(shuttle)]
+mod switching {
+    use core::sync::atomic as real;
+    use core::sync::atomic::Ordering;
+
+    macro_rules! switching {
+        ($($name:ident $(<$t:ident>)? of $inner:ty;)*) => {$(
+            /// As the type of the same name in `core`.
+            #[repr(transparent)]
+            pub struct $name $(<$t>)? (real::$name $(<$t>)?);
+
+            impl $(<$t>)? $name $(<$t>)? {
+                pub fn new(v: $inner) -> Self {
+                    Self(real::$name::new(v))
+                }
+                pub fn load(&self, order: Ordering) -> $inner {
+                    super::step();
+                    self.0.load(order)
+                }
+                pub fn store(&self, v: $inner, order: Ordering) {
+                    super::step();
+                    self.0.store(v, order);
+                }
+                pub fn swap(&self, v: $inner, order: Ordering) -> $inner {
+                    super::step();
+                    self.0.swap(v, order)
+                }
+                pub fn compare_exchange(
+                    &self,
+                    old: $inner,
+                    new: $inner,
+                    ok: Ordering,
+                    err: Ordering,
+                ) -> Result<$inner, $inner> {
+                    super::step();
+                    self.0.compare_exchange(old, new, ok, err)
+                }
+            }
+        )*};
+    }
+    switching! {
+        AtomicU32 of u32;
+        AtomicUsize of usize;
+        AtomicBool of bool;
+        AtomicPtr<T> of *mut T;
+    }
+
+    impl AtomicU32 {
+        pub fn fetch_add(&self, v: u32, order: Ordering) -> u32 {
+            super::step();
+            self.0.fetch_add(v, order)
+        }
+        pub fn fetch_sub(&self, v: u32, order: Ordering) -> u32 {
+            super::step();
+            self.0.fetch_sub(v, order)
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Each kind does its job, on one thread, without any oracle.
+
+use std::sync::Arc;
+
+use skep_abi::{MapFlags, MapType, UpdateFlags};
+use skep_maps::{Bytes, Config, Heap, Map, Query, Ringbuf};
+use skep_spec::{Errno, MapDef};
+
+fn map(kind: MapType, key: u32, value: u32, entries: u32) -> Arc<Map> {
+    let def = MapDef::new(kind, key, value, entries).named("m");
+    Map::create(&def, &Config::new(4), &Heap).expect("a legal map")
+}
+
+fn k(n: u32) -> [u8; 4] {
+    n.to_ne_bytes()
+}
+
+/// A 64-bit value at an address that a map gave.
+fn peek(addr: u64) -> u64 {
+    // SAFETY: the tests pass addresses of 8-byte values of maps that are still alive.
+    unsafe { std::ptr::with_exposed_provenance::<u64>(addr as usize).read_volatile() }
+}
+
+#[test]
+fn array_updates_in_place() {
+    let m = map(MapType::ARRAY, 4, 8, 3);
+    let addr = m.lookup((&k(2)).into(), 0).expect("in range");
+    assert_eq!(peek(addr), 0);
+    m.update((&k(2)).into(), (&7u64.to_ne_bytes()).into(), UpdateFlags::ANY, 1).expect("in range");
+    assert_eq!(peek(addr), 7);
+    assert_eq!(m.lookup((&k(3)).into(), 0), None);
+    assert_eq!(m.update((&k(3)).into(), (&[0; 8]).into(), 0, 0), Err(Errno::E2BIG));
+    assert_eq!(m.update((&k(0)).into(), (&[0; 8]).into(), UpdateFlags::NOEXIST, 0), Err(Errno::EEXIST));
+    assert_eq!(m.update((&k(0)).into(), (&[0; 7]).into(), 0, 0), Err(Errno::EINVAL));
+    assert_eq!(m.delete((&k(0)).into(), 0), Err(Errno::EINVAL));
+    let g = m.array().expect("an array");
+    assert_eq!((g.base + 2 * g.stride as u64, g.max_entries), (addr, 3));
+}
+
+#[test]
+fn hash_fills_up_and_replaces_when_full() {
+    let m = map(MapType::HASH, 4, 8, 2);
+    let put = |key, value: u64, flags| m.update((&k(key)).into(), (&value.to_ne_bytes()).into(), flags, 0);
+    assert_eq!(put(1, 1, UpdateFlags::EXIST), Err(Errno::ENOENT));
+    assert_eq!(put(1, 1, UpdateFlags::ANY), Ok(()));
+    assert_eq!(put(1, 1, UpdateFlags::NOEXIST), Err(Errno::EEXIST));
+    assert_eq!(put(2, 2, UpdateFlags::NOEXIST), Ok(()));
+    assert_eq!(put(3, 3, UpdateFlags::ANY), Err(Errno::E2BIG));
+    let old = m.lookup((&k(1)).into(), 0).expect("present");
+    for round in 10..1000 {
+        assert_eq!(put(1, round, UpdateFlags::EXIST), Ok(()));
+        assert_eq!(peek(m.lookup((&k(1)).into(), 0).expect("present")), round);
+    }
+    // The old value's memory is still memory.
+    let _ = peek(old);
+    assert_eq!(m.delete((&k(2)).into(), 0), Ok(()));
+    assert_eq!(m.delete((&k(2)).into(), 0), Err(Errno::ENOENT));
+    assert_eq!(put(3, 3, UpdateFlags::ANY), Ok(()));
+}
+
+#[test]
+fn percpu_values_are_apart() {
+    for kind in [MapType::PERCPU_ARRAY, MapType::PERCPU_HASH] {
+        let m = map(kind, 4, 8, 2);
+        for cpu in 0..4 {
+            let value = (u64::from(cpu) + 1).to_ne_bytes();
+            m.update((&k(1)).into(), (&value).into(), UpdateFlags::ANY, cpu).expect("legal");
+        }
+        for cpu in 0..4 {
+            let addr = m.lookup((&k(1)).into(), cpu).expect("present");
+            assert_eq!(peek(addr), u64::from(cpu) + 1);
+        }
+        assert_eq!(m.lookup((&k(1)).into(), 4), None, "no such CPU");
+        let all = m.lookup_copy(&k(1), 0).expect("present");
+        let sum: u64 = all.chunks_exact(8).map(|c| u64::from_ne_bytes(c.try_into().expect("8 bytes"))).sum();
+        assert_eq!((all.len(), sum), (32, 10));
+    }
+}
+
+#[test]
+fn percpu_hash_insert_by_a_program_clears_the_others() {
+    let m = map(MapType::PERCPU_HASH, 4, 8, 1);
+    m.update_from_host(&k(1), &[0xff; 32], 0).expect("legal");
+    m.delete_from_host(&k(1)).expect("present");
+    m.update((&k(2)).into(), (&1u64.to_ne_bytes()).into(), 0, 2).expect("legal");
+    let mut expected = [0; 32];
+    expected[16..24].copy_from_slice(&1u64.to_ne_bytes());
+    assert_eq!(m.lookup_copy(&k(2), 0).expect("present"), expected);
+}
+
+#[test]
+fn prog_array_holds_ids() {
+    let m = map(MapType::PROG_ARRAY, 4, 4, 2);
+    assert_eq!(m.get_program(0), None);
+    m.set_program(0, 17).expect("in range");
+    assert_eq!((m.get_program(0), m.get_program(1), m.get_program(2)), (Some(17), None, None));
+    assert_eq!(m.lookup_copy(&k(0), 0).expect("present"), k(17));
+    m.delete_from_host(&k(0)).expect("present");
+    assert_eq!(m.delete_from_host(&k(0)).expect_err("empty").errno, Errno::ENOENT);
+    assert_eq!(m.set_program(2, 1).expect_err("outside").errno, Errno::E2BIG);
+}
+
+#[test]
+fn ringbuf_records_come_in_order_of_reservation() {
+    let m = map(MapType::RINGBUF, 0, 0, 4096);
+    let ring = m.ringbuf().expect("a ring buffer");
+    let mut consumer = m.consumer().expect("the first");
+    assert_eq!(m.consumer().err().map(|e| e.errno), Some(Errno::EBUSY));
+    let a = ring.reserve(16, 0, 0).expect("room");
+    let b = ring.reserve(16, 0, 0).expect("room");
+    assert_eq!(ring.reserved_len(a), Some(16));
+    ring.output(Bytes::from(b"third"), 0, 0).expect("room");
+    ring.discard(b, 0).expect("reserved");
+    let mut seen = Vec::new();
+    consumer.poll(&mut |r| seen.push(r.to_vec())).expect("sound");
+    assert_eq!(seen, Vec::<Vec<u8>>::new(), "the first is still being written");
+    ring.submit(a, 0).expect("reserved");
+    assert_eq!(ring.submit(a, 0), Err(Errno::EINVAL), "not any more");
+    assert_eq!(consumer.poll(&mut |r| seen.push(r.to_vec())).expect("sound"), 2);
+    assert_eq!((seen[0].len(), seen[1].as_slice()), (16, b"third".as_slice()));
+    assert_eq!(ring.query(Query::AVAIL_DATA), 0);
+    assert_eq!(ring.query(Query::PROD_POS), 24 + 24 + 16);
+    assert_eq!(ring.query(Query::RING_SIZE), 4096);
+    drop(consumer);
+    assert!(m.consumer().is_ok());
+    assert_eq!(ring.output(Bytes::from(b"x"), 4, 0), Err(Errno::EINVAL));
+    assert_eq!(ring.output(Bytes::from(b"x"), Ringbuf::NO_WAKEUP, 0), Ok(()));
+}
+
+#[test]
+fn frozen_and_read_only_maps() {
+    let mut def = MapDef::new(MapType::ARRAY, 4, 8, 1).named("rodata");
+    def.flags = MapFlags(MapFlags::RDONLY_PROG);
+    def.initial = Some(vec![1, 2, 3]);
+    def.frozen = true;
+    let m = Map::create(&def, &Config::new(1), &Heap).expect("legal");
+    assert_eq!(m.lookup_copy(&k(0), 0).expect("present"), [1, 2, 3, 0, 0, 0, 0, 0]);
+    assert_eq!(m.update_from_host(&k(0), &[0; 8], 0).expect_err("frozen").errno, Errno::EPERM);
+    assert_eq!(m.update((&k(0)).into(), (&[0; 8]).into(), 0, 0), Err(Errno::EPERM));
+    assert_eq!(m.freeze().expect_err("again").errno, Errno::EBUSY);
+    let area = m.value_areas()[0];
+    assert_eq!((area.len, area.read, area.write), (8, true, false));
+}
