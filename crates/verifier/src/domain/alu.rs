@@ -96,8 +96,19 @@ impl Scalar {
     pub fn binary(&self, op: BinOp, bits: Bits, rhs: &Scalar) -> Scalar {
         match bits {
             Bits::B32 => zero_extended(op.apply(&self.lane32(), &rhs.lane32())),
-            Bits::B64 => joined(op.apply(&self.lane64(), &rhs.lane64()), op.low_half(self, rhs)),
+            Bits::B64 => joined(self.wide_result(op, rhs), op.low_half(self, rhs)),
         }
+    }
+
+    /// The 64-bit lane of a 64-bit result.
+    fn wide_result(&self, op: BinOp, rhs: &Scalar) -> Lane {
+        if op == BinOp::Lsh {
+            // Only low bits are left, of which the low lane can know more.
+            if let Some(amount) = rhs.lane64().amount().filter(|&amount| amount >= 32) {
+                return self.low_lane(64 - amount).append_zeros(amount);
+            }
+        }
+        op.apply(&self.lane64(), &rhs.lane64())
     }
 
     /// Sum; [`Scalar::binary`] with [`BinOp::Add`]. Also what pointer arithmetic does to a variable offset.

@@ -17,7 +17,7 @@ pub(super) struct Span {
 /// The members without and those with the sign bit; `None` where there are none.
 pub(super) type Spans = [Option<Span>; 2];
 
-/// What is known about a value of `width` bits (2 to 64).
+/// What is known about a value of `width` bits (1 to 64).
 ///
 /// Unsigned bounds are zero-extended, signed bounds sign-extended to 64 bits; the tnum is zero above `width`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

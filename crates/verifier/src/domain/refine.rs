@@ -134,6 +134,15 @@ impl Cmp {
         }
     }
 
+    /// [`Cmp::refine`] on lanes of any one width.
+    #[cfg(test)]
+    pub(super) fn refine_lanes(self, a: &Lane, b: &Lane, taken: bool) -> Option<(Lane, Lane)> {
+        match self.fact(taken) {
+            (fact, false) => fact.assume_lanes(a, b),
+            (fact, true) => fact.assume_lanes(b, a).map(|(b, a)| (a, b)),
+        }
+    }
+
     /// Both sides of a branch at once.
     pub fn branches(self, bits: Bits, lhs: &Scalar, rhs: &Scalar) -> Branches {
         Branches { taken: self.refine(bits, lhs, rhs, true), not_taken: self.refine(bits, lhs, rhs, false) }

@@ -204,6 +204,25 @@ impl Scalar {
         settle(self.lane64().meet_raw(&other.lane64())?, self.lane32().meet_raw(&other.lane32())?)
     }
 
+    /// The two cases of a value that is 0 or -1, in 64 bits or in its low 32; `None` if it is not such a mask.
+    ///
+    /// A shift of the sign over all bits makes such a mask, and a bitwise `and` or `or` with a constant then
+    /// selects one of two numbers. No single interval holds just those two, so Linux 6.18 follows both cases
+    /// apart from such an instruction on (`maybe_fork_scalars`). Every member is in one of the two.
+    pub fn split_mask(&self) -> Option<[Scalar; 2]> {
+        let cases = |zero: Lane, ones: Lane| match zero.width {
+            64 => Some([settle(zero, self.lane32())?, settle(ones, self.lane32())?]),
+            _ => Some([settle(self.lane64(), zero)?, settle(self.lane64(), ones)?]),
+        };
+        if (self.smin, self.smax) == (-1, 0) {
+            cases(Lane::known(64, 0), Lane::known(64, u64::MAX))
+        } else if (self.s32_min, self.s32_max) == (-1, 0) {
+            cases(Lane::known(32, 0), Lane::known(32, u64::MAX))
+        } else {
+            None
+        }
+    }
+
     /// Tightens all components by each other once more.
     ///
     /// A scalar is already tight when it is made, so this matters only where the first time stopped at the
@@ -237,35 +256,8 @@ impl Scalar {
 }
 
 /// The scalar whose 64 bits are in `wide` and whose low 32 bits are in `low`; `None` if there is none.
-///
-/// Each round shares the low bits of the tnum, reduces both lanes, projects the wide spans down to bound the
-/// low half, and moves the ends of the wide spans to the nearest value whose low half is allowed. Every step
-/// removes only values that fail one component, so members are kept; a contradiction anywhere gives `None`.
-///
-/// This subsumes the kernel's rules: 32-bit bounds from 64-bit bounds with equal (or two adjacent) high halves,
-/// signed from unsigned bounds and back on one side of the sign, `__reg_deduce_mixed_bounds`, and the special
-/// case of a sign-extended value with a non-negative low half.
-pub(super) fn settle(mut wide: Lane, mut low: Lane) -> Option<Scalar> {
-    for _ in 0..ROUNDS {
-        let before = (wide, low);
-        low.tnum = low.tnum.meet(wide.tnum.subreg())?;
-        wide.tnum = wide.tnum.with_subreg(low.tnum);
-        wide = wide.reduce()?;
-        if let Some(x) = wide.is_const().then(|| wide.tnum.value()) {
-            return low.has(x & low_mask(32)).then(|| Scalar::known(x));
-        }
-        low = low.meet(&wide.truncate(32))?;
-        let allowed = low.spans();
-        let spans = wide.spans().map(|span| {
-            let span = span?;
-            let (lo, hi) = (next_with_low(span.lo, &allowed)?, prev_with_low(span.hi, &allowed)?);
-            (lo <= hi).then_some(Span { lo, hi })
-        });
-        wide = wide.with_spans(&spans)?;
-        if (wide, low) == before {
-            break;
-        }
-    }
+pub(super) fn settle(wide: Lane, low: Lane) -> Option<Scalar> {
+    let (wide, low) = tighten(wide, low)?;
     Some(Scalar {
         tnum: wide.tnum,
         umin: wide.umin,
@@ -279,24 +271,61 @@ pub(super) fn settle(mut wide: Lane, mut low: Lane) -> Option<Scalar> {
     })
 }
 
-/// The least value that is at least `x` and has a low half in one of the spans.
-fn next_with_low(x: u64, allowed: &Spans) -> Option<u64> {
-    let (high, low) = (x & !low_mask(32), x & low_mask(32));
+/// Lets a lane and the lane of its low bits tighten each other to a fixed point; `None` if nothing is left.
+///
+/// Each round shares the low bits of the tnum, reduces both lanes, projects the wide spans down to bound the
+/// low half, and moves the ends of the wide spans to the nearest value whose low half is allowed. Every step
+/// removes only values that fail one component, so members are kept; a contradiction anywhere gives `None`.
+///
+/// This subsumes the kernel's rules: 32-bit bounds from 64-bit bounds with equal (or two adjacent) high halves,
+/// signed from unsigned bounds and back on one side of the sign, `__reg_deduce_mixed_bounds`, and the special
+/// case of a sign-extended value with a non-negative low half.
+pub(super) fn tighten(mut wide: Lane, mut low: Lane) -> Option<(Lane, Lane)> {
+    let half = low.width;
+    for _ in 0..ROUNDS {
+        let before = (wide, low);
+        low.tnum = low.tnum.meet(wide.tnum.low(half))?;
+        wide.tnum = wide.tnum.with_low(half, low.tnum);
+        wide = wide.reduce()?;
+        if wide.is_const() {
+            let low_bits = wide.tnum.value() & low_mask(half);
+            return low.has(low_bits).then(|| (wide, Lane::known(half, low_bits)));
+        }
+        low = low.meet(&wide.truncate(half))?;
+        let allowed = low.spans();
+        let spans = wide.spans().map(|span| {
+            let span = span?;
+            let lo = next_with_low(span.lo, half, &allowed)?;
+            let hi = prev_with_low(span.hi, half, &allowed)?;
+            (lo <= hi).then_some(Span { lo, hi })
+        });
+        wide = wide.with_spans(&spans)?;
+        if (wide, low) == before {
+            break;
+        }
+    }
+    Some((wide, low))
+}
+
+/// The least value that is at least `x` and has its low `half` bits in one of the spans. It may be above
+/// every value of the width, which the caller sees by comparing with the other end.
+fn next_with_low(x: u64, half: u32, allowed: &Spans) -> Option<u64> {
+    let (high, low) = (x & !low_mask(half), x & low_mask(half));
     let mut spans = allowed.iter().flatten();
     if let Some(span) = spans.find(|span| low <= span.hi) {
         return Some(high | low.max(span.lo));
     }
     let first = allowed.iter().flatten().next()?;
-    Some(high.checked_add(1 << 32)? | first.lo)
+    Some(high.checked_add(1 << half)? | first.lo)
 }
 
-/// The greatest value that is at most `x` and has a low half in one of the spans.
-fn prev_with_low(x: u64, allowed: &Spans) -> Option<u64> {
-    let (high, low) = (x & !low_mask(32), x & low_mask(32));
+/// The greatest value that is at most `x` and has its low `half` bits in one of the spans.
+fn prev_with_low(x: u64, half: u32, allowed: &Spans) -> Option<u64> {
+    let (high, low) = (x & !low_mask(half), x & low_mask(half));
     let mut spans = allowed.iter().flatten().rev();
     if let Some(span) = spans.find(|span| low >= span.lo) {
         return Some(high | low.min(span.hi));
     }
     let last = allowed.iter().flatten().next_back()?;
-    Some(high.checked_sub(1 << 32)? | last.hi)
+    Some(high.checked_sub(1 << half)? | last.hi)
 }

@@ -1,6 +1,12 @@
 //! Soundness and precision of the domain: each file tests one thing.
+//!
+//! `small` exhausts narrow words, `property` draws wide ones with their edges, `regression` names bugs that
+//! verifiers had, `spelling` is the kernel log's text.
 
 mod property;
+mod regression;
+mod small;
+mod spelling;
 
 use super::{BinOp, Bits};
 

@@ -265,8 +265,16 @@ impl Tnum {
 
     /// This with the low 32 bits taken from `subreg`.
     pub const fn with_subreg(self, subreg: Tnum) -> Tnum {
-        let (high, low) = (self.clear_subreg(), subreg.subreg());
-        Tnum { value: high.value | low.value, mask: high.mask | low.mask }
+        self.with_low(32, subreg)
+    }
+
+    /// This with the low `bits` bits taken from `low`.
+    pub(super) const fn with_low(self, bits: u32, low: Tnum) -> Tnum {
+        let keep = low_mask(bits);
+        Tnum {
+            value: (self.value & !keep) | (low.value & keep),
+            mask: (self.mask & !keep) | (low.mask & keep),
+        }
     }
 
     /// This with the low 32 bits known to be `value`.

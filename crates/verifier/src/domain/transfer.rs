@@ -185,10 +185,20 @@ impl Lane {
         (amount.tnum, amount.umin as u32, amount.umax as u32)
     }
 
+    /// The shift amount if it is constant.
+    pub fn amount(&self) -> Option<u32> {
+        let (_, least, most) = self.amounts();
+        (least == most).then_some(least)
+    }
+
     /// Shift left by `rhs` modulo the width. The exact products by `2^amount` lie between those at the ends,
-    /// and a run shorter than `2^w` is kept, as in [`Lane::mul`].
+    /// and a run shorter than `2^w` is kept, as in [`Lane::mul`]. A constant amount is exact on the bits that
+    /// stay.
     pub fn lsh(&self, rhs: &Lane) -> Lane {
         let (amounts, least, most) = rhs.amounts();
+        if least == most {
+            return self.truncate(self.width - least).append_zeros(least);
+        }
         let (lo, hi) = (u128::from(self.umin) << least, u128::from(self.umax) << most);
         let unsigned = Lane::from_run(self.width, lo as u64, hi - lo);
         let at = |x: i64, n: u32| i128::from(x) << n;
@@ -197,6 +207,19 @@ impl Lane {
         let signed = Lane::from_integers(self.width, lo, hi);
         let tnum = self.tnum.shift_by(amounts, least, most, |t, n| t.lsh(n).low(self.width));
         unsigned.and_also(signed).with_tnum(tnum)
+    }
+
+    /// The value with `count` zero bits below it, in a lane that is wider by as many. Exact.
+    pub fn append_zeros(&self, count: u32) -> Lane {
+        Lane {
+            width: self.width + count,
+            tnum: self.tnum.lsh(count),
+            umin: self.umin << count,
+            umax: self.umax << count,
+            smin: self.smin << count,
+            smax: self.smax << count,
+        }
+        .reduced_or_top()
     }
 
     /// Logical shift right by `rhs` modulo the width: falls with the amount, rises with the value.
