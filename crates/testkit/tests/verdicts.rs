@@ -152,7 +152,8 @@ fn bind_map(pair: &mut [Insn], known: &[Arc<MapDef>], used: &mut Vec<Arc<MapDef>
     let idx = used.iter().position(|m| Arc::ptr_eq(m, def)).expect("just put there") as i32;
     let off_bytes = (value & 0xffff) as u32;
     let value = if mark == MAP_MARK { Imm64::MapIdx(idx) } else { Imm64::MapValueIdx { idx, off_bytes } };
-    let (first, second) = Op::LoadImm64 { dst: pair[0].dst, value }.try_encode().map_err(|e| e.to_string())?;
+    let (first, second) =
+        Op::LoadImm64 { dst: pair[0].dst, value }.try_encode().map_err(|e| e.to_string())?;
     pair[0] = first;
     pair[1] = second.expect("LDDW takes two slots");
     Ok(())
