@@ -77,9 +77,9 @@ enum Hole {
     Id,
     /// Second slot's `imm`, signed decimal.
     Id2,
-    /// `imm`, signed hexadecimal.
+    /// `imm`, unsigned hexadecimal.
     HexId,
-    /// Second slot's `imm`, signed hexadecimal.
+    /// Second slot's `imm`, unsigned hexadecimal.
     HexId2,
     /// Second slot's `imm`, unsigned decimal.
     Offset,

@@ -103,8 +103,9 @@ impl Text<'_> {
             }
             Hole::Imm if kernel => write!(f, "{}", v.imm),
             Hole::Compare if kernel => write!(f, "{:#x}", v.imm),
-            Hole::Imm | Hole::Compare | Hole::HexId => write_hex(v.imm.into(), f),
-            Hole::HexId2 => write_hex(v.next_imm.into(), f),
+            Hole::Imm | Hole::Compare => write_hex(v.imm.into(), f),
+            Hole::HexId => write!(f, "{:#x}", v.imm),
+            Hole::HexId2 => write!(f, "{:#x}", v.next_imm),
             Hole::DstMem => self.write_mem(v.dst, v.off.into(), f),
             Hole::SrcMem => self.write_mem(v.src, v.off.into(), f),
             Hole::SrcImm if v.imm == 0 => write!(f, "{}", v.src),

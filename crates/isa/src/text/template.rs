@@ -305,11 +305,19 @@ impl<'a, 't> Reader<'a, 't> {
                 (self.fields.imm, self.fields.next_imm) = (value as i32, (value >> 32) as i32);
                 Ok(())
             }
-            Hole::Id | Hole::HexId | Hole::SubprogOff => {
+            Hole::HexId => {
+                self.fields.imm = self.int(i32::MIN.into(), u32::MAX.into())? as i32;
+                Ok(())
+            }
+            Hole::HexId2 => {
+                self.fields.next_imm = self.int(i32::MIN.into(), u32::MAX.into())? as i32;
+                Ok(())
+            }
+            Hole::Id | Hole::SubprogOff => {
                 self.fields.imm = self.int(i32::MIN.into(), i32::MAX.into())? as i32;
                 Ok(())
             }
-            Hole::Id2 | Hole::HexId2 => {
+            Hole::Id2 => {
                 self.fields.next_imm = self.int(i32::MIN.into(), i32::MAX.into())? as i32;
                 Ok(())
             }
