@@ -1,0 +1,104 @@
+//! The choice of backend.
+
+use std::fmt;
+use std::sync::Arc;
+
+use skep_abi::ProgramType;
+use skep_isa::Insn;
+use skep_linux::LinuxBackend;
+use skep_spec::{BackendMap, LoadOptions, MapDef, ProgramSpec};
+
+use crate::{Error, ErrorKind, Map, Program, loaded, map};
+
+/// What runs programs: the virtual machine in this process, or the kernel. Cheap to clone.
+#[derive(Clone)]
+pub struct Backend(Arc<dyn skep_spec::Backend>);
+
+impl fmt::Debug for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Backend").field(&self.name()).finish()
+    }
+}
+
+impl Backend {
+    /// The running Linux kernel, through `bpf(2)`.
+    ///
+    /// # Errors
+    /// `EPERM` without the capability, `ENOSYS` where there is no `bpf(2)`.
+    pub fn linux() -> Result<Self, Error> {
+        match LinuxBackend::probe() {
+            skep_linux::Probe::No(why) => Err(Error::new(
+                ErrorKind::System(skep_spec::Errno::EPERM),
+                format!("the linux backend cannot be used here: {why}"),
+            )),
+            skep_linux::Probe::Yes | skep_linux::Probe::Inconclusive(_) => {
+                Ok(Self(Arc::new(LinuxBackend::new())))
+            }
+        }
+    }
+
+    /// A backend of the caller's own.
+    pub fn from_dyn(backend: Arc<dyn skep_spec::Backend>) -> Self {
+        Self(backend)
+    }
+
+    /// `user` or `linux`.
+    pub fn name(&self) -> &'static str {
+        self.0.name()
+    }
+
+    pub(crate) fn as_dyn(&self) -> &dyn skep_spec::Backend {
+        &*self.0
+    }
+
+    /// Creates a map.
+    ///
+    /// # Errors
+    /// As `BPF_MAP_CREATE`.
+    pub fn create_map(&self, def: MapDef) -> Result<Map, Error> {
+        map::create(self.as_dyn(), &Arc::new(def))
+    }
+
+    /// Loads a program that stands alone; maps that it names are created.
+    ///
+    /// # Errors
+    /// As `BPF_PROG_LOAD`.
+    pub fn load(&self, spec: ProgramSpec) -> Result<Program, Error> {
+        let maps = loaded::create_all(self, &spec)?;
+        self.load_with(&Arc::new(spec), &maps, LoadOptions::default())
+    }
+
+    /// Loads bare instructions under the GPL. An `LDDW` with `src` 5 (`BPF_PSEUDO_MAP_IDX`) names `maps` by index.
+    ///
+    /// # Errors
+    /// As `BPF_PROG_LOAD`.
+    pub fn load_insns(
+        &self,
+        name: &str,
+        prog_type: ProgramType,
+        insns: &[Insn],
+        maps: &[Map],
+    ) -> Result<Program, Error> {
+        let mut spec = ProgramSpec::new(prog_type, insns.to_vec());
+        spec.name = name.to_owned();
+        spec.maps = maps.iter().map(|m| Arc::clone(m.def())).collect();
+        let handles: Vec<_> = maps.iter().map(|m| Arc::clone(&m.inner)).collect();
+        self.load_with(&Arc::new(spec), &handles, LoadOptions::default())
+    }
+
+    /// Loads a program with given maps: `maps[i]` stands for `spec.maps[i]`.
+    ///
+    /// # Errors
+    /// As `BPF_PROG_LOAD`, with the verifier's log if `options` ask for one.
+    pub fn load_with(
+        &self,
+        spec: &Arc<ProgramSpec>,
+        maps: &[Arc<dyn BackendMap>],
+        options: LoadOptions,
+    ) -> Result<Program, Error> {
+        match self.0.load(spec, maps, options) {
+            Ok(inner) => Ok(Program::new(inner, self, Arc::clone(spec))),
+            Err(e) => Err(loaded::load_error(spec, e)),
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! What a backend holds: loaded programs and their maps.
+
+use std::fmt;
+use std::sync::Arc;
+
+use skep_spec::{
+    BackendLink, BackendMap, BackendProgram, Errno, LoadError, LoadOptions, MapDef, ProgramInfo, ProgramSpec,
+    RunInput, RunOutput, RunStats,
+};
+
+use crate::object::SlotEntry;
+use crate::{Backend, Error, ErrorKind, Map, map};
+
+/// Maps and programs of an object on a backend. Dropping it releases what nobody else holds.
+#[derive(Debug)]
+pub struct Loaded {
+    backend: Backend,
+    maps: Vec<Map>,
+    programs: Vec<Program>,
+}
+
+impl Loaded {
+    pub(crate) fn new(backend: &Backend, defs: &[Arc<MapDef>]) -> Result<Self, Error> {
+        let maps = defs.iter().map(|def| map::create(backend.as_dyn(), def)).collect::<Result<_, _>>()?;
+        Ok(Self { backend: backend.clone(), maps, programs: Vec::new() })
+    }
+
+    /// Loads one more program; maps that it shares with those before are the same ones.
+    ///
+    /// # Errors
+    /// As `BPF_PROG_LOAD`; maps that are not there yet are created, as `BPF_MAP_CREATE`.
+    pub fn load(&mut self, spec: &Arc<ProgramSpec>) -> Result<&Program, Error> {
+        let mut handles = Vec::with_capacity(spec.maps.len());
+        for def in &spec.maps {
+            let known = self.maps.iter().find(|m| Arc::ptr_eq(m.def(), def));
+            let map = match known {
+                Some(map) => map.clone(),
+                None => {
+                    let map = map::create(self.backend.as_dyn(), def)?;
+                    self.maps.push(map.clone());
+                    map
+                }
+            };
+            handles.push(map.inner);
+        }
+        let program = self.backend.load_with(spec, &handles, LoadOptions::default())?;
+        let at = self.programs.len();
+        self.programs.push(program);
+        Ok(&self.programs[at])
+    }
+
+    pub(crate) fn fill(&self, slots: &[SlotEntry]) -> Result<(), Error> {
+        for slot in slots {
+            let map = self.maps.iter().find(|m| Arc::ptr_eq(m.def(), &slot.map));
+            let (Some(map), Some(program)) = (map, self.program(&slot.program)) else {
+                let words = format!(
+                    "slot {} of program array `{}` wants program `{}`, which is not loaded",
+                    slot.index, slot.map.name, slot.program
+                );
+                return Err(Error::new(ErrorKind::NotFound, words));
+            };
+            map.set_program(slot.index, program)?;
+        }
+        Ok(())
+    }
+
+    /// The backend.
+    pub fn backend(&self) -> &Backend {
+        &self.backend
+    }
+
+    /// All maps.
+    pub fn maps(&self) -> &[Map] {
+        &self.maps
+    }
+
+    /// The map of a name.
+    pub fn map(&self, name: &str) -> Option<&Map> {
+        self.maps.iter().find(|m| m.name() == name)
+    }
+
+    /// All programs, in the order of loading.
+    pub fn programs(&self) -> &[Program] {
+        &self.programs
+    }
+
+    /// The program of a name.
+    pub fn program(&self, name: &str) -> Option<&Program> {
+        self.programs.iter().find(|p| p.name() == name)
+    }
+}
+
+/// A loaded program. Cheap to clone.
+#[derive(Clone)]
+pub struct Program {
+    pub(crate) inner: Arc<dyn BackendProgram>,
+    pub(crate) backend: Backend,
+    spec: Arc<ProgramSpec>,
+}
+
+impl fmt::Debug for Program {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Program").field("info", &self.info()).finish()
+    }
+}
+
+impl Program {
+    pub(crate) fn new(inner: Arc<dyn BackendProgram>, backend: &Backend, spec: Arc<ProgramSpec>) -> Self {
+        Self { inner, backend: backend.clone(), spec }
+    }
+
+    /// The specification that it was loaded from.
+    pub fn spec(&self) -> &Arc<ProgramSpec> {
+        &self.spec
+    }
+
+    /// Its full name, as the object spells it.
+    pub fn name(&self) -> &str {
+        &self.spec.name
+    }
+
+    /// Id, type and what verifying it took.
+    pub fn info(&self) -> ProgramInfo {
+        self.inner.info()
+    }
+
+    /// The handle of the backend.
+    pub fn backend_program(&self) -> &Arc<dyn BackendProgram> {
+        &self.inner
+    }
+
+    /// Runs on given bytes, as `BPF_PROG_TEST_RUN`.
+    ///
+    /// # Errors
+    /// As there; a trap says which instruction did what.
+    pub fn test_run(&self, input: RunInput<'_>) -> Result<RunOutput, Error> {
+        self.inner
+            .test_run(input)
+            .map_err(|e| Error::system(format_args!("running program `{}`", self.spec.name), e))
+    }
+
+    /// Attaches a socket filter to a raw socket on a network interface.
+    ///
+    /// # Errors
+    /// `ENODEV` for an unknown interface, `EPERM` without `CAP_NET_RAW`.
+    pub fn attach_socket(&self, interface: &str) -> Result<Link, Error> {
+        let inner = self
+            .backend
+            .as_dyn()
+            .attach_socket(&self.inner, interface)
+            .map_err(|e| Error::system(format_args!("attaching program `{}`", self.spec.name), e))?;
+        Ok(Link { inner })
+    }
+}
+
+/// An attached program; dropping it detaches.
+pub struct Link {
+    inner: Box<dyn BackendLink>,
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Link").field("stats", &self.stats()).finish()
+    }
+}
+
+impl Link {
+    /// Runs, drops and faults so far.
+    pub fn stats(&self) -> RunStats {
+        self.inner.stats()
+    }
+}
+
+/// Words for a failed load. The verifier's own verdict is told from other failures by its log.
+#[cold]
+pub(crate) fn load_error(spec: &ProgramSpec, error: LoadError) -> Error {
+    let LoadError { error, log } = error;
+    let kind = match error.errno {
+        Errno::EOPNOTSUPP | Errno::ENOTSUPP => ErrorKind::Unsupported,
+        _ if !log.is_empty() => ErrorKind::Rejected,
+        Errno::EACCES | Errno::EINVAL | Errno::E2BIG => ErrorKind::Rejected,
+        errno => ErrorKind::System(errno),
+    };
+    let words = format!("program `{}`: {}", spec.name, error.message);
+    Error::new(kind, words).caused_by(error).with_log(log)
+}
+
+/// The maps of a program by their definitions, for programs that stand alone.
+pub(crate) fn create_all(backend: &Backend, spec: &ProgramSpec) -> Result<Vec<Arc<dyn BackendMap>>, Error> {
+    spec.maps.iter().map(|def| map::create(backend.as_dyn(), def).map(|m| m.inner)).collect()
+}

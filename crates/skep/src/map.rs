@@ -1,0 +1,266 @@
+//! Maps and ring buffers of a backend.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use skep_abi::MapType;
+use skep_spec::{BackendMap, ByteReader, Errno, MapDef, MapInfo};
+
+use crate::{Error, ErrorKind, Program, Value};
+
+/// A map. Cheap to clone; the map lives while a handle or a program holds it.
+#[derive(Clone)]
+pub struct Map {
+    pub(crate) inner: Arc<dyn BackendMap>,
+    def: Arc<MapDef>,
+}
+
+impl fmt::Debug for Map {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Map").field("info", &self.info()).finish()
+    }
+}
+
+/// The bytes of a per-CPU value from one CPU to the next.
+fn stride(value_size: u32) -> usize {
+    (value_size as usize).next_multiple_of(8)
+}
+
+impl Map {
+    pub(crate) fn new(inner: Arc<dyn BackendMap>, def: Arc<MapDef>) -> Self {
+        Self { inner, def }
+    }
+
+    /// The definition that it was made from, with its BTF types.
+    pub fn def(&self) -> &Arc<MapDef> {
+        &self.def
+    }
+
+    /// Its full name, as the object spells it.
+    pub fn name(&self) -> &str {
+        &self.def.name
+    }
+
+    /// Id, type and geometry.
+    pub fn info(&self) -> MapInfo {
+        self.inner.info()
+    }
+
+    /// The handle of the backend.
+    pub fn backend_map(&self) -> &Arc<dyn BackendMap> {
+        &self.inner
+    }
+
+    /// Whether each CPU has a value of its own.
+    pub fn is_per_cpu(&self) -> bool {
+        matches!(
+            self.def.kind,
+            MapType::PERCPU_ARRAY
+                | MapType::PERCPU_HASH
+                | MapType::LRU_PERCPU_HASH
+                | MapType::PERCPU_CGROUP_STORAGE
+        )
+    }
+
+    fn fail(&self, what: &str, error: skep_spec::Error) -> Error {
+        Error::system(format_args!("map `{}`: {what}", self.def.name), error)
+    }
+
+    /// The value of a key as bytes, those of all CPUs behind each other for per-CPU maps; `None` when there is
+    /// no such key.
+    ///
+    /// # Errors
+    /// As `BPF_MAP_LOOKUP_ELEM`, but for `ENOENT`.
+    pub fn lookup(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+        match self.inner.lookup(key, 0) {
+            Ok(value) => Ok(Some(value)),
+            Err(e) if e.errno == Errno::ENOENT => Ok(None),
+            Err(e) => Err(self.fail("lookup", e)),
+        }
+    }
+
+    /// The value of a key; `None` when there is no such key.
+    ///
+    /// # Errors
+    /// As [`Map::lookup`]; `EINVAL` when the value is not of the size of `V`, or the map is per-CPU.
+    pub fn get<K: Value, V: Value>(&self, key: &K) -> Result<Option<V>, Error> {
+        if self.is_per_cpu() {
+            let words = "each CPU has a value of its own: read them with `get_per_cpu`";
+            return Err(self.fail("get", skep_spec::Error::new(Errno::EINVAL, words)));
+        }
+        let Some(bytes) = self.lookup(&key.to_bytes())? else { return Ok(None) };
+        V::from_bytes(&bytes).map(Some).ok_or_else(|| self.wrong_size::<V>())
+    }
+
+    /// The values of a key on all CPUs, in order; `None` when there is no such key.
+    ///
+    /// # Errors
+    /// As [`Map::get`]; `EINVAL` when the map is not per-CPU.
+    pub fn get_per_cpu<K: Value, V: Value>(&self, key: &K) -> Result<Option<Vec<V>>, Error> {
+        let Some(bytes) = self.lookup(&key.to_bytes())? else { return Ok(None) };
+        if !self.is_per_cpu() {
+            return Err(self.fail("get", skep_spec::Error::new(Errno::EINVAL, "the map is not per-CPU")));
+        }
+        self.split(&bytes)
+            .map(|cpu| V::from_bytes(cpu).ok_or_else(|| self.wrong_size::<V>()))
+            .collect::<Result<_, _>>()
+            .map(Some)
+    }
+
+    /// The values of all CPUs in what [`Map::lookup`] gives; one for maps that are not per-CPU.
+    pub fn split<'b>(&self, bytes: &'b [u8]) -> impl Iterator<Item = &'b [u8]> {
+        let size = self.def.value_size as usize;
+        let step = if self.is_per_cpu() { stride(self.def.value_size).max(1) } else { bytes.len().max(1) };
+        let per_cpu = self.is_per_cpu();
+        bytes.chunks(step).map(move |cpu| if per_cpu { &cpu[..size.min(cpu.len())] } else { cpu })
+    }
+
+    #[cold]
+    fn wrong_size<V>(&self) -> Error {
+        let words = format!(
+            "its values have {} bytes, `{}` has another number",
+            self.def.value_size,
+            std::any::type_name::<V>()
+        );
+        self.fail("get", skep_spec::Error::new(Errno::EINVAL, words))
+    }
+
+    /// Adds or replaces an element; `flags` as in [`skep_abi::UpdateFlags`](crate::abi).
+    ///
+    /// # Errors
+    /// As `BPF_MAP_UPDATE_ELEM`.
+    pub fn update(&self, key: &[u8], value: &[u8], flags: u64) -> Result<(), Error> {
+        self.inner.update(key, value, flags).map_err(|e| self.fail("update", e))
+    }
+
+    /// Adds or replaces an element.
+    ///
+    /// # Errors
+    /// As `BPF_MAP_UPDATE_ELEM`.
+    pub fn put<K: Value, V: Value>(&self, key: &K, value: &V) -> Result<(), Error> {
+        self.update(&key.to_bytes(), &value.to_bytes(), 0)
+    }
+
+    /// Deletes an element; says whether there was one.
+    ///
+    /// # Errors
+    /// As `BPF_MAP_DELETE_ELEM`, but for `ENOENT`.
+    pub fn delete<K: Value>(&self, key: &K) -> Result<bool, Error> {
+        match self.inner.delete(&key.to_bytes()) {
+            Ok(()) => Ok(true),
+            Err(e) if e.errno == Errno::ENOENT => Ok(false),
+            Err(e) => Err(self.fail("delete", e)),
+        }
+    }
+
+    /// All elements, as bytes. Elements that come or go meanwhile may or may not be among them.
+    ///
+    /// # Errors
+    /// As `BPF_MAP_GET_NEXT_KEY`.
+    pub fn entries(&self) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Error> {
+        let mut out = Vec::new();
+        let mut key: Option<Vec<u8>> = None;
+        // A hash whose keys are deleted under us begins again at its first one: bound the walk.
+        for _ in 0..=self.def.max_entries.saturating_mul(2) {
+            match self.inner.next_key(key.as_deref()) {
+                Ok(next) => {
+                    if let Some(value) = self.lookup(&next)? {
+                        out.push((next.clone(), value));
+                    }
+                    key = Some(next);
+                }
+                Err(e) if e.errno == Errno::ENOENT => return Ok(out),
+                Err(e) => return Err(self.fail("next key", e)),
+            }
+        }
+        Ok(out)
+    }
+
+    /// Puts a program into a slot of a program array.
+    ///
+    /// # Errors
+    /// As `BPF_MAP_UPDATE_ELEM`.
+    pub fn set_program(&self, index: u32, program: &Program) -> Result<(), Error> {
+        self.inner.set_program(index, &*program.inner).map_err(|e| self.fail("slot", e))
+    }
+
+    /// A consumer of this ring buffer.
+    ///
+    /// # Errors
+    /// `EINVAL` for other kinds of map, `EBUSY` when there is one already.
+    pub fn ring_buffer(&self) -> Result<RingBuffer, Error> {
+        let reader = self.inner.reader().map_err(|e| self.fail("reading", e))?;
+        Ok(RingBuffer { reader, name: self.def.name.clone() })
+    }
+
+    /// Whether it is a ring buffer, which has records but no elements.
+    pub fn is_ring_buffer(&self) -> bool {
+        self.def.kind == MapType::RINGBUF
+    }
+
+    /// Whether its elements can be listed: neither a ring buffer nor a table of programs or maps.
+    pub fn has_values(&self) -> bool {
+        matches!(
+            self.def.kind,
+            MapType::ARRAY
+                | MapType::HASH
+                | MapType::PERCPU_ARRAY
+                | MapType::PERCPU_HASH
+                | MapType::LRU_HASH
+                | MapType::LRU_PERCPU_HASH
+                | MapType::LPM_TRIE
+        )
+    }
+}
+
+/// The consumer of a ring buffer map.
+pub struct RingBuffer {
+    reader: Box<dyn ByteReader>,
+    name: String,
+}
+
+impl fmt::Debug for RingBuffer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RingBuffer").field("map", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl RingBuffer {
+    /// Hands every record that is ready to `each`, without waiting; returns how many.
+    ///
+    /// # Errors
+    /// When the positions in shared memory make no sense.
+    pub fn poll(&mut self, mut each: impl FnMut(&[u8])) -> Result<usize, Error> {
+        let name = &self.name;
+        self.reader.poll(&mut each).map_err(|e| Error::system(format_args!("ring buffer `{name}`"), e))
+    }
+
+    /// Waits until a record is ready or the time has passed; says whether one is.
+    ///
+    /// # Errors
+    /// As `poll(2)`.
+    pub fn wait(&mut self, timeout: Duration) -> Result<bool, Error> {
+        let name = &self.name;
+        self.reader.wait(timeout).map_err(|e| Error::system(format_args!("ring buffer `{name}`"), e))
+    }
+
+    /// The map's name.
+    pub fn map_name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// A map that stands alone.
+///
+/// # Errors
+/// As `BPF_MAP_CREATE`.
+pub(crate) fn create(backend: &dyn skep_spec::Backend, def: &Arc<MapDef>) -> Result<Map, Error> {
+    match backend.create_map(def) {
+        Ok(inner) => Ok(Map::new(inner, Arc::clone(def))),
+        Err(e) if e.errno == Errno::EOPNOTSUPP => {
+            Err(Error::new(ErrorKind::Unsupported, format!("map `{}`: {}", def.name, e.message)).caused_by(e))
+        }
+        Err(e) => Err(Error::system(format_args!("map `{}`", def.name), e)),
+    }
+}

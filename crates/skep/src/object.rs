@@ -1,0 +1,211 @@
+//! Objects: files with programs and maps, before anything is loaded.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use skep_btf::Btf;
+use skep_spec::{MapDef, ProgramSpec};
+
+use crate::{Backend, Error, ErrorKind, Loaded, assembly};
+
+/// A program of an object: its specification, or why it cannot be used. One bad program leaves the others alone.
+#[derive(Debug)]
+pub struct ProgramEntry {
+    /// Function name.
+    pub name: String,
+    /// Section, as `socket` or `xdp`; empty if there is none.
+    pub section: String,
+    /// The program.
+    pub spec: Result<Arc<ProgramSpec>, Error>,
+}
+
+/// A slot of a program array that the object fills.
+#[derive(Clone, Debug)]
+pub struct SlotEntry {
+    /// The program array.
+    pub map: Arc<MapDef>,
+    /// Its slot.
+    pub index: u32,
+    /// Name of the program in it.
+    pub program: String,
+}
+
+/// A file of programs and maps: clang's ELF object or assembly text.
+///
+/// Reading one asks nothing of the host and gives the same on every machine.
+///
+/// ```
+/// use skep::{Backend, Map, Object};
+///
+/// let object = Object::parse("answer.s", b".license GPL\n.section socket\nmain: r0 = 42\nexit\n")?;
+/// assert_eq!(object.program("main")?.insns.len(), 2);
+/// # Ok::<(), skep::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Object {
+    pub(crate) name: String,
+    pub(crate) programs: Vec<ProgramEntry>,
+    pub(crate) maps: Vec<Arc<MapDef>>,
+    pub(crate) slots: Vec<SlotEntry>,
+    pub(crate) btf: Option<Arc<Btf>>,
+    pub(crate) problems: Vec<Error>,
+    pub(crate) text: Option<Arc<str>>,
+}
+
+impl Object {
+    /// Reads a file: ELF by its magic number, assembly text by its name (`.s`, `.S`, `.asm`) .
+    ///
+    /// # Errors
+    /// `Unreadable` or `Damaged`, with the file's name.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
+        let name = path.as_ref().display().to_string();
+        let bytes = std::fs::read(path).map_err(|e| Error::reading(&name, e))?;
+        Self::parse(&name, &bytes)
+    }
+
+    /// Reads bytes; `name` is for messages, and its ending tells assembly text.
+    ///
+    /// # Errors
+    /// `Damaged`, with the name.
+    pub fn parse(name: &str, bytes: &[u8]) -> Result<Self, Error> {
+        if bytes.starts_with(b"\x7fELF") {
+            return Self::parse_elf(name, bytes);
+        }
+        let is_assembly = Path::new(name)
+            .extension()
+            .is_some_and(|e| ["s", "asm"].iter().any(|known| e.eq_ignore_ascii_case(known)));
+        if !is_assembly {
+            let what = if bytes.is_empty() { "the file is empty" } else { "it is no ELF file" };
+            let words = format!(
+                "`{name}` is neither an eBPF object nor assembly: {what}, and its name does not end in .s"
+            );
+            return Err(Error::new(ErrorKind::Damaged, words));
+        }
+        match std::str::from_utf8(bytes) {
+            Ok(text) => assembly::parse(name, text),
+            Err(e) => {
+                let words = format!("`{name}` is no text: byte {} is not UTF-8", e.valid_up_to());
+                Err(Error::new(ErrorKind::Damaged, words).caused_by(e))
+            }
+        }
+    }
+
+    fn parse_elf(name: &str, _bytes: &[u8]) -> Result<Self, Error> {
+        Err(Error::new(ErrorKind::Unsupported, format!("`{name}`: ELF objects are not supported yet")))
+    }
+
+    /// The name that it was opened under.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// All programs, in the order of the file, with those that cannot be used.
+    pub fn programs(&self) -> &[ProgramEntry] {
+        &self.programs
+    }
+
+    /// The program of a name.
+    ///
+    /// # Errors
+    /// `NotFound` with the names there are; the program's own error if it cannot be used.
+    pub fn program(&self, name: &str) -> Result<&Arc<ProgramSpec>, Error> {
+        let Some(entry) = self.programs.iter().find(|p| p.name == name) else {
+            let words = format!("`{}` has no program `{name}`; it has {}", self.name, self.program_names());
+            return Err(Error::new(ErrorKind::NotFound, words));
+        };
+        entry.spec.as_ref().map_err(|e| Error::new(e.kind(), e.to_string()))
+    }
+
+    /// The only program of an object that has one.
+    ///
+    /// # Errors
+    /// `NotFound` for none, `Usage` for several, with their names.
+    pub fn only_program(&self) -> Result<&Arc<ProgramSpec>, Error> {
+        match &self.programs[..] {
+            [] => Err(Error::new(ErrorKind::NotFound, format!("`{}` has no programs", self.name))),
+            [one] => self.program(&one.name),
+            _ => {
+                let words =
+                    format!("`{}` has several programs, name one: {}", self.name, self.program_names());
+                Err(Error::new(ErrorKind::Usage, words))
+            }
+        }
+    }
+
+    fn program_names(&self) -> String {
+        if self.programs.is_empty() {
+            return "none".to_owned();
+        }
+        self.programs.iter().map(|p| p.name.as_str()).collect::<Vec<_>>().join(", ")
+    }
+
+    /// All maps, in the order of the file, global data among them.
+    pub fn maps(&self) -> &[Arc<MapDef>] {
+        &self.maps
+    }
+
+    /// Slots of program arrays that the source fills.
+    pub fn slots(&self) -> &[SlotEntry] {
+        &self.slots
+    }
+
+    /// Maps and the like that cannot be used; programs that need them say so too.
+    pub fn problems(&self) -> &[Error] {
+        &self.problems
+    }
+
+    /// Types, if the object has any.
+    pub fn btf(&self) -> Option<&Arc<Btf>> {
+        self.btf.as_ref()
+    }
+
+    /// The text, if the object was assembly.
+    pub fn text(&self) -> Option<&str> {
+        self.text.as_deref()
+    }
+
+    /// Creates the maps and loads all programs.
+    ///
+    /// # Errors
+    /// The first map or program that the backend refuses, or that cannot be used.
+    pub fn load(&self, backend: &Backend) -> Result<Loaded, Error> {
+        let mut loaded = self.create_maps(backend)?;
+        for program in &self.programs {
+            let spec = program.spec.as_ref().map_err(|e| Error::new(e.kind(), e.to_string()))?;
+            loaded.load(spec)?;
+        }
+        loaded.fill(&self.slots)?;
+        Ok(loaded)
+    }
+
+    /// Creates the maps and loads one program and those that its program arrays name.
+    ///
+    /// # Errors
+    /// As [`Object::load`], for the programs that are loaded.
+    pub fn load_program(&self, backend: &Backend, name: &str) -> Result<Loaded, Error> {
+        let mut loaded = self.create_maps(backend)?;
+        loaded.load(self.program(name)?)?;
+        for slot in &self.slots {
+            if loaded.program(&slot.program).is_none() {
+                loaded.load(self.program(&slot.program)?)?;
+            }
+        }
+        loaded.fill(&self.slots)?;
+        Ok(loaded)
+    }
+
+    /// Creates the maps alone.
+    ///
+    /// # Errors
+    /// The first map that the backend refuses.
+    pub fn create_maps(&self, backend: &Backend) -> Result<Loaded, Error> {
+        Loaded::new(backend, &self.maps)
+    }
+}
+
+impl fmt::Display for Object {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
+}

@@ -1,0 +1,208 @@
+//! Running a program on packets, one after another.
+
+use std::fmt;
+
+use skep_abi::ProgramType;
+use skep_spec::RunInput;
+use skep_user::source::{Packet, PacketType};
+
+use crate::{Error, ErrorKind, Program};
+
+/// Bytes of an Ethernet header.
+const ETH_HLEN: usize = 14;
+
+/// What an XDP program decides (`enum xdp_action`); an open number, since a program may return any.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct XdpAction(pub u32);
+
+impl XdpAction {
+    /// The program failed; the packet is dropped.
+    pub const ABORTED: Self = Self(0);
+    /// Dropped.
+    pub const DROP: Self = Self(1);
+    /// Goes on to the network stack.
+    pub const PASS: Self = Self(2);
+    /// Sent back where it came from.
+    pub const TX: Self = Self(3);
+    /// Sent elsewhere.
+    pub const REDIRECT: Self = Self(4);
+
+    /// `XDP_PASS` and so on.
+    pub fn name(self) -> Option<&'static str> {
+        ["XDP_ABORTED", "XDP_DROP", "XDP_PASS", "XDP_TX", "XDP_REDIRECT"].get(self.0 as usize).copied()
+    }
+
+    /// Whether a packet leaves the program: passed, sent back or redirected.
+    pub fn forwards(self) -> bool {
+        matches!(self, Self::PASS | Self::TX | Self::REDIRECT)
+    }
+}
+
+impl fmt::Display for XdpAction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name() {
+            Some(name) => f.write_str(name),
+            None => write!(f, "unknown action {}", self.0),
+        }
+    }
+}
+
+/// What a program made of a packet.
+#[derive(Clone, Copy, Debug)]
+pub struct Verdict<'a> {
+    /// The program's return value: an action for XDP; for a socket filter how many bytes to keep, 0 for none.
+    pub retval: u32,
+    /// The packet afterwards.
+    pub data: &'a [u8],
+}
+
+/// Runs one program on packets.
+///
+/// A socket filter sees each packet from its Ethernet header, as on a raw socket. An XDP program sees what
+/// arrives, with VLAN tags in place; what a host sends never comes before one ([`Runner::takes`]).
+#[derive(Debug)]
+pub struct Runner {
+    program: Program,
+    kind: Kind,
+    buffer: Vec<u8>,
+    output: Vec<u8>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    SocketFilter,
+    Xdp,
+}
+
+impl Runner {
+    /// Prepares a program for packets.
+    ///
+    /// # Errors
+    /// `Usage` when it is neither a socket filter nor XDP.
+    pub fn new(program: &Program) -> Result<Self, Error> {
+        let kind = match program.spec().prog_type {
+            ProgramType::SOCKET_FILTER => Kind::SocketFilter,
+            ProgramType::XDP => Kind::Xdp,
+            other => {
+                let words = format!(
+                    "program `{}` has type {}, which does not run on packets here; socket filters and XDP do",
+                    program.name(),
+                    other.name().unwrap_or("unknown")
+                );
+                return Err(Error::new(ErrorKind::Usage, words));
+            }
+        };
+        Ok(Self { program: program.clone(), kind, buffer: Vec::new(), output: Vec::new() })
+    }
+
+    /// The program.
+    pub fn program(&self) -> &Program {
+        &self.program
+    }
+
+    /// Whether the verdict is an [`XdpAction`].
+    pub fn is_xdp(&self) -> bool {
+        self.kind == Kind::Xdp
+    }
+
+    /// Whether a packet comes before such a program at all: XDP sees arriving ones only.
+    pub fn takes(&self, packet: &Packet<'_>) -> bool {
+        self.kind == Kind::SocketFilter || packet.pkt_type != PacketType::OUTGOING
+    }
+
+    /// Runs the program on a packet.
+    ///
+    /// # Errors
+    /// When the program traps, or the backend cannot run it on such a packet.
+    pub fn run(&mut self, packet: &Packet<'_>) -> Result<Verdict<'_>, Error> {
+        self.buffer.clear();
+        match self.kind {
+            // A test run takes the first Ethernet header off and shows a socket filter the rest: with one more
+            // in front it sees the whole frame, under the right protocol.
+            Kind::SocketFilter => {
+                self.buffer.extend_from_slice(&[0; ETH_HLEN - 2]);
+                self.buffer.extend_from_slice(&packet.protocol.to_be_bytes());
+                self.buffer.extend_from_slice(packet.data);
+            }
+            Kind::Xdp => tagged(packet, &mut self.buffer),
+        }
+        let ran = self.program.test_run(RunInput { data: &self.buffer, ctx: &[], repeat: 1 })?;
+        self.output = ran.data;
+        let data = match self.kind {
+            Kind::SocketFilter => self.output.get(ETH_HLEN..).unwrap_or(&[]),
+            Kind::Xdp => &self.output,
+        };
+        Ok(Verdict { retval: ran.retval, data })
+    }
+}
+
+/// Counts of a program that runs on packets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Packets that came before the program.
+    pub packets: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Runs that ended in a trap; XDP counts them as aborted too.
+    pub faults: u64,
+    /// Socket filters: packets that were kept. XDP: packets by action, the last for unknown ones.
+    pub kept: u64,
+    /// XDP: packets by action: aborted, drop, pass, tx, redirect, and unknown ones.
+    pub actions: [u64; 6],
+}
+
+impl Tally {
+    /// Counts a run.
+    pub fn count(&mut self, is_xdp: bool, bytes: usize, retval: Option<u32>) {
+        self.packets += 1;
+        self.bytes += bytes as u64;
+        self.faults += u64::from(retval.is_none());
+        if is_xdp {
+            let action = retval.map_or(XdpAction::ABORTED, XdpAction);
+            self.actions[(action.0 as usize).min(5)] += 1;
+            self.kept += u64::from(action.forwards());
+        } else {
+            self.kept += u64::from(retval.is_some_and(|r| r != 0));
+        }
+    }
+}
+
+/// The frame with its VLAN tag put back, as a driver would hand it to XDP.
+fn tagged(packet: &Packet<'_>, out: &mut Vec<u8>) {
+    match (packet.vlan, packet.data.get(..ETH_HLEN - 2)) {
+        (Some(vlan), Some(addresses)) => {
+            out.extend_from_slice(addresses);
+            out.extend_from_slice(&vlan.tpid.to_be_bytes());
+            out.extend_from_slice(&vlan.tci.to_be_bytes());
+            out.extend_from_slice(&packet.data[ETH_HLEN - 2..]);
+        }
+        _ => out.extend_from_slice(packet.data),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use skep_user::source::VlanTag;
+
+    #[test]
+    fn a_tag_goes_back_between_addresses_and_type() {
+        let data: Vec<u8> = (0..20).collect();
+        let mut out = Vec::new();
+        let vlan = Some(VlanTag { tpid: 0x8100, tci: 5 });
+        tagged(&Packet { data: &data, vlan, ..Packet::default() }, &mut out);
+        assert_eq!(out[..12], data[..12]);
+        assert_eq!(out[12..16], [0x81, 0, 0, 5]);
+        assert_eq!(out[16..], data[12..]);
+        out.clear();
+        tagged(&Packet { data: &data[..3], vlan, ..Packet::default() }, &mut out);
+        assert_eq!(out, data[..3]);
+    }
+
+    #[test]
+    fn actions_have_the_kernel_s_names() {
+        assert_eq!(XdpAction(2).to_string(), "XDP_PASS");
+        assert_eq!(XdpAction(77).to_string(), "unknown action 77");
+        assert!(XdpAction::TX.forwards() && !XdpAction::DROP.forwards());
+    }
+}
