@@ -1,0 +1,57 @@
+//! Map lookup, update and delete (kernel/bpf/helpers.c).
+
+use skep_abi::MapType;
+use skep_maps::Map;
+
+use super::{Args, Call, status};
+use crate::trap::TrapKind;
+
+/// `bpf_map_lookup_elem(map, key)`: the address of the value, of this CPU's for per-CPU kinds, or 0.
+pub(super) fn lookup_elem(call: &mut Call<'_, '_, '_>, [map, key, ..]: Args) -> Result<u64, TrapKind> {
+    let map = call.map(map)?;
+    has_values(map, "bpf_map_lookup_elem")?;
+    let len = u64::from(map.key_size());
+    let vcpu = call.state.vcpu;
+    match call.mem.bytes(key, len) {
+        Some(key) => Ok(map.lookup(key, vcpu).unwrap_or(0)),
+        None => Err(call.fault(key, len, false)),
+    }
+}
+
+/// `bpf_map_update_elem(map, key, value, flags)`: 0 or a negative error number.
+pub(super) fn update_elem(
+    call: &mut Call<'_, '_, '_>,
+    [map, key, value, flags, _]: Args,
+) -> Result<u64, TrapKind> {
+    let map = call.map(map)?;
+    has_values(map, "bpf_map_update_elem")?;
+    let (key_len, value_len) = (u64::from(map.key_size()), u64::from(map.value_size()));
+    let vcpu = call.state.vcpu;
+    if call.mem.bytes(key, key_len).is_none() {
+        return Err(call.fault(key, key_len, false));
+    }
+    match call.mem.two(key, key_len, value, value_len) {
+        Some((key, value)) => Ok(status(map.update(key, value, flags, vcpu))),
+        None => Err(call.fault(value, value_len, false)),
+    }
+}
+
+/// `bpf_map_delete_elem(map, key)`: 0 or a negative error number.
+pub(super) fn delete_elem(call: &mut Call<'_, '_, '_>, [map, key, ..]: Args) -> Result<u64, TrapKind> {
+    let map = call.map(map)?;
+    has_values(map, "bpf_map_delete_elem")?;
+    let len = u64::from(map.key_size());
+    let vcpu = call.state.vcpu;
+    match call.mem.bytes(key, len) {
+        Some(key) => Ok(status(map.delete(key, vcpu))),
+        None => Err(call.fault(key, len, false)),
+    }
+}
+
+/// Kinds whose elements are no values keep programs out (`check_map_func_compatibility`).
+fn has_values(map: &Map, helper: &'static str) -> Result<(), TrapKind> {
+    match map.kind() {
+        map_type @ (MapType::PROG_ARRAY | MapType::RINGBUF) => Err(TrapKind::WrongMap { helper, map_type }),
+        _ => Ok(()),
+    }
+}

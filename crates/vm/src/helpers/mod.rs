@@ -1,0 +1,125 @@
+//! Helper bodies, one file per family, and the table that finds them by id.
+//!
+//! A body gets the five argument registers as they are: nothing has been checked. What the verifier would refuse
+//! (memory that is not the program's, a register that is no map) is a trap; what the kernel answers with an
+//! error number is a result.
+
+mod map;
+pub(crate) mod ringbuf;
+mod skb;
+mod time;
+mod trace;
+mod xdp;
+
+use alloc::sync::Arc;
+
+use skep_maps::Map;
+use skep_spec::Errno;
+
+use crate::Program;
+use crate::code::HelperSlot;
+use crate::interp::State;
+use crate::mem::Mem;
+use crate::packet::Layout;
+use crate::trap::TrapKind;
+
+/// What a helper works on.
+pub(crate) struct Call<'c, 'm, 's> {
+    pub(crate) program: &'c Program,
+    pub(crate) mem: &'c mut Mem<'m>,
+    pub(crate) state: &'c mut State<'s>,
+}
+
+type Args = [u64; 5];
+type Body = fn(&mut Call<'_, '_, '_>, Args) -> Result<u64, TrapKind>;
+
+/// `bpf_tail_call` leaves the program, so the interpreter has it.
+const TAIL_CALL: u32 = 12;
+
+/// Bodies by helper id, ascending.
+static BODIES: &[(u32, Body)] = &[
+    (1, map::lookup_elem),
+    (2, map::update_elem),
+    (3, map::delete_elem),
+    (5, time::ktime_get_ns),
+    (6, trace::trace_printk),
+    (7, time::get_prandom_u32),
+    (8, time::get_smp_processor_id),
+    (26, skb::skb_load_bytes),
+    (44, xdp::adjust_head),
+    (65, xdp::adjust_tail),
+    (125, time::ktime_get_boot_ns),
+    (130, ringbuf::output),
+    (131, ringbuf::reserve),
+    (132, ringbuf::submit),
+    (133, ringbuf::discard),
+    (134, ringbuf::query),
+];
+
+/// Where the body of a helper is, if there is one.
+pub(crate) fn slot(id: u32) -> Option<HelperSlot> {
+    if id == TAIL_CALL {
+        return Some(HelperSlot::TailCall);
+    }
+    let index = BODIES.binary_search_by_key(&id, |b| b.0).ok()?;
+    Some(HelperSlot::Table(index as u16))
+}
+
+/// Calls the body in a slot of the table.
+#[inline]
+pub(crate) fn call(index: u16, call: &mut Call<'_, '_, '_>, args: Args) -> Result<u64, TrapKind> {
+    match BODIES.get(usize::from(index)) {
+        Some((_, body)) => body(call, args),
+        None => Err(TrapKind::UnknownHelper(u32::MAX)),
+    }
+}
+
+/// An error number as a helper's result.
+fn errno(e: Errno) -> u64 {
+    i64::from(-e.0) as u64
+}
+
+fn status(result: Result<(), Errno>) -> u64 {
+    result.map_or_else(errno, |()| 0)
+}
+
+impl<'c> Call<'c, '_, '_> {
+    /// The map that an argument stands for.
+    #[inline]
+    fn map(&self, value: u64) -> Result<&'c Arc<Map>, TrapKind> {
+        self.program.map(value).ok_or(TrapKind::NotAMap(value))
+    }
+
+    /// Checks that an argument is the context, and gives the packet.
+    fn packet(&self, ctx: u64) -> Result<Layout, TrapKind> {
+        if ctx != self.state.ctx_addr {
+            return Err(TrapKind::NotTheContext(ctx));
+        }
+        self.state.packet.ok_or(TrapKind::NoPacket)
+    }
+
+    #[cold]
+    fn fault(&self, addr: u64, size: u64, write: bool) -> TrapKind {
+        TrapKind::Memory(self.mem.fault(addr, size, write))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_has_a_body() {
+        for row in skep_abi::HELPERS {
+            assert!(slot(row.id).is_some(), "{} has no body", row.name);
+        }
+        for (id, _) in BODIES {
+            assert!(skep_abi::helper(*id).is_some(), "body of helper {id} has no row");
+        }
+    }
+
+    #[test]
+    fn bodies_ascend() {
+        assert!(BODIES.is_sorted_by(|a, b| a.0 < b.0));
+    }
+}

@@ -1,0 +1,521 @@
+//! The interpreter: the readable definition of what programs do.
+//!
+//! A program runs in up to eight frames. Each frame has the five argument registers of its caller at entry,
+//! 512 zeroed bytes below `r10`, and gives back `r0`; `r6` to `r9` survive a call, and `r1` to `r5` keep
+//! whatever the callee left in them (verified programs do not look). Arithmetic is `skep_isa::eval`'s; memory is
+//! [`Mem`]'s; a context made of fields answers through [`CtxAccess`](crate::program::CtxAccess).
+//!
+//! What RFC 9669 leaves open follows Linux: a tail call replaces the frame that makes it, so that in a
+//! subprogram the new program's `exit` returns to the subprogram's caller; a legacy packet load that fails
+//! ends the function with 0; `may_goto` jumps after [`MAY_GOTO_LIMIT`] passes of a frame.
+
+use alloc::sync::Arc;
+
+use skep_abi::{CtxValue, PacketAccess};
+use skep_isa::{AluOp, AtomicOp, Endian, JumpOp, Size, Width, eval};
+
+use crate::code::{Code, Refusal, operations};
+use crate::helpers::{self, Call};
+use crate::host::{Host, Programs};
+use crate::mem::{FRAMES, Mem};
+use crate::packet::Layout;
+use crate::trap::{Trap, TrapKind};
+use crate::{Program, Run};
+
+/// Tail calls of a run (`MAX_TAIL_CALL_CNT`).
+pub const MAX_TAIL_CALLS: u32 = 33;
+
+/// Passes of `may_goto` in a frame before it jumps (`BPF_MAX_LOOPS`).
+pub const MAY_GOTO_LIMIT: u32 = 8 << 20;
+
+/// Fuel between two looks at the deadline.
+const SLICE: u64 = 1 << 16;
+
+/// What a run keeps beside registers and memory.
+pub(crate) struct State<'a> {
+    pub(crate) fuel: u64,
+    deadline_ns: Option<u64>,
+    pub(crate) packet: Option<Layout>,
+    pub(crate) ctx_addr: u64,
+    pub(crate) vcpu: u32,
+    pub(crate) host: &'a dyn Host,
+    programs: &'a dyn Programs,
+    args: [u64; 5],
+    tail_calls: u32,
+}
+
+impl<'a> State<'a> {
+    pub(crate) fn new(run: &Run<'a>) -> Self {
+        Self {
+            fuel: run.fuel,
+            deadline_ns: run.deadline_ns,
+            packet: run.packet,
+            ctx_addr: run.loan.ctx.start(),
+            vcpu: run.vcpu,
+            host: run.host,
+            programs: run.programs,
+            args: run.args,
+            tail_calls: 0,
+        }
+    }
+
+    /// Takes the next slice of fuel, of at least `need`.
+    #[cold]
+    fn refill(&mut self, need: u64) -> Result<u64, TrapKind> {
+        if self.fuel < need {
+            return Err(TrapKind::Fuel);
+        }
+        if self.deadline_ns.is_some_and(|at| self.host.ktime_ns() >= at) {
+            return Err(TrapKind::Deadline);
+        }
+        let slice = self.fuel.min(SLICE.max(need));
+        self.fuel -= slice;
+        Ok(slice)
+    }
+}
+
+/// How a program ended.
+enum End {
+    Value(u64),
+    TailCall(Arc<Program>),
+}
+
+/// What a caller gets back when its callee returns.
+#[derive(Clone, Copy)]
+struct Saved {
+    pc: usize,
+    callee_saved: [u64; 4],
+    entry: usize,
+    may_goto: u32,
+}
+
+/// Runs a program from its first instruction in frame 0, and those that it tail-calls.
+pub(crate) fn run_chain(program: &Program, mem: &mut Mem<'_>, state: &mut State<'_>) -> Result<u64, Trap> {
+    chain(program, mem, state, 0)
+}
+
+/// Runs a program in frame `depth`, and those that follow by tail calls from it. Recursion is bounded by the
+/// frames: it happens only for a tail call in a subprogram, one frame deeper each time.
+fn chain(program: &Program, mem: &mut Mem<'_>, state: &mut State<'_>, depth: usize) -> Result<u64, Trap> {
+    let mut next: Option<Arc<Program>> = None;
+    loop {
+        let program = next.as_deref().unwrap_or(program);
+        mem.set_ctx(program.ctx.kind);
+        if let Some(packet) = state.packet
+            && program.packet != PacketAccess::None
+        {
+            mem.set_packet(packet.meta, packet.end);
+        }
+        let end = mem.with_maps(&program.bound, |mem| {
+            let mut pc = 0;
+            let result = exec(program, mem, state, depth, &mut pc);
+            helpers::ringbuf::discard_open(program, mem);
+            match result {
+                Ok(end) => Ok(end),
+                Err(Stop::Here(kind)) => Err(Trap { prog_id: program.id(), pc, kind }),
+                Err(Stop::Inner(trap)) => Err(trap),
+            }
+        })?;
+        match end {
+            End::Value(v) => return Ok(v),
+            End::TailCall(p) => next = Some(p),
+        }
+    }
+}
+
+/// Why [`exec`] stopped: a trap at its own instruction, or one of a program that was tail-called inside.
+enum Stop {
+    Here(TrapKind),
+    Inner(Trap),
+}
+
+impl From<TrapKind> for Stop {
+    #[cold]
+    fn from(kind: TrapKind) -> Self {
+        Self::Here(kind)
+    }
+}
+
+/// Interprets one program until it exits or tail-calls from its first frame. `at` receives the slot of the last
+/// instruction.
+fn exec(
+    program: &Program,
+    mem: &mut Mem<'_>,
+    state: &mut State<'_>,
+    base: usize,
+    at: &mut usize,
+) -> Result<End, Stop> {
+    let code = &program.code[..];
+    let mut saved = [Saved { pc: 0, callee_saved: [0; 4], entry: 0, may_goto: 0 }; FRAMES];
+    let mut depth = base;
+    let mut regs = [0u64; 16];
+    regs[1..6].copy_from_slice(&state.args);
+    regs[10] = mem.enter_frame(depth, program.uses_stack);
+    let mut may_goto = 0;
+    let mut entry = 0;
+    let mut slice = state.refill(1)?;
+    let mut next_pc = 0;
+
+    /// Register number to index; registers above 10 do not occur.
+    macro_rules! r {
+        ($n:expr) => {
+            regs[usize::from($n & 15)]
+        };
+    }
+    macro_rules! burn {
+        ($cost:expr) => {{
+            let cost: u64 = $cost;
+            if slice < cost {
+                state.fuel += slice;
+                slice = 0;
+                slice += state.refill(cost)?;
+            }
+            slice -= cost;
+        }};
+    }
+    /// A taken jump. Backward ones pay for the slots between.
+    macro_rules! jump {
+        ($pc:expr, $to:expr) => {{
+            let to = $to as usize;
+            if to <= $pc {
+                *at = $pc;
+                burn!(($pc - to) as u64 + 1);
+            }
+            next_pc = to;
+        }};
+    }
+    macro_rules! load {
+        ($word:ty, $size:expr, $d:expr, $s:expr, $off:expr) => {{
+            let addr = r!($s).wrapping_add_signed(i64::from($off));
+            r!($d) = match mem.load::<$word>(addr) {
+                Some(v) => v,
+                None => load_elsewhere(program, mem, state, addr, $size)?,
+            };
+        }};
+    }
+    macro_rules! store {
+        ($word:ty, $size:expr, $d:expr, $off:expr, $v:expr) => {{
+            let addr = r!($d).wrapping_add_signed(i64::from($off));
+            let v: u64 = $v;
+            if mem.store::<$word>(addr, v).is_none() {
+                store_elsewhere(program, mem, addr, $size, v)?;
+            }
+        }};
+    }
+
+    loop {
+        let pc = next_pc;
+        *at = pc;
+        let Some(op) = code.get(pc) else { return Err(TrapKind::OutsideProgram.into()) };
+        next_pc = pc + 1;
+        macro_rules! dispatch {
+            (
+                alu { $($alu:ident $a64:ident $a64i:ident $a32:ident $a32i:ident;)* }
+                jump { $($jump:ident $j64:ident $j64i:ident $j32:ident $j32i:ident;)* }
+            ) => {
+                match *op {
+                    $(
+                        Code::$a64 { d, s } => r!(d) = eval::alu(AluOp::$alu, Width::W64, r!(d), r!(s)),
+                        Code::$a64i { d, imm } => r!(d) = eval::alu(AluOp::$alu, Width::W64, r!(d), imm as u64),
+                        Code::$a32 { d, s } => r!(d) = eval::alu(AluOp::$alu, Width::W32, r!(d), r!(s)),
+                        Code::$a32i { d, imm } => r!(d) = eval::alu(AluOp::$alu, Width::W32, r!(d), imm as u64),
+                    )*
+                    $(
+                        Code::$j64 { d, s, to } => {
+                            if eval::jump(JumpOp::$jump, Width::W64, r!(d), r!(s)) { jump!(pc, to) }
+                        }
+                        Code::$j64i { d, imm, to } => {
+                            if eval::jump(JumpOp::$jump, Width::W64, r!(d), imm as u64) { jump!(pc, to) }
+                        }
+                        Code::$j32 { d, s, to } => {
+                            if eval::jump(JumpOp::$jump, Width::W32, r!(d), r!(s)) { jump!(pc, to) }
+                        }
+                        Code::$j32i { d, imm, to } => {
+                            if eval::jump(JumpOp::$jump, Width::W32, r!(d), imm as u64) { jump!(pc, to) }
+                        }
+                    )*
+                    Code::Neg { width, d } => r!(d) = eval::neg(width, r!(d)),
+                    Code::MovSx { width, from, d, s } => r!(d) = eval::movsx(width, from, r!(s)),
+                    Code::Swap { kind, size, d } => r!(d) = eval::swap(kind, size, Endian::NATIVE, r!(d)),
+                    Code::Const { d, value } => {
+                        r!(d) = value;
+                        next_pc = pc + 2;
+                    }
+                    Code::LoadB { d, s, off } => load!(u8, Size::B, d, s, off),
+                    Code::LoadH { d, s, off } => load!(u16, Size::H, d, s, off),
+                    Code::LoadW { d, s, off } => load!(u32, Size::W, d, s, off),
+                    Code::LoadDw { d, s, off } => load!(u64, Size::DW, d, s, off),
+                    Code::LoadSx { size, d, s, off } => {
+                        match size {
+                            Size::B => load!(u8, size, d, s, off),
+                            Size::H => load!(u16, size, d, s, off),
+                            Size::W => load!(u32, size, d, s, off),
+                            Size::DW => load!(u64, size, d, s, off),
+                        }
+                        r!(d) = eval::sign_extend(size, r!(d));
+                    }
+                    Code::StoreB { d, s, off } => store!(u8, Size::B, d, off, r!(s)),
+                    Code::StoreH { d, s, off } => store!(u16, Size::H, d, off, r!(s)),
+                    Code::StoreW { d, s, off } => store!(u32, Size::W, d, off, r!(s)),
+                    Code::StoreDw { d, s, off } => store!(u64, Size::DW, d, off, r!(s)),
+                    Code::StoreImm { size, d, off, imm } => match size {
+                        Size::B => store!(u8, size, d, off, imm as u64),
+                        Size::H => store!(u16, size, d, off, imm as u64),
+                        Size::W => store!(u32, size, d, off, imm as u64),
+                        Size::DW => store!(u64, size, d, off, imm as u64),
+                    },
+                    Code::Atomic { size, op, d, s, off } => {
+                        let addr = aligned(r!(d), off, size)?;
+                        let old = mem
+                            .atomic(op, size, addr, r!(s), regs[0])
+                            .ok_or_else(|| memory_fault(program, mem, addr, size, true))?;
+                        match op {
+                            AtomicOp::Add { fetch: false }
+                            | AtomicOp::Or { fetch: false }
+                            | AtomicOp::And { fetch: false }
+                            | AtomicOp::Xor { fetch: false } => {}
+                            AtomicOp::Cmpxchg => regs[0] = old,
+                            AtomicOp::Add { fetch: true }
+                            | AtomicOp::Or { fetch: true }
+                            | AtomicOp::And { fetch: true }
+                            | AtomicOp::Xor { fetch: true }
+                            | AtomicOp::Xchg => r!(s) = old,
+                        }
+                    }
+                    Code::LoadAcquire { size, d, s, off } => {
+                        let addr = aligned(r!(s), off, size)?;
+                        r!(d) = mem
+                            .load_acquire(size, addr)
+                            .ok_or_else(|| memory_fault(program, mem, addr, size, false))?;
+                    }
+                    Code::StoreRelease { size, d, s, off } => {
+                        let addr = aligned(r!(d), off, size)?;
+                        mem.store_release(size, addr, r!(s))
+                            .ok_or_else(|| memory_fault(program, mem, addr, size, true))?;
+                    }
+                    Code::PacketAbs { .. } | Code::PacketInd { .. } => {
+                        let (size, off) = match *op {
+                            Code::PacketInd { size, s, imm } => (size, (imm as u32).wrapping_add(r!(s) as u32)),
+                            Code::PacketAbs { size, imm } => (size, imm as u32),
+                            _ => return Err(TrapKind::NoPacket.into()),
+                        };
+                        match load_packet(program, mem, state, size, off as i32)? {
+                            Some(v) => regs[0] = v,
+                            None => {
+                                regs[0] = 0;
+                                leave!();
+                            }
+                        }
+                    }
+                    Code::Jump { to } => jump!(pc, to),
+                    Code::MayGoto { to } => {
+                        if may_goto == MAY_GOTO_LIMIT {
+                            jump!(pc, to);
+                        } else {
+                            may_goto += 1;
+                        }
+                    }
+                    Code::Helper { index } => {
+                        burn!(1);
+                        let args = [regs[1], regs[2], regs[3], regs[4], regs[5]];
+                        regs[0] = helpers::call(index, &mut Call { program, mem, state }, args)?;
+                    }
+                    Code::TailCall => {
+                        burn!(1);
+                        match tail_call(program, state, [regs[1], regs[2], regs[3]])? {
+                            None => regs[0] = 0,
+                            Some(target) => {
+                                state.args = [regs[1], 0, 0, 0, 0];
+                                state.fuel += slice;
+                                slice = 0;
+                                if depth == base {
+                                    return Ok(End::TailCall(target));
+                                }
+                                regs[0] = chain(&target, mem, state, depth).map_err(Stop::Inner)?;
+                                mem.set_ctx(program.ctx.kind);
+                                leave!();
+                            }
+                        }
+                    }
+                    Code::Subprog { to } => {
+                        burn!(1);
+                        let Some(slot) = saved.get_mut(depth + 1) else { return Err(TrapKind::CallDepth.into()) };
+                        depth += 1;
+                        let callee_saved = [regs[6], regs[7], regs[8], regs[9]];
+                        *slot = Saved { pc: next_pc, callee_saved, entry, may_goto };
+                        may_goto = 0;
+                        entry = to as usize;
+                        regs[10] = mem.enter_frame(depth, program.uses_stack);
+                        next_pc = to as usize;
+                    }
+                    Code::Exit => leave!(),
+                    Code::Refuse(refusal) => return Err(refuse(program, refusal, pc).into()),
+                    Code::Outside => return Err(TrapKind::OutsideProgram.into()),
+                }
+            };
+        }
+        /// Returns from the function.
+        macro_rules! leave {
+            () => {{
+                if depth == base {
+                    state.fuel += slice;
+                    return Ok(End::Value(regs[0]));
+                }
+                burn!(pc.saturating_sub(entry) as u64 + 1);
+                let frame = saved[depth];
+                depth -= 1;
+                regs[6..10].copy_from_slice(&frame.callee_saved);
+                regs[10] = mem.set_depth(depth);
+                may_goto = frame.may_goto;
+                entry = frame.entry;
+                next_pc = frame.pc;
+            }};
+        }
+        operations!(dispatch);
+    }
+}
+
+/// The address of an atomic access, which must be aligned: hardware differs in what it does otherwise, and the
+/// verifier refuses it.
+#[inline]
+fn aligned(base: u64, off: i16, size: Size) -> Result<u64, TrapKind> {
+    let addr = base.wrapping_add_signed(off.into());
+    if addr.is_multiple_of(size.bytes() as u64) {
+        Ok(addr)
+    } else {
+        Err(TrapKind::Misaligned { addr, size: size.bytes() as u64 })
+    }
+}
+
+/// A load that [`Mem`] did not grant: of a context field, or a fault.
+#[inline(never)]
+fn load_elsewhere(
+    program: &Program,
+    mem: &Mem<'_>,
+    state: &State<'_>,
+    addr: u64,
+    size: Size,
+) -> Result<u64, TrapKind> {
+    let Some(off) = mem.ctx_offset(addr) else { return Err(memory_fault(program, mem, addr, size, false)) };
+    let packet = |at: fn(&Layout) -> usize| match &state.packet {
+        Some(layout) => Ok(mem.packet_addr(at(layout))),
+        None => Err(TrapKind::NoPacket),
+    };
+    match program.ctx.access(off, size, false) {
+        Some(CtxValue::Scalar) => Ok(mem.ctx_load(off, size)),
+        Some(CtxValue::PacketData) => packet(|p| p.data),
+        Some(CtxValue::PacketEnd) => packet(|p| p.end),
+        Some(CtxValue::PacketMeta) => packet(|p| p.meta),
+        // There is no socket, and no flow dissector has run: NULL.
+        Some(CtxValue::SockCommonOrNull | CtxValue::FlowKeys) => Ok(0),
+        None => Err(ctx_fault(program, off, size, false)),
+    }
+}
+
+/// A store that [`Mem`] did not grant: to a context field, or a fault.
+#[inline(never)]
+fn store_elsewhere(
+    program: &Program,
+    mem: &mut Mem<'_>,
+    addr: u64,
+    size: Size,
+    v: u64,
+) -> Result<(), TrapKind> {
+    let Some(off) = mem.ctx_offset(addr) else { return Err(memory_fault(program, mem, addr, size, true)) };
+    match program.ctx.access(off, size, true) {
+        Some(CtxValue::Scalar) => {
+            mem.ctx_store(off, size, v);
+            Ok(())
+        }
+        Some(_) | None => Err(ctx_fault(program, off, size, true)),
+    }
+}
+
+#[cold]
+fn ctx_fault(program: &Program, off: u64, size: Size, write: bool) -> TrapKind {
+    TrapKind::Context { off, size: size.bytes() as u64, write, name: program.ctx.name }
+}
+
+#[cold]
+fn memory_fault(program: &Program, mem: &Mem<'_>, addr: u64, size: Size, write: bool) -> TrapKind {
+    match mem.ctx_offset(addr) {
+        Some(off) => ctx_fault(program, off, size, write),
+        None => TrapKind::Memory(mem.fault(addr, size.bytes() as u64, write)),
+    }
+}
+
+/// Offsets from here up to -1 name bytes relative to the network header (`SKF_NET_OFF`).
+const SKF_NET_OFF: i32 = -0x10_0000;
+/// Offsets from here up to `SKF_NET_OFF` name bytes relative to the Ethernet header (`SKF_LL_OFF`).
+const SKF_LL_OFF: i32 = -0x20_0000;
+
+/// A legacy packet load: a big-endian number at a packet offset; `None` when it is not inside.
+fn load_packet(
+    program: &Program,
+    mem: &Mem<'_>,
+    state: &State<'_>,
+    size: Size,
+    off: i32,
+) -> Result<Option<u64>, TrapKind> {
+    let packet = match state.packet {
+        Some(packet) if program.legacy_loads => packet,
+        _ => return Err(TrapKind::NoPacket),
+    };
+    let start = if off >= 0 {
+        Some((packet.data, off as usize))
+    } else if off >= SKF_NET_OFF {
+        Some((packet.network, (off - SKF_NET_OFF) as usize))
+    } else if off >= SKF_LL_OFF {
+        packet.mac.map(|mac| (mac, (off - SKF_LL_OFF) as usize))
+    } else {
+        None
+    };
+    let inside = start
+        .and_then(|(base, off)| base.checked_add(off))
+        .filter(|at| packet.end.checked_sub(size.bytes()).is_some_and(|last| *at <= last));
+    Ok(inside.map(|at| mem.packet_number(at, size)))
+}
+
+/// `bpf_tail_call(ctx, map, index)`: the program to go on with, `None` when the slot is empty, the index too
+/// large, or 33 tail calls have been made.
+fn tail_call(
+    program: &Program,
+    state: &mut State<'_>,
+    [ctx, map, index]: [u64; 3],
+) -> Result<Option<Arc<Program>>, TrapKind> {
+    if ctx != state.ctx_addr {
+        return Err(TrapKind::NotTheContext(ctx));
+    }
+    let map = program.map(map).ok_or(TrapKind::NotAMap(map))?;
+    let map_type = map.kind();
+    if map_type != skep_abi::MapType::PROG_ARRAY {
+        return Err(TrapKind::WrongMap { helper: "bpf_tail_call", map_type });
+    }
+    if state.tail_calls >= MAX_TAIL_CALLS {
+        return Ok(None);
+    }
+    let target = map
+        .get_program(index as u32)
+        .and_then(|id| state.programs.program(id))
+        .filter(|p| p.prog_type() == program.prog_type() && (p.is_verified() || !program.is_verified()));
+    state.tail_calls += u32::from(target.is_some());
+    Ok(target)
+}
+
+#[cold]
+fn refuse(program: &Program, refusal: Refusal, pc: usize) -> TrapKind {
+    match refusal {
+        Refusal::Undecodable => {
+            program.decode_error(pc).map_or(TrapKind::OutsideProgram, TrapKind::BadInstruction)
+        }
+        Refusal::SecondSlot => TrapKind::SecondSlot,
+        Refusal::FramePointer => TrapKind::FramePointer,
+        Refusal::UnknownHelper(id) => TrapKind::UnknownHelper(id),
+        Refusal::Kfunc(id) => TrapKind::Kfunc(id),
+        Refusal::CallIndirect => TrapKind::CallIndirect,
+        Refusal::JumpIndirect => TrapKind::JumpIndirect,
+        Refusal::AddrSpaceCast => TrapKind::NoArena,
+        Refusal::UnboundMap(idx) => TrapKind::UnboundMap(idx),
+        Refusal::Variable(id) => TrapKind::Variable(id),
+    }
+}

@@ -1,0 +1,636 @@
+//! Guest memory: the one place that turns an address into an access.
+//!
+//! A guest address is a host virtual address and an allegation until a [`Mem`] finds it in a span that the run
+//! was granted: the live part of the stack, the context, the packet, lent buffers, reserved ring buffer
+//! records, and the values of the program's maps. The span found last is asked first.
+//!
+//! All memory that a guest can name is accessed by relaxed atomic operations of at most the access's alignment,
+//! since map memory is shared with other threads and processes. An unaligned access is made of aligned
+//! parts, as on hardware that has none.
+#![allow(unsafe_code)]
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::marker::PhantomData;
+use core::ptr::with_exposed_provenance_mut;
+use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
+
+use skep_isa::{AtomicOp, Size};
+use skep_maps::{Bytes, Map};
+
+use crate::trap::{LISTED_REGIONS, MemoryFault, Region};
+
+/// Bytes of a function's stack frame (`MAX_BPF_STACK`).
+pub const FRAME_BYTES: usize = 512;
+/// Functions deep (`MAX_CALL_FRAMES`).
+pub const FRAMES: usize = 8;
+/// Ring buffer records that a run may hold at a time.
+pub const RECORDS: usize = 32;
+/// Buffers that may be lent to a run beside context and packet.
+pub const BUFFERS: usize = 4;
+
+/// The stack of a run: eight frames of 512 bytes. Reused from run to run; a frame is zeroed when it is entered.
+#[repr(C, align(16))]
+pub struct Stack([u8; FRAMES * FRAME_BYTES]);
+
+impl Stack {
+    /// A zeroed stack.
+    pub const fn new() -> Self {
+        Self([0; FRAMES * FRAME_BYTES])
+    }
+}
+
+impl Default for Stack {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Addresses that may be accessed. Empty when `len` is 0.
+#[derive(Clone, Copy)]
+struct Span {
+    start: u64,
+    len: u64,
+    read: bool,
+    write: bool,
+    name: &'static str,
+}
+
+impl Span {
+    const EMPTY: Self = Self { start: 0, len: 0, read: false, write: false, name: "" };
+
+    /// Whether `size` (at least 1) bytes from `addr` lie inside; no sum can wrap around.
+    #[inline(always)]
+    fn holds(&self, addr: u64, size: u64) -> bool {
+        let off = addr.wrapping_sub(self.start);
+        off < self.len && size <= self.len - off
+    }
+
+    #[inline(always)]
+    fn grants(&self, addr: u64, size: u64, write: bool) -> bool {
+        self.holds(addr, size) && if write { self.write } else { self.read }
+    }
+
+    fn region(&self) -> Option<Region> {
+        let Self { start, len, read: _, write, name } = *self;
+        (len > 0).then_some(Region { name, start, len, write })
+    }
+}
+
+/// Memory that is lent for `'a`: exclusively, so nobody else reads or writes it meanwhile.
+#[derive(Clone, Copy)]
+pub(crate) struct Lent<'a> {
+    span: Span,
+    life: PhantomData<&'a mut [u8]>,
+}
+
+impl<'a> Lent<'a> {
+    pub(crate) const NONE: Self = Self { span: Span::EMPTY, life: PhantomData };
+
+    pub(crate) fn new(bytes: &'a mut [u8], write: bool, name: &'static str) -> Self {
+        let len = bytes.len() as u64;
+        let start = bytes.as_mut_ptr().expose_provenance() as u64;
+        Self { span: Span { start, len, read: true, write, name }, life: PhantomData }
+    }
+
+    pub(crate) fn stack(stack: &'a mut Stack) -> Self {
+        Self::new(&mut stack.0, true, "stack")
+    }
+
+    pub(crate) fn start(&self) -> u64 {
+        self.span.start
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.span.len as usize
+    }
+}
+
+/// Maps of a program, and where their values stand.
+pub(crate) struct MapSet {
+    maps: Vec<Arc<Map>>,
+    values: Vec<Span>,
+}
+
+impl MapSet {
+    pub(crate) fn new(maps: Vec<Arc<Map>>) -> Self {
+        let areas = maps.iter().filter(|m| m.ringbuf().is_none()).flat_map(|m| m.value_areas());
+        let values = areas
+            .map(|a| Span { start: a.addr, len: a.len as u64, read: a.read, write: a.write, name: "map values" })
+            .collect();
+        Self { maps, values }
+    }
+
+    pub(crate) fn maps(&self) -> &[Arc<Map>] {
+        &self.maps
+    }
+}
+
+/// What a run is lent.
+#[derive(Clone, Copy)]
+pub(crate) struct Loan<'a> {
+    pub(crate) stack: Lent<'a>,
+    pub(crate) ctx: Lent<'a>,
+    pub(crate) packet: Lent<'a>,
+    pub(crate) buffers: [Lent<'a>; BUFFERS],
+}
+
+/// How a context is accessed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CtxKind {
+    /// Bytes from this offset on, written if the flag says so.
+    Buffer { from: usize, write: bool },
+    /// Field by field, through [`Mem::ctx_load`] and [`Mem::ctx_store`].
+    Fields,
+}
+
+/// A word of guest memory.
+///
+/// # Safety
+/// `BYTES` is the size that `load` and `store` access.
+pub(crate) unsafe trait Word {
+    const BYTES: u64;
+    /// # Safety
+    /// `p` is readable for `BYTES` bytes, which others access atomically or from outside Rust.
+    unsafe fn load(p: *mut u8) -> u64;
+    /// # Safety
+    /// `p` is writable for `BYTES` bytes, which others access atomically or from outside Rust.
+    unsafe fn store(p: *mut u8, v: u64);
+}
+
+// SAFETY: one byte.
+unsafe impl Word for u8 {
+    const BYTES: u64 = 1;
+    #[inline(always)]
+    unsafe fn load(p: *mut u8) -> u64 {
+        // SAFETY: the caller's promise; bytes are always aligned.
+        unsafe { AtomicU8::from_ptr(p) }.load(Ordering::Relaxed).into()
+    }
+    #[inline(always)]
+    unsafe fn store(p: *mut u8, v: u64) {
+        // SAFETY: the caller's promise; bytes are always aligned.
+        unsafe { AtomicU8::from_ptr(p) }.store(v as u8, Ordering::Relaxed);
+    }
+}
+
+macro_rules! word {
+    ($t:ty, $half:ty, $atomic:ty) => {
+        // SAFETY: an access of the atomic's size, or of two halves of it.
+        unsafe impl Word for $t {
+            const BYTES: u64 = size_of::<$t>() as u64;
+            #[inline(always)]
+            unsafe fn load(p: *mut u8) -> u64 {
+                if p.addr().is_multiple_of(size_of::<$t>()) {
+                    // SAFETY: the caller's promise, and aligned.
+                    return unsafe { <$atomic>::from_ptr(p.cast()) }.load(Ordering::Relaxed).into();
+                }
+                // SAFETY: both halves lie inside what the caller promised.
+                let (a, b) = unsafe { (<$half>::load(p), <$half>::load(p.add(size_of::<$half>()))) };
+                let (low, high) = if cfg!(target_endian = "little") { (a, b) } else { (b, a) };
+                low | high << (8 * size_of::<$half>())
+            }
+            #[inline(always)]
+            unsafe fn store(p: *mut u8, v: u64) {
+                if p.addr().is_multiple_of(size_of::<$t>()) {
+                    // SAFETY: the caller's promise, and aligned.
+                    return unsafe { <$atomic>::from_ptr(p.cast()) }.store(v as $t, Ordering::Relaxed);
+                }
+                let (low, high) = (v, v >> (8 * size_of::<$half>()));
+                let (a, b) = if cfg!(target_endian = "little") { (low, high) } else { (high, low) };
+                // SAFETY: both halves lie inside what the caller promised.
+                unsafe {
+                    <$half>::store(p, a);
+                    <$half>::store(p.add(size_of::<$half>()), b);
+                }
+            }
+        }
+    };
+}
+// `word!(u16, u8, AtomicU16)` becomes `unsafe impl Word for u16`: one access when aligned, otherwise two of u8.
+word!(u16, u8, AtomicU16);
+word!(u32, u16, AtomicU32);
+word!(u64, u32, AtomicU64);
+
+fn pointer(addr: u64) -> *mut u8 {
+    with_exposed_provenance_mut(addr as usize)
+}
+
+/// What may be accessed now.
+pub(crate) struct Mem<'m> {
+    /// The span found last: a copy of one of those below, or of a map value.
+    last: Span,
+    /// The span found before that.
+    before: Span,
+    stack: Span,
+    stack_top: u64,
+    ctx_whole: Span,
+    ctx: Span,
+    fields: Span,
+    packet: Span,
+    packet_whole: Span,
+    buffers: [Span; BUFFERS],
+    records: [Span; RECORDS],
+    record_count: usize,
+    /// Records before this one belong to the maps of an outer program.
+    record_base: usize,
+    /// Maps whose values are granted: null or valid, see `with_maps`.
+    set: *const MapSet,
+    life: PhantomData<&'m mut [u8]>,
+}
+
+impl<'m> Mem<'m> {
+    /// Knows what is lent, and grants none of it but the buffers yet.
+    pub(crate) fn new(loan: &'m mut Loan<'_>) -> Self {
+        Self {
+            last: Span::EMPTY,
+            before: Span::EMPTY,
+            stack: Span::EMPTY,
+            stack_top: loan.stack.span.start + loan.stack.span.len,
+            ctx_whole: loan.ctx.span,
+            ctx: Span::EMPTY,
+            fields: Span::EMPTY,
+            packet: Span::EMPTY,
+            packet_whole: loan.packet.span,
+            buffers: loan.buffers.map(|b| b.span),
+            records: [Span::EMPTY; RECORDS],
+            record_count: 0,
+            record_base: 0,
+            set: core::ptr::null(),
+            life: PhantomData,
+        }
+    }
+
+    /// Runs `f` with the values of `maps` granted instead of those of before. Records that `f` leaves are no
+    /// longer granted afterwards.
+    pub(crate) fn with_maps<R>(&mut self, maps: &MapSet, f: impl FnOnce(&mut Self) -> R) -> R {
+        struct Restore<'s, 'm> {
+            mem: &'s mut Mem<'m>,
+            set: *const MapSet,
+            record_base: usize,
+        }
+        impl Drop for Restore<'_, '_> {
+            fn drop(&mut self) {
+                self.mem.set = self.set;
+                self.mem.record_count = self.mem.record_base;
+                self.mem.record_base = self.record_base;
+                self.mem.forget();
+            }
+        }
+        let (set, record_base) = (self.set, self.record_base);
+        self.forget();
+        self.set = maps;
+        self.record_base = self.record_count;
+        let restore = Restore { mem: self, set, record_base };
+        f(&mut *restore.mem)
+    }
+
+    fn set(&self) -> Option<&MapSet> {
+        // SAFETY: set only by `new` (null) and `with_maps`, which puts the former value back before its borrow
+        // of the map set ends, also when `f` unwinds; the result's lifetime is a borrow of `self`, which `f`
+        // cannot hold beyond its own end.
+        unsafe { self.set.as_ref() }
+    }
+
+    fn values(&self) -> &[Span] {
+        self.set().map_or(&[], |s| &s.values)
+    }
+
+    fn forget(&mut self) {
+        self.last = Span::EMPTY;
+        self.before = Span::EMPTY;
+    }
+
+    /// Says how the context is accessed.
+    pub(crate) fn set_ctx(&mut self, kind: CtxKind) {
+        let whole = self.ctx_whole;
+        (self.ctx, self.fields) = match kind {
+            CtxKind::Fields => (Span::EMPTY, whole),
+            CtxKind::Buffer { from, write } => {
+                let from = (from as u64).min(whole.len);
+                (Span { start: whole.start + from, len: whole.len - from, write, ..whole }, Span::EMPTY)
+            }
+        };
+        self.forget();
+    }
+
+    /// Grants the frames 0 to `depth` and nothing below; gives the address above frame `depth`.
+    pub(crate) fn enter_frame(&mut self, depth: usize, zero: bool) -> u64 {
+        let top = self.set_depth(depth);
+        if zero {
+            // SAFETY: frame `depth` lies in the stack, which is lent to the run and 16-aligned; FRAME_BYTES bytes
+            // end at `top`.
+            unsafe { pointer(top - FRAME_BYTES as u64).write_bytes(0, FRAME_BYTES) };
+        }
+        top
+    }
+
+    /// As [`Self::enter_frame`] for a frame that is returned to.
+    pub(crate) fn set_depth(&mut self, depth: usize) -> u64 {
+        assert!(depth < FRAMES, "the interpreter counts frames");
+        let start = self.stack_top - ((depth + 1) * FRAME_BYTES) as u64;
+        self.stack = Span { start, len: self.stack_top - start, read: true, write: true, name: "stack" };
+        self.forget();
+        start + FRAME_BYTES as u64
+    }
+
+    /// Grants the bytes `from..to` of the packet buffer and no others of it.
+    pub(crate) fn set_packet(&mut self, from: usize, to: usize) {
+        let whole = self.packet_whole;
+        let to = (to as u64).min(whole.len);
+        let from = (from as u64).min(to);
+        self.packet = Span { start: whole.start + from, len: to - from, ..whole };
+        self.forget();
+    }
+
+    /// Bytes of the packet buffer, head- and tailroom included.
+    pub(crate) fn packet_buffer_len(&self) -> usize {
+        self.packet_whole.len as usize
+    }
+
+    /// The address of a byte of the packet buffer.
+    pub(crate) fn packet_addr(&self, off: usize) -> u64 {
+        self.packet_whole.start + off as u64
+    }
+
+    /// Reserves a record in a ring buffer of the innermost program and grants it; `None` when the run holds too
+    /// many, or for the ring buffer's reasons.
+    pub(crate) fn reserve_record(&mut self, map: &Arc<Map>, size: u64, flags: u64, vcpu: u32) -> Option<u64> {
+        // The record lives as long as its map: see `with_maps`.
+        if self.record_count == RECORDS || !self.set().is_some_and(|s| s.maps.iter().any(|m| Arc::ptr_eq(m, map))) {
+            return None;
+        }
+        let start = map.ringbuf()?.reserve(size, flags, vcpu).ok()?;
+        self.records[self.record_count] = Span { start, len: size, read: true, write: true, name: "record" };
+        self.record_count += 1;
+        Some(start)
+    }
+
+    /// Takes a record back; `false` when there is none at the address.
+    pub(crate) fn remove_record(&mut self, addr: u64) -> bool {
+        let open = &self.records[self.record_base..self.record_count];
+        let Some(i) = open.iter().position(|r| r.start == addr) else {
+            return false;
+        };
+        self.record_count -= 1;
+        self.records[self.record_base + i] = self.records[self.record_count];
+        self.forget();
+        true
+    }
+
+    /// The address of a record that the innermost program still holds.
+    pub(crate) fn open_record(&self) -> Option<u64> {
+        self.records[self.record_base..self.record_count].last().map(|r| r.start)
+    }
+
+    #[inline(always)]
+    fn find(&mut self, addr: u64, size: u64, write: bool) -> bool {
+        if self.last.grants(addr, size, write) {
+            return true;
+        }
+        self.find_slow(addr, size, write)
+    }
+
+    /// Looks everywhere; on success the span is [`Self::last`].
+    #[inline(never)]
+    fn find_slow(&mut self, addr: u64, size: u64, write: bool) -> bool {
+        if self.before.grants(addr, size, write) {
+            core::mem::swap(&mut self.last, &mut self.before);
+            return true;
+        }
+        let fixed = [&self.stack, &self.packet, &self.ctx].into_iter();
+        let all = fixed.chain(&self.buffers).chain(&self.records[..self.record_count]);
+        let found = all.chain(self.values()).find(|s| s.grants(addr, size, write)).copied();
+        match found {
+            Some(span) => {
+                self.before = core::mem::replace(&mut self.last, span);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Loads a word, zero-extended; `None` when it is not granted.
+    #[inline(always)]
+    pub(crate) fn load<W: Word>(&mut self, addr: u64) -> Option<u64> {
+        // SAFETY: `find` has said that the bytes lie in a span, and a span's memory lives: lent memory for 'm,
+        // map values while `maps` does, records while their map does (see `with_maps`).
+        self.find(addr, W::BYTES, false).then(|| unsafe { W::load(pointer(addr)) })
+    }
+
+    /// Stores the low bytes of a word; `None` when it is not granted.
+    #[inline(always)]
+    pub(crate) fn store<W: Word>(&mut self, addr: u64, v: u64) -> Option<()> {
+        // SAFETY: as in `load`; the span is writable.
+        self.find(addr, W::BYTES, true).then(|| unsafe { W::store(pointer(addr), v) })
+    }
+
+    /// An atomic read-modify-write of 4 or 8 bytes, sequentially consistent as the kernel's; gives the old
+    /// content, zero-extended. `None` when it is not granted. The address is aligned.
+    pub(crate) fn atomic(&mut self, op: AtomicOp, size: Size, addr: u64, src: u64, r0: u64) -> Option<u64> {
+        assert!(addr.is_multiple_of(size.bytes() as u64), "the interpreter checks alignment");
+        if !self.find(addr, size.bytes() as u64, true) {
+            return None;
+        }
+        macro_rules! apply {
+            ($atomic:ty, $t:ty) => {{
+                // SAFETY: as in `store`, and aligned.
+                let cell = unsafe { <$atomic>::from_ptr(pointer(addr).cast()) };
+                let v = src as $t;
+                u64::from(match op {
+                    AtomicOp::Add { .. } => cell.fetch_add(v, Ordering::SeqCst),
+                    AtomicOp::Or { .. } => cell.fetch_or(v, Ordering::SeqCst),
+                    AtomicOp::And { .. } => cell.fetch_and(v, Ordering::SeqCst),
+                    AtomicOp::Xor { .. } => cell.fetch_xor(v, Ordering::SeqCst),
+                    AtomicOp::Xchg => cell.swap(v, Ordering::SeqCst),
+                    AtomicOp::Cmpxchg => cell
+                        .compare_exchange(r0 as $t, v, Ordering::SeqCst, Ordering::SeqCst)
+                        .unwrap_or_else(|old| old),
+                })
+            }};
+        }
+        Some(match size {
+            Size::DW => apply!(AtomicU64, u64),
+            Size::W => apply!(AtomicU32, u32),
+            Size::H => apply!(AtomicU16, u16),
+            Size::B => apply!(AtomicU8, u8),
+        })
+    }
+
+    /// A load with acquire order; as [`Self::load`] otherwise. The address is aligned.
+    pub(crate) fn load_acquire(&mut self, size: Size, addr: u64) -> Option<u64> {
+        assert!(addr.is_multiple_of(size.bytes() as u64), "the interpreter checks alignment");
+        // SAFETY: as in `load`, and aligned.
+        self.find(addr, size.bytes() as u64, false).then(|| unsafe {
+            match size {
+                Size::DW => AtomicU64::from_ptr(pointer(addr).cast()).load(Ordering::Acquire),
+                Size::W => AtomicU32::from_ptr(pointer(addr).cast()).load(Ordering::Acquire).into(),
+                Size::H => AtomicU16::from_ptr(pointer(addr).cast()).load(Ordering::Acquire).into(),
+                Size::B => AtomicU8::from_ptr(pointer(addr)).load(Ordering::Acquire).into(),
+            }
+        })
+    }
+
+    /// A store with release order; as [`Self::store`] otherwise. The address is aligned.
+    pub(crate) fn store_release(&mut self, size: Size, addr: u64, v: u64) -> Option<()> {
+        assert!(addr.is_multiple_of(size.bytes() as u64), "the interpreter checks alignment");
+        // SAFETY: as in `store`, and aligned.
+        self.find(addr, size.bytes() as u64, true).then(|| unsafe {
+            match size {
+                Size::DW => AtomicU64::from_ptr(pointer(addr).cast()).store(v, Ordering::Release),
+                Size::W => AtomicU32::from_ptr(pointer(addr).cast()).store(v as u32, Ordering::Release),
+                Size::H => AtomicU16::from_ptr(pointer(addr).cast()).store(v as u16, Ordering::Release),
+                Size::B => AtomicU8::from_ptr(pointer(addr)).store(v as u8, Ordering::Release),
+            }
+        })
+    }
+
+    /// Bytes that a helper reads; `None` when they are not granted.
+    pub(crate) fn bytes(&mut self, addr: u64, len: u64) -> Option<Bytes<'_>> {
+        if len == 0 {
+            return Some(Bytes::from(&[]));
+        }
+        // SAFETY: readable by `find`, for as long as `self` is borrowed: see `load`.
+        self.find(addr, len, false).then(|| unsafe { Bytes::shared(addr, len as usize) })
+    }
+
+    /// Two parts that a helper reads; `None` when either is not granted.
+    pub(crate) fn two(&mut self, a: u64, a_len: u64, b: u64, b_len: u64) -> Option<(Bytes<'_>, Bytes<'_>)> {
+        if !(a_len == 0 || self.find(a, a_len, false)) || !(b_len == 0 || self.find(b, b_len, false)) {
+            return None;
+        }
+        let part = |addr, len| match len {
+            0 => Bytes::from(&[]),
+            // SAFETY: readable by `find`, for as long as `self` is borrowed: see `load`.
+            _ => unsafe { Bytes::shared(addr, len as usize) },
+        };
+        Some((part(a, a_len), part(b, b_len)))
+    }
+
+    /// Copies guest memory out; `None` when it is not granted.
+    pub(crate) fn read(&mut self, addr: u64, to: &mut [u8]) -> Option<()> {
+        if to.is_empty() {
+            return Some(());
+        }
+        if !self.find(addr, to.len() as u64, false) {
+            return None;
+        }
+        for (i, byte) in to.iter_mut().enumerate() {
+            // SAFETY: as in `load`.
+            *byte = unsafe { u8::load(pointer(addr + i as u64)) } as u8;
+        }
+        Some(())
+    }
+
+    /// Fills guest memory with zeros; `None` when it is not granted.
+    pub(crate) fn zero(&mut self, addr: u64, len: u64) -> Option<()> {
+        if len > 0 && !self.find(addr, len, true) {
+            return None;
+        }
+        for i in 0..len {
+            // SAFETY: as in `store`.
+            unsafe { u8::store(pointer(addr + i), 0) };
+        }
+        Some(())
+    }
+
+    /// Copies bytes of the packet buffer to guest memory; `None` when the guest may not write there.
+    /// The part lies in the packet buffer.
+    pub(crate) fn copy_packet(&mut self, off: usize, len: usize, to: u64) -> Option<()> {
+        let from = self.packet_part(off, len);
+        if len > 0 && !self.find(to, len as u64, true) {
+            return None;
+        }
+        for i in 0..len as u64 {
+            // SAFETY: `packet_part` has bounded the source, `find` the destination.
+            unsafe { u8::store(pointer(to + i), u8::load(pointer(from + i))) };
+        }
+        Some(())
+    }
+
+    /// A big-endian number of the packet buffer. The part lies in the packet buffer.
+    pub(crate) fn packet_number(&self, off: usize, size: Size) -> u64 {
+        let from = pointer(self.packet_part(off, size.bytes()));
+        // SAFETY: `packet_part` has bounded the bytes; the packet is lent for 'm.
+        unsafe {
+            match size {
+                Size::B => u8::load(from),
+                Size::H => u16::from_be(u16::load(from) as u16).into(),
+                Size::W => u32::from_be(u32::load(from) as u32).into(),
+                Size::DW => u64::from_be(u64::load(from)),
+            }
+        }
+    }
+
+    /// Moves a part of the packet buffer. Both parts lie in the packet buffer.
+    pub(crate) fn move_packet(&mut self, from: usize, to: usize, len: usize) {
+        let (from, to) = (self.packet_part(from, len), self.packet_part(to, len));
+        // SAFETY: `packet_part` has bounded both; they may overlap; the packet is lent exclusively for 'm.
+        unsafe { pointer(from).copy_to(pointer(to), len) };
+    }
+
+    /// Zeroes a part of the packet buffer. The part lies in the packet buffer.
+    pub(crate) fn zero_packet(&mut self, off: usize, len: usize) {
+        let at = self.packet_part(off, len);
+        // SAFETY: `packet_part` has bounded it; the packet is lent exclusively for 'm.
+        unsafe { pointer(at).write_bytes(0, len) };
+    }
+
+    fn packet_part(&self, off: usize, len: usize) -> u64 {
+        let whole = self.packet_whole.len as usize;
+        assert!(off <= whole && len <= whole - off, "callers check against the packet's bounds");
+        self.packet_whole.start + off as u64
+    }
+
+    /// The offset in a context of fields that an access names, if it starts inside.
+    #[inline]
+    pub(crate) fn ctx_offset(&self, addr: u64) -> Option<u64> {
+        let off = addr.wrapping_sub(self.fields.start);
+        (off < self.fields.len).then_some(off)
+    }
+
+    /// Loads from the context image. The part lies inside.
+    pub(crate) fn ctx_load(&self, off: u64, size: Size) -> u64 {
+        let at = pointer(self.ctx_part(off, size));
+        // SAFETY: `ctx_part` has bounded the bytes; the context is lent for 'm.
+        unsafe {
+            match size {
+                Size::B => u8::load(at),
+                Size::H => u16::load(at),
+                Size::W => u32::load(at),
+                Size::DW => u64::load(at),
+            }
+        }
+    }
+
+    /// Stores to the context image. The part lies inside.
+    pub(crate) fn ctx_store(&mut self, off: u64, size: Size, v: u64) {
+        let at = pointer(self.ctx_part(off, size));
+        // SAFETY: as in `ctx_load`; lent exclusively.
+        unsafe {
+            match size {
+                Size::B => u8::store(at, v),
+                Size::H => u16::store(at, v),
+                Size::W => u32::store(at, v),
+                Size::DW => u64::store(at, v),
+            }
+        }
+    }
+
+    fn ctx_part(&self, off: u64, size: Size) -> u64 {
+        let len = self.fields.len;
+        assert!(off <= len && size.bytes() as u64 <= len - off, "callers check against the context's rows");
+        self.fields.start + off
+    }
+
+    /// The fault of an access that was refused.
+    #[cold]
+    pub(crate) fn fault(&self, addr: u64, size: u64, write: bool) -> MemoryFault {
+        let mut regions = [None; LISTED_REGIONS];
+        let fixed = [&self.stack, &self.fields, &self.ctx, &self.packet].into_iter();
+        let all = fixed.chain(&self.buffers).chain(self.values()).chain(&self.records[..self.record_count]);
+        for (slot, region) in regions.iter_mut().zip(all.filter_map(Span::region)) {
+            *slot = Some(region);
+        }
+        MemoryFault { addr, size, write, regions }
+    }
+}

@@ -1,0 +1,66 @@
+//! The packet of a run: a buffer with room before and behind, and where things lie in it.
+
+/// Room that XDP programs find before the packet (`XDP_PACKET_HEADROOM`).
+pub const XDP_HEADROOM: usize = 256;
+
+/// Bytes at the start of the headroom that XDP programs may not use: the kernel keeps its `struct xdp_frame`
+/// there (40 bytes on 64-bit machines).
+pub const XDP_FRAME: usize = 40;
+
+/// Bytes of an Ethernet header.
+pub const ETH_HLEN: usize = 14;
+
+/// Where things lie in a packet buffer, as byte offsets from its start: `meta <= data <= end`.
+///
+/// ```text
+///  0          meta      data                     end        buffer length
+///  | headroom | metadata | packet                 | tailroom |
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Layout {
+    /// Start of the metadata; equal to `data` when there is none.
+    pub meta: usize,
+    /// First byte of the packet.
+    pub data: usize,
+    /// Behind the last byte of the packet.
+    pub end: usize,
+    /// The Ethernet header, for loads relative to `SKF_LL_OFF`; may lie before `data`.
+    pub mac: Option<usize>,
+    /// The network header, for loads relative to `SKF_NET_OFF`.
+    pub network: usize,
+}
+
+impl Layout {
+    /// A frame that fills a buffer of `len` bytes, Ethernet header first: what a raw socket receives.
+    pub const fn frame(len: usize) -> Self {
+        let network = if len < ETH_HLEN { len } else { ETH_HLEN };
+        Self { meta: 0, data: 0, end: len, mac: Some(0), network }
+    }
+
+    /// A frame whose program sees it from the network header on: what `BPF_PROG_TEST_RUN` shows a socket
+    /// filter.
+    pub const fn frame_from_network(len: usize) -> Self {
+        let frame = Self::frame(len);
+        Self { meta: frame.network, data: frame.network, ..frame }
+    }
+
+    /// A frame of `len` bytes behind [`XDP_HEADROOM`]; the rest of the buffer is tailroom.
+    pub const fn xdp(len: usize) -> Self {
+        let data = XDP_HEADROOM;
+        Self { meta: data, data, end: data + len, mac: Some(data), network: data + ETH_HLEN }
+    }
+
+    pub(crate) fn fits(&self, buffer: usize) -> bool {
+        self.meta <= self.data && self.data <= self.end && self.end <= buffer
+    }
+
+    /// Bytes of the packet.
+    pub const fn len(&self) -> usize {
+        self.end - self.data
+    }
+
+    /// Whether the packet has no bytes.
+    pub const fn is_empty(&self) -> bool {
+        self.end == self.data
+    }
+}

@@ -1,0 +1,219 @@
+//! Programs, prepared for running.
+
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use skep_abi::{Context, CtxShape, CtxValue, PacketAccess, ProgramType};
+use skep_isa::{DecodeError, Size};
+use skep_maps::Map;
+use skep_spec::{Environment, Errno, Error, MapDef, ProgramSpec};
+
+use crate::code::{Binding, Code, prepare};
+use crate::helpers;
+use crate::mem::{CtxKind, MapSet};
+
+/// Register contents that stand for maps: outside every memory, tagged with the map's index in its program.
+const MAP_TAG: u64 = 0xffff_9000_0000_0000;
+
+/// A program in prepared form, bound to its maps.
+pub struct Program {
+    name: String,
+    id: u32,
+    prog_type: ProgramType,
+    pub(crate) code: Vec<Code>,
+    errors: Vec<DecodeError>,
+    pub(crate) bound: MapSet,
+    pub(crate) ctx: CtxAccess,
+    pub(crate) packet: PacketAccess,
+    pub(crate) legacy_loads: bool,
+    pub(crate) uses_stack: bool,
+    verified: bool,
+}
+
+/// How the program's context is accessed: the answers of `Context::access` for every offset.
+pub(crate) struct CtxAccess {
+    pub(crate) name: &'static str,
+    pub(crate) kind: CtxKind,
+    /// Bytes that the image must have.
+    pub(crate) need: usize,
+    cells: Vec<Cell>,
+}
+
+/// What may be done at an offset of a context: bit n stands for accesses of `1 << n` bytes.
+#[derive(Clone, Copy)]
+struct Cell {
+    loads: u8,
+    stores: u8,
+    value: CtxValue,
+}
+
+const SIZES: [Size; 4] = [Size::B, Size::H, Size::W, Size::DW];
+
+impl CtxAccess {
+    fn new(ctx: Option<&Context>) -> Self {
+        let Some(ctx) = ctx else {
+            // A program of no known type gets plain memory.
+            let kind = CtxKind::Buffer { from: 0, write: true };
+            return Self { name: "memory", kind, need: 0, cells: Vec::new() };
+        };
+        match ctx.shape {
+            CtxShape::Buffer { from, writable } => Self {
+                name: ctx.name,
+                kind: CtxKind::Buffer { from: from as usize, write: writable },
+                need: 0,
+                cells: Vec::new(),
+            },
+            CtxShape::Fields(_) => Self {
+                name: ctx.name,
+                kind: CtxKind::Fields,
+                need: ctx.size as usize,
+                cells: (0..ctx.size).map(|off| Cell::new(ctx, off)).collect(),
+            },
+        }
+    }
+
+    /// What an access gives; `None` when it is not allowed.
+    #[inline]
+    pub(crate) fn access(&self, off: u64, size: Size, write: bool) -> Option<CtxValue> {
+        let cell = self.cells.get(usize::try_from(off).ok()?)?;
+        let sizes = if write { cell.stores } else { cell.loads };
+        (sizes & size.bytes() as u8 != 0).then_some(cell.value)
+    }
+}
+
+impl Cell {
+    fn new(ctx: &Context, off: u32) -> Self {
+        let mut cell = Self { loads: 0, stores: 0, value: CtxValue::Scalar };
+        for size in SIZES.map(|s| s.bytes() as u32) {
+            if let Some(value) = ctx.access(off, size, false) {
+                cell.loads |= size as u8;
+                cell.value = value;
+            }
+            if ctx.access(off, size, true).is_some() {
+                cell.stores |= size as u8;
+            }
+        }
+        cell
+    }
+}
+
+impl Program {
+    /// A program that no verifier has seen. Every access is checked; [`crate::Run::with_fuel`] bounds its time.
+    ///
+    /// What cannot run (unknown instructions, helpers, maps that are not bound) traps when it is reached.
+    /// A program type that the environment does not know gets its context as plain writable memory, and
+    /// every helper.
+    ///
+    /// # Errors
+    /// `EINVAL` when `maps` are not those of the specification: fewer, or of another type or geometry.
+    pub fn unverified(spec: &ProgramSpec, env: &Environment, maps: Vec<Arc<Map>>) -> Result<Self, Error> {
+        Self::build(spec, env, maps, false)
+    }
+
+    pub(crate) fn build(
+        spec: &ProgramSpec,
+        env: &Environment,
+        maps: Vec<Arc<Map>>,
+        verified: bool,
+    ) -> Result<Self, Error> {
+        check_maps(spec, &maps)?;
+        let row = env.program_type(spec.prog_type);
+        let prepared = prepare(
+            &spec.insns,
+            &Binding {
+                map: &|idx| maps.get(idx as usize).map(|_| MAP_TAG | u64::from(idx)),
+                map_value: &|idx, off| direct_value(maps.get(idx as usize)?, off),
+                helper: &helpers::slot,
+            },
+        );
+        Ok(Self {
+            name: spec.name.clone(),
+            id: 0,
+            prog_type: spec.prog_type,
+            code: prepared.code,
+            errors: prepared.errors,
+            bound: MapSet::new(maps),
+            ctx: CtxAccess::new(row.map(|r| &r.ctx)),
+            packet: row.map_or(PacketAccess::None, |r| r.packet),
+            legacy_loads: row.is_none_or(|r| r.legacy_loads),
+            uses_stack: prepared.uses_stack,
+            verified,
+        })
+    }
+
+    /// The same under an id, which traps name.
+    #[must_use]
+    pub fn with_id(mut self, id: u32) -> Self {
+        self.id = id;
+        self
+    }
+
+    /// The id, 0 when none was given.
+    pub fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// Function name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Program type.
+    pub fn prog_type(&self) -> ProgramType {
+        self.prog_type
+    }
+
+    /// Whether a verifier accepted it.
+    pub fn is_verified(&self) -> bool {
+        self.verified
+    }
+
+    /// The maps that it is bound to, in the order of the specification.
+    pub fn maps(&self) -> &[Arc<Map>] {
+        self.bound.maps()
+    }
+
+    /// The map that a register content stands for, with its index.
+    #[inline]
+    pub(crate) fn map(&self, value: u64) -> Option<&Arc<Map>> {
+        self.maps().get(usize::try_from(value ^ MAP_TAG).ok()?)
+    }
+
+    /// The error of an undecodable slot.
+    #[cold]
+    pub(crate) fn decode_error(&self, pc: usize) -> Option<DecodeError> {
+        self.errors.iter().find(|e| e.pc() == pc).copied()
+    }
+}
+
+/// The address of byte `off` of value 0: arrays of one element have one (`map_direct_value_addr`).
+fn direct_value(map: &Map, off: u32) -> Option<u64> {
+    let array = map.array().filter(|a| a.max_entries == 1)?;
+    (off < map.value_size()).then(|| array.base + u64::from(off))
+}
+
+fn matches(map: &Map, def: &MapDef) -> bool {
+    let geometry = (map.kind(), map.key_size(), map.value_size(), map.max_entries(), map.flags());
+    geometry == (def.kind, def.key_size, def.value_size, def.max_entries, def.flags)
+}
+
+/// Whether maps are what the specification says.
+fn check_maps(spec: &ProgramSpec, maps: &[Arc<Map>]) -> Result<(), Error> {
+    use alloc::format;
+    if maps.len() < spec.maps.len() {
+        let (need, have) = (spec.maps.len(), maps.len());
+        let text = format!("program {}: {have} maps given where it names {need}", spec.name);
+        return Err(Error::new(Errno::EINVAL, text));
+    }
+    for (def, map) in spec.maps.iter().zip(maps) {
+        if !matches(map, def) {
+            let text = format!(
+                "program {}: map {} is not of the type and geometry that the program was built for",
+                spec.name, def.name
+            );
+            return Err(Error::new(Errno::EINVAL, text));
+        }
+    }
+    Ok(())
+}

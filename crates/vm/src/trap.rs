@@ -1,0 +1,203 @@
+//! Why a run ended without a result.
+
+use core::fmt;
+
+use skep_isa::DecodeError;
+
+/// A run that ended before its program's `exit`. Data, never a panic.
+///
+/// Nothing of the host was harmed; what the program did before (map updates, packet stores) stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trap {
+    /// Id of the program that trapped: after a tail call not the one that was started.
+    pub prog_id: u32,
+    /// Slot number of the instruction.
+    pub pc: usize,
+    /// What happened.
+    pub kind: TrapKind,
+}
+
+/// What a trap is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TrapKind {
+    /// An access to memory that the run was not granted.
+    Memory(MemoryFault),
+    /// An access to the context that its program type does not allow.
+    Context {
+        /// Byte offset in the context.
+        off: u64,
+        /// Bytes.
+        size: u64,
+        /// A store.
+        write: bool,
+        /// C name of the context.
+        name: &'static str,
+    },
+    /// An atomic operation on an address that is not a multiple of its size.
+    Misaligned {
+        /// The address.
+        addr: u64,
+        /// Bytes.
+        size: u64,
+    },
+    /// The run used up its instructions.
+    Fuel,
+    /// The run's time is over.
+    Deadline,
+    /// A helper that this engine does not have, by id.
+    UnknownHelper(u32),
+    /// A call of a kernel function, by BTF id.
+    Kfunc(i32),
+    /// `callx`.
+    CallIndirect,
+    /// `gotox`.
+    JumpIndirect,
+    /// `addr_space_cast`: the program has no arena.
+    NoArena,
+    /// More than eight functions deep.
+    CallDepth,
+    /// Not an instruction.
+    BadInstruction(DecodeError),
+    /// A jump into the middle of an `LDDW`.
+    SecondSlot,
+    /// A write to `r10`.
+    FramePointer,
+    /// The program ran or jumped past its last instruction.
+    OutsideProgram,
+    /// An `LDDW` of a map or map value that the program was not bound to, by index or descriptor.
+    UnboundMap(i32),
+    /// An `LDDW` of a kernel variable, by BTF id.
+    Variable(i32),
+    /// A helper's map argument is not one of the program's maps.
+    NotAMap(u64),
+    /// A helper's map argument is of a kind that the helper does not work on.
+    WrongMap {
+        /// The helper.
+        helper: &'static str,
+        /// Type of the map.
+        map_type: skep_abi::MapType,
+    },
+    /// A helper's context argument is not the context.
+    NotTheContext(u64),
+    /// A ring buffer record that is not reserved, or no longer.
+    NotARecord(u64),
+    /// A helper's size argument that no program may pass.
+    Size(u64),
+    /// A packet operation in a run without a packet, or by a program type without one.
+    NoPacket,
+    /// The context given to the run is shorter than its program type needs.
+    ContextTooShort {
+        /// Bytes needed.
+        need: usize,
+        /// Bytes given.
+        have: usize,
+    },
+}
+
+/// Most regions that a [`MemoryFault`] lists.
+pub const LISTED_REGIONS: usize = 8;
+
+/// An access outside what was granted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemoryFault {
+    /// Guest address.
+    pub addr: u64,
+    /// Bytes.
+    pub size: u64,
+    /// A store.
+    pub write: bool,
+    /// What the run may access; map values that it has not touched are not listed.
+    pub regions: [Option<Region>; LISTED_REGIONS],
+}
+
+/// Memory that a run may access.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Region {
+    /// What it is.
+    pub name: &'static str,
+    /// First guest address.
+    pub start: u64,
+    /// Bytes.
+    pub len: u64,
+    /// Stores are allowed.
+    pub write: bool,
+}
+
+impl TrapKind {
+    /// Whether the caller's limits ended the run, not a fault of the program.
+    pub fn is_limit(&self) -> bool {
+        matches!(self, Self::Fuel | Self::Deadline)
+    }
+}
+
+impl fmt::Display for MemoryFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let verb = if self.write { "store" } else { "load" };
+        let regions = || self.regions.iter().flatten();
+        let end = u128::from(self.addr) + u128::from(self.size);
+        let inside = |r: &&Region| {
+            r.start <= self.addr && end <= u128::from(r.start) + u128::from(r.len) && self.write && !r.write
+        };
+        if let Some(r) = regions().find(inside) {
+            return write!(f, "store of {} bytes to {:#x}: the {} is read-only", self.size, self.addr, r.name);
+        }
+        write!(f, "{verb} of {} bytes at {:#x} is outside the memory of the program (", self.size, self.addr)?;
+        for (i, r) in regions().enumerate() {
+            let comma = if i == 0 { "" } else { ", " };
+            write!(f, "{comma}{} {:#x}+{}", r.name, r.start, r.len)?;
+        }
+        f.write_str(")")
+    }
+}
+
+impl fmt::Display for TrapKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Memory(fault) => fault.fmt(f),
+            Self::Context { off, size, write, name } => {
+                let verb = if *write { "store" } else { "load" };
+                write!(f, "{verb} of {size} bytes at offset {off} of {name} is not allowed")
+            }
+            Self::Misaligned { addr, size } => {
+                write!(f, "atomic access of {size} bytes at {addr:#x}, which is not a multiple of {size}")
+            }
+            Self::Fuel => f.write_str("the run has used up its instructions; give it more fuel"),
+            Self::Deadline => f.write_str("the run has passed its deadline"),
+            Self::UnknownHelper(id) => match skep_abi::helper_name(*id) {
+                Some(name) => write!(f, "helper {name}#{id} is not supported by the interpreter yet"),
+                None => write!(f, "helper #{id} does not exist"),
+            },
+            Self::Kfunc(id) => write!(f, "kernel function #{id}: kfuncs are not supported yet"),
+            Self::CallIndirect => f.write_str("callx (indirect call) is not supported; call by name instead"),
+            Self::JumpIndirect => f.write_str("gotox (indirect jump) is not supported; compile with -fno-jump-tables"),
+            Self::NoArena => f.write_str("addr_space_cast in a program without an arena map"),
+            Self::CallDepth => f.write_str("call stack of more than 8 frames"),
+            Self::BadInstruction(e) => e.fmt(f),
+            Self::SecondSlot => f.write_str("jump into the second slot of an LDDW"),
+            Self::FramePointer => f.write_str("frame pointer r10 is read-only"),
+            Self::OutsideProgram => f.write_str("control left the program; end every path with exit"),
+            Self::UnboundMap(idx) => write!(f, "LDDW names map {idx}, which the program was not loaded with"),
+            Self::Variable(id) => write!(f, "LDDW names kernel variable #{id}: not supported yet"),
+            Self::NotAMap(v) => write!(f, "map argument {v:#x} is not one of the program's maps"),
+            Self::WrongMap { helper, map_type } => {
+                let name = map_type.name().unwrap_or("unknown");
+                write!(f, "{helper} does not work on maps of type {name}")
+            }
+            Self::NotTheContext(v) => write!(f, "context argument {v:#x} is not the context"),
+            Self::NotARecord(v) => write!(f, "{v:#x} is not a reserved ring buffer record"),
+            Self::Size(n) => write!(f, "size argument {n} is out of range"),
+            Self::NoPacket => f.write_str("packet operation in a run without a packet"),
+            Self::ContextTooShort { need, have } => {
+                write!(f, "context of {have} bytes where the program type needs {need}")
+            }
+        }
+    }
+}
+
+impl fmt::Display for Trap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "at instruction {}: {}", self.pc, self.kind)
+    }
+}
+
+impl core::error::Error for Trap {}
