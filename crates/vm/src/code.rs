@@ -180,7 +180,8 @@ pub(crate) struct Prepared {
 
 /// Prepares a program. Never fails: what cannot run becomes an operation that traps when it is reached.
 pub(crate) fn prepare(insns: &[Insn], binding: &Binding<'_>) -> Prepared {
-    let mut out = Prepared { code: Vec::with_capacity(insns.len() + 1), errors: Vec::new(), uses_stack: false };
+    let mut out =
+        Prepared { code: Vec::with_capacity(insns.len() + 1), errors: Vec::new(), uses_stack: false };
     while out.code.len() < insns.len() {
         let pc = out.code.len();
         match decode(insns, pc) {

@@ -40,4 +40,4 @@ pub use mem::{BUFFERS, FRAME_BYTES, FRAMES, RECORDS, Stack};
 pub use packet::{ETH_HLEN, Layout, XDP_FRAME, XDP_HEADROOM};
 pub use program::Program;
 pub use run::{DEFAULT_FUEL, Outcome, Run};
-pub use trap::{LISTED_REGIONS, MemoryFault, Region, Trap, TrapKind};
+pub use trap::{MemoryFault, NEAR, Region, Trap, TrapKind};

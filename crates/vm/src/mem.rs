@@ -18,7 +18,7 @@ use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 use skep_isa::{AtomicOp, Size};
 use skep_maps::{Bytes, Map};
 
-use crate::trap::{LISTED_REGIONS, MemoryFault, Region};
+use crate::trap::{MemoryFault, NEAR, Region};
 
 /// Bytes of a function's stack frame (`MAX_BPF_STACK`).
 pub const FRAME_BYTES: usize = 512;
@@ -116,7 +116,13 @@ impl MapSet {
     pub(crate) fn new(maps: Vec<Arc<Map>>) -> Self {
         let areas = maps.iter().filter(|m| m.ringbuf().is_none()).flat_map(|m| m.value_areas());
         let values = areas
-            .map(|a| Span { start: a.addr, len: a.len as u64, read: a.read, write: a.write, name: "map values" })
+            .map(|a| Span {
+                start: a.addr,
+                len: a.len as u64,
+                read: a.read,
+                write: a.write,
+                name: "map values",
+            })
             .collect();
         Self { maps, values }
     }
@@ -356,7 +362,9 @@ impl<'m> Mem<'m> {
     /// many, or for the ring buffer's reasons.
     pub(crate) fn reserve_record(&mut self, map: &Arc<Map>, size: u64, flags: u64, vcpu: u32) -> Option<u64> {
         // The record lives as long as its map: see `with_maps`.
-        if self.record_count == RECORDS || !self.set().is_some_and(|s| s.maps.iter().any(|m| Arc::ptr_eq(m, map))) {
+        if self.record_count == RECORDS
+            || !self.set().is_some_and(|s| s.maps.iter().any(|m| Arc::ptr_eq(m, map)))
+        {
             return None;
         }
         let start = map.ringbuf()?.reserve(size, flags, vcpu).ok()?;
@@ -625,12 +633,14 @@ impl<'m> Mem<'m> {
     /// The fault of an access that was refused.
     #[cold]
     pub(crate) fn fault(&self, addr: u64, size: u64, write: bool) -> MemoryFault {
-        let mut regions = [None; LISTED_REGIONS];
         let fixed = [&self.stack, &self.fields, &self.ctx, &self.packet].into_iter();
         let all = fixed.chain(&self.buffers).chain(self.values()).chain(&self.records[..self.record_count]);
-        for (slot, region) in regions.iter_mut().zip(all.filter_map(Span::region)) {
-            *slot = Some(region);
-        }
-        MemoryFault { addr, size, write, regions }
+        let distance = |r: &Region| match addr.checked_sub(r.start) {
+            None => r.start - addr,
+            Some(off) => off.saturating_sub(r.len - 1),
+        };
+        let nearest = all.filter_map(Span::region).min_by_key(distance);
+        let near = nearest.filter(|r| distance(r) <= NEAR);
+        MemoryFault { addr, size, write, near }
     }
 }

@@ -1,13 +1,15 @@
 //! Programs, prepared for running.
 
+use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use skep_abi::{Context, CtxShape, CtxValue, PacketAccess, ProgramType};
+use skep_abi::{Context, CtxShape, CtxValue, MapFlags, PacketAccess, ProgramType};
 use skep_isa::{DecodeError, Size};
 use skep_maps::Map;
 use skep_spec::{Environment, Errno, Error, MapDef, ProgramSpec};
+use skep_verifier::{Digest, Verified};
 
 use crate::code::{Binding, Code, prepare};
 use crate::helpers;
@@ -99,6 +101,26 @@ impl Cell {
 }
 
 impl Program {
+    /// A verified program, bound to maps.
+    ///
+    /// # Errors
+    /// `EINVAL` when `env` or `maps` are not what the proof holds for: another environment, fewer maps, another
+    /// type or geometry, or another content of a map whose content the proof relies on.
+    pub fn new(verified: &Verified, env: &Environment, maps: Vec<Arc<Map>>) -> Result<Self, Error> {
+        let spec = verified.spec();
+        if Digest::of(spec, env) != verified.digest() {
+            let text = format!("program {}: verified for another environment or other maps", spec.name);
+            return Err(Error::new(Errno::EINVAL, text));
+        }
+        for (def, map) in spec.maps.iter().zip(&maps).filter(|(def, _)| def.frozen) {
+            if !holds_initial(map, def) {
+                let text = format!("program {}: map {} is not frozen with its contents", spec.name, def.name);
+                return Err(Error::new(Errno::EINVAL, text));
+            }
+        }
+        Self::build(spec, env, maps, true)
+    }
+
     /// A program that no verifier has seen. Every access is checked; [`crate::Run::with_fuel`] bounds its time.
     ///
     /// What cannot run (unknown instructions, helpers, maps that are not bound) traps when it is reached.
@@ -111,7 +133,7 @@ impl Program {
         Self::build(spec, env, maps, false)
     }
 
-    pub(crate) fn build(
+    fn build(
         spec: &ProgramSpec,
         env: &Environment,
         maps: Vec<Arc<Map>>,
@@ -198,9 +220,19 @@ fn matches(map: &Map, def: &MapDef) -> bool {
     geometry == (def.kind, def.key_size, def.value_size, def.max_entries, def.flags)
 }
 
+/// Whether a map has the contents that constants were folded from, for good.
+fn holds_initial(map: &Map, def: &MapDef) -> bool {
+    let initial = def.initial.as_deref().unwrap_or(&[]);
+    map.is_frozen()
+        && map.flags().has(MapFlags::RDONLY_PROG)
+        && map.lookup_copy(&0u32.to_ne_bytes(), 0).is_ok_and(|content| {
+            let (head, tail) = content.split_at(initial.len().min(content.len()));
+            head == initial && tail.iter().all(|b| *b == 0)
+        })
+}
+
 /// Whether maps are what the specification says.
 fn check_maps(spec: &ProgramSpec, maps: &[Arc<Map>]) -> Result<(), Error> {
-    use alloc::format;
     if maps.len() < spec.maps.len() {
         let (need, have) = (spec.maps.len(), maps.len());
         let text = format!("program {}: {have} maps given where it names {need}", spec.name);

@@ -94,11 +94,8 @@ pub enum TrapKind {
     },
 }
 
-/// Most regions that a [`MemoryFault`] lists.
-pub const LISTED_REGIONS: usize = 8;
-
 /// An access outside what was granted.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MemoryFault {
     /// Guest address.
     pub addr: u64,
@@ -106,9 +103,12 @@ pub struct MemoryFault {
     pub size: u64,
     /// A store.
     pub write: bool,
-    /// What the run may access; map values that it has not touched are not listed.
-    pub regions: [Option<Region>; LISTED_REGIONS],
+    /// The memory of the run that is nearest to the address, if any is within [`NEAR`] bytes.
+    pub near: Option<Region>,
 }
+
+/// How far from an address the memory may be that a [`MemoryFault`] names.
+pub const NEAR: u64 = 1 << 16;
 
 /// Memory that a run may access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,20 +133,22 @@ impl TrapKind {
 impl fmt::Display for MemoryFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let verb = if self.write { "store" } else { "load" };
-        let regions = || self.regions.iter().flatten();
-        let end = u128::from(self.addr) + u128::from(self.size);
-        let inside = |r: &&Region| {
-            r.start <= self.addr && end <= u128::from(r.start) + u128::from(r.len) && self.write && !r.write
+        write!(f, "{verb} of {} bytes at {:#x}: ", self.size, self.addr)?;
+        let Some(Region { name, start, len, write }) = self.near else {
+            return match self.addr {
+                0..NEAR => f.write_str("a null pointer, or an offset from one"),
+                _ => f.write_str("no memory of the program is near"),
+            };
         };
-        if let Some(r) = regions().find(inside) {
-            return write!(f, "store of {} bytes to {:#x}: the {} is read-only", self.size, self.addr, r.name);
+        if self.addr < start {
+            return write!(f, "{} bytes before the {name}, which has {len} bytes", start - self.addr);
         }
-        write!(f, "{verb} of {} bytes at {:#x} is outside the memory of the program (", self.size, self.addr)?;
-        for (i, r) in regions().enumerate() {
-            let comma = if i == 0 { "" } else { ", " };
-            write!(f, "{comma}{} {:#x}+{}", r.name, r.start, r.len)?;
+        let off = self.addr - start;
+        if off.checked_add(self.size).is_none_or(|end| end > len) {
+            return write!(f, "offset {off} of the {name}, which has {len} bytes");
         }
-        f.write_str(")")
+        let what = if self.write && !write { "read-only" } else { "not readable" };
+        write!(f, "the {name} is {what}")
     }
 }
 
@@ -169,7 +171,9 @@ impl fmt::Display for TrapKind {
             },
             Self::Kfunc(id) => write!(f, "kernel function #{id}: kfuncs are not supported yet"),
             Self::CallIndirect => f.write_str("callx (indirect call) is not supported; call by name instead"),
-            Self::JumpIndirect => f.write_str("gotox (indirect jump) is not supported; compile with -fno-jump-tables"),
+            Self::JumpIndirect => {
+                f.write_str("gotox (indirect jump) is not supported; compile with -fno-jump-tables")
+            }
             Self::NoArena => f.write_str("addr_space_cast in a program without an arena map"),
             Self::CallDepth => f.write_str("call stack of more than 8 frames"),
             Self::BadInstruction(e) => e.fmt(f),

@@ -3,9 +3,7 @@
 mod common;
 
 use common::{program, r, r0, run, slots};
-use skep_isa::{
-    AluOp, AtomicOp, CallTarget, Imm64, JumpOp, Op, Operand, Size, SwapKind, Width, eval, table,
-};
+use skep_isa::{AluOp, AtomicOp, CallTarget, Imm64, JumpOp, Op, Operand, Size, SwapKind, Width, eval, table};
 use skep_vm::TrapKind;
 
 fn mov(dst: u8, imm: i32) -> Op {
@@ -83,7 +81,8 @@ fn every_scalar_row_agrees_with_eval() {
                 let got = if let Op::JumpIf { .. } = op {
                     r0(&[lddw(6, a), lddw(7, b), mov(0, 1), op, mov(0, 0), Op::Exit])
                 } else {
-                    let out = Op::Alu { width: Width::W64, op: AluOp::Mov, dst: r(0), src: Operand::Reg(r(6)) };
+                    let out =
+                        Op::Alu { width: Width::W64, op: AluOp::Mov, dst: r(0), src: Operand::Reg(r(6)) };
                     r0(&[lddw(6, a), lddw(7, b), op, out, Op::Exit])
                 };
                 assert_eq!(got, expect(a, b), "{op:?} on {a:#x}, {b:#x}");
@@ -95,8 +94,7 @@ fn every_scalar_row_agrees_with_eval() {
 
 #[test]
 fn stack_stores_and_loads_of_every_size() {
-    for (size, mask) in
-        [(Size::B, 0xffu64), (Size::H, 0xffff), (Size::W, 0xffff_ffff), (Size::DW, u64::MAX)]
+    for (size, mask) in [(Size::B, 0xffu64), (Size::H, 0xffff), (Size::W, 0xffff_ffff), (Size::DW, u64::MAX)]
     {
         for off in [-8i16, -11, -512, -9 + size.bytes() as i16 - 8] {
             let v = 0x8182_8384_8586_8788;
@@ -135,7 +133,7 @@ fn outside_the_stack_is_a_trap_that_says_so() {
         assert_eq!(trap.pc, 0);
         let TrapKind::Memory(fault) = trap.kind else { panic!("{trap}") };
         assert_eq!((fault.size, fault.write), (size, false));
-        assert!(fault.regions.iter().flatten().any(|r| r.name == "stack" && r.len == 512), "{fault}");
+        assert!(fault.near.is_some_and(|r| r.name == "stack" && r.len == 512), "{fault}");
     }
 }
 
@@ -146,7 +144,8 @@ fn addresses_do_not_wrap_around() {
             Op::Load { size: Size::DW, signed: false, dst: r(0), src: r(3), off: 4 },
             Op::Store { size: Size::DW, dst: r(3), off: -4, src: Operand::Imm(1) },
         ] {
-            let trap = run(&program(slots(&[lddw(3, base), op, Op::Exit])), &mut [0; 64]).expect_err("no memory");
+            let trap =
+                run(&program(slots(&[lddw(3, base), op, Op::Exit])), &mut [0; 64]).expect_err("no memory");
             assert!(matches!(trap.kind, TrapKind::Memory(_)), "{trap}");
         }
     }
@@ -155,7 +154,8 @@ fn addresses_do_not_wrap_around() {
 #[test]
 fn memory_behind_r1_is_bounded() {
     let load = |off| {
-        let p = program(slots(&[Op::Load { size: Size::W, signed: false, dst: r(0), src: r(1), off }, Op::Exit]));
+        let p =
+            program(slots(&[Op::Load { size: Size::W, signed: false, dst: r(0), src: r(1), off }, Op::Exit]));
         run(&p, &mut [1, 0, 0, 0, 2, 0, 0, 0])
     };
     assert_eq!(load(0).expect("inside").r0, u64::from(1u32.to_le()));
@@ -166,10 +166,14 @@ fn memory_behind_r1_is_bounded() {
 #[test]
 fn atomics_agree_with_eval() {
     use AtomicOp::{Add, And, Cmpxchg, Or, Xchg, Xor};
-    let ops = [true, false].into_iter().flat_map(|fetch| [Add { fetch }, Or { fetch }, And { fetch }, Xor { fetch }]);
+    let ops = [true, false]
+        .into_iter()
+        .flat_map(|fetch| [Add { fetch }, Or { fetch }, And { fetch }, Xor { fetch }]);
     for op in ops.chain([Xchg, Cmpxchg]) {
         for size in [Size::W, Size::DW] {
-            for (old, src, acc) in [(5u64, 3u64, 5u64), (u64::MAX, 1, 0), (0x1_0000_0001, u64::MAX, 0x2_0000_0001)] {
+            for (old, src, acc) in
+                [(5u64, 3u64, 5u64), (u64::MAX, 1, 0), (0x1_0000_0001, u64::MAX, 0x2_0000_0001)]
+            {
                 let ops = [
                     lddw(6, old),
                     lddw(7, src),
@@ -350,7 +354,8 @@ fn what_cannot_run_traps_where_it_stands() {
     );
     let empty = run(&program(vec![]), &mut []).expect_err("no instruction");
     assert_eq!(empty.kind, TrapKind::OutsideProgram);
-    let bad = run(&program(vec![skep_isa::Insn::new(0xff, r(0), r(0), 0, 0)]), &mut []).expect_err("no opcode");
+    let bad =
+        run(&program(vec![skep_isa::Insn::new(0xff, r(0), r(0), 0, 0)]), &mut []).expect_err("no opcode");
     assert!(matches!(bad.kind, TrapKind::BadInstruction(_)));
 }
 

@@ -20,10 +20,7 @@ const FORMAT: usize = LINE;
 
 /// `bpf_trace_printk(fmt, fmt_size, a, b, c)`: hands a line to the host; gives its length, or -EINVAL when the
 /// format is not one of the kernel's.
-pub(super) fn trace_printk(
-    call: &mut Call<'_, '_, '_>,
-    [fmt, size, a, b, c]: Args,
-) -> Result<u64, TrapKind> {
+pub(super) fn trace_printk(call: &mut Call<'_, '_, '_>, [fmt, size, a, b, c]: Args) -> Result<u64, TrapKind> {
     let size = u64::from(size as u32);
     if size == 0 {
         return Err(TrapKind::Size(size));
