@@ -180,7 +180,7 @@ pub enum Imm64 {
         /// File descriptor of the module's BTF, 0 for vmlinux.
         btf_fd: i32,
     },
-    /// `src` 4: the address of a subprogram, relative to the next instruction, in slots.
+    /// `src` 4: the address of a subprogram, in slots from the one behind the `LDDW`'s first.
     Code(i32),
     /// `src` 5: the map with this index in the program's map list (`fd_array`).
     MapIdx(i32),

@@ -500,11 +500,11 @@ table! {
         = (Store { size: DW, dst, off, src: Imm(imm) }), "Stores a sign-extended constant.";
     stxdw 0x7b (r, r, mem, 0) Base64 "5.1" "*(u64 *)({dmem}) = {s}"
         = (Store { size: DW, dst, off, src: Reg(src) }), "Stores a register.";
-    ldxsxw 0x81 (w, r, mem, 0) Base64 "5.2" "{d} = *(s32 *)({smem})"
+    ldxsxw 0x81 (w, r, mem, 0) Base32 "5.2" "{d} = *(s32 *)({smem})"
         = (Load { size: W, signed: true, dst, src, off }), "Loads 32 bits, sign-extended to 64 (cpu v4).";
-    ldxsxh 0x89 (w, r, mem, 0) Base64 "5.2" "{d} = *(s16 *)({smem})"
+    ldxsxh 0x89 (w, r, mem, 0) Base32 "5.2" "{d} = *(s16 *)({smem})"
         = (Load { size: H, signed: true, dst, src, off }), "Loads 16 bits, sign-extended to 64 (cpu v4).";
-    ldxsxb 0x91 (w, r, mem, 0) Base64 "5.2" "{d} = *(s8 *)({smem})"
+    ldxsxb 0x91 (w, r, mem, 0) Base32 "5.2" "{d} = *(s8 *)({smem})"
         = (Load { size: B, signed: true, dst, src, off }), "Loads 8 bits, sign-extended to 64 (cpu v4).";
 
     // Atomic operations: imm selects

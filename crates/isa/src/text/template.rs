@@ -36,8 +36,10 @@ pub(super) enum SymbolKind {
     CodeOrMap,
 }
 
-/// Spellings that no row prints: operands by name, and `ll` behind every form of `LDDW`.
-const OTHER_SPELLINGS: [(&str, &str, Option<SymbolKind>); 14] = [
+/// Spellings that no row prints: operands by name, `ll` behind every form of `LDDW`, and how `clang -S` writes
+/// a 32-bit move whose result it goes on using as 64 bits.
+const OTHER_SPELLINGS: [(&str, &str, Option<SymbolKind>); 15] = [
+    ("mov32_reg", "{d} = {ws}", None),
     ("call_local", "call {name}", Some(SymbolKind::Call)),
     ("lddw_map_fd", "{d} = map[{name}]", Some(SymbolKind::Map)),
     ("lddw_map_fd", "{d} = map[{name}] ll", Some(SymbolKind::Map)),
