@@ -44,6 +44,11 @@ impl Btf {
         Ok(Self { types, strings, facts })
     }
 
+    /// Types and strings, as [`Self::from_parts`] takes them.
+    pub(crate) fn into_parts(self) -> (Vec<Type>, String) {
+        (self.types, self.strings)
+    }
+
     /// The bytes of a `.BTF` section. [`Btf::parse`] of them gives an equal `Btf`.
     pub fn to_bytes(&self, endian: Endian) -> Vec<u8> {
         crate::write::write(&self.types, &self.strings, endian)
@@ -108,7 +113,8 @@ impl Btf {
     }
 
     /// Size in bytes of a value of this type. `None` for what has no size: `void`, functions, forward
-    /// declarations, tags, unknown ids. A pointer has 8.
+    /// declarations, tags, arrays of more than 4 GiB, sections whose size is not filled in, unknown ids. A
+    /// pointer has 8.
     pub fn size_of(&self, id: TypeId) -> Option<u32> {
         self.facts.get(id.index())?.size
     }

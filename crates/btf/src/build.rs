@@ -35,6 +35,14 @@ impl Default for Builder {
     }
 }
 
+impl From<Btf> for Builder {
+    /// To change types or add to them: ids and names stay as they are.
+    fn from(btf: Btf) -> Self {
+        let (types, strings) = btf.into_parts();
+        Self { types, strings, names: BTreeMap::new() }
+    }
+}
+
 impl Builder {
     /// Nothing but `void`.
     pub fn new() -> Self {
@@ -63,6 +71,11 @@ impl Builder {
         let id = self.next_id();
         self.types.push(t);
         id
+    }
+
+    /// The type with this id.
+    pub fn ty_mut(&mut self, id: TypeId) -> Option<&mut Type> {
+        self.types.get_mut(id.index())
     }
 
     /// The id of the type that is added next.

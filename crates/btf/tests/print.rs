@@ -167,3 +167,19 @@ fn bombs() {
     let e = format_value(&btf, TypeId::VOID, &[], &LITTLE).expect_err("void");
     assert!(e.to_string().contains("no size"), "{e}");
 }
+
+/// The contents of `.data`: a struct of its variables.
+#[test]
+fn a_section_of_variables() {
+    prints(LITTLE, &[1, 0, 0, 0, 2, 0, 0, 0], "{.first = 1, .second = 2}", |b| {
+        let int = b.int("int", 4, IntEncoding::Signed);
+        let entry = |b: &mut Builder, name: &str, off_bytes| {
+            let name = b.name(name);
+            let ty = b.add(Type::Var { name, ty: int, linkage: VarLinkage::Global });
+            DatasecEntry { ty, off_bytes, size: 4 }
+        };
+        let entries = [entry(b, "first", 0), entry(b, "second", 4)].into();
+        let name = b.name(".data");
+        b.add(Type::Datasec { name, size: 8, entries })
+    });
+}

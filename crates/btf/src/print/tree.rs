@@ -49,7 +49,7 @@ pub enum Tree {
 }
 
 /// Takes a value apart. `bytes` may be longer than the type: the rest is left alone. For a
-/// [`Type::Var`] it is the variable's value.
+/// [`Type::Var`] it is the variable's value, for a [`Type::Datasec`] a struct of its variables.
 ///
 /// # Errors
 /// [`Error::is_truncated`] when `bytes` end before the type does; when the type has no size, nests deeper
@@ -107,11 +107,18 @@ impl Walk<'_> {
             }
             Type::Array { element, len, .. } => self.array(*element, *len, at, depth),
             Type::Var { ty, .. } => self.value(*ty, at, depth + 1),
+            Type::Datasec { entries, .. } => {
+                let mut fields = Vec::with_capacity(entries.len().min(64));
+                for e in entries.iter().filter(|e| btf.size_of(e.ty).is_some()) {
+                    let value = self.value(e.ty, at + u64::from(e.off_bytes) * 8, depth + 1)?;
+                    fields.push((btf.name(e.ty).unwrap_or("").into(), value));
+                }
+                Ok(Tree::Struct(fields))
+            }
             Type::Void
             | Type::Fwd { .. }
             | Type::Func { .. }
             | Type::FuncProto { .. }
-            | Type::Datasec { .. }
             | Type::DeclTag { .. }
             | Type::Typedef { .. }
             | Type::Volatile { .. }
