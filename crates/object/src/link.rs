@@ -1,0 +1,274 @@
+//! A function and all that it calls, directly or through others, as the instructions of one program.
+//!
+//! The main function comes first; each called function follows once, where libbpf would put a copy too.
+//! A work list instead of recursion: the object decides how deep calls go.
+
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use skep_isa::{Insn, Reg};
+use skep_spec::MapDef;
+
+use crate::elf::{Elf, Home, Reloc, SymbolKind};
+use crate::error::{Error, File, Place};
+use crate::funcs::{Function, Functions};
+
+/// `R_BPF_64_64`: the 64-bit immediate of an `LDDW`.
+const R_64_64: u32 = 1;
+/// `R_BPF_64_32`: the immediate of a call.
+const R_64_32: u32 = 10;
+
+const CALL: u8 = 0x85;
+const PSEUDO_CALL: Reg = Reg(1);
+const PSEUDO_FUNC: Reg = Reg(4);
+const PSEUDO_MAP_IDX: Reg = Reg(5);
+const PSEUDO_MAP_VALUE_IDX: Reg = Reg(6);
+
+/// Maps by section and byte in it; global data by section alone.
+pub(crate) type MapsAt = BTreeMap<(usize, Option<u64>), Result<Arc<MapDef>, Error>>;
+
+/// All that linking looks at.
+pub(crate) struct Linker<'a> {
+    pub(crate) file: &'a File,
+    pub(crate) elf: &'a Elf<'a>,
+    pub(crate) functions: &'a Functions,
+    pub(crate) maps: &'a MapsAt,
+    /// By section and byte: CO-RE relocations, in words.
+    pub(crate) core_relos: &'a BTreeMap<(usize, u64), String>,
+}
+
+/// A function's place in a program.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Placed {
+    /// Index into [`Functions::all`].
+    pub(crate) function: usize,
+    /// First slot in the program.
+    pub(crate) start: usize,
+}
+
+/// A linked program.
+pub(crate) struct Linked {
+    pub(crate) insns: Vec<Insn>,
+    pub(crate) maps: Vec<Arc<MapDef>>,
+    pub(crate) functions: Vec<Placed>,
+}
+
+/// What a relocation makes of an instruction.
+enum Target {
+    /// Nothing refers to anything.
+    None,
+    /// A function, by index.
+    Function(usize),
+    /// A map, by its key in [`Linker::maps`], and a byte in its value.
+    Map((usize, Option<u64>), Option<u32>),
+}
+
+impl Linker<'_> {
+    /// Links `main` and what it needs, and takes the instructions that it copies from `budget`.
+    pub(crate) fn link(&self, main: usize, budget: &mut usize) -> Result<Linked, Error> {
+        let mut out = Linked { insns: Vec::new(), maps: Vec::new(), functions: Vec::new() };
+        let mut starts: BTreeMap<usize, usize> = BTreeMap::new();
+        let mut map_indices: BTreeMap<_, i32> = BTreeMap::new();
+        // Slots that name a function, to be filled in when all have their places.
+        let mut fixups: Vec<(usize, usize)> = Vec::new();
+        let mut queue = Vec::from([main]);
+        starts.insert(main, 0);
+        let mut end = self.functions.all[main].len;
+        let mut done = 0;
+        while let Some(&index) = queue.get(done) {
+            done += 1;
+            let f = &self.functions.all[index];
+            let base = out.insns.len();
+            let Some(left) = budget.checked_sub(f.len) else {
+                let what = "with all that it calls, the file's programs have too many instructions together";
+                return Err(self
+                    .file
+                    .unsupported(Place::Function { name: f.name.clone(), insn: None }, what));
+            };
+            *budget = left;
+            out.functions.push(Placed { function: index, start: base });
+            self.copy(f, &mut out.insns);
+            let mut i = 0;
+            while i < f.len {
+                let insn = out.insns[base + i];
+                let wide = usize::from(insn.is_wide());
+                match self.target(f, i, insn)? {
+                    Target::None => {}
+                    Target::Function(callee) => {
+                        starts.entry(callee).or_insert_with(|| {
+                            let start = end;
+                            end += self.functions.all[callee].len;
+                            queue.push(callee);
+                            start
+                        });
+                        fixups.push((base + i, callee));
+                    }
+                    Target::Map(map, value_off) => {
+                        let next = out.maps.len() as i32;
+                        let idx = *map_indices.entry(map).or_insert(next);
+                        if idx == next {
+                            out.maps.push(self.maps[&map].clone()?);
+                        }
+                        let slot = &mut out.insns[base + i];
+                        slot.imm = idx;
+                        slot.src = if value_off.is_some() { PSEUDO_MAP_VALUE_IDX } else { PSEUDO_MAP_IDX };
+                        out.insns[base + i + 1].imm = value_off.unwrap_or(0).cast_signed();
+                    }
+                }
+                i += 1 + wide;
+            }
+        }
+        for (at, callee) in fixups {
+            // Both are below the budget.
+            let rel = starts[&callee] as i64 - at as i64 - 1;
+            let insn = &mut out.insns[at];
+            insn.imm = rel as i32;
+            if insn.is_wide() {
+                insn.src = PSEUDO_FUNC;
+            }
+        }
+        Ok(out)
+    }
+
+    fn copy(&self, f: &Function, out: &mut Vec<Insn>) {
+        let code = &self.elf.sections[f.section].data[f.start * Insn::SIZE..][..f.len * Insn::SIZE];
+        let (slots, _) = code.as_chunks::<{ Insn::SIZE }>();
+        out.extend(slots.iter().map(|b| Insn::from_bytes(*b, self.elf.endian)));
+    }
+
+    fn reloc(&self, section: usize, off_bytes: u64) -> Option<Reloc> {
+        let relocs = &self.elf.sections[section].relocs;
+        relocs.binary_search_by_key(&off_bytes, |r| r.off_bytes).ok().map(|i| relocs[i])
+    }
+
+    /// What instruction `i` of `f` refers to.
+    fn target(&self, f: &Function, i: usize, insn: Insn) -> Result<Target, Error> {
+        let bad = |what| Err(self.file.malformed(f.at(i), what));
+        let off = f.off_bytes() + (i * Insn::SIZE) as u64;
+        if let Some(what) = self.core_relos.get(&(f.section, off)) {
+            return Err(self
+                .file
+                .unsupported(f.at(i), format!("not supported yet: CO-RE relocation ({what})")));
+        }
+        if insn.is_wide() {
+            if i + 1 >= f.len {
+                return bad("an LDDW whose second slot lies outside the function".into());
+            }
+            if self.reloc(f.section, off + 8).is_some() {
+                return bad("a relocation of the second slot of an LDDW".into());
+            }
+        }
+        let call = insn.opcode == CALL && insn.src == PSEUDO_CALL;
+        let Some(r) = self.reloc(f.section, off) else {
+            if !call {
+                return Ok(Target::None);
+            }
+            // Within the section.
+            let slot = (f.start + i + 1) as i64 + i64::from(insn.imm);
+            return self.function(f, i, f.section, slot);
+        };
+        let symbol = &self.elf.symbols[r.symbol];
+        let name = self.elf.symbol_name(r.symbol);
+        let home = match symbol.home {
+            Home::Section(s) => s,
+            Home::Undefined if call => {
+                let what = format!(
+                    "\"{name}\" is not defined in this file: not supported yet as a kernel function (kfunc); link \
+                     several files with `bpftool gen object` first"
+                );
+                return Err(self.file.unsupported(f.at(i), what));
+            }
+            Home::Undefined => {
+                let what = format!("not supported yet: extern \"{name}\" (kernel symbol or configuration)");
+                return Err(self.file.unsupported(f.at(i), what));
+            }
+            Home::Other => return bad(format!("symbol \"{name}\" is in no section")),
+        };
+        let section = &self.elf.sections[home];
+        match (r.kind, call, insn.is_wide()) {
+            (R_64_32, true, _) if section.exec => {
+                let slot = (symbol.off_bytes / 8) as i64 + i64::from(insn.imm) + 1;
+                if !symbol.off_bytes.is_multiple_of(8) {
+                    return bad(format!("a call of \"{name}\", which is in the middle of an instruction"));
+                }
+                self.function(f, i, home, slot)
+            }
+            (R_64_32, true, _) => {
+                bad(format!("a call of \"{name}\" in section \"{}\", which is not code", section.name))
+            }
+            (R_64_64, _, true) if section.exec => {
+                let byte = symbol.off_bytes as i64 + i64::from(insn.imm);
+                if byte % 8 != 0 {
+                    return bad(format!(
+                        "the address of \"{name}\"+{:#x} is not that of an instruction",
+                        insn.imm
+                    ));
+                }
+                self.function(f, i, home, byte / 8)
+            }
+            (R_64_64, _, true) => self.map(f, i, home, symbol.off_bytes, symbol.kind, &name, insn.imm),
+            (kind, ..) => {
+                let what = format!(
+                    "relocation type {kind} against \"{name}\" at opcode {:#04x}; expected R_BPF_64_64 (1) at an LDDW or \
+                     R_BPF_64_32 (10) at a call",
+                    insn.opcode
+                );
+                bad(what)
+            }
+        }
+    }
+
+    fn function(&self, f: &Function, i: usize, section: usize, slot: i64) -> Result<Target, Error> {
+        let found = usize::try_from(slot).ok().and_then(|s| self.functions.starting_at(section, s));
+        found.map(Target::Function).ok_or_else(|| {
+            let name = self.elf.sections[section].name;
+            self.file.malformed(f.at(i), format!("no function starts at slot {slot} of section \"{name}\""))
+        })
+    }
+
+    /// A map, or a byte of global data.
+    #[allow(clippy::too_many_arguments, reason = "what is known of one relocation")]
+    fn map(
+        &self,
+        f: &Function,
+        i: usize,
+        section: usize,
+        off_bytes: u64,
+        kind: SymbolKind,
+        name: &str,
+        addend: i32,
+    ) -> Result<Target, Error> {
+        let bad = |what| Err(self.file.malformed(f.at(i), what));
+        let section_name = self.elf.sections[section].name;
+        let Some(at) = off_bytes.checked_add_signed(addend.into()) else {
+            return bad(format!("\"{name}\"{addend:+} lies before section \"{section_name}\""));
+        };
+        let key = [Some(at), None].map(|off| (section, off)).into_iter().find(|k| self.maps.contains_key(k));
+        let Some(key) = key else {
+            return match section_name {
+                ".maps" => bad(format!("no map at \"{name}\"{addend:+}")),
+                ".kconfig" | ".ksyms" => {
+                    Err(self.file.unsupported(f.at(i), format!("not supported yet: {section_name}")))
+                }
+                _ if kind == SymbolKind::Section || addend == 0 => {
+                    bad(format!("the address of section \"{section_name}\", which is neither data nor code"))
+                }
+                _ => bad(format!("the address of \"{name}\" in section \"{section_name}\"")),
+            };
+        };
+        if key.1.is_some() {
+            return Ok(Target::Map(key, None));
+        }
+        // One past the end is a fine address.
+        match u32::try_from(at) {
+            Ok(off) if at <= self.elf.sections[section].size => Ok(Target::Map(key, Some(off))),
+            _ => bad(format!(
+                "byte {at:#x} of section \"{section_name}\", which has {:#x}",
+                self.elf.sections[section].size
+            )),
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! A file as programs and maps.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use skep_btf::Btf;
+use skep_isa::Endian;
+use skep_spec::{MapDef, ProgramSpec};
+
+use crate::elf::{Elf, Home};
+use crate::error::{Error, File, Place};
+use crate::funcs::{Function, Functions};
+use crate::link::{Linker, MapsAt};
+use crate::program::{self, Info};
+use crate::{btf, data, maps};
+
+/// Most instructions that all programs of a file may have together once they are linked: each gets its own
+/// copy of what it calls, so a small file could ask for very many.
+const MAX_LINKED: usize = 8 << 20;
+
+/// An object file as specs.
+#[derive(Clone, Debug)]
+pub struct Object {
+    /// libbpf's name of it: the file's name without folders and from the first dot on.
+    pub name: String,
+    /// Byte order of the machines that it was compiled for.
+    pub endian: Endian,
+    /// Programs in order of their sections.
+    pub programs: Vec<Program>,
+    /// Maps: first those of `.maps`, then global data.
+    pub maps: Vec<Map>,
+    /// Types, with sections' sizes and variables' offsets filled in.
+    pub btf: Option<Arc<Btf>>,
+    /// Contents of `license`; empty if there is none.
+    pub license: String,
+    /// Contents of `version`, for old kernels.
+    pub kernel_version: u32,
+}
+
+/// A global function in an executable section other than `.text`.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// Name of the function.
+    pub name: String,
+    /// Name of the section, without the `?` that says not to load it by default.
+    pub section: String,
+    /// Whether the program is loaded unless somebody says otherwise: its section's name has no `?`.
+    pub autoload: bool,
+    /// The program, or why it cannot be used.
+    pub spec: Result<ProgramSpec, Error>,
+}
+
+/// A map of the file.
+#[derive(Clone, Debug)]
+pub struct Map {
+    /// Its name.
+    pub name: String,
+    /// The map, or why it cannot be used. Programs that use it have the same `Arc` in their specs.
+    pub def: Result<Arc<MapDef>, Error>,
+    /// Elements that the source initialises; to be filled in once programs are loaded.
+    pub slots: Vec<Slot>,
+}
+
+/// An element of a program array or of a map of maps that the source initialises.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Slot {
+    /// Its index.
+    pub index: u32,
+    /// What it holds.
+    pub target: SlotTarget,
+}
+
+/// What an initialised element holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SlotTarget {
+    /// The program with this name.
+    Program(String),
+    /// The map with this name.
+    Map(String),
+}
+
+impl Object {
+    /// Reads an object for this machine's byte order. `name` is the file's; errors begin with it.
+    ///
+    /// # Errors
+    /// When the file is not a relocatable 64-bit ELF file for eBPF in this byte order, or is damaged: whatever
+    /// concerns one program or map only is an error there.
+    pub fn parse(name: &str, bytes: &[u8]) -> Result<Self, Error> {
+        let object = Self::parse_any_endian(name, bytes)?;
+        if object.endian != Endian::NATIVE {
+            let (built, here, arch) = match object.endian {
+                Endian::Big => ("big", "little", "bpfel"),
+                Endian::Little => ("little", "big", "bpfeb"),
+            };
+            let what = format!(
+                "compiled for {built}-endian machines, and this one is {here}-endian: compile with -target bpf or -target {arch}"
+            );
+            return Err(File(name.into()).malformed(Place::File, what));
+        }
+        Ok(object)
+    }
+
+    /// Reads an object of either byte order, to look at: its constants and its data are laid out for machines
+    /// of [`Self::endian`], so on others it must not run.
+    ///
+    /// # Errors
+    /// As [`Self::parse`], but for the byte order.
+    pub fn parse_any_endian(name: &str, bytes: &[u8]) -> Result<Self, Error> {
+        let file = File(name.into());
+        let elf = Elf::parse(&file, bytes)?;
+        let stem = stem(name);
+        let (btf, ext) = btf::read(&file, &elf)?;
+        let btf = btf.map(Arc::new);
+        let license = license(&file, &elf)?;
+        let kernel_version = kernel_version(&file, &elf)?;
+        let functions = Functions::find(&file, &elf)?;
+        let (maps, places) = all_maps(&file, &elf, &stem, btf.as_ref(), &functions)?;
+
+        let core_relos = program::core_relos(&elf, btf.as_deref(), &ext);
+        let info = Info::new(&elf, btf.as_deref(), &ext);
+        let linker =
+            Linker { file: &file, elf: &elf, functions: &functions, maps: &places, core_relos: &core_relos };
+        let mut budget = MAX_LINKED;
+        let mut programs = Vec::new();
+        for (index, f) in functions.all.iter().enumerate() {
+            if !is_program(f, &elf) {
+                continue;
+            }
+            let section = elf.sections[f.section].name;
+            let (section, autoload) = section.strip_prefix('?').map_or((section, true), |s| (s, false));
+            let spec = program::by_section(&file, section).and_then(|spec| {
+                let linked = linker.link(index, &mut budget)?;
+                Ok(ProgramSpec {
+                    name: f.name.clone(),
+                    license: license.clone(),
+                    kernel_version,
+                    func_info: info.funcs(&functions, &linked),
+                    line_info: info.lines(&functions, &linked),
+                    btf: btf.clone(),
+                    insns: linked.insns,
+                    maps: linked.maps,
+                    ..spec
+                })
+            });
+            programs.push(Program { name: f.name.clone(), section: section.into(), autoload, spec });
+        }
+        Ok(Self { name: stem, endian: elf.endian, programs, maps, btf, license, kernel_version })
+    }
+
+    /// The program with this name.
+    pub fn program(&self, name: &str) -> Option<&Program> {
+        self.programs.iter().find(|p| p.name == name)
+    }
+
+    /// The map with this name.
+    pub fn map(&self, name: &str) -> Option<&Map> {
+        self.maps.iter().find(|m| m.name == name)
+    }
+}
+
+/// Whether a function is entered from outside; others are only called.
+fn is_program(f: &Function, elf: &Elf<'_>) -> bool {
+    f.global && elf.sections[f.section].name != ".text"
+}
+
+/// `dir/flows.bpf.o` is `flows`.
+fn stem(path: &str) -> String {
+    let file = path.rsplit(['/', '\\']).next().unwrap_or(path);
+    file.split('.').next().unwrap_or(file).into()
+}
+
+fn license(file: &File, elf: &Elf<'_>) -> Result<String, Error> {
+    let Some(s) = elf.section("license") else { return Ok(String::new()) };
+    let text = s.data.split(|&b| b == 0).next().unwrap_or(&[]);
+    match core::str::from_utf8(text) {
+        Ok(text) => Ok(text.into()),
+        Err(_) => Err(file.malformed(Place::section(s.name), "the licence is not UTF-8")),
+    }
+}
+
+fn kernel_version(file: &File, elf: &Elf<'_>) -> Result<u32, Error> {
+    let Some(s) = elf.section("version") else { return Ok(0) };
+    match (<[u8; 4]>::try_from(s.data), elf.endian) {
+        (Ok(b), Endian::Little) => Ok(u32::from_le_bytes(b)),
+        (Ok(b), Endian::Big) => Ok(u32::from_be_bytes(b)),
+        (Err(_), _) => {
+            let what = format!("a kernel version has 4 bytes, this one {}", s.data.len());
+            Err(file.malformed(Place::section(s.name), what))
+        }
+    }
+}
+
+/// Maps as callers see them, and where the linker finds them.
+fn all_maps(
+    file: &File,
+    elf: &Elf<'_>,
+    stem: &str,
+    btf: Option<&Arc<Btf>>,
+    functions: &Functions,
+) -> Result<(Vec<Map>, MapsAt), Error> {
+    let mut maps = Vec::new();
+    let mut places = MapsAt::new();
+    let found = maps::find(file, elf, btf)?;
+    let section = elf.sections.iter().position(|s| s.name == ".maps");
+    for (m, section) in found.iter().zip(section.into_iter().cycle()) {
+        let slots = m.slots.iter().map(|&(index, symbol)| {
+            let s = &elf.symbols[symbol];
+            let wrong = || {
+                let what = format!(
+                    "element {index} is \"{}\", neither a program nor a map",
+                    elf.symbol_name(symbol)
+                );
+                file.malformed(Place::map(&m.name), what)
+            };
+            let Home::Section(home) = s.home else { return Err(wrong()) };
+            let target = if home == section {
+                let inner = found.iter().find(|o| o.off_bytes == s.off_bytes).ok_or_else(wrong)?;
+                SlotTarget::Map(inner.name.clone())
+            } else {
+                let slot = s.off_bytes.is_multiple_of(8).then_some(s.off_bytes as usize / 8);
+                let f = slot.and_then(|slot| functions.starting_at(home, slot)).ok_or_else(wrong)?;
+                let f = &functions.all[f];
+                if !is_program(f, elf) {
+                    return Err(wrong());
+                }
+                SlotTarget::Program(f.name.clone())
+            };
+            Ok(Slot { index, target })
+        });
+        let (def, slots) = match (m.def.clone(), slots.collect::<Result<Vec<_>, _>>()) {
+            (Ok(def), Ok(slots)) => (Ok(Arc::new(def)), slots),
+            (Err(e), _) | (_, Err(e)) => (Err(e), Vec::new()),
+        };
+        places.insert((section, Some(m.off_bytes)), def.clone());
+        maps.push(Map { name: m.name.clone(), def, slots });
+    }
+    for (section, s) in elf.sections.iter().enumerate() {
+        let Some(kind) = data::Kind::of_section(s.name).filter(|_| s.size > 0) else { continue };
+        let def = data::map(file, stem, kind, s, btf).map(Arc::new)?;
+        places.insert((section, None), Ok(def.clone()));
+        maps.push(Map { name: def.name.clone(), def: Ok(def), slots: Vec::new() });
+    }
+    Ok((maps, places))
+}
