@@ -3,9 +3,13 @@
 //! Development only: no crate of the product depends on it.
 //!
 //! - [`oracle`]: who can say what a program does: the interpreter, the running kernel.
-//! - [`rows`]: a program and operands for every row of the instruction table.
+//! - [`case`]: file tests.
+//! - [`rows`]: a program and operands for every row of the instruction table; [`rowfiles`] writes them as
+//!   file tests.
 #![forbid(unsafe_code)]
 
 pub mod build;
+pub mod case;
 pub mod oracle;
+pub mod rowfiles;
 pub mod rows;

@@ -1,0 +1,94 @@
+//! From a file to programs.
+
+use std::sync::Arc;
+
+use skep_abi::{AttachType, MapFlags, MapType, ProgramType, find_section, helper_by_name};
+use skep_isa::text::{Assembler, Assembly, Linked, MapDecl, RelocationKind};
+use skep_isa::{CallTarget, Insn};
+use skep_spec::{MapDef, ProgramSpec, SourceLine};
+
+/// The programs of an assembly text.
+///
+/// # Errors
+/// Words with the line of what cannot be assembled, or the name of a map that is missing or malformed.
+pub fn assemble(text: &str) -> Result<Vec<ProgramSpec>, String> {
+    let names = |name: &str| helper_by_name(name).map(|h| CallTarget::Helper(h.id));
+    let assembly = Assembler::new().with_names(&names).assemble(text).map_err(|e| e.to_string())?;
+    let maps = assembly.maps.iter().map(map).collect::<Result<Vec<_>, _>>()?;
+    let lines: Vec<&str> = text.lines().collect();
+    assembly
+        .programs()
+        .map(|f| {
+            let linked =
+                assembly.link(&f.name).ok_or_else(|| format!("`{}` calls what is missing", f.name))?;
+            program(&assembly, &f.name, &f.section, &linked, &maps, &lines)
+        })
+        .collect()
+}
+
+fn program(
+    assembly: &Assembly,
+    name: &str,
+    section: &str,
+    linked: &Linked,
+    maps: &[Arc<MapDef>],
+    text: &[&str],
+) -> Result<ProgramSpec, String> {
+    let mut insns: Vec<Insn> = linked.insns.clone();
+    for r in &linked.relocations {
+        let index = maps.iter().position(|m| m.name == r.name);
+        let index = index.ok_or_else(|| format!("there is no `.map {}`", r.name))?;
+        insns[r.slot].src.0 = if r.kind == RelocationKind::MapValue { 6 } else { 5 };
+        insns[r.slot].imm = index as i32;
+    }
+    let (prog_type, attach_type) = match find_section(section) {
+        Some(row) => (row.prog_type, row.attach_type),
+        None if section.is_empty() => (ProgramType::SOCKET_FILTER, AttachType::UNSPEC),
+        None => return Err(format!("section `{section}` says nothing about the program's type")),
+    };
+    let line = |n: u32| SourceLine {
+        file: "case".into(),
+        line: n,
+        column: 0,
+        text: text.get(n as usize - 1).unwrap_or(&"").trim().into(),
+    };
+    Ok(ProgramSpec {
+        name: name.into(),
+        section: section.into(),
+        attach_type,
+        license: assembly.license.clone().unwrap_or_else(|| "GPL".into()),
+        maps: maps.to_vec(),
+        source_lines: (0u32..).zip(&linked.lines).map(|(slot, &n)| (slot, line(n))).collect(),
+        ..ProgramSpec::new(prog_type, insns)
+    })
+}
+
+fn map(decl: &MapDecl) -> Result<Arc<MapDef>, String> {
+    let bad = |what: &str| format!("line {}: map `{}`: {what}", decl.line, decl.name);
+    let kind = MapType::by_name(&decl.map_type).ok_or_else(|| bad("unknown type"))?;
+    let mut def = MapDef::new(kind, decl.key_size, decl.value_size, decl.max_entries).named(&decl.name);
+    for flag in &decl.flags {
+        def.flags.0 |= flag_bits(flag).ok_or_else(|| bad(&format!("unknown flag `{flag}`")))?;
+    }
+    for (key, value) in &decl.other {
+        match key.as_str() {
+            "initial" => def.initial = Some(super::parse_bytes(value)?),
+            "frozen" => def.frozen = value == "1",
+            _ => return Err(bad(&format!("unknown word `{key}=`"))),
+        }
+    }
+    Ok(Arc::new(def))
+}
+
+fn flag_bits(name: &str) -> Option<u32> {
+    Some(match name {
+        "BPF_F_NO_PREALLOC" => MapFlags::NO_PREALLOC,
+        "BPF_F_RDONLY" => MapFlags::RDONLY,
+        "BPF_F_WRONLY" => MapFlags::WRONLY,
+        "BPF_F_RDONLY_PROG" => MapFlags::RDONLY_PROG,
+        "BPF_F_WRONLY_PROG" => MapFlags::WRONLY_PROG,
+        "BPF_F_MMAPABLE" => MapFlags::MMAPABLE,
+        "BPF_F_ZERO_SEED" => MapFlags::ZERO_SEED,
+        number => super::bytes::parse_word(number).ok().and_then(|n| u32::try_from(n).ok())?,
+    })
+}

@@ -1,0 +1,22 @@
+; ldxh off -4: Loads 2 bytes, zero-extended.
+; accept
+; run: ctx=[0x0,0xffffffffffffffff]+zeros:48 => retval=0
+; run: ctx=[0x7,0xfffffffffffffff8,0xe0000]+zeros:40 => retval=0
+; run: ctx=[0x20,0xffffffffffffffdf,0x400000]+zeros:40 => retval=0
+; run: ctx=[0x40,0xffffffffffffffbf,0x800000]+zeros:40 => retval=0
+; run: ctx=[0x80,0xffffffffffffff7f,0x1000000]+zeros:40 => retval=0
+; run: ctx=[0x8000,0xffffffffffff7fff,0x100000000]+zeros:40 => retval=0
+; run: ctx=[0x80000000,0xffffffff7fffffff,0x1000000000000]+zeros:40 => retval=0
+; run: ctx=[0x123456789abcdef,0xfedcba9876543210,0x8acf13579bde0246]+zeros:40 => retval=0 ctx=[0x123456789abcdef,0xfedcba9876543210,0x8acf13579bde0246,0x4567]+zeros:32
+; run: ctx=[0x8000000000000000,0x7fffffffffffffff,0x10000]+zeros:40 => retval=0
+; run: ctx=[0xffffffffffffffff,0x0,0xffffffffffffffff]+zeros:40 => retval=0 ctx=[0xffffffffffffffff,0x0,0xffffffffffffffff,0xffff]+zeros:32
+.section syscall
+main:
+    r6 = r1
+    r7 = *(u64 *)(r6 + 0x0)
+    r8 = *(u64 *)(r6 + 0x8)
+    *(u64 *)(r10 - 0x8) = r7
+    w8 = *(u16 *)(r10 - 0x4)
+    *(u64 *)(r6 + 0x18) = r8
+    r0 = 0x0
+    exit

@@ -1,0 +1,7 @@
+; div64_imm with 0: refused.
+; reject: div by zero
+.section socket
+main:
+    r0 = 0x1
+    r0 /= 0x0
+    exit

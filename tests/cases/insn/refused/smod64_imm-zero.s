@@ -1,0 +1,7 @@
+; smod64_imm with 0: refused.
+; reject: div by zero
+.section socket
+main:
+    r0 = 0x1
+    r0 s%= 0x0
+    exit
