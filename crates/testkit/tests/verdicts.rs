@@ -177,7 +177,7 @@ fn ask_kernel(spec: &ProgramSpec, unprivileged: bool) -> Result<Verdict, String>
                 !["processed ", "verification time", "stack depth"].iter().any(|p| l.starts_with(p))
                     && !l.trim().is_empty()
             };
-            let last = e.log.lines().filter(said).next_back().map(str::to_owned);
+            let last = e.log.lines().rfind(said).map(str::to_owned);
             Verdict::Reject(last.unwrap_or_else(|| e.error.to_string()))
         }
     })
