@@ -1,8 +1,8 @@
 //! The eBPF instruction set: RFC 9669 and what Linux has beyond it.
 //!
 //! [`Insn`] is one 8-byte slot as it stands in a program; [`Op`] is what it means once [decoded](decode).
-//! [`eval`] says what operations compute, [`text`] prints and reads them, [`table`] is the list of all
-//! instructions that the rest derives from.
+//! [`eval`] says what operations compute, [`text`] prints and reads them, [`build`] constructs them in Rust,
+//! [`table`] is the list of all instructions that the rest derives from.
 //!
 //! ```
 //! use skep_isa::{AluOp, Op, Width, decode, eval, text};
@@ -27,13 +27,14 @@
 //!
 //! # Features
 //!
-//! `alloc` (default): the assembler. Everything else needs neither allocator nor `std`.
+//! `alloc` (default): the assembler and `build::program`. Everything else needs neither allocator nor `std`.
 #![no_std]
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "alloc")]
 extern crate alloc;
 
+pub mod build;
 mod codec;
 pub mod eval;
 mod insn;

@@ -135,37 +135,101 @@ fn text_is_what_the_kernels_log_prints() {
     assert!(compared > 900);
 }
 
-/// A program that the kernel accepts, with the row's instruction in it, and the instruction's slot.
-fn accepted(row: &Row, map: i32) -> Option<(Vec<Insn>, usize)> {
+/// An instruction of the row that the verifier accepts after [`before`]: operands r2, r3 and the stack.
+fn harmless(row: &Row, map: i32) -> Op {
     let (dst, src) = match (row.dst.writes(), row.off) {
-        (true, Role::Mem) => (Reg(3), Reg::FP),
+        (true, Role::Mem) => (Reg(2), Reg::FP),
         (_, Role::Mem) => (Reg::FP, Reg(3)),
         _ => (Reg(2), Reg(3)),
     };
-    let off = match row.off {
-        Role::Mem => -8,
-        Role::Jump => 1,
-        _ => 0,
-    };
+    let off = if row.off == Role::Mem { -8 } else { 0 };
     let imm = match (row.name, row.imm) {
-        ("call_local", _) => 2,
         ("call_helper", _) => 7,
-        ("ja32", _) => 0,
         (_, Role::Id) => map,
         (_, Role::Const) => 1,
         _ => 0,
     };
-    let off = if row.name == "ja" { 0 } else { off };
-    let op = row.op(dst, src, off, imm);
-    let before = "r6 = r1; r0 = 1; r2 = 1; r3 = 1; *(u64 *)(r10 -8) = 0";
-    let mut program = assemble(before).unwrap();
-    let pc = program.len();
-    program.extend(slots(&op));
-    let after = if row.name == "call_local" { "r0 = 0; exit; r0 = 1; exit" } else { "r0 = 0; r0 = 1; exit" };
-    if row.name != "exit" {
-        program.extend(assemble(after).unwrap());
+    row.op(dst, src, off, imm)
+}
+
+/// Sets all registers but one; the context is in r6.
+fn before(unset: Option<Reg>) -> Vec<Insn> {
+    let mut text = String::new();
+    for r in (0..10).map(Reg).filter(|&r| Some(r) != unset) {
+        match r.0 {
+            1 => {}
+            6 => text += "r6 = r1\n",
+            _ => text += &format!("{r} = 1\n"),
+        }
     }
+    if unset != Some(Reg::R1) {
+        text += "r1 = 1\n";
+    } else {
+        // Calls forget r1.
+        text = format!("r6 = r1\ncall 7\n{}", text.replace("r6 = r1\n", ""));
+    }
+    assemble(&(text + "*(u64 *)(r10 -8) = 0")).unwrap()
+}
+
+/// `before`, the instruction, `after`. Gives the instruction's slot too.
+fn around(row: &Row, unset: Option<Reg>, map: i32, after: &str) -> (Vec<Insn>, usize) {
+    let mut program = before(unset);
+    let pc = program.len();
+    program.extend(slots(&harmless(row, map)));
+    if row.name != "exit" {
+        let after = assemble(after).unwrap();
+        if row.name == "call_local" {
+            program[pc].imm = after.len() as i32;
+        }
+        program.extend(after);
+    }
+    if row.name == "call_local" {
+        program.extend(assemble("r0 = 1; exit").unwrap());
+    }
+    (program, pc)
+}
+
+/// A program that the kernel accepts, with the row's instruction in it, and the instruction's slot.
+fn accepted(row: &Row, map: i32) -> Option<(Vec<Insn>, usize)> {
+    let (program, pc) = around(row, None, map, "r0 = 0; exit");
     (load(&program, 1).0.is_ok()).then_some((program, pc))
+}
+
+#[test]
+fn uses_and_defs_are_what_the_kernel_reads_and_writes() {
+    if !kernel_answers() {
+        return;
+    }
+    let map = array_map().expect("an array map of 64 bytes");
+    let mut asked = 0;
+    for row in table::rows().iter().filter(|row| accepted(row, map).is_some()) {
+        let op = harmless(row, map);
+        let call = matches!(op, Op::Call(_));
+        for r in (0..10).map(Reg) {
+            let unread = format!("R{} !read_ok", r.0);
+            let fails = |unset, after: &str| {
+                let (verdict, log) = load(&around(row, unset, map, after).0, 1);
+                assert!(verdict.is_ok() || log.contains(&unread), "{} {r}: {log}", row.name);
+                verdict.is_err()
+            };
+            // How many arguments a call reads depends on the callee: the row says all.
+            if !call {
+                assert_eq!(op.uses().contains(r), fails(Some(r), "r0 = 0; exit"), "{} reads {r}?", row.name);
+            }
+            if row.name != "exit" {
+                let read = format!("r0 = {r}; r0 = 0; exit");
+                let lost = (1..=5).contains(&r.0) && row.implicit_defs.contains(r);
+                assert_eq!(lost, fails(None, &read), "{} loses {r}?", row.name);
+                if call || !op.uses().contains(r) {
+                    let set = op.defs().contains(r) && !lost;
+                    assert_eq!(set, !fails(Some(r), &read), "{} writes {r}?", row.name);
+                }
+            }
+            asked += 1;
+        }
+    }
+    close(map);
+    assert!(asked > 1_700, "{asked}");
 }
 
 #[test]

@@ -169,7 +169,7 @@ fn errors_point_at_the_place_and_say_what_was_expected() {
         ("r11 = 1", "line 1, column 1: there is no r11: registers go from 0 to 10"),
         ("r1 = 0x123456789", "line 1, column 17: this constant needs 64 bits: `ll` behind it"),
         ("r1 = *(u32 *)(r2 + 70000)", "line 1, column 20: 70000 is out of range: -32768 to 32767"),
-        ("r1 = be16 r2", "line 1, column 11: this operand must be the same register as the result, 1"),
+        ("r1 = be16 r2", "line 1, column 11: this operand must be the same register as the other one, r1"),
         ("goto 3", "line 1, column 6: expected a distance such as `+3`, found `3`"),
         ("goto nowhere", "line 1, column 1: there is no label `nowhere`"),
         ("call nobody", "line 1, column 1: no function, label or helper is called `nobody`"),
@@ -181,7 +181,7 @@ fn errors_point_at_the_place_and_say_what_was_expected() {
         (".map m key=4", "line 1, column 6: map `m` has no type"),
         (".map m type=array key=x", "line 1, column 23: expected a number up to 4294967295, found `x`"),
         ("(b7) r0 += 1", "line 1, column 9: expected `=`, found `+=`"),
-        ("(ff) r0 += 1", "line 1, column 6: expected an instruction"),
+        ("(ff) r0 += 1", "line 1, column 6: no instruction has the opcode 0xff"),
         ("lock *(u64 *)(r1 + 0) -= r2", "line 1, column 23: expected `+=`, `|=`, `&=` or `^=`, found `-=`"),
     ] {
         let got = refused(text);

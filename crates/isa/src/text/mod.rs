@@ -2,7 +2,7 @@
 //!
 //! A template is the text of one instruction with named holes for its operands, such as
 //! `{wd} += {imm}` or `if {d} == {s} goto {jump}`. Printing fills the holes; reading matches the tokens of a
-//! line against the templates of both dialects and takes the operands from the holes. [`Hole`] has one
+//! line against the templates of both dialects and takes the operands from the holes. `Hole` has one
 //! variant per kind of operand; how each prints stands in `print`, how it reads in `template`.
 
 #[cfg(feature = "alloc")]

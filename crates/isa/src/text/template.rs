@@ -105,6 +105,10 @@ impl Templates {
         opcode: Option<u8>,
         names: Option<&Resolve<'_>>,
     ) -> Result<(Op, Option<Symbol<'t>>), Mismatch> {
+        if let Some(byte) = opcode.filter(|&o| table::with_opcode(o).next().is_none()) {
+            let what = format!("no instruction has the opcode {byte:#04x}").into();
+            return Err(Mismatch { at: 0, problem: true, what });
+        }
         let mut best = Expectations::default();
         for template in &self.0 {
             if opcode.is_some_and(|o| o != template.row.opcode) {
@@ -172,7 +176,7 @@ impl Expectations {
         let what = match (self.problem, &self.expected[..]) {
             (Some(problem), _) => return Mismatch { at: self.at, problem: true, what: problem },
             (None, _) if self.at == 0 => "an instruction".into(),
-            (None, []) => "an instruction of this opcode".into(),
+            (None, []) => "an instruction".into(),
             (None, [one]) => one.clone(),
             (None, [most @ .., last]) => format!("{} or {last}", most.join(", ")).into(),
         };
@@ -354,7 +358,7 @@ impl<'a, 't> Reader<'a, 't> {
         match before {
             Some(b) if b != reg => {
                 self.at -= 1;
-                self.problem(format!("this operand must be the same register as the result, {}", b.0))
+                self.problem(format!("this operand must be the same register as the other one, {b}"))
             }
             _ => Ok(reg),
         }
