@@ -19,6 +19,9 @@ const PERCPU_MAX: u64 = 32 << 10;
 /// The kernel's table of buckets may not reach 4 GiB, with 16 bytes a bucket.
 const BUCKETS_MAX: u64 = u32::MAX as u64 / 16;
 
+/// `NUMA_NO_NODE`.
+const NO_NODE: u32 = u32::MAX;
+
 /// Flags that say who may do what.
 const ACCESS: u32 = MapFlags::RDONLY | MapFlags::WRONLY | MapFlags::RDONLY_PROG | MapFlags::WRONLY_PROG;
 
@@ -57,7 +60,7 @@ pub(crate) fn check(def: &MapDef, config: &Config, memory: &dyn Memory) -> Resul
     )?;
     check.that(def.map_extra == 0, Errno::EINVAL, "map_extra", def.map_extra, "the kind has none, set 0")?;
     check.that(
-        !flags.has(MapFlags::NUMA_NODE) || def.numa_node == 0,
+        !flags.has(MapFlags::NUMA_NODE) || def.numa_node == 0 || def.numa_node == NO_NODE,
         Errno::EINVAL,
         "numa_node",
         def.numa_node.into(),
@@ -112,7 +115,8 @@ fn known_flags(check: &Check<'_>, known: u32) -> Result<(), Error> {
 fn percpu(check: &Check<'_>) -> Result<(), Error> {
     let def = check.0;
     let what = "per-CPU maps have no BPF_F_NUMA_NODE";
-    check.that(!def.flags.has(MapFlags::NUMA_NODE), Errno::EINVAL, "flags", def.flags.0.into(), what)
+    let asked = def.flags.has(MapFlags::NUMA_NODE) && def.numa_node != NO_NODE;
+    check.that(!asked, Errno::EINVAL, "flags", def.flags.0.into(), what)
 }
 
 fn percpu_value(check: &Check<'_>) -> Result<(), Error> {
@@ -136,10 +140,12 @@ fn array(check: &Check<'_>) -> Result<(), Error> {
         let what = "must be 4, a program";
         return check.that(def.value_size == 4, Errno::EINVAL, "value_size", def.value_size.into(), what);
     }
+    if def.kind == MapType::PERCPU_ARRAY {
+        percpu(check)?;
+    }
     let what = "a value has at most 2147483647 bytes";
     check.that(def.value_size <= i32::MAX as u32, Errno::E2BIG, "value_size", def.value_size.into(), what)?;
     if def.kind == MapType::PERCPU_ARRAY {
-        percpu(check)?;
         percpu_value(check)?;
     }
     Ok(())

@@ -368,14 +368,14 @@ impl Map {
     /// Ends writes from the host for good (`BPF_MAP_FREEZE`); programs may go on.
     ///
     /// # Errors
-    /// `EBUSY` when it is frozen already, `EPERM` on a `BPF_F_RDONLY` map.
+    /// `EPERM` on a `BPF_F_RDONLY` map, and when it is frozen already.
     pub fn freeze(&self) -> Result<(), Error> {
         const OP: &str = "freeze";
         if self.geometry.flags.has(MapFlags::RDONLY) {
             return Err(self.error(Errno::EPERM, OP, "it was created with BPF_F_RDONLY"));
         }
         if self.ops().metadata().u32(FROZEN).swap(1, Ordering::AcqRel) != 0 {
-            return Err(self.error(Errno::EBUSY, OP, "it is frozen already"));
+            return Err(self.error(Errno::EPERM, OP, "it is frozen already"));
         }
         Ok(())
     }

@@ -1,0 +1,248 @@
+//! The same operations on a map of ours and on one of the running kernel give the same results and error
+//! numbers.
+//!
+//! A slice by default; `SKEP_MAPS_CAMPAIGN=100` makes it a hundred times longer.
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::os::fd::AsRawFd;
+
+use skep_abi::{MapFlags, MapType};
+use skep_maps::{Config, Heap, Map};
+use skep_spec::{Errno, MapDef};
+use support::{KernelMap, Rng};
+
+/// Update flags that mean something, and some that do not.
+const FLAGS: &[u64] = &[0, 0, 0, 0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 4, 5, 6, 7, 8, 9, 1 << 32, 1 << 63, u64::MAX];
+
+struct Pair {
+    ours: std::sync::Arc<Map>,
+    kernel: KernelMap,
+    what: String,
+}
+
+impl Pair {
+    fn new(def: &MapDef) -> Self {
+        let ours = Map::create(def, &Config::new(support::possible_cpus()), &Heap).expect("a legal map");
+        let kernel = KernelMap::create(def, ours.host_value_size()).expect("the kernel makes it too");
+        let what = format!(
+            "{} key {} value {} entries {} flags {:#x}",
+            def.kind.name().unwrap_or("?"),
+            def.key_size,
+            def.value_size,
+            def.max_entries,
+            def.flags.0
+        );
+        Self { ours, kernel, what }
+    }
+
+    /// All keys, in the order of `next_key`.
+    fn keys(next: impl Fn(Option<&[u8]>) -> Result<Vec<u8>, Errno>) -> Result<Vec<Vec<u8>>, Errno> {
+        let mut keys = Vec::new();
+        loop {
+            match next(keys.last().map(Vec::as_slice)) {
+                Ok(key) => keys.push(key),
+                Err(Errno::ENOENT) => return Ok(keys),
+                Err(e) => return Err(e),
+            }
+            assert!(keys.len() < 10_000, "the walk has an end");
+        }
+    }
+
+    fn compare_keys(&self, ordered: bool) {
+        let ours = Self::keys(|k| self.ours.next_key(k).map_err(|e| e.errno));
+        let theirs = Self::keys(|k| self.kernel.next_key(k));
+        if ordered {
+            assert_eq!(ours, theirs, "{}: keys in order", self.what);
+            return;
+        }
+        let set = |r: Result<Vec<Vec<u8>>, Errno>| {
+            r.map(|keys| {
+                let n = keys.len();
+                let set: BTreeSet<_> = keys.into_iter().collect();
+                assert_eq!(set.len(), n, "{}: no key comes twice", self.what);
+                set
+            })
+        };
+        assert_eq!(set(ours), set(theirs), "{}: keys", self.what);
+    }
+
+    fn update(&self, key: &[u8], value: &[u8], flags: u64) {
+        assert_eq!(
+            self.ours.update_from_host(key, value, flags).map_err(|e| e.errno),
+            self.kernel.update(key, value, flags),
+            "{}: update {key:?} flags {flags:#x}",
+            self.what
+        );
+    }
+
+    fn lookup(&self, key: &[u8], flags: u64) {
+        assert_eq!(
+            self.ours.lookup_copy(key, flags).map_err(|e| e.errno),
+            self.kernel.lookup(key, flags),
+            "{}: lookup {key:?} flags {flags:#x}",
+            self.what
+        );
+    }
+
+    fn delete(&self, key: &[u8]) {
+        assert_eq!(
+            self.ours.delete_from_host(key).map_err(|e| e.errno),
+            self.kernel.delete(key),
+            "{}: delete {key:?}",
+            self.what
+        );
+    }
+
+    /// `rounds` random operations with keys from a pool somewhat larger than the map.
+    fn random(&self, rng: &mut Rng, rounds: u64, keys: &[Vec<u8>], ordered: bool) {
+        for round in 0..rounds {
+            let key = &keys[rng.below(keys.len() as u64) as usize];
+            match rng.below(20) {
+                0..9 => {
+                    let value = rng.bytes(self.ours.host_value_size());
+                    self.update(key, &value, rng.pick(FLAGS));
+                }
+                9..13 => self.lookup(key, 0),
+                13 => self.lookup(key, rng.pick(FLAGS)),
+                14..18 => self.delete(key),
+                18 if ordered => assert_eq!(
+                    self.ours.next_key(Some(key)).map_err(|e| e.errno),
+                    self.kernel.next_key(Some(key)),
+                    "{}: next key of {key:?}",
+                    self.what
+                ),
+                _ if round % 4 == 0 => self.compare_keys(ordered),
+                _ => {}
+            }
+        }
+        self.compare_keys(ordered);
+        for key in keys {
+            self.lookup(key, 0);
+        }
+    }
+}
+
+fn def(kind: MapType, key: u32, value: u32, entries: u32, flags: u32) -> MapDef {
+    MapDef { flags: MapFlags(flags), ..MapDef::new(kind, key, value, entries) }
+}
+
+#[test]
+fn arrays() {
+    if !support::kernel_or_skip() {
+        return;
+    }
+    let keys: Vec<Vec<u8>> = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 1 << 31, u32::MAX, u32::MAX - 1]
+        .iter()
+        .map(|i: &u32| i.to_ne_bytes().to_vec())
+        .collect();
+    for kind in [MapType::ARRAY, MapType::PERCPU_ARRAY] {
+        for (value, entries) in [(1, 8), (4, 1), (5, 7), (8, 8), (12, 5), (64, 8), (100, 9)] {
+            let mut rng = Rng::new(u64::from(value));
+            Pair::new(&def(kind, 4, value, entries, 0)).random(
+                &mut rng,
+                400 * support::campaign(),
+                &keys,
+                true,
+            );
+        }
+    }
+}
+
+#[test]
+fn hashes() {
+    if !support::kernel_or_skip() {
+        return;
+    }
+    for kind in [MapType::HASH, MapType::PERCPU_HASH] {
+        for flags in [0, MapFlags::NO_PREALLOC, MapFlags::ZERO_SEED] {
+            for (key, value, entries) in
+                [(1, 1, 1), (4, 8, 8), (3, 5, 7), (8, 4, 16), (13, 100, 3), (64, 12, 9)]
+            {
+                let mut rng = Rng::new(u64::from(key * value + flags));
+                let pool: Vec<_> = (0..entries + 5).map(|_| rng.bytes(key as usize)).collect();
+                let pair = Pair::new(&def(kind, key, value, entries, flags));
+                pair.random(&mut rng, 250 * support::campaign(), &pool, false);
+            }
+        }
+    }
+}
+
+/// Access flags and freezing: who may do what, and which error comes first.
+#[test]
+fn access() {
+    if !support::kernel_or_skip() {
+        return;
+    }
+    for kind in [MapType::ARRAY, MapType::HASH, MapType::PERCPU_ARRAY, MapType::PERCPU_HASH] {
+        for flags in [0, MapFlags::RDONLY, MapFlags::WRONLY, MapFlags::RDONLY_PROG, MapFlags::WRONLY_PROG] {
+            let pair = Pair::new(&def(kind, 4, 8, 2, flags));
+            let value = vec![7; pair.ours.host_value_size()];
+            for frozen in [false, true, true] {
+                for key in [[0; 4], [1, 0, 0, 0], [9, 0, 0, 0]] {
+                    for flags in [0, 1, 2, 4, 8] {
+                        pair.update(&key, &value, flags);
+                        pair.lookup(&key, flags);
+                    }
+                    pair.delete(&key);
+                    pair.update(&key, &value, 0);
+                    pair.compare_keys(kind == MapType::ARRAY);
+                }
+                if frozen {
+                    let ours = pair.ours.freeze().map_err(|e| e.errno);
+                    assert_eq!(ours, pair.kernel.freeze(), "{}: freeze", pair.what);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn prog_arrays() {
+    if !support::kernel_or_skip() {
+        return;
+    }
+    let exit = [0xb7, 0x95]; // r0 = 0; exit
+    let Ok(program) = support::load_program(1, 0, &exit) else {
+        eprintln!("skipped: bpf(2) loads no socket filter here");
+        return;
+    };
+    let id = support::program_id(&program).expect("a program has an id").to_ne_bytes();
+    let fd = program.as_raw_fd().to_ne_bytes();
+    let pair = Pair::new(&def(MapType::PROG_ARRAY, 4, 4, 4, 0));
+    let mut rng = Rng::new(1);
+    for _ in 0..1000 * support::campaign() {
+        let key = (rng.below(6) as u32).to_ne_bytes();
+        match rng.below(8) {
+            0..3 => {
+                let flags = rng.pick(FLAGS);
+                assert_eq!(
+                    pair.ours.update_from_host(&key, &id, flags).map_err(|e| e.errno),
+                    pair.kernel.update(&key, &fd, flags),
+                    "update {key:?} flags {flags:#x}"
+                );
+            }
+            3 => assert_eq!(
+                pair.ours.update_from_host(&key, &[0; 4], 0).map_err(|e| e.errno),
+                pair.kernel.update(&key, &(-1i32).to_ne_bytes(), 0),
+                "update {key:?} to no program"
+            ),
+            4 => pair.delete(&key),
+            5 => pair.lookup(&key, rng.pick(&[0, 0, 4, 8])),
+            _ => pair.compare_keys(true),
+        }
+    }
+}
+
+#[test]
+fn ring_buffers_have_no_elements() {
+    if !support::kernel_or_skip() {
+        return;
+    }
+    let pair = Pair::new(&def(MapType::RINGBUF, 0, 0, 4096, 0));
+    pair.lookup(&[], 0);
+    pair.update(&[], &[], 0);
+    pair.delete(&[]);
+    assert_eq!(pair.ours.next_key(None).map_err(|e| e.errno), pair.kernel.next_key(None));
+}
