@@ -2,45 +2,51 @@
 //!
 //! [`verify`] takes a program and the environment it will run in, and gives a [`Verified`] or a
 //! [`Rejection`]. What it does not know yet it refuses with [`Code::Unsupported`].
+//!
+//! ```text
+//! structure   fields, jump targets, subprograms, map references, limits
+//! cfg         every instruction can be reached; where paths may meet
+//! liveness    which registers matter where
+//! precision   which numbers a verdict rests on
+//! domain      what is known about a number
+//! state       registers, stack, references; when one state covers another
+//! contract    what a helper call needs and gives
+//! check       (instruction, state) → facts or refusal; changes nothing
+//! transfer    (instruction, state, facts) → state; refuses nothing
+//! explore     order of paths, pruning, loops, budgets
+//! depth       the stack of call chains
+//! report      the kernel's log, and the explanation for people
+//! ```
 #![no_std]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
 
+mod cfg;
+mod check;
 mod code;
+mod contract;
+mod depth;
 mod digest;
 pub mod domain;
+mod explore;
 mod limits;
+mod liveness;
 mod options;
+mod precision;
+mod program;
 mod rejection;
 mod report;
+mod state;
+mod structure;
+mod transfer;
+mod verdict;
 mod verified;
-
-use skep_spec::{Environment, ProgramSpec};
+mod violation;
 
 pub use code::Code;
 pub use digest::Digest;
 pub use options::Options;
 pub use rejection::{Decision, Known, Rejection};
+pub use verdict::verify;
 pub use verified::{AccessBase, InsnFacts, Stats, Subprog, Verified};
-
-/// Verifies a program for an environment.
-///
-/// # Errors
-///
-/// A [`Rejection`] that names the instruction and what it lacks.
-pub fn verify(spec: &ProgramSpec, env: &Environment, options: &Options) -> Result<Verified, Rejection> {
-    let _ = (spec, env, options);
-    Err(Rejection(alloc::boxed::Box::new(rejection::Inner {
-        code: Code::Unsupported,
-        pc: 0,
-        message: "not supported yet: verification".into(),
-        advice: rejection::Advice::default(),
-        insn: alloc::string::String::new(),
-        source_line: report::source_line(spec, 0),
-        path: alloc::vec::Vec::new(),
-        state: alloc::vec::Vec::new(),
-        stats: Stats::default(),
-        log: alloc::string::String::new(),
-    })))
-}

@@ -1,7 +1,25 @@
 //! Renders what was decided elsewhere: the kernel-style log and the explanation. Decides nothing.
 
 mod explain;
+mod log;
 mod source;
 
+use alloc::string::{String, ToString};
+
 pub(crate) use explain::explain;
+pub(crate) use log::Log;
 pub(crate) use source::source_line;
+
+use skep_isa::CallTarget;
+use skep_isa::text::Dialect;
+
+use crate::program::Program;
+
+/// The text of an instruction, as in the kernel's log.
+pub(crate) fn insn_text(p: &Program<'_>, pc: usize) -> String {
+    let names = |target| match target {
+        CallTarget::Helper(id) => skep_abi::helper_name(id),
+        CallTarget::Subprog(_) | CallTarget::Kfunc { .. } => None,
+    };
+    p.op(pc).text(Dialect::Kernel).without_opcode().with_names(&names).to_string()
+}

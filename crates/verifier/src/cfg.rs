@@ -1,0 +1,145 @@
+//! The control-flow graph: every instruction can be reached, and where paths may meet.
+//!
+//! Idea: one depth-first walk from slot 0 in the kernel's order (fall-through first, then the target), calls
+//! included. A slot on the walk's stack that is met again closes a loop. What the walk never meets cannot
+//! run. On the way, targets are marked as points where exploration compares states.
+
+use alloc::format;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use skep_abi::HelperFlags;
+use skep_isa::{CallTarget, Imm64, Op};
+
+use crate::Code;
+use crate::program::{Program, target};
+use crate::structure::{At, at};
+use crate::violation::{refuse, unsupported};
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mark {
+    Unseen,
+    OnStack,
+    Done,
+}
+
+/// Walks the graph, fills [`Program::points`] and the packet flag of each subprogram.
+pub(crate) fn check(program: &mut Program<'_>) -> At<()> {
+    let n = program.ops.len();
+    let mut marks = vec![Mark::Unseen; n];
+    let mut stack: Vec<(usize, Successors)> = Vec::new();
+    marks[0] = Mark::OnStack;
+    stack.push((0, successors(program, 0)?));
+    while let Some((pc, next)) = stack.last_mut() {
+        let pc = *pc;
+        let Some(to) = next.pop() else {
+            marks[pc] = Mark::Done;
+            stack.pop();
+            continue;
+        };
+        if to >= n {
+            return at(pc, refuse(Code::BadJump, format!("jump out of range from insn {pc} to {to}")));
+        }
+        match marks[to] {
+            Mark::Unseen => {
+                marks[to] = Mark::OnStack;
+                stack.push((to, successors(program, to)?));
+            }
+            Mark::OnStack if !program.env.privileged() => {
+                let refusal = refuse(Code::BackEdge, format!("back-edge from insn {pc} to {to}"));
+                return at(pc, refusal);
+            }
+            Mark::OnStack | Mark::Done => {}
+        }
+    }
+    for (pc, mark) in marks.iter().enumerate() {
+        if *mark == Mark::Unseen && program.ops[pc].is_some() {
+            return at(pc, refuse(Code::Unreachable, format!("unreachable insn {pc}")));
+        }
+    }
+    packet_changes(program);
+    Ok(())
+}
+
+/// Successors still to visit, last first.
+struct Successors([usize; 2], u8);
+
+impl Successors {
+    fn pop(&mut self) -> Option<usize> {
+        self.1 = self.1.checked_sub(1)?;
+        Some(self.0[usize::from(self.1)])
+    }
+}
+
+fn successors(program: &mut Program<'_>, pc: usize) -> At<Successors> {
+    let op = program.op(pc);
+    let next = program.next(pc);
+    let far = |off: i32| target(pc, off).unwrap_or(usize::MAX);
+    Ok(match op {
+        Op::Exit => Successors([0, 0], 0),
+        Op::Jump { off, .. } => {
+            meet(program, far(off));
+            Successors([far(off), 0], 1)
+        }
+        Op::JumpIf { off, .. } => {
+            program.points[pc].prune = true;
+            meet(program, far(off.into()));
+            Successors([far(off.into()), next], 2)
+        }
+        Op::MayGoto { .. } => return at(pc, unsupported("may_goto")),
+        Op::JumpIndirect { .. } => return at(pc, unsupported("indirect jumps (gotox)")),
+        Op::CallIndirect { .. } => return at(pc, unsupported("indirect calls (callx)")),
+        Op::Call(CallTarget::Subprog(off)) => {
+            program.points[pc].prune = true;
+            meet(program, next);
+            meet(program, far(off));
+            Successors([far(off), next], 2)
+        }
+        Op::Call(_) => {
+            meet(program, next);
+            Successors([next, 0], 1)
+        }
+        Op::LoadImm64 { value: Imm64::Code(_), .. } => {
+            return at(pc, unsupported("addresses of functions (callbacks)"));
+        }
+        _ => Successors([next, 0], 1),
+    })
+}
+
+fn meet(program: &mut Program<'_>, pc: usize) {
+    if let Some(p) = program.points.get_mut(pc) {
+        p.prune = true;
+        p.jump = true;
+    }
+}
+
+/// Marks the subprograms that change the packet themselves or through what they call.
+fn packet_changes(program: &mut Program<'_>) {
+    let mut calls: Vec<(usize, usize)> = Vec::new();
+    for pc in 0..program.ops.len() {
+        let caller = program.subprog_of(pc);
+        match program.ops[pc] {
+            Some(Op::Call(CallTarget::Helper(id))) => {
+                let changes = program.env.helper(id).is_some_and(|h| h.flags.has(HelperFlags::INVALIDATES_PACKET));
+                program.subprogs[caller].changes_packet |= changes;
+            }
+            Some(Op::Call(CallTarget::Subprog(off))) => {
+                if let Some(callee) = target(pc, off).and_then(|to| program.subprog_at(to)) {
+                    calls.push((caller, callee));
+                }
+            }
+            _ => {}
+        }
+    }
+    loop {
+        let mut changed = false;
+        for &(caller, callee) in &calls {
+            let gain = program.subprogs[callee].changes_packet && !program.subprogs[caller].changes_packet;
+            program.subprogs[caller].changes_packet |= gain;
+            changed |= gain;
+        }
+        if !changed {
+            return;
+        }
+    }
+}

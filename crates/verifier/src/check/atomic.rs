@@ -1,0 +1,80 @@
+//! Atomic operations, load-acquire, store-release: always aligned, never on the context or the packet.
+
+use alloc::format;
+
+use skep_isa::{AtomicOp, Operand, Reg, Size};
+
+use super::memory::{Intent, Target, access};
+use super::{Facts, leak, leaks, readable, writable};
+use crate::Code;
+use crate::program::Program;
+use crate::state::{Kind, State, type_name};
+use crate::violation::{Check, Explain, refuse};
+
+pub(super) fn rmw(
+    p: &Program<'_>,
+    s: &State,
+    size: Size,
+    op: AtomicOp,
+    dst: Reg,
+    src: Reg,
+    off: i16,
+) -> Check<Facts> {
+    readable(s, src)?;
+    readable(s, dst)?;
+    if op == AtomicOp::Cmpxchg {
+        readable(s, Reg::R0)?;
+        if leaks(p, s, Reg::R0) {
+            return leak(s, Reg::R0, "R0 leaks addr into mem".into());
+        }
+    }
+    if leaks(p, s, src) {
+        return leak(s, src, format!("R{} leaks addr into mem", src.0));
+    }
+    object_takes_atomics(s, dst, "BPF_ATOMIC stores into")?;
+    if let Some(reg) = fetched(op, src) {
+        writable(reg)?;
+    }
+    access(p, s, dst, off.into(), size.bytes(), Intent::AtomicRead)?;
+    access(p, s, dst, off.into(), size.bytes(), Intent::AtomicWrite).map(Facts::target)
+}
+
+pub(super) fn load_acquire(p: &Program<'_>, s: &State, size: Size, dst: Reg, src: Reg, off: i16) -> Check<Facts> {
+    readable(s, src)?;
+    writable(dst)?;
+    object_takes_atomics(s, src, "BPF_ATOMIC loads from")?;
+    access(p, s, src, off.into(), size.bytes(), Intent::LoadAcquire).map(Facts::target)
+}
+
+pub(super) fn store_release(p: &Program<'_>, s: &State, size: Size, dst: Reg, src: Reg, off: i16) -> Check<Facts> {
+    readable(s, src)?;
+    readable(s, dst)?;
+    object_takes_atomics(s, dst, "BPF_ATOMIC stores into")?;
+    let operand = Operand::Reg(src);
+    let target: Target = access(p, s, dst, off.into(), size.bytes(), Intent::StoreRelease(operand))?;
+    let precise = super::memory::zero_written_to_bytes(s, &target, operand);
+    Ok(Facts { target: Some(target), precise, ..Facts::default() })
+}
+
+/// The register that receives the old value.
+pub(crate) fn fetched(op: AtomicOp, src: Reg) -> Option<Reg> {
+    match op {
+        AtomicOp::Cmpxchg => Some(Reg::R0),
+        AtomicOp::Xchg => Some(src),
+        AtomicOp::Add { fetch } | AtomicOp::Or { fetch } | AtomicOp::And { fetch } | AtomicOp::Xor { fetch } => {
+            fetch.then_some(src)
+        }
+    }
+}
+
+fn object_takes_atomics(s: &State, base: Reg, what: &str) -> Check<()> {
+    let reg = s.reg(base);
+    if reg.kind != Kind::Ctx && !reg.kind.is_packet() {
+        return Ok(());
+    }
+    refuse(Code::ForbiddenAccess, format!("{what} R{} {} is not allowed", base.0, type_name(reg))).explain(
+        "memory that takes atomic operations: map values, the stack, ring buffer records",
+        format!("r{} is a {}", base.0, type_name(reg)),
+        "load, compute and store, or keep the counter in a map",
+    )
+}

@@ -1,0 +1,411 @@
+//! Calls of helpers and of the program's own functions.
+
+use alloc::format;
+use alloc::string::String;
+
+use skep_abi::{Arg, ArgKind, HelperFlags, HelperProto, MapFlags, MapType, MemAccess, Ret, helper_name};
+use skep_isa::Reg;
+use skep_spec::ProgramSpec;
+
+use super::memory::{initialised, map_direction, packet, region, stack_bounds, unmodified};
+use super::{Facts, exit, leak, leaks, readable};
+use crate::contract::{self, Returned, StackWrite, arg_reg};
+use crate::program::Program;
+use crate::state::{self, Byte, Kind, State, place, type_name};
+use crate::violation::{Check, Explain, refuse, unsupported};
+use crate::{Code, limits};
+
+pub(super) fn subprog(s: &State) -> Check<Facts> {
+    let frames = s.frames.len() + 1;
+    if frames > limits::FRAMES {
+        return refuse(Code::CallDepth, format!("the call stack of {} frames is too deep", frames - 1)).explain(
+            format!("at most {} functions at a time", limits::FRAMES),
+            "one more is called",
+            "inline some of them; recursion is not possible",
+        );
+    }
+    Ok(Facts::default())
+}
+
+/// The helper, if the environment offers it to this program.
+fn offered<'a>(p: &Program<'a>, id: u32) -> Check<&'a HelperProto> {
+    let Some(proto) = p.env.helper(id) else {
+        return match helper_name(id) {
+            Some(name) => unsupported(format!("helper {name}#{id}")),
+            None => refuse(Code::UnknownHelper, format!("invalid func unknown#{id}")),
+        };
+    };
+    let name = proto.name;
+    match p.row.helper_capability(id) {
+        Some(needs) if p.env.capability >= needs => {}
+        other => {
+            let known = match other {
+                Some(needs) => format!("it needs the capability {needs:?}, the loader has {:?}", p.env.capability),
+                None => "the type does not offer it".into(),
+            };
+            return refuse(Code::UnknownHelper, format!("program of this type cannot use helper {name}#{id}")).explain(
+                format!("a helper of program type {}", p.spec.prog_type.name().unwrap_or("unknown")),
+                known,
+                "use another helper or program type",
+            );
+        }
+    }
+    if proto.flags.has(HelperFlags::GPL_ONLY) && !p.spec.gpl_compatible() {
+        let words = "cannot call GPL-restricted function from non-GPL compatible program";
+        return refuse(Code::GplOnly, words).explain(
+            "a GPL-compatible licence",
+            format!("the licence is {:?}", p.spec.license),
+            "declare char LICENSE[] SEC(\"license\") = \"GPL\", if that is what the program is under",
+        );
+    }
+    let sleepable = p.row.always_sleepable || p.spec.flags & ProgramSpec::SLEEPABLE != 0;
+    if proto.flags.has(HelperFlags::MIGHT_SLEEP) && !sleepable {
+        return refuse(Code::UnknownHelper, "helper call might sleep in a non-sleepable prog");
+    }
+    Ok(proto)
+}
+
+struct Args<'a, 'p> {
+    p: &'a Program<'p>,
+    s: &'a State,
+    proto: &'a HelperProto,
+    facts: Facts,
+    out: contract::HelperFacts,
+    map: Option<u16>,
+    alloc_size: Option<u32>,
+    const_key: Option<u64>,
+    ref_id: u32,
+}
+
+pub(super) fn helper(p: &Program<'_>, s: &State, id: u32) -> Check<Facts> {
+    let proto = offered(p, id)?;
+    let mut a = Args {
+        p,
+        s,
+        proto,
+        facts: Facts::default(),
+        out: contract::start(proto),
+        map: None,
+        alloc_size: None,
+        const_key: None,
+        ref_id: 0,
+    };
+    for (i, arg) in proto.args.iter().enumerate() {
+        let Some(arg) = arg else { break };
+        a.arg(i, *arg)?;
+    }
+    if id == contract::TAIL_CALL {
+        exit::no_references(s, "tail_call")?;
+    }
+    if proto.flags.has(HelperFlags::RELEASES) {
+        if !s.holds(a.ref_id) {
+            let words = format!("func {}#{id} reference has not been acquired before", proto.name);
+            return refuse(Code::Reference, words);
+        }
+        a.out.releases = Some(a.ref_id);
+    }
+    a.out.ret = a.returned()?;
+    a.facts.helper = Some(a.out);
+    Ok(a.facts)
+}
+
+impl Args<'_, '_> {
+    fn arg(&mut self, i: usize, arg: Arg) -> Check<()> {
+        let reg = arg_reg(i);
+        readable(self.s, reg)?;
+        let value = self.s.reg(reg);
+        if arg.kind == ArgKind::Anything {
+            if leaks(self.p, self.s, reg) {
+                return leak(self.s, reg, format!("R{} leaks addr into helper function", reg.0));
+            }
+            return Ok(());
+        }
+        if value.kind.is_packet() && !self.proto.flags.has(HelperFlags::PACKET_ARGS) {
+            return refuse(Code::BadArgument, "helper access to the packet is not allowed");
+        }
+        if arg.nullable && value.is_null() {
+            return Ok(());
+        }
+        self.type_fits(reg, arg)?;
+        if value.ref_id != 0 {
+            if self.ref_id != 0 {
+                let words =
+                    format!("more than one arg with ref_obj_id R{} {} {}", reg.0, value.ref_id, self.ref_id);
+                return refuse(Code::Reference, words);
+            }
+            self.ref_id = value.ref_id;
+        }
+        match arg.kind {
+            ArgKind::Anything => Ok(()),
+            ArgKind::Ctx => unmodified(self.s, reg),
+            ArgKind::Map => self.map_arg(value),
+            ArgKind::MapKey => {
+                let size = self.map_def(reg)?.key_size;
+                self.memory(reg, size.into(), MemAccess::Read, false, true)?;
+                self.constant_key(reg, size);
+                Ok(())
+            }
+            ArgKind::MapValue(access) => {
+                let size = self.map_def(reg)?.value_size;
+                self.memory(reg, size.into(), access, false, true)
+            }
+            // Checked with its size, the next argument.
+            ArgKind::Mem(_) => Ok(()),
+            ArgKind::FixedMem(access, size) => self.memory(reg, size.into(), access, false, true),
+            ArgKind::Size => self.size(i, false),
+            ArgKind::SizeOrZero => self.size(i, true),
+            ArgKind::AllocSize => self.alloc_size(reg),
+            ArgKind::RingbufRecord => {
+                if value.off != 0 || value.val.as_const() != Some(0) {
+                    let words = format!(
+                        "R{} must have zero offset when passed to release func or trusted arg to kfunc",
+                        reg.0
+                    );
+                    return refuse(Code::BadArgument, words).explain(
+                        "the record as bpf_ringbuf_reserve returned it",
+                        "a pointer into it",
+                        "pass the unchanged pointer",
+                    );
+                }
+                if value.ref_id == 0 {
+                    let words = format!("R{} must be referenced when passed to release function", reg.0);
+                    return refuse(Code::Reference, words);
+                }
+                Ok(())
+            }
+            ArgKind::ConstStr | ArgKind::Func | ArgKind::StackOrNull | ArgKind::SpinLock => {
+                unsupported(format!("helper {}#{}: argument {:?}", self.proto.name, self.proto.id, arg.kind))
+            }
+        }
+    }
+
+    fn type_fits(&self, reg: Reg, arg: Arg) -> Check<()> {
+        let value = self.s.reg(reg);
+        let memory = matches!(
+            value.kind,
+            Kind::Stack { .. } | Kind::Packet { .. } | Kind::PacketMeta { .. } | Kind::MapValue(_) | Kind::Mem { .. }
+        );
+        let (fits, expected) = match arg.kind {
+            ArgKind::Anything => (true, ""),
+            ArgKind::Ctx => (value.kind == Kind::Ctx, "ctx"),
+            ArgKind::Map => (matches!(value.kind, Kind::Map(_)), "map_ptr"),
+            ArgKind::MapKey | ArgKind::MapValue(_) | ArgKind::FixedMem(..) => {
+                (memory, "fp, pkt, pkt_meta, map_key, map_value, mem, ringbuf_mem, buf, trusted_ptr_")
+            }
+            // With a size of 0 even NULL will do, which is for the size to say.
+            ArgKind::Mem(_) => (
+                memory || (value.is_null() && self.next_is_size_or_zero(reg)),
+                "fp, pkt, pkt_meta, map_key, map_value, mem, ringbuf_mem, buf, trusted_ptr_",
+            ),
+            ArgKind::Size | ArgKind::SizeOrZero | ArgKind::AllocSize => (value.is_scalar(), "scalar"),
+            ArgKind::RingbufRecord => (matches!(value.kind, Kind::Mem { ringbuf: true, .. }), "ringbuf_mem"),
+            ArgKind::ConstStr => (true, ""),
+            ArgKind::Func | ArgKind::StackOrNull | ArgKind::SpinLock => (true, ""),
+        };
+        if fits && (!value.nullable || arg.nullable) {
+            return Ok(());
+        }
+        let code = if value.nullable { Code::NullPointer } else { Code::BadArgument };
+        refuse(code, format!("R{} type={} expected={expected}", reg.0, type_name(value))).explain(
+            format!("argument {} of {}: {expected}", reg.0, self.proto.name),
+            format!("r{} is {}", reg.0, state::register(self.p.spec, self.s.depth(), value)),
+            if value.nullable { "compare the pointer with 0 first" } else { "pass what the helper's prototype asks for" },
+        )
+    }
+
+    fn next_is_size_or_zero(&self, reg: Reg) -> bool {
+        let next = self.proto.args.get(reg.index()).copied().flatten();
+        next.is_some_and(|a| a.kind == ArgKind::SizeOrZero)
+    }
+
+    fn map_arg(&mut self, value: &state::Reg) -> Check<()> {
+        let Kind::Map(idx) = value.kind else { return Ok(()) };
+        let def = self.p.map(idx);
+        let name = self.proto.name;
+        let row = self.p.env.map_type(def.kind);
+        if !row.is_some_and(|row| contract::map_fits(row, self.proto)) {
+            let words = format!("cannot pass map_type {} into func {name}#{}", def.kind.0, self.proto.id);
+            return refuse(Code::BadMapForHelper, words).explain(
+                format!("a map that {name} takes"),
+                format!("map {} is a {}", def.name, def.kind.name().unwrap_or("map of unknown type")),
+                "use the helper of this map type, or another map",
+            );
+        }
+        if def.flags.has(MapFlags::RDONLY_PROG) && contract::changes_map(self.proto) {
+            return refuse(Code::ForbiddenAccess, "write into map forbidden");
+        }
+        self.map = Some(idx);
+        Ok(())
+    }
+
+    fn map_def(&self, reg: Reg) -> Check<&skep_spec::MapDef> {
+        match self.map {
+            Some(idx) => Ok(self.p.map(idx)),
+            None => refuse(Code::BadArgument, format!("R{}: no map argument before it", reg.0)),
+        }
+    }
+
+    /// `size` bytes that the helper uses. `exact`: it uses all of them.
+    fn memory(&mut self, reg: Reg, size: i64, access: MemAccess, zero_ok: bool, exact: bool) -> Check<()> {
+        let (p, s) = (self.p, self.s);
+        let value = s.reg(reg);
+        let writes = access != MemAccess::Read;
+        let reads = access != MemAccess::Write;
+        match value.kind {
+            Kind::Packet { .. } | Kind::PacketMeta { .. } => {
+                if writes && p.row.packet != skep_abi::PacketAccess::ReadWrite {
+                    return refuse(Code::ForbiddenAccess, "cannot write into packet");
+                }
+                packet(p, s, reg, value.off, size, zero_ok)
+            }
+            Kind::MapValue(map) => {
+                map_direction(p, map, value.off, size as usize, writes)?;
+                let len = p.map(map).value_size;
+                region(s, reg, value.off, size, len.into(), zero_ok, |at| {
+                    format!("invalid access to map value, value_size={len} off={at} size={size}")
+                })
+            }
+            Kind::Mem { size: len, .. } => region(s, reg, value.off, size, len.into(), zero_ok, |at| {
+                format!("invalid access to memory, mem_size={len} off={at} size={size}")
+            }),
+            Kind::Stack { frame } => {
+                if size == 0 && !zero_ok {
+                    return refuse(Code::BadArgument, "invalid zero-sized read");
+                }
+                let what = if writes { " write to" } else { " read from" };
+                let (min, max) = stack_bounds(p, s, reg, value.off, size, what)?;
+                if min != max && !p.may_leak() {
+                    let words = format!(
+                        "R{} variable offset stack access prohibited for !root, var_off={}",
+                        reg.0,
+                        value.val.tnum()
+                    );
+                    return refuse(Code::ForbiddenAccess, words);
+                }
+                self.facts.touched.push((frame.into(), min));
+                let whole = exact && !reads && min == max;
+                let (frame, len) = (usize::from(frame), (max - min) as usize + size as usize);
+                if !whole {
+                    initialised(p, s, reg, frame, min, len)?;
+                }
+                if whole && !p.may_leak() {
+                    spilled_pointers_stay(s, frame, min, len)?;
+                }
+                if writes && len > 0 {
+                    self.out.stack_writes.push(StackWrite { frame, off: min, len, whole });
+                }
+                Ok(())
+            }
+            _ if zero_ok && size == 0 && value.is_null() => Ok(()),
+            _ => {
+                let words = format!("R{} type={} expected=fp, pkt, map_value, mem", reg.0, type_name(value));
+                refuse(Code::BadArgument, words)
+            }
+        }
+    }
+
+    fn size(&mut self, i: usize, zero_ok: bool) -> Check<()> {
+        let (reg, memory) = (arg_reg(i), arg_reg(i.saturating_sub(1)));
+        let val = self.s.reg(reg).val;
+        let known = || format!("r{} is in [{}, {}]", reg.0, val.smin(), val.umax());
+        let required = || format!("a size from {} to {}", u8::from(!zero_ok), limits::VAR_SIZE - 1);
+        if val.smin() < 0 {
+            let words = format!("R{} min value is negative, either use unsigned or 'var &= const'", reg.0);
+            return refuse(Code::BadArgument, words).explain(required(), known(), "make the size unsigned");
+        }
+        if val.umin() == 0 && !zero_ok {
+            let words = format!("R{} invalid zero-sized read: u64=[{},{}]", reg.0, val.umin(), val.umax());
+            return refuse(Code::BadArgument, words).explain(required(), known(), "test that the size is not 0");
+        }
+        if val.umax() >= limits::VAR_SIZE {
+            let words =
+                format!("R{} unbounded memory access, use 'var &= const' or 'if (var < const)'", reg.0);
+            return refuse(Code::BadArgument, words).explain(required(), known(), "bound the size first");
+        }
+        let Some(ArgKind::Mem(access)) = self.proto.args.get(i.wrapping_sub(1)).copied().flatten().map(|a| a.kind)
+        else {
+            return unsupported(format!("helper {}: a size without memory before it", self.proto.name));
+        };
+        self.memory(memory, val.umax() as i64, access, zero_ok, val.is_const())?;
+        self.facts.precise = self.facts.precise.with(reg);
+        Ok(())
+    }
+
+    fn alloc_size(&mut self, reg: Reg) -> Check<()> {
+        let value = self.s.reg(reg);
+        let Some(size) = value.as_const() else {
+            return refuse(Code::BadArgument, format!("R{} is not a known constant'", reg.0)).explain(
+                "a size known when the program is verified",
+                format!("r{} is {}", reg.0, state::register(self.p.spec, self.s.depth(), value)),
+                "reserve a constant size, or use bpf_ringbuf_output",
+            );
+        };
+        // Like the kernel's field: 32 bits, of which reserve takes no negative sizes.
+        let Ok(size) = u32::try_from(size) else {
+            return refuse(Code::BadArgument, format!("R{} unbounded memory access", reg.0));
+        };
+        if size > i32::MAX as u32 {
+            return refuse(Code::BadArgument, format!("R{} unbounded memory access", reg.0));
+        }
+        self.alloc_size = Some(size);
+        self.facts.precise = self.facts.precise.with(reg);
+        Ok(())
+    }
+
+    /// Remembers a key that is known, for arrays, where a lookup inside the bounds cannot fail.
+    fn constant_key(&mut self, reg: Reg, size: u32) {
+        let Some(idx) = self.map else { return };
+        let array = matches!(self.p.map(idx).kind, MapType::ARRAY | MapType::PERCPU_ARRAY);
+        let value = self.s.reg(reg);
+        let Kind::Stack { frame } = value.kind else { return };
+        let (true, Some(var)) = (array && self.proto.id == contract::LOOKUP && size == 4, value.val.as_const()) else {
+            return;
+        };
+        let off = value.off.wrapping_add(var as i32);
+        let stack = &self.s.frames[usize::from(frame)].stack;
+        let (slot, byte) = place(off);
+        if (off..off + 4).all(|at| stack.byte(at) == Byte::Zero) {
+            self.const_key = Some(0);
+            return;
+        }
+        let spill = stack.slot(off).and_then(state::Slot::spill);
+        if let (Some((reg, 4)), 0) = (spill, byte)
+            && let Some(key) = reg.as_const()
+        {
+            self.const_key = Some(u64::from(key as u32));
+            self.facts.precise_slots.push((frame.into(), slot));
+        }
+    }
+
+    fn returned(&self) -> Check<Returned> {
+        Ok(match self.proto.ret {
+            Ret::Integer => Returned::Integer,
+            Ret::Void => Returned::Void,
+            Ret::MapValueOrNull => match self.map {
+                Some(map) => {
+                    let sure = self.const_key.is_some_and(|k| k < self.p.map(map).max_entries.into());
+                    Returned::MapValue { map, nullable: !sure }
+                }
+                None => return refuse(Code::BadArgument, "the helper returns a map value but takes no map"),
+            },
+            Ret::RingbufRecordOrNull => match self.alloc_size {
+                Some(size) => Returned::Record { size },
+                None => return refuse(Code::BadArgument, "the helper returns memory but takes no size"),
+            },
+        })
+    }
+}
+
+/// An unprivileged helper call does not overwrite part of a spilled pointer.
+fn spilled_pointers_stay(s: &State, frame: usize, off: i32, len: usize) -> Check<()> {
+    let stack = &s.frames[frame].stack;
+    let corrupts = |at: i32| {
+        stack.byte(at) == Byte::Spill
+            && stack.slot(at).and_then(state::Slot::spill).is_some_and(|(r, _)| r.is_pointer())
+    };
+    match (off..off + len as i32).any(corrupts) {
+        true => refuse(Code::ForbiddenAccess, String::from("attempt to corrupt spilled pointer on stack")),
+        false => Ok(()),
+    }
+}
+

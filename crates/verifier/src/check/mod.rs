@@ -1,0 +1,141 @@
+//! Whether an instruction is safe in a state. Changes nothing: what it found out goes to `transfer` as
+//! [`Facts`].
+
+mod alu;
+mod atomic;
+mod call;
+mod exit;
+mod jump;
+pub(crate) mod memory;
+mod packet;
+
+use alloc::format;
+use alloc::vec::Vec;
+
+use skep_isa::{CallTarget, Imm64, Op, Operand, Reg, RegSet};
+
+use crate::Code;
+use crate::contract::HelperFacts;
+use crate::program::Program;
+use crate::state::{State, type_name};
+use crate::violation::{Check, Explain, refuse, unsupported};
+
+pub(crate) use atomic::fetched;
+pub(crate) use memory::Target;
+
+/// What a check found out, for `transfer` to apply and for precision to protect.
+#[derive(Debug, Default)]
+pub(crate) struct Facts {
+    /// The memory that the instruction accesses.
+    pub(crate) target: Option<Target>,
+    /// Registers whose number the verdict rests on.
+    pub(crate) precise: RegSet,
+    /// Stack slots `(frame, slot)` whose number the verdict rests on.
+    pub(crate) precise_slots: Vec<(usize, usize)>,
+    /// Stack bytes touched, as the lowest offset in a frame.
+    pub(crate) touched: Vec<(usize, i32)>,
+    /// The helper call.
+    pub(crate) helper: Option<HelperFacts>,
+}
+
+impl Facts {
+    fn target(target: Target) -> Self {
+        Self { target: Some(target), ..Self::default() }
+    }
+
+    fn precise(precise: RegSet) -> Self {
+        Self { precise, ..Self::default() }
+    }
+}
+
+/// Checks one instruction.
+pub(crate) fn insn(p: &Program<'_>, s: &State, pc: usize, op: Op) -> Check<Facts> {
+    match op {
+        Op::Alu { width, op, dst, src } => alu::binary(p, s, width, op, dst, src).map(Facts::precise),
+        Op::Neg { dst, .. } | Op::Swap { dst, .. } => alu::unary(s, dst).map(|()| Facts::default()),
+        Op::MovSx { dst, src, .. } => alu::movsx(p, s, dst, src).map(|()| Facts::default()),
+        Op::AddrSpaceCast { .. } => refuse(
+            Code::ForbiddenAccess,
+            "addr_space_cast insn can only be used in a program that has an associated arena",
+        ),
+        Op::LoadImm64 { dst, value } => {
+            writable(dst)?;
+            match value {
+                Imm64::Const(_) | Imm64::MapIdx(_) | Imm64::MapValueIdx { .. } => Ok(Facts::default()),
+                Imm64::MapFd(_) | Imm64::MapValueFd { .. } | Imm64::Variable { .. } | Imm64::Code(_) => {
+                    unsupported("this form of LDDW")
+                }
+            }
+        }
+        Op::Load { size, dst, src, off, .. } => {
+            readable(s, src)?;
+            writable(dst)?;
+            memory::access(p, s, src, off.into(), size.bytes(), memory::Intent::Load).map(Facts::target)
+        }
+        Op::Store { size, dst, off, src } => {
+            if let Operand::Reg(src) = src {
+                readable(s, src)?;
+            }
+            readable(s, dst)?;
+            let intent = memory::Intent::Store(src);
+            let target = memory::access(p, s, dst, off.into(), size.bytes(), intent)?;
+            let precise = memory::zero_written_to_bytes(s, &target, src);
+            Ok(Facts { target: Some(target), precise, ..Facts::default() })
+        }
+        Op::Atomic { size, op, dst, src, off } => atomic::rmw(p, s, size, op, dst, src, off),
+        Op::LoadAcquire { size, dst, src, off } => atomic::load_acquire(p, s, size, dst, src, off),
+        Op::StoreRelease { size, dst, src, off } => atomic::store_release(p, s, size, dst, src, off),
+        Op::LoadPacket { mode, .. } => packet::legacy_load(p, s, mode),
+        Op::Jump { .. } => Ok(Facts::default()),
+        Op::JumpIf { width, op, dst, src, .. } => jump::conditional(p, s, width, op, dst, src),
+        Op::Call(CallTarget::Helper(id)) => call::helper(p, s, id),
+        Op::Call(CallTarget::Subprog(_)) => call::subprog(s),
+        Op::Call(CallTarget::Kfunc { btf_id, .. }) => unsupported(format!("kernel function call (BTF id {btf_id})")),
+        Op::Exit => exit::exit(p, s),
+        Op::MayGoto { .. } => unsupported("may_goto"),
+        Op::CallIndirect { .. } => unsupported(format!("indirect call (callx) at insn {pc}")),
+        Op::JumpIndirect { .. } => unsupported(format!("indirect jump (gotox) at insn {pc}")),
+    }
+}
+
+/// The register has been written.
+pub(crate) fn readable(s: &State, reg: Reg) -> Check<()> {
+    if s.reg(reg).is_init() {
+        return Ok(());
+    }
+    let remedy = match reg.0 {
+        1..=5 => "set it before; calls lose r1 to r5, keep values in r6 to r9",
+        _ => "set it on every path that leads here",
+    };
+    refuse(Code::Uninitialized, format!("R{} !read_ok", reg.0)).explain(
+        format!("r{} holds a value", reg.0),
+        format!("r{} was never written on this path, or lost at a call", reg.0),
+        remedy,
+    )
+}
+
+/// The register may be written.
+pub(crate) fn writable(reg: Reg) -> Check<()> {
+    if reg != Reg::FP {
+        return Ok(());
+    }
+    refuse(Code::FramePointerWrite, "frame pointer is read only").explain(
+        "a destination from r0 to r9",
+        "r10 is the frame pointer",
+        "copy r10 to another register and change that",
+    )
+}
+
+/// Whether an unprivileged program would reveal an address by using the register as a number.
+pub(crate) fn leaks(p: &Program<'_>, s: &State, reg: Reg) -> bool {
+    !p.may_leak() && s.reg(reg).is_pointer()
+}
+
+/// A refusal to reveal an address.
+pub(crate) fn leak<T>(s: &State, reg: Reg, message: alloc::string::String) -> Check<T> {
+    refuse(Code::PointerLeak, message).explain(
+        "a number: the loader may not see kernel addresses",
+        format!("r{} is a {}", reg.0, type_name(s.reg(reg))),
+        "do not store, compare or return the pointer, or load with CAP_PERFMON",
+    )
+}

@@ -1,0 +1,75 @@
+//! What a call needs and gives, as found out for one call in one state.
+
+use alloc::vec::Vec;
+
+use skep_abi::{HelperFlags, HelperProto, MapTypeRow};
+use skep_isa::Reg;
+
+/// What a helper call that was found legal does to the state.
+#[derive(Debug, Default)]
+pub(crate) struct HelperFacts {
+    /// What `r0` holds afterwards.
+    pub(crate) ret: Returned,
+    /// Stack bytes that the helper may write.
+    pub(crate) stack_writes: Vec<StackWrite>,
+    /// The reference that it releases.
+    pub(crate) releases: Option<u32>,
+    /// `r0` is a new reference.
+    pub(crate) acquires: bool,
+    /// Packet pointers are void afterwards.
+    pub(crate) changes_packet: bool,
+}
+
+/// `r0` after a call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Returned {
+    /// Nothing.
+    #[default]
+    Void,
+    /// Any number.
+    Integer,
+    /// A value of the map, or NULL if so said.
+    MapValue { map: u16, nullable: bool },
+    /// A ring buffer record of this size, or NULL.
+    Record { size: u32 },
+}
+
+/// Stack bytes that a helper writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct StackWrite {
+    pub(crate) frame: usize,
+    pub(crate) off: i32,
+    pub(crate) len: usize,
+    /// All of them are surely overwritten.
+    pub(crate) whole: bool,
+}
+
+/// Whether the map type may be the map argument of the helper.
+pub(crate) fn map_fits(row: &MapTypeRow, helper: &HelperProto) -> bool {
+    row.helpers.contains(&helper.id)
+}
+
+/// The map helpers that change a map.
+pub(crate) fn changes_map(helper: &HelperProto) -> bool {
+    // map_update_elem, map_delete_elem, map_push_elem, map_pop_elem
+    matches!(helper.id, 2 | 3 | 87 | 88)
+}
+
+/// `bpf_map_lookup_elem`.
+pub(crate) const LOOKUP: u32 = 1;
+/// `bpf_tail_call`.
+pub(crate) const TAIL_CALL: u32 = 12;
+
+/// The register of argument `i`.
+pub(crate) fn arg_reg(i: usize) -> Reg {
+    Reg(i as u8 + 1)
+}
+
+/// The static properties that do not depend on the state.
+pub(crate) fn start(proto: &HelperProto) -> HelperFacts {
+    HelperFacts {
+        acquires: proto.flags.has(HelperFlags::ACQUIRES),
+        changes_packet: proto.flags.has(HelperFlags::INVALIDATES_PACKET),
+        ..HelperFacts::default()
+    }
+}

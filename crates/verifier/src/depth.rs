@@ -1,0 +1,83 @@
+//! The stack of whole call chains, known once every path was walked.
+//!
+//! A frame counts rounded up to 16 bytes. Where the program type gives functions stacks of their own, a
+//! function that uses 64 bytes or more gets one, unless the program runs tail calls.
+
+use alloc::format;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use skep_isa::{CallTarget, Op};
+
+use crate::program::{Program, target};
+use crate::structure::{At, at};
+use crate::violation::{Explain, refuse};
+use crate::{Code, limits};
+
+/// Functions that use less than this run on the caller's stack (`BPF_PRIV_STACK_MIN_SIZE`).
+const PRIVATE_FROM: u32 = 64;
+
+struct Walk<'p, 'a> {
+    p: &'p Program<'a>,
+    depths: &'p [u32],
+    private: bool,
+    /// Calls of each subprogram: instruction and callee.
+    calls: Vec<Vec<(usize, usize)>>,
+    /// Largest stack already seen below a function, by function and frame.
+    seen: Vec<[Option<u32>; limits::FRAMES]>,
+}
+
+/// Checks every call chain against the limits.
+pub(crate) fn check(p: &Program<'_>, depths: &[u32]) -> At<()> {
+    let mut calls = vec![Vec::new(); p.subprogs.len()];
+    for pc in 0..p.ops.len() {
+        if let Some(Op::Call(CallTarget::Subprog(off))) = p.ops[pc]
+            && let Some(callee) = target(pc, off).and_then(|to| p.subprog_at(to))
+        {
+            calls[p.subprog_of(pc)].push((pc, callee));
+        }
+    }
+    let private = p.row.private_stack && !p.subprogs.iter().any(|s| s.has_tail_call);
+    let seen = vec![[None; limits::FRAMES]; p.subprogs.len()];
+    Walk { p, depths, private, calls, seen }.function(0, 0, 0)
+}
+
+impl Walk<'_, '_> {
+    /// A function that is called in a frame, with `below` bytes of its callers' stack under it.
+    fn function(&mut self, subprog: usize, frame: usize, below: u32) -> At<()> {
+        if self.seen[subprog][frame].is_some_and(|seen| seen >= below) {
+            return Ok(());
+        }
+        self.seen[subprog][frame] = Some(below);
+        let start = self.p.subprogs[subprog].start;
+        if subprog > 0 && self.p.subprogs[subprog].has_tail_call && below >= limits::TAIL_CALL_STACK {
+            let words =
+                format!("tail_calls are not allowed when call stack of previous frames is {below} bytes. Too large");
+            return at(start, refuse(Code::StackTooDeep, words));
+        }
+        let own = self.depths[subprog].next_multiple_of(16);
+        let total = if self.private && own >= PRIVATE_FROM { below } else { below + own };
+        if total > limits::STACK || own > limits::STACK {
+            let words = match self.private && own >= PRIVATE_FROM {
+                true => format!("stack size of subprog {subprog} is {own}. Too large"),
+                false => format!("combined stack size of {} calls is {total}. Too large", frame + 1),
+            };
+            return at(
+                start,
+                refuse(Code::StackTooDeep, words).explain(
+                    format!("at most {} bytes over the call chain", limits::STACK),
+                    format!("{total} bytes in {} functions", frame + 1),
+                    "keep large buffers in a per-CPU array map",
+                ),
+            );
+        }
+        for (pc, callee) in self.calls[subprog].clone() {
+            if frame + 1 >= limits::FRAMES {
+                let words = format!("the call stack of {} frames is too deep !", frame + 1);
+                return at(pc, refuse(Code::CallDepth, words));
+            }
+            self.function(callee, frame + 1, total)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,288 @@
+//! Walks every path of the program, each state once.
+//!
+//! Idea: run the program on a state that stands for many machines. At a branch whose outcome is open, put one
+//! side aside and go on with the other. Where paths may meet, compare with the states seen there: one that
+//! covers ours makes the rest of this path superfluous; one that is still being explored and equal to ours
+//! means a loop without progress. Bounded loops end because their counters differ each time around. The order
+//! and the rules for storing states are those of Linux 6.18, so that programs at the limit get its verdict.
+
+mod history;
+mod store;
+mod visit;
+
+use alloc::format;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use skep_isa::{CallTarget, Op};
+
+pub(crate) use history::{History, Step};
+pub(crate) use store::{NodeId, Store};
+
+use crate::check::{self, Facts, Target};
+use crate::precision::{self, Wanted};
+use crate::program::{Program, target};
+use crate::report::Log;
+use crate::state::State;
+use crate::transfer::{self, Fresh, jump};
+use crate::violation::{Check, Explain, refuse};
+use crate::{Code, Decision, InsnFacts, Options, Stats, limits};
+
+/// A branch that waits.
+struct Pending {
+    state: State,
+    pc: usize,
+    history: History,
+    parent: Option<NodeId>,
+    trail: usize,
+    log_len: usize,
+}
+
+/// An exploration under way.
+pub(crate) struct Explorer<'p, 'a> {
+    pub(crate) p: &'p Program<'a>,
+    options: &'p Options,
+    pub(crate) state: State,
+    pub(crate) pc: usize,
+    history: History,
+    parent: Option<NodeId>,
+    pending: Vec<Pending>,
+    store: Store,
+    fresh: Fresh,
+    /// Decisions as links to the one before; 0 is the start.
+    trails: Vec<(usize, Decision)>,
+    trail: usize,
+    processed: u32,
+    jumps: u32,
+    last_stored: (u32, u32),
+    max_states_per_insn: u32,
+    pub(crate) facts: Vec<InsnFacts>,
+    /// Deepest stack use of each subprogram, bytes.
+    pub(crate) depths: Vec<u32>,
+    pub(crate) states: Vec<Vec<alloc::string::String>>,
+    pub(crate) log: Log,
+}
+
+/// Where a path goes on, or that it ends.
+enum Next {
+    Go(usize),
+    End,
+}
+
+impl<'p, 'a> Explorer<'p, 'a> {
+    pub(crate) fn new(p: &'p Program<'a>, options: &'p Options) -> Self {
+        let n = p.ops.len();
+        Self {
+            p,
+            options,
+            state: State::entry(),
+            pc: 0,
+            history: History::default(),
+            parent: None,
+            pending: Vec::new(),
+            store: Store::new(n),
+            fresh: Fresh::default(),
+            trails: Vec::new(),
+            trail: 0,
+            processed: 0,
+            jumps: 0,
+            last_stored: (0, 0),
+            max_states_per_insn: 0,
+            facts: vec![InsnFacts::default(); n],
+            depths: vec![0; p.subprogs.len()],
+            states: if options.record_states { vec![Vec::new(); n] } else { Vec::new() },
+            log: Log::new(options),
+        }
+    }
+
+    /// Walks all paths.
+    ///
+    /// # Errors
+    /// The first refusal, in the state that it was found in.
+    pub(crate) fn run(&mut self) -> Check<()> {
+        self.log.entry(self.p, &self.state);
+        loop {
+            match self.step()? {
+                Next::Go(pc) => self.pc = pc,
+                Next::End => {
+                    self.store.finish(self.parent);
+                    if !self.resume() {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+    }
+
+    /// What the exploration cost so far.
+    pub(crate) fn stats(&self) -> Stats {
+        Stats {
+            insns_processed: self.processed,
+            max_states_per_insn: self.max_states_per_insn,
+            total_states: self.store.total,
+            peak_states: self.store.peak,
+            mark_read: 0,
+        }
+    }
+
+    /// The decisions on the path to here, oldest first.
+    pub(crate) fn path(&self) -> Vec<Decision> {
+        let mut path = Vec::new();
+        let mut at = self.trail;
+        while let Some(&(before, decision)) = at.checked_sub(1).and_then(|i| self.trails.get(i)) {
+            path.push(decision);
+            at = before;
+        }
+        path.reverse();
+        path
+    }
+
+    fn resume(&mut self) -> bool {
+        let Some(next) = self.pending.pop() else { return false };
+        (self.state, self.pc) = (next.state, next.pc);
+        (self.history, self.parent, self.trail) = (next.history, next.parent, next.trail);
+        self.log.back_to(next.log_len, self.p, self.pc, &self.state);
+        true
+    }
+
+    fn step(&mut self) -> Check<Next> {
+        let pc = self.pc;
+        self.processed += 1;
+        if self.processed > limits::PROCESSED_INSNS {
+            let words = format!("BPF program is too large. Processed {} insn", self.processed);
+            return refuse(Code::TooComplex, words).explain(
+                format!("at most {} instructions over all paths", limits::PROCESSED_INSNS),
+                "more are needed",
+                "bound loops more tightly, or move parts to functions or tail calls",
+            );
+        }
+        let points = self.p.points[pc];
+        if points.prune && self.visit()? {
+            return Ok(Next::End);
+        }
+        self.facts[pc].reached = true;
+        if self.options.record_states {
+            let known = crate::state::known(self.p.spec, &self.state);
+            let words: Vec<_> = known.iter().map(|k| format!("{}={}", k.name, k.value)).collect();
+            self.states[pc].push(words.join(" "));
+        }
+        let op = self.p.op(pc);
+        self.log.insn(self.p, pc);
+        let facts = check::insn(self.p, &self.state, pc, op)?;
+        self.note(pc, &facts);
+        self.rely(&facts);
+        self.history.push(pc, points.jump);
+        self.jumps += u32::from(counts_as_jump(op));
+        let next = self.go(pc, op, &facts)?;
+        self.log.state(self.p, &self.state);
+        Ok(next)
+    }
+
+    fn go(&mut self, pc: usize, op: Op, facts: &Facts) -> Check<Next> {
+        let next = self.p.next(pc);
+        let far = |off: i32| target(pc, off).unwrap_or(usize::MAX);
+        match op {
+            Op::Jump { off, .. } => Ok(Next::Go(far(off))),
+            Op::JumpIf { width, op, dst, src, off } => {
+                match jump::decide(&self.state, width, op, dst, src) {
+                    Some(taken) => {
+                        self.decided(pc, taken);
+                        Ok(Next::Go(if taken { far(off.into()) } else { next }))
+                    }
+                    None => {
+                        let split = jump::split(&self.state, width, op, dst, src);
+                        self.history.note_linked(split.linked, self.p.points[pc].jump);
+                        self.put_aside(pc, far(off.into()), split.taken)?;
+                        self.state = split.not_taken;
+                        self.decided(pc, false);
+                        Ok(Next::Go(next))
+                    }
+                }
+            }
+            Op::Call(CallTarget::Subprog(off)) => {
+                let to = far(off);
+                let callee = self.p.subprog_at(to).unwrap_or(0);
+                transfer::enter(&mut self.state, pc, callee);
+                Ok(Next::Go(to))
+            }
+            Op::Exit if self.state.depth() > 0 => {
+                let callsite = transfer::leave(&mut self.state);
+                Ok(callsite.map_or(Next::End, |call| Next::Go(self.p.next(call))))
+            }
+            Op::Exit => Ok(Next::End),
+            _ => {
+                let slot = transfer::apply(self.p, &mut self.state, pc, op, facts, &mut self.fresh);
+                self.history.note_slot(slot, self.p.points[pc].jump);
+                Ok(Next::Go(next))
+            }
+        }
+    }
+
+    fn decided(&mut self, pc: usize, taken: bool) {
+        self.trails.push((self.trail, Decision { pc, taken }));
+        self.trail = self.trails.len();
+    }
+
+    /// Puts the taken side of a branch aside.
+    fn put_aside(&mut self, pc: usize, to: usize, state: State) -> Check<()> {
+        let n = self.pending.len() + 1;
+        if n > limits::PENDING_JUMPS {
+            let words = format!("The sequence of {n} jumps is too complex.");
+            return refuse(Code::TooComplex, words);
+        }
+        self.trails.push((self.trail, Decision { pc, taken: true }));
+        self.store.fork(self.parent);
+        self.pending.push(Pending {
+            state,
+            pc: to,
+            history: self.history.clone(),
+            parent: self.parent,
+            trail: self.trails.len(),
+            log_len: self.log.len(),
+        });
+        Ok(())
+    }
+
+    /// Notes what an instruction accesses, and how deep the stack goes.
+    fn note(&mut self, pc: usize, facts: &Facts) {
+        if let Some(target) = facts.target {
+            self.facts[pc].access = Some(target.base());
+        }
+        let stack = match facts.target {
+            Some(Target::Stack { frame, min, .. }) => Some((frame, min)),
+            _ => None,
+        };
+        for (frame, off) in facts.touched.iter().copied().chain(stack) {
+            let subprog = self.state.frames[frame].subprog;
+            let depth = off.unsigned_abs().next_multiple_of(8);
+            self.depths[subprog] = self.depths[subprog].max(depth);
+        }
+    }
+
+    /// Protects the numbers that a check relied on.
+    fn rely(&mut self, facts: &Facts) {
+        if !self.tracks_precision() || (facts.precise.is_empty() && facts.precise_slots.is_empty()) {
+            return;
+        }
+        let mut wanted = Wanted::new();
+        wanted.add_regs(self.state.depth(), facts.precise);
+        for &(frame, slot) in &facts.precise_slots {
+            wanted.add_slot(frame, slot);
+        }
+        self.trace(wanted);
+    }
+
+    fn trace(&mut self, wanted: Wanted) {
+        let depth = self.state.depth();
+        precision::trace(self.p, &mut self.store, wanted, depth, &self.history, self.parent);
+    }
+
+    /// Without `CAP_BPF` every number counts.
+    fn tracks_precision(&self) -> bool {
+        self.p.env.privileged()
+    }
+}
+
+fn counts_as_jump(op: Op) -> bool {
+    matches!(op, Op::Jump { .. } | Op::JumpIf { .. } | Op::Call(_) | Op::Exit | Op::MayGoto { .. })
+}

@@ -1,0 +1,133 @@
+//! States that were explored, or are being explored, by instruction.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use super::history::History;
+use crate::state::State;
+
+/// Index of a stored state.
+pub(crate) type NodeId = usize;
+
+/// A stored state.
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub(crate) state: State,
+    /// The stored state that the path came through before.
+    pub(crate) parent: Option<NodeId>,
+    /// The way from the parent to here.
+    pub(crate) history: History,
+    /// Paths through here that are not finished. 0: every continuation was found safe.
+    pub(crate) branches: u32,
+    hits: u32,
+    misses: u32,
+    listed: bool,
+}
+
+/// All stored states.
+#[derive(Debug)]
+pub(crate) struct Store {
+    nodes: Vec<Option<Node>>,
+    free: Vec<NodeId>,
+    by_pc: Vec<Vec<NodeId>>,
+    in_use: u32,
+    pub(crate) peak: u32,
+    pub(crate) total: u32,
+}
+
+impl Store {
+    pub(crate) fn new(insns: usize) -> Self {
+        Self { nodes: Vec::new(), free: Vec::new(), by_pc: vec![Vec::new(); insns], in_use: 0, peak: 0, total: 0 }
+    }
+
+    pub(crate) fn node(&self, id: NodeId) -> &Node {
+        self.nodes[id].as_ref().expect("a stored state is referred to only while it is there")
+    }
+
+    pub(crate) fn node_mut(&mut self, id: NodeId) -> &mut Node {
+        self.nodes[id].as_mut().expect("a stored state is referred to only while it is there")
+    }
+
+    /// How many states are stored at an instruction.
+    pub(crate) fn count(&self, pc: usize) -> usize {
+        self.by_pc[pc].len()
+    }
+
+    /// The `i`-th state at an instruction, the newest first.
+    pub(crate) fn nth(&self, pc: usize, i: usize) -> NodeId {
+        let list = &self.by_pc[pc];
+        list[list.len() - 1 - i]
+    }
+
+    /// Stores a state; one path, the one that made it, runs through it.
+    pub(crate) fn add(&mut self, pc: usize, state: State, parent: Option<NodeId>, history: History) -> NodeId {
+        let node = Node { state, parent, history, branches: 1, hits: 0, misses: 0, listed: true };
+        let id = match self.free.pop() {
+            Some(id) => {
+                self.nodes[id] = Some(node);
+                id
+            }
+            None => {
+                self.nodes.push(Some(node));
+                self.nodes.len() - 1
+            }
+        };
+        self.by_pc[pc].push(id);
+        self.total += 1;
+        self.in_use += 1;
+        self.peak = self.peak.max(self.in_use);
+        id
+    }
+
+    /// Notes that a state made a new one superfluous.
+    pub(crate) fn hit(&mut self, id: NodeId) {
+        self.node_mut(id).hits += 1;
+    }
+
+    /// Notes that a state did not help; says whether it has failed so often that it should go.
+    pub(crate) fn miss(&mut self, id: NodeId, counts: bool) -> bool {
+        let node = self.node_mut(id);
+        node.misses += u32::from(counts);
+        node.misses > node.hits * 3 + 3
+    }
+
+    /// Forgets the `i`-th state at an instruction, as far as later comparisons go.
+    pub(crate) fn evict(&mut self, pc: usize, i: usize) {
+        let list = &mut self.by_pc[pc];
+        let id = list.remove(list.len() - 1 - i);
+        self.node_mut(id).listed = false;
+        self.collect(id);
+    }
+
+    /// One more path runs through a state.
+    pub(crate) fn fork(&mut self, id: Option<NodeId>) {
+        if let Some(id) = id {
+            self.node_mut(id).branches += 1;
+        }
+    }
+
+    /// A path through a state has ended; so have those of its parents for which it was the last.
+    pub(crate) fn finish(&mut self, mut id: Option<NodeId>) {
+        while let Some(at) = id {
+            let node = self.node_mut(at);
+            node.branches -= 1;
+            if node.branches > 0 {
+                return;
+            }
+            id = node.parent;
+            // Nothing walks back through a finished state.
+            node.history = History::default();
+            node.parent = None;
+            self.collect(at);
+        }
+    }
+
+    fn collect(&mut self, id: NodeId) {
+        let node = self.node(id);
+        if !node.listed && node.branches == 0 {
+            self.nodes[id] = None;
+            self.free.push(id);
+            self.in_use -= 1;
+        }
+    }
+}

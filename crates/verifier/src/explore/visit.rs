@@ -1,0 +1,103 @@
+//! Where paths may meet: end the path, store the state, or go on.
+
+use alloc::format;
+use alloc::vec::Vec;
+
+use skep_isa::RegSet;
+
+use super::{Explorer, History};
+use crate::state::{Exactness, State, equal};
+use crate::violation::{Check, Explain, refuse};
+use crate::{Code, limits};
+
+impl Explorer<'_, '_> {
+    /// Compares with the states stored here; says whether one covers ours. If none does, ours may be stored.
+    pub(super) fn visit(&mut self) -> Check<bool> {
+        let pc = self.pc;
+        let force = self.options.test_state_freq || self.history.notable > 40;
+        let (jumps, insns) = (self.jumps - self.last_stored.0, self.processed - self.last_stored.1);
+        let mut add = force || (jumps >= 2 && insns >= 8);
+        let live = self.live();
+        let covers =
+            Exactness::Covers { track_precision: self.tracks_precision(), may_leak: self.p.may_leak() };
+        let mut i = 0;
+        let mut seen = 0;
+        while i < self.store.count(pc) {
+            let id = self.store.nth(pc, i);
+            seen += 1;
+            if self.store.node(id).branches > 0 {
+                self.no_progress(&self.store.node(id).state, &live)?;
+                // Iterations of a loop differ: storing each would help nobody.
+                if !force && jumps < 20 && insns < 100 {
+                    add = false;
+                }
+            } else if equal(&self.store.node(id).state, &self.state, &live, covers) {
+                self.store.hit(id);
+                if self.tracks_precision() {
+                    let wanted = crate::precision::wanted_by(&self.store.node(id).state);
+                    if !wanted.is_empty() {
+                        self.trace(wanted);
+                    }
+                }
+                return Ok(true);
+            }
+            if self.store.miss(id, add) {
+                self.store.evict(pc, i);
+            } else {
+                i += 1;
+            }
+        }
+        self.max_states_per_insn = self.max_states_per_insn.max(seen);
+        let enough = !self.p.env.privileged() && seen as usize > limits::UNPRIVILEGED_STATES;
+        if add && !enough {
+            self.store_state();
+        }
+        Ok(false)
+    }
+
+    fn store_state(&mut self) {
+        self.last_stored = (self.jumps, self.processed);
+        self.drop_lonely_ids();
+        let history = core::mem::take(&mut self.history);
+        let id = self.store.add(self.pc, self.state.clone(), self.parent, history);
+        self.parent = Some(id);
+        self.history = History::default();
+    }
+
+    /// An id that only one number has relates nothing.
+    fn drop_lonely_ids(&mut self) {
+        let mut ids: Vec<u32> = Vec::new();
+        self.state.each_reg(|r| {
+            if r.is_scalar() && r.id != 0 {
+                ids.push(r.id);
+            }
+        });
+        ids.sort_unstable();
+        let lonely: Vec<u32> = ids.chunk_by(|a, b| a == b).filter(|c| c.len() == 1).map(|c| c[0]).collect();
+        for id in lonely {
+            self.state.for_each_linked(id, crate::state::Reg::unlink);
+        }
+    }
+
+    /// The registers that matter, by frame.
+    fn live(&self) -> Vec<RegSet> {
+        let callers = self.state.frames.iter().skip(1).map(|f| f.callsite);
+        callers.chain([self.pc]).map(|pc| self.p.live[pc]).collect()
+    }
+
+    /// A state of this path that is the same as ours means that nothing has changed around the loop.
+    fn no_progress(&self, old: &State, live: &[RegSet]) -> Check<()> {
+        let all = RegSet::from_bits(0x7ff);
+        let (a, b) = (old.frame(), self.state.frame());
+        let maybe = old.frames.len() == self.state.frames.len()
+            && all.iter().all(|r| a.regs[r.index()].same_as(&b.regs[r.index()]));
+        if !maybe || !equal(old, &self.state, live, Exactness::Same) {
+            return Ok(());
+        }
+        refuse(Code::InfiniteLoop, format!("infinite loop detected at insn {}", self.pc)).explain(
+            "every way around a loop changes something",
+            "registers and stack are as they were the last time around",
+            "count the iterations and end the loop at a constant",
+        )
+    }
+}

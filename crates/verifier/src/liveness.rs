@@ -1,0 +1,57 @@
+//! Which registers some continuation may read, by slot: what pruning may ignore.
+//!
+//! A backward data flow within each subprogram: `live(pc) = uses(pc) ∪ (⋃ live(successors) − defs(pc))`. A
+//! pc-relative call reads its arguments and loses them; a callee returns with `r0` read, since its caller
+//! may.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use skep_isa::{CallTarget, Op, Reg, RegSet};
+
+use crate::program::{Program, target};
+
+/// Fills [`Program::live`].
+pub(crate) fn compute(program: &mut Program<'_>) {
+    let n = program.ops.len();
+    let mut live = vec![RegSet::EMPTY; n];
+    loop {
+        let mut changed = false;
+        for pc in (0..n).rev() {
+            let Some(op) = program.ops[pc] else { continue };
+            let after = next_slots(program, pc, op).fold(RegSet::EMPTY, |set, to| set.union(live[to]));
+            let (uses, defs) = effects(program, op);
+            let before = after.without(defs).union(uses);
+            if before != live[pc] {
+                live[pc] = before;
+                changed = true;
+            }
+        }
+        if !changed {
+            break;
+        }
+    }
+    program.live = live;
+}
+
+fn next_slots(program: &Program<'_>, pc: usize, op: Op) -> impl Iterator<Item = usize> {
+    let next = program.next(pc);
+    let slots: Vec<usize> = match op {
+        Op::Exit => Vec::new(),
+        Op::Jump { off, .. } => target(pc, off).into_iter().collect(),
+        Op::JumpIf { off, .. } | Op::MayGoto { off } => [next].into_iter().chain(target(pc, off.into())).collect(),
+        _ => vec![next],
+    };
+    let n = program.ops.len();
+    slots.into_iter().filter(move |&s| s < n)
+}
+
+fn effects(program: &Program<'_>, op: Op) -> (RegSet, RegSet) {
+    match op {
+        Op::Call(CallTarget::Helper(id)) => {
+            let args = program.env.helper(id).map_or(5, |h| h.args.iter().flatten().count());
+            ((1..=args as u8).map(Reg).collect(), op.defs())
+        }
+        _ => (op.uses(), op.defs()),
+    }
+}

@@ -1,0 +1,291 @@
+//! Finds which earlier numbers a verdict rests on.
+//!
+//! Idea: most numbers never matter for safety, so states that differ only in them count as equal. When a check
+//! does use a number (a size, a pointer's offset, a decided branch), walk the path backwards from there. At
+//! each instruction that wrote a wanted register or slot, want what it was computed from instead. At each
+//! stored state that is passed, mark what is wanted then as *precise*; stop when nothing is wanted, or what is
+//! wanted was marked before.
+//!
+//! A walk that comes upon something that it cannot follow marks every number of every state that it would
+//! still have passed, which is always sound.
+
+use alloc::rc::Rc;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use skep_isa::{AluOp, CallTarget, Op, Operand, Reg, RegSet};
+
+use crate::check::fetched;
+use crate::explore::{History, NodeId, Step, Store};
+use crate::program::Program;
+use crate::state::{Frame, Reg as Known, State};
+use crate::transfer::jump::Place;
+
+/// Wanted registers and slots, by frame.
+#[derive(Clone, Debug)]
+pub(crate) struct Wanted {
+    frames: Vec<FrameWanted>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct FrameWanted {
+    regs: RegSet,
+    /// Bit i is slot i.
+    slots: u64,
+}
+
+/// Something that the walk cannot follow.
+struct Lost;
+
+impl Wanted {
+    pub(crate) fn new() -> Self {
+        Self { frames: vec![FrameWanted::default(); crate::limits::FRAMES + 1] }
+    }
+
+    pub(crate) fn add_regs(&mut self, frame: usize, regs: RegSet) {
+        self.frames[frame].regs = self.frames[frame].regs.union(regs);
+    }
+
+    pub(crate) fn add_slot(&mut self, frame: usize, slot: usize) {
+        self.frames[frame].slots |= 1 << slot;
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.frames.iter().all(|f| f.regs.is_empty() && f.slots == 0)
+    }
+
+    fn has(&self, place: Place) -> bool {
+        match place {
+            Place::Reg(f, r) => self.frames[f].regs.contains(r),
+            Place::Slot(f, i) => self.frames[f].slots >> i & 1 != 0,
+        }
+    }
+
+    fn add(&mut self, place: Place) {
+        match place {
+            Place::Reg(f, r) => self.add_regs(f, RegSet::EMPTY.with(r)),
+            Place::Slot(f, i) => self.add_slot(f, i),
+        }
+    }
+
+    /// Whether a register is wanted; it is not any longer.
+    fn take(&mut self, frame: usize, reg: Reg) -> bool {
+        let set = &mut self.frames[frame].regs;
+        let had = set.contains(reg);
+        *set = set.without(RegSet::EMPTY.with(reg));
+        had
+    }
+
+    fn want(&mut self, frame: usize, reg: Reg) {
+        if reg != Reg::FP {
+            self.add_regs(frame, RegSet::EMPTY.with(reg));
+        }
+    }
+
+    /// Undoes one instruction, from what is wanted after it to what is wanted before.
+    fn undo(&mut self, p: &Program<'_>, step: &Step, frame: &mut usize) -> Result<(), Lost> {
+        let f = *frame;
+        let slot = step.slot.map(|(f, i)| (usize::from(f), usize::from(i)));
+        match p.op(step.pc as usize) {
+            Op::Alu { op: AluOp::Mov, dst, src, .. } => {
+                if self.take(f, dst)
+                    && let Operand::Reg(src) = src
+                {
+                    self.want(f, src);
+                }
+            }
+            Op::MovSx { dst, src, .. } => {
+                if self.take(f, dst) {
+                    self.want(f, src);
+                }
+            }
+            Op::Alu { dst, src: Operand::Reg(src), .. } => {
+                if self.has(Place::Reg(f, dst)) {
+                    self.want(f, src);
+                }
+            }
+            Op::Alu { src: Operand::Imm(_), .. } | Op::Neg { .. } | Op::Swap { .. } => {}
+            Op::LoadImm64 { dst, .. } => {
+                self.take(f, dst);
+            }
+            Op::AddrSpaceCast { .. } => return Err(Lost),
+            Op::Load { dst, .. } | Op::LoadAcquire { dst, .. } => {
+                if self.take(f, dst)
+                    && let Some((frame, slot)) = slot
+                {
+                    self.add_slot(frame, slot);
+                }
+            }
+            Op::Store { src, .. } => self.undo_store(f, slot, Some(src)),
+            Op::StoreRelease { src, .. } => self.undo_store(f, slot, Some(Operand::Reg(src))),
+            Op::Atomic { op, src, .. } => {
+                // The old value, and what the slot holds afterwards, count as unknown.
+                if let Some(reg) = fetched(op, src) {
+                    self.take(f, reg);
+                }
+            }
+            Op::LoadPacket { .. } => {
+                self.take(f, Reg::R0);
+            }
+            Op::JumpIf { dst, src, .. } => {
+                self.share(step);
+                if let Operand::Reg(src) = src
+                    && (self.has(Place::Reg(f, dst)) || self.has(Place::Reg(f, src)))
+                {
+                    self.want(f, dst);
+                    self.want(f, src);
+                }
+                self.share(step);
+            }
+            Op::Jump { .. } => {}
+            Op::Call(CallTarget::Helper(_)) => {
+                self.take(f, Reg::R0);
+                if (1..=5).any(|r| self.has(Place::Reg(f, Reg(r)))) {
+                    return Err(Lost);
+                }
+            }
+            Op::Call(CallTarget::Subprog(_)) => {
+                let Some(caller) = f.checked_sub(1) else { return Err(Lost) };
+                for r in 1..=5 {
+                    if self.take(f, Reg(r)) {
+                        self.want(caller, Reg(r));
+                    }
+                }
+                // At entry a frame has nothing but its arguments.
+                if !self.frames[f].regs.is_empty() || self.frames[f].slots != 0 {
+                    return Err(Lost);
+                }
+                *frame = caller;
+            }
+            Op::Exit => {
+                let callee = f + 1;
+                if callee >= self.frames.len() {
+                    return Err(Lost);
+                }
+                if self.take(f, Reg::R0) {
+                    self.want(callee, Reg::R0);
+                }
+                *frame = callee;
+            }
+            Op::Call(CallTarget::Kfunc { .. })
+            | Op::MayGoto { .. }
+            | Op::CallIndirect { .. }
+            | Op::JumpIndirect { .. } => return Err(Lost),
+        }
+        Ok(())
+    }
+
+    fn undo_store(&mut self, frame: usize, slot: Option<(usize, usize)>, src: Option<Operand>) {
+        let Some((f, i)) = slot else { return };
+        if !self.has(Place::Slot(f, i)) {
+            return;
+        }
+        self.frames[f].slots &= !(1 << i);
+        if let Some(Operand::Reg(src)) = src {
+            self.want(frame, src);
+        }
+    }
+
+    /// What was learned about one of the linked registers was learned about all.
+    fn share(&mut self, step: &Step) {
+        if let Some(linked) = &step.linked
+            && linked.iter().any(|l| self.has(*l))
+        {
+            linked.iter().for_each(|l| self.add(*l));
+        }
+    }
+
+    /// Marks what is wanted in a stored state; what is no number, or was marked before, is wanted no more.
+    fn mark(&mut self, state: &mut State) {
+        for (f, wanted) in self.frames.iter_mut().enumerate() {
+            if wanted.regs.is_empty() && wanted.slots == 0 {
+                continue;
+            }
+            if f >= state.frames.len() {
+                *wanted = FrameWanted::default();
+                continue;
+            }
+            let frame = state.frame_at_mut(f);
+            for r in wanted.regs.iter() {
+                if !mark(&mut frame.regs[r.index()]) {
+                    wanted.regs = wanted.regs.without(RegSet::EMPTY.with(r));
+                }
+            }
+            for i in 0..64 {
+                if wanted.slots >> i & 1 == 0 {
+                    continue;
+                }
+                let spilled = frame.stack.slots.get_mut(i).and_then(|s| s.spilled.as_mut());
+                if !spilled.is_some_and(|reg| mark(Rc::make_mut(reg))) {
+                    wanted.slots &= !(1 << i);
+                }
+            }
+        }
+    }
+}
+
+/// Marks a number; says whether it was not marked before.
+fn mark(reg: &mut Known) -> bool {
+    let new = reg.is_scalar() && !reg.precise;
+    reg.precise |= reg.is_scalar();
+    new
+}
+
+/// Marks everything that is wanted here, and what it comes from, in the stored states of the path.
+pub(crate) fn trace(
+    p: &Program<'_>,
+    store: &mut Store,
+    mut wanted: Wanted,
+    depth: usize,
+    history: &History,
+    parent: Option<NodeId>,
+) {
+    let mut frame = depth;
+    let mut lost = walk(p, &mut wanted, &history.steps, &mut frame);
+    let mut at = parent;
+    while let Some(id) = at {
+        let node = store.node_mut(id);
+        if lost {
+            mark_all(&mut node.state);
+        } else {
+            wanted.mark(&mut node.state);
+            if wanted.is_empty() {
+                return;
+            }
+            debug_assert_eq!(frame, node.state.depth(), "the walk keeps count of the frames");
+            lost = walk(p, &mut wanted, &node.history.steps, &mut frame);
+        }
+        at = node.parent;
+    }
+}
+
+/// Walks back over some steps; says whether it got lost.
+fn walk(p: &Program<'_>, wanted: &mut Wanted, steps: &[Step], frame: &mut usize) -> bool {
+    steps.iter().rev().any(|step| wanted.undo(p, step, frame).is_err())
+}
+
+fn mark_all(state: &mut State) {
+    state.for_each_reg(|reg| {
+        mark(reg);
+    });
+}
+
+/// What a state that was explored before has marked.
+pub(crate) fn wanted_by(old: &State) -> Wanted {
+    let mut wanted = Wanted::new();
+    let precise = |reg: &Known| reg.is_scalar() && reg.precise;
+    for (f, frame) in old.frames.iter().enumerate() {
+        let Frame { regs, stack, .. } = &**frame;
+        for (i, reg) in regs.iter().enumerate() {
+            if precise(reg) {
+                wanted.want(f, Reg(i as u8));
+            }
+        }
+        for (i, slot) in stack.slots.iter().enumerate() {
+            if slot.spill().is_some_and(|(reg, _)| precise(reg)) {
+                wanted.add_slot(f, i);
+            }
+        }
+    }
+    wanted
+}

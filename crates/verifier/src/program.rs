@@ -1,0 +1,78 @@
+//! A program prepared for verification: decoded, cut into subprograms, with its facts by slot.
+
+use alloc::vec::Vec;
+
+use skep_abi::{Capability, ProgramTypeRow};
+use skep_isa::{Op, RegSet};
+use skep_spec::{Environment, MapDef, ProgramSpec};
+
+/// The program as the rooms see it. Slots of [`Self::ops`] that are the second of an `LDDW` hold `None`.
+pub(crate) struct Program<'a> {
+    pub(crate) spec: &'a ProgramSpec,
+    pub(crate) env: &'a Environment,
+    pub(crate) row: &'a ProgramTypeRow,
+    pub(crate) ops: Vec<Option<Op>>,
+    /// Ascending; the first starts at 0, the last ends at the program's end.
+    pub(crate) subprogs: Vec<Extent>,
+    pub(crate) points: Vec<Points>,
+    /// Registers that some continuation from the slot may read.
+    pub(crate) live: Vec<RegSet>,
+    pub(crate) strict_alignment: bool,
+}
+
+/// The slots of a subprogram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Extent {
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+    /// It contains a `call bpf_tail_call`.
+    pub(crate) has_tail_call: bool,
+    /// It, or a function that it calls, changes the packet.
+    pub(crate) changes_packet: bool,
+}
+
+/// What exploration does at a slot.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Points {
+    /// Paths may meet here: compare with stored states.
+    pub(crate) prune: bool,
+    /// Control does not only come from the slot before: the history counts it.
+    pub(crate) jump: bool,
+}
+
+impl Program<'_> {
+    /// The instruction at a slot, which exploration reaches only at instruction starts.
+    pub(crate) fn op(&self, pc: usize) -> Op {
+        self.ops.get(pc).copied().flatten().unwrap_or(Op::Exit)
+    }
+
+    /// The slot after the instruction.
+    pub(crate) fn next(&self, pc: usize) -> usize {
+        pc + self.op(pc).slots()
+    }
+
+    /// The index of the subprogram that a slot belongs to.
+    pub(crate) fn subprog_of(&self, pc: usize) -> usize {
+        self.subprogs.partition_point(|s| s.start <= pc).saturating_sub(1)
+    }
+
+    /// The index of the subprogram that starts at a slot.
+    pub(crate) fn subprog_at(&self, pc: usize) -> Option<usize> {
+        self.subprogs.binary_search_by_key(&pc, |s| s.start).ok()
+    }
+
+    /// The map of an index that `structure` has checked.
+    pub(crate) fn map(&self, idx: u16) -> &MapDef {
+        &self.spec.maps[usize::from(idx)]
+    }
+
+    /// May reveal addresses, read uninitialised stack and compare pointers (`CAP_PERFMON`).
+    pub(crate) fn may_leak(&self) -> bool {
+        self.env.capability >= Capability::Perfmon
+    }
+}
+
+/// The slot that a distance from `pc` names, `None` outside the program's address range.
+pub(crate) fn target(pc: usize, off: i32) -> Option<usize> {
+    usize::try_from(i64::try_from(pc).ok()? + 1 + i64::from(off)).ok()
+}

@@ -1,0 +1,132 @@
+//! Registers in the spelling of the Linux 6.18 verifier log (`print_reg_state` in `kernel/bpf/log.c`).
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt::Write as _;
+
+use skep_spec::ProgramSpec;
+
+use super::{Byte, Frame, Kind, Reg, Slot, State};
+use crate::rejection::Known;
+
+/// The kernel's word for a register's type.
+pub(crate) fn type_name(reg: &Reg) -> &'static str {
+    match (reg.kind, reg.nullable) {
+        (Kind::NotInit, _) => "?",
+        (Kind::Scalar, _) => "scalar",
+        (Kind::Ctx, _) => "ctx",
+        (Kind::Map(_), _) => "map_ptr",
+        (Kind::MapValue(_), false) => "map_value",
+        (Kind::MapValue(_), true) => "map_value_or_null",
+        (Kind::Packet { .. }, _) => "pkt",
+        (Kind::PacketMeta { .. }, _) => "pkt_meta",
+        (Kind::PacketEnd, _) => "pkt_end",
+        (Kind::Stack { .. }, _) => "fp",
+        (Kind::Mem { ringbuf: true, .. }, false) => "ringbuf_mem",
+        (Kind::Mem { ringbuf: true, .. }, true) => "ringbuf_mem_or_null",
+        (Kind::Mem { ringbuf: false, .. }, false) => "mem",
+        (Kind::Mem { ringbuf: false, .. }, true) => "mem_or_null",
+    }
+}
+
+/// A register as `map_value(map=counts,ks=4,vs=8)`. `frame` is the running frame.
+pub(crate) fn register(spec: &ProgramSpec, frame: usize, reg: &Reg) -> String {
+    let mut out = String::new();
+    if reg.is_scalar() && reg.precise {
+        out.push('P');
+    }
+    if let Some(n) = reg.as_const() {
+        let _ = write!(out, "{}", crate::domain::Scalar::known(n));
+        return out;
+    }
+    out.push_str(type_name(reg));
+    if let Kind::Stack { frame: of } = reg.kind {
+        if usize::from(of) != frame {
+            let _ = write!(out, "[{of}]");
+        }
+        if let Some(var) = reg.val.as_const() {
+            let _ = write!(out, "{}", (var as i64).wrapping_add(reg.off.into()));
+            return out;
+        }
+    }
+    out.push('(');
+    let mut sep = "";
+    let mut item = |text: String| {
+        out.push_str(sep);
+        out.push_str(&text);
+        sep = ",";
+    };
+    if reg.id != 0 {
+        match reg.delta {
+            Some(d) => item(format!("id={}{d:+}", reg.id)),
+            None => item(format!("id={}", reg.id)),
+        }
+    }
+    if reg.ref_id != 0 {
+        item(format!("ref_obj_id={}", reg.ref_id));
+    }
+    if let Kind::Map(idx) | Kind::MapValue(idx) = reg.kind
+        && let Some(map) = spec.maps.get(usize::from(idx))
+    {
+        item(format!("map={},ks={},vs={}", map.name, map.key_size, map.value_size));
+    }
+    if reg.is_pointer() && reg.off != 0 {
+        item(format!("off={}", reg.off));
+    }
+    match reg.kind {
+        Kind::Packet { range } | Kind::PacketMeta { range } => item(format!("r={range}")),
+        Kind::Mem { size, .. } => item(format!("sz={size}")),
+        _ => {}
+    }
+    match reg.val.as_const() {
+        Some(0) => {}
+        Some(n) => item(format!("imm={:#x}", n)),
+        None => {
+            let _ = reg.val.fmt_ranges(&mut out, &mut sep);
+        }
+    }
+    out.push(')');
+    out
+}
+
+/// A slot as `mmmm0000`, highest byte first, or the register that is spilled in it.
+fn slot(spec: &ProgramSpec, frame: usize, slot: &Slot) -> Option<String> {
+    if slot.bytes == [Byte::Invalid; 8] {
+        return None;
+    }
+    if let Some((reg, 8)) = slot.spill() {
+        return Some(register(spec, frame, reg));
+    }
+    let letters: String = slot
+        .bytes
+        .iter()
+        .rev()
+        .map(|b| match b {
+            Byte::Invalid => '?',
+            Byte::Spill => 'r',
+            Byte::Misc => 'm',
+            Byte::Zero => '0',
+        })
+        .collect();
+    match slot.spill() {
+        Some((reg, _)) => Some(format!("{letters}({})", register(spec, frame, reg))),
+        None => Some(letters),
+    }
+}
+
+/// The registers and stack slots of a frame, those that are initialised.
+fn frame(spec: &ProgramSpec, index: usize, frame: &Frame) -> Vec<Known> {
+    let regs = frame.regs.iter().enumerate().filter(|(_, r)| r.is_init());
+    let regs = regs.map(|(i, r)| Known { name: format!("R{i}"), value: register(spec, index, r) });
+    let slots = frame.stack.slots.iter().enumerate();
+    let slots = slots.filter_map(|(i, s)| {
+        Some(Known { name: format!("fp-{}", (i + 1) * 8), value: slot(spec, index, s)? })
+    });
+    regs.chain(slots).collect()
+}
+
+/// The registers and stack slots of the running frame.
+pub(crate) fn known(spec: &ProgramSpec, state: &State) -> Vec<Known> {
+    frame(spec, state.depth(), state.frame())
+}

@@ -1,0 +1,168 @@
+//! Whether a state adds nothing to one that was explored before.
+//!
+//! Idea: the old state was found safe. If every concrete machine that the new state stands for is also one
+//! that the old state stands for (up to the parts that the old continuations cannot tell apart), the new one
+//! is safe too. Continuations cannot tell apart: dead registers; numbers that no safety argument used (not
+//! `precise`); bytes that the old state did not allow to be read. Ids are compared up to renaming, by a map
+//! that is built on the way and must be a bijection.
+
+use alloc::vec::Vec;
+
+use skep_isa::RegSet;
+
+use super::{Byte, Frame, Kind, Reg, Slot, State};
+
+/// How alike the states must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exactness {
+    /// The new one adds nothing. `track_precision`: numbers that are not precise do not count.
+    Covers { track_precision: bool, may_leak: bool },
+    /// They are the same: a loop made no progress.
+    Same,
+}
+
+/// A partial bijection between ids.
+#[derive(Default)]
+struct Ids {
+    pairs: Vec<(u32, u32)>,
+    fresh: u32,
+}
+
+impl Ids {
+    fn matches(&mut self, old: u32, new: u32) -> bool {
+        if (old == 0) != (new == 0) {
+            return false;
+        }
+        if old == 0 {
+            return true;
+        }
+        for &(a, b) in &self.pairs {
+            if a == old || b == new {
+                return a == old && b == new;
+            }
+        }
+        self.pairs.push((old, new));
+        true
+    }
+
+    /// As [`Self::matches`], where 0 counts as an id of its own.
+    fn scalars_match(&mut self, old: u32, new: u32) -> bool {
+        let mut own = |id: u32| {
+            if id != 0 {
+                return id;
+            }
+            self.fresh += 1;
+            u32::MAX - self.fresh
+        };
+        let (old, new) = (own(old), own(new));
+        self.matches(old, new)
+    }
+}
+
+/// Whether call chains and references are alike, which is cheap to see.
+pub(crate) fn refs_and_calls_match(old: &State, new: &State) -> bool {
+    old.frames.len() == new.frames.len()
+        && old.refs.len() == new.refs.len()
+        && old.frames.iter().zip(&new.frames).all(|(a, b)| a.callsite == b.callsite && a.subprog == b.subprog)
+}
+
+/// Whether `new` adds nothing to `old`, which was explored from the same instruction. `live` gives for each
+/// frame the registers that matter.
+pub(crate) fn equal(old: &State, new: &State, live: &[RegSet], how: Exactness) -> bool {
+    if !refs_and_calls_match(old, new) {
+        return false;
+    }
+    let mut ids = Ids::default();
+    let refs_match = old.refs.iter().zip(&new.refs).all(|(a, b)| ids.matches(a.id, b.id));
+    refs_match
+        && old
+            .frames
+            .iter()
+            .zip(&new.frames)
+            .zip(live)
+            .all(|((a, b), live)| frames_match(a, b, *live, how, &mut ids))
+}
+
+fn frames_match(old: &Frame, new: &Frame, live: RegSet, how: Exactness, ids: &mut Ids) -> bool {
+    let regs = live.iter().all(|r| r.index() > 10 || regs_match(&old.regs[r.index()], &new.regs[r.index()], how, ids));
+    regs && stacks_match(old, new, how, ids)
+}
+
+fn same(old: &Reg, new: &Reg, ids: &mut Ids) -> bool {
+    old.kind == new.kind
+        && old.nullable == new.nullable
+        && old.off == new.off
+        && old.val == new.val
+        && old.delta == new.delta
+        && ids.matches(old.id, new.id)
+        && ids.matches(old.ref_id, new.ref_id)
+}
+
+fn regs_match(old: &Reg, new: &Reg, how: Exactness, ids: &mut Ids) -> bool {
+    let Exactness::Covers { track_precision, .. } = how else {
+        return same(old, new, ids);
+    };
+    match (old.kind, new.kind) {
+        // No continuation reads it, or the old exploration would have failed.
+        (Kind::NotInit, _) => true,
+        (Kind::Scalar, Kind::Scalar) => {
+            if track_precision && !old.precise {
+                return true;
+            }
+            old.delta == new.delta && ids.scalars_match(old.id, new.id) && old.val.contains(&new.val)
+        }
+        (Kind::MapValue(a), Kind::MapValue(b)) if a == b => ranges_match(old, new, ids),
+        (Kind::Mem { .. }, Kind::Mem { .. }) if old.kind == new.kind => ranges_match(old, new, ids),
+        (Kind::Packet { range: a }, Kind::Packet { range: b })
+        | (Kind::PacketMeta { range: a }, Kind::PacketMeta { range: b }) => a <= b && ranges_match(old, new, ids),
+        _ => same(old, new, ids),
+    }
+}
+
+fn ranges_match(old: &Reg, new: &Reg, ids: &mut Ids) -> bool {
+    old.nullable == new.nullable
+        && old.off == new.off
+        && old.val.contains(&new.val)
+        && ids.matches(old.id, new.id)
+        && ids.matches(old.ref_id, new.ref_id)
+}
+
+fn stacks_match(old: &Frame, new: &Frame, how: Exactness, ids: &mut Ids) -> bool {
+    let (old, new) = (&old.stack.slots, &new.stack.slots);
+    match how {
+        Exactness::Same => {
+            old.len() == new.len() && old.iter().zip(new).all(|(a, b)| a.bytes == b.bytes && spills(a, b, how, ids))
+        }
+        Exactness::Covers { may_leak, .. } => {
+            let nothing = Slot { bytes: [Byte::Invalid; 8], spilled: None };
+            old.iter().enumerate().all(|(i, a)| slots_match(a, new.get(i).unwrap_or(&nothing), may_leak, how, ids))
+        }
+    }
+}
+
+fn spills(a: &Slot, b: &Slot, how: Exactness, ids: &mut Ids) -> bool {
+    match (&a.spilled, &b.spilled) {
+        (Some(x), Some(y)) => regs_match(x, y, how, ids),
+        (None, None) => true,
+        _ => false,
+    }
+}
+
+fn slots_match(old: &Slot, new: &Slot, may_leak: bool, how: Exactness, ids: &mut Ids) -> bool {
+    // Whoever may read bytes that were never written reads anything there.
+    let anything = |b: Byte| b == Byte::Invalid || (may_leak && b == Byte::Misc);
+    if old.bytes.iter().all(|b| anything(*b)) {
+        return true;
+    }
+    if let (Some(a), Some(b)) = (old.as_scalar(), new.as_scalar()) {
+        return regs_match(&a, &b, how, ids);
+    }
+    let bytes = old.bytes.iter().zip(&new.bytes).all(|(a, b)| {
+        anything(*a) || a == b || (*a == Byte::Misc && *b == Byte::Zero)
+    });
+    match (&old.spilled, &new.spilled) {
+        (None, _) => bytes,
+        (Some(a), Some(b)) => bytes && regs_match(a, b, how, ids),
+        (Some(_), None) => false,
+    }
+}

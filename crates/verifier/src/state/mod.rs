@@ -1,0 +1,142 @@
+//! What is known before an instruction: frames, registers, stack, references.
+
+mod display;
+mod equal;
+mod reg;
+mod stack;
+
+use alloc::rc::Rc;
+use alloc::vec;
+use alloc::vec::Vec;
+
+pub(crate) use display::{known, register, type_name};
+pub(crate) use equal::{Exactness, equal};
+pub(crate) use reg::{Kind, Reg};
+pub(crate) use stack::{Byte, Slot, Stack, place, reads_low_part};
+
+use crate::domain::Scalar;
+
+/// A function on the call chain.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Frame {
+    pub(crate) regs: [Reg; 11],
+    pub(crate) stack: Stack,
+    /// The call that made the frame; 0 for the main function.
+    pub(crate) callsite: usize,
+    pub(crate) subprog: usize,
+}
+
+/// A reference that must be released.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Reference {
+    pub(crate) id: u32,
+    /// The call that acquired it.
+    pub(crate) pc: usize,
+}
+
+/// A state. Frames are shared until one changes.
+#[derive(Clone, Debug)]
+pub(crate) struct State {
+    pub(crate) frames: Vec<Rc<Frame>>,
+    pub(crate) refs: Vec<Reference>,
+}
+
+impl State {
+    /// The state at the entry of a program: `r1` the context, `r10` the frame pointer.
+    pub(crate) fn entry() -> Self {
+        let mut frame = Frame::new(0, 0, 0);
+        frame.regs[1] = Reg::pointer(Kind::Ctx);
+        Self { frames: vec![Rc::new(frame)], refs: Vec::new() }
+    }
+
+    /// Index of the running frame.
+    pub(crate) fn depth(&self) -> usize {
+        self.frames.len() - 1
+    }
+
+    /// The running frame.
+    pub(crate) fn frame(&self) -> &Frame {
+        &self.frames[self.depth()]
+    }
+
+    /// The running frame, to change it.
+    pub(crate) fn frame_mut(&mut self) -> &mut Frame {
+        let depth = self.depth();
+        self.frame_at_mut(depth)
+    }
+
+    /// A frame, to change it.
+    pub(crate) fn frame_at_mut(&mut self, frame: usize) -> &mut Frame {
+        Rc::make_mut(&mut self.frames[frame])
+    }
+
+    /// A register of the running frame.
+    pub(crate) fn reg(&self, reg: skep_isa::Reg) -> &Reg {
+        &self.frame().regs[reg.index()]
+    }
+
+    /// A register of the running frame, to change it.
+    pub(crate) fn reg_mut(&mut self, reg: skep_isa::Reg) -> &mut Reg {
+        &mut self.frame_mut().regs[reg.index()]
+    }
+
+    /// Sets a register of the running frame.
+    pub(crate) fn set(&mut self, reg: skep_isa::Reg, value: Reg) {
+        *self.reg_mut(reg) = value;
+    }
+
+    /// Changes every register, spilled ones included.
+    pub(crate) fn for_each_reg(&mut self, mut f: impl FnMut(&mut Reg)) {
+        for frame in &mut self.frames {
+            let frame = Rc::make_mut(frame);
+            frame.regs.iter_mut().for_each(&mut f);
+            for slot in &mut frame.stack.slots {
+                if let Some(reg) = &mut slot.spilled {
+                    f(Rc::make_mut(reg));
+                }
+            }
+        }
+    }
+
+    /// Looks at every register, spilled ones included.
+    pub(crate) fn each_reg(&self, mut f: impl FnMut(&Reg)) {
+        for frame in &self.frames {
+            frame.regs.iter().for_each(&mut f);
+            frame.stack.slots.iter().filter_map(|s| s.spilled.as_deref()).for_each(&mut f);
+        }
+    }
+
+    /// Changes every number of an id, spilled ones included; touches no other frame or slot.
+    pub(crate) fn for_each_linked(&mut self, id: u32, mut f: impl FnMut(&mut Reg)) {
+        let linked = |r: &Reg| r.is_scalar() && r.id == id;
+        for frame in &mut self.frames {
+            let spilled = |s: &Slot| s.spilled.as_ref().is_some_and(|r| linked(r));
+            if !frame.regs.iter().any(linked) && !frame.stack.slots.iter().any(spilled) {
+                continue;
+            }
+            let frame = Rc::make_mut(frame);
+            frame.regs.iter_mut().filter(|r| linked(r)).for_each(&mut f);
+            let slots = frame.stack.slots.iter_mut().filter_map(|s| s.spilled.as_mut());
+            slots.filter(|r| linked(r)).for_each(|r| f(Rc::make_mut(r)));
+        }
+    }
+
+    /// Whether a reference is held.
+    pub(crate) fn holds(&self, id: u32) -> bool {
+        self.refs.iter().any(|r| r.id == id)
+    }
+}
+
+impl Frame {
+    /// A frame at its entry; only the frame pointer is set.
+    pub(crate) fn new(index: u8, callsite: usize, subprog: usize) -> Self {
+        let mut regs = [const { Reg::NOT_INIT }; 11];
+        regs[10] = Reg::pointer(Kind::Stack { frame: index });
+        Self { regs, stack: Stack::default(), callsite, subprog }
+    }
+}
+
+/// The value of a register's variable part that keeps 32 bits, if it is a number.
+pub(crate) fn low32(reg: &Reg) -> Scalar {
+    if reg.is_scalar() { reg.val.truncate(32) } else { Scalar::UNKNOWN.truncate(32) }
+}

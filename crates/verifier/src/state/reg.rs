@@ -1,0 +1,139 @@
+//! What is known about one register, or one spilled register.
+
+use crate::domain::Scalar;
+
+/// What a register holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Nothing that may be read.
+    NotInit,
+    /// A number.
+    Scalar,
+    /// The program's context.
+    Ctx,
+    /// A map, by index.
+    Map(u16),
+    /// A value of a map.
+    MapValue(u16),
+    /// Packet data; `range` bytes from the variable part on are known to be there.
+    Packet { range: u32 },
+    /// Metadata before the packet.
+    PacketMeta { range: u32 },
+    /// End of the packet.
+    PacketEnd,
+    /// The frame pointer of a frame of the call chain, by its index.
+    Stack { frame: u8 },
+    /// Memory that a helper returned.
+    Mem { size: u32, ringbuf: bool },
+}
+
+impl Kind {
+    /// Whether it points into the packet or before it.
+    pub(crate) fn is_packet(self) -> bool {
+        matches!(self, Self::Packet { .. } | Self::PacketMeta { .. })
+    }
+
+    /// Whether it is one of the packet's three pointers.
+    pub(crate) fn is_packet_any(self) -> bool {
+        self.is_packet() || self == Self::PacketEnd
+    }
+}
+
+/// A register.
+///
+/// A pointer is its base plus `off` plus a member of `val`; a number is a member of `val`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Reg {
+    pub(crate) kind: Kind,
+    /// May be NULL instead.
+    pub(crate) nullable: bool,
+    /// Fixed part of a pointer, bytes.
+    pub(crate) off: i32,
+    /// The number, or a pointer's variable part.
+    pub(crate) val: Scalar,
+    /// Registers of one id hold the same number (up to `delta`), the same perhaps-NULL pointer, or packet
+    /// pointers with the same variable part. 0: no relation.
+    pub(crate) id: u32,
+    /// A number's distance from the others of its id.
+    pub(crate) delta: Option<i32>,
+    /// The reference that the pointer stands for; 0: none.
+    pub(crate) ref_id: u32,
+    /// Some continuation's safety rests on the number.
+    pub(crate) precise: bool,
+}
+
+impl Reg {
+    pub(crate) const NOT_INIT: Self = Self::of(Kind::NotInit, Scalar::UNKNOWN);
+
+    const fn of(kind: Kind, val: Scalar) -> Self {
+        Self { kind, nullable: false, off: 0, val, id: 0, delta: None, ref_id: 0, precise: false }
+    }
+
+    /// A number.
+    pub(crate) const fn scalar(val: Scalar) -> Self {
+        Self::of(Kind::Scalar, val)
+    }
+
+    /// Any number.
+    pub(crate) const fn unknown() -> Self {
+        Self::scalar(Scalar::UNKNOWN)
+    }
+
+    /// A pointer to the start of something.
+    pub(crate) const fn pointer(kind: Kind) -> Self {
+        Self::of(kind, Scalar::known(0))
+    }
+
+    /// A pointer that may be NULL instead.
+    pub(crate) const fn pointer_or_null(kind: Kind, id: u32) -> Self {
+        let mut reg = Self::pointer(kind);
+        reg.nullable = true;
+        reg.id = id;
+        reg
+    }
+
+    pub(crate) fn is_scalar(&self) -> bool {
+        self.kind == Kind::Scalar
+    }
+
+    pub(crate) fn is_init(&self) -> bool {
+        self.kind != Kind::NotInit
+    }
+
+    pub(crate) fn is_pointer(&self) -> bool {
+        self.is_init() && !self.is_scalar()
+    }
+
+    /// The number, if there is only one.
+    pub(crate) fn as_const(&self) -> Option<u64> {
+        if self.is_scalar() { self.val.as_const() } else { None }
+    }
+
+    /// A number known to be 0, which stands for NULL as well.
+    pub(crate) fn is_null(&self) -> bool {
+        self.as_const() == Some(0)
+    }
+
+    /// Equal apart from whether anything rests on it.
+    pub(crate) fn same_as(&self, other: &Self) -> bool {
+        (self.kind, self.nullable, self.off, self.id, self.delta, self.ref_id)
+            == (other.kind, other.nullable, other.off, other.id, other.delta, other.ref_id)
+            && self.val == other.val
+    }
+
+    /// Forgets the relation to registers of the same id.
+    pub(crate) fn unlink(&mut self) {
+        self.id = 0;
+        self.delta = None;
+    }
+
+    /// The bits that the number may need.
+    pub(crate) fn width(&self) -> u32 {
+        64 - self.val.umax().leading_zeros()
+    }
+
+    /// Whether a pointer certainly is not NULL in a comparison with 0.
+    pub(crate) fn is_not_null(&self) -> bool {
+        !self.nullable && matches!(self.kind, Kind::MapValue(_) | Kind::Mem { .. } | Kind::Map(_))
+    }
+}

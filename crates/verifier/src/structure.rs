@@ -1,0 +1,224 @@
+//! Everything that can be said without running: fields, jump targets, subprograms, map references, limits.
+
+use alloc::format;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use skep_abi::{Capability, MapFlags, MapType};
+use skep_isa::{CallTarget, Imm64, Op};
+use skep_spec::{Environment, ProgramSpec};
+
+use crate::program::{Extent, Points, Program, target};
+use crate::violation::{Check, Explain, refuse, unsupported};
+use crate::{Code, limits};
+
+/// A refusal at a slot.
+pub(crate) type At<T> = Result<T, (usize, alloc::boxed::Box<crate::violation::Violation>)>;
+
+pub(crate) fn at<T>(pc: usize, check: Check<T>) -> At<T> {
+    check.map_err(|v| (pc, v))
+}
+
+/// Decodes and checks a program; points and liveness stay empty for the next rooms to fill.
+pub(crate) fn prepare<'a>(spec: &'a ProgramSpec, env: &'a Environment) -> At<Program<'a>> {
+    at(0, limits(spec, env))?;
+    let row = match env.program_type(spec.prog_type) {
+        Some(row) => row,
+        None => return at(0, no_row(spec)),
+    };
+    if !row.unprivileged && env.capability < Capability::Bpf {
+        let name = spec.prog_type.name().unwrap_or("unknown");
+        return at(0, refuse(Code::NotPermitted, format!("program type {name} needs CAP_BPF")));
+    }
+    let ops = decode(spec)?;
+    for (idx, _) in spec.maps.iter().enumerate() {
+        at(0, map_is_usable(spec, env, row.always_sleepable, idx))?;
+    }
+    let starts = subprogram_starts(&ops, env)?;
+    let subprogs = extents(&ops, &starts);
+    let n = ops.len();
+    let program = Program {
+        spec,
+        env,
+        row,
+        ops,
+        subprogs,
+        points: vec![Points::default(); n],
+        live: Vec::new(),
+        strict_alignment: env.strict_alignment || spec.flags & ProgramSpec::STRICT_ALIGNMENT != 0,
+    };
+    for extent in &program.subprogs {
+        jumps_stay_inside(&program, extent)?;
+    }
+    for pc in 0..n {
+        if let Some(Op::LoadImm64 { value, .. }) = program.ops[pc] {
+            at(pc, map_reference(&program, value))?;
+        }
+    }
+    Ok(program)
+}
+
+fn limits(spec: &ProgramSpec, env: &Environment) -> Check<()> {
+    let n = spec.insns.len();
+    let most = if env.privileged() { limits::PRIVILEGED_INSNS } else { limits::UNPRIVILEGED_INSNS };
+    if n == 0 {
+        return refuse(Code::EmptyProgram, "the program has no instructions");
+    }
+    if n > most {
+        return refuse(Code::ProgramTooLong, format!("program of {n} instructions, at most {most} may be loaded"));
+    }
+    if spec.maps.len() > limits::MAPS {
+        let words = format!("The total number of maps per program has reached the limit of {}", limits::MAPS);
+        return refuse(Code::BadMapReference, words);
+    }
+    if !env.privileged() && spec.flags & ProgramSpec::SLEEPABLE != 0 {
+        return refuse(Code::NotPermitted, "BPF_F_SLEEPABLE needs CAP_BPF");
+    }
+    Ok(())
+}
+
+fn no_row<T>(spec: &ProgramSpec) -> Check<T> {
+    match spec.prog_type.name() {
+        Some(name) if spec.prog_type.0 != 0 => unsupported(format!("program type {name}")),
+        _ => refuse(Code::UnknownProgramType, format!("unknown program type {}", spec.prog_type.0)),
+    }
+}
+
+fn decode(spec: &ProgramSpec) -> At<Vec<Option<Op>>> {
+    let mut ops = vec![None; spec.insns.len()];
+    for item in skep_isa::decode_all(&spec.insns) {
+        match item {
+            Ok((pc, op)) => ops[pc] = Some(op),
+            Err(e) => return at(e.pc(), refuse(Code::BadInsn, alloc::string::ToString::to_string(&e))),
+        }
+    }
+    Ok(ops)
+}
+
+fn map_is_usable(spec: &ProgramSpec, env: &Environment, sleepable: bool, idx: usize) -> Check<()> {
+    let map = &spec.maps[idx];
+    let Some(row) = env.map_type(map.kind) else {
+        let name = map.kind.name().unwrap_or("unknown");
+        return unsupported(format!("map {}: map type {name}", map.name));
+    };
+    let legal = row.key.allows(map.key_size) && row.value.allows(map.value_size) && row.entries.allows(map.max_entries);
+    if !legal {
+        let words = format!(
+            "map {}: key_size {} value_size {} max_entries {} are not legal for its type",
+            map.name, map.key_size, map.value_size, map.max_entries
+        );
+        return refuse(Code::BadMapReference, words);
+    }
+    if map.flags.has(MapFlags::RDONLY_PROG | MapFlags::WRONLY_PROG) {
+        return refuse(Code::BadMapReference, format!("map {}: both read-only and write-only for programs", map.name));
+    }
+    if (sleepable || spec.flags & ProgramSpec::SLEEPABLE != 0) && map.kind == MapType::PROG_ARRAY {
+        let words = "Sleepable programs can only use array, hash, ringbuf and local storage maps";
+        return refuse(Code::BadMapReference, words);
+    }
+    Ok(())
+}
+
+/// Where subprograms start: at 0, at each target of a pc-relative call, and at each function address.
+fn subprogram_starts(ops: &[Option<Op>], env: &Environment) -> At<Vec<usize>> {
+    let mut starts = vec![0];
+    for (pc, op) in ops.iter().enumerate() {
+        let off = match op {
+            Some(Op::Call(CallTarget::Subprog(off))) => *off,
+            Some(Op::LoadImm64 { value: Imm64::Code(off), .. }) => *off,
+            _ => continue,
+        };
+        if !env.privileged() {
+            let words = "loading/calling other bpf or kernel functions are allowed for CAP_BPF and CAP_SYS_ADMIN";
+            return at(pc, refuse(Code::NotPermitted, words));
+        }
+        match target(pc, off) {
+            Some(to) if to < ops.len() && ops[to].is_some() => starts.push(to),
+            _ => return at(pc, refuse(Code::BadJump, "call to invalid destination")),
+        }
+    }
+    starts.sort_unstable();
+    starts.dedup();
+    if starts.len() > limits::SUBPROGS {
+        return at(0, refuse(Code::TooManySubprogs, "too many subprograms"));
+    }
+    Ok(starts)
+}
+
+fn extents(ops: &[Option<Op>], starts: &[usize]) -> Vec<Extent> {
+    let ends = starts.iter().skip(1).copied().chain([ops.len()]);
+    let tail_call = |op: &Option<Op>| matches!(op, Some(Op::Call(CallTarget::Helper(12))));
+    starts
+        .iter()
+        .zip(ends)
+        .map(|(&start, end)| Extent {
+            start,
+            end,
+            has_tail_call: ops[start..end].iter().any(tail_call),
+            changes_packet: false,
+        })
+        .collect()
+}
+
+fn jumps_stay_inside(program: &Program<'_>, extent: &Extent) -> At<()> {
+    let mut last = extent.start;
+    for pc in extent.start..extent.end {
+        let Some(op) = program.ops[pc] else { continue };
+        last = pc;
+        let off = match op {
+            Op::Jump { off, .. } => off,
+            Op::JumpIf { off, .. } | Op::MayGoto { off } => off.into(),
+            _ => continue,
+        };
+        let to = target(pc, off);
+        match to {
+            Some(to) if to >= extent.start && to < extent.end => {
+                if program.ops[to].is_none() {
+                    let words = format!("jump into the middle of ldimm64 insn {}", to - 1);
+                    return at(pc, refuse(Code::BadJump, words));
+                }
+            }
+            _ => {
+                let to = pc as i64 + 1 + i64::from(off);
+                let refusal = refuse(Code::BadJump, format!("jump out of range from insn {pc} to {to}"));
+                let range = format!("a target from {} to {}, in the same function", extent.start, extent.end - 1);
+                return at(pc, refusal.explain(range, format!("the target is {to}"), "jump within the function"));
+            }
+        }
+    }
+    match program.ops[last] {
+        Some(Op::Exit | Op::Jump { .. }) => Ok(()),
+        _ => at(last, refuse(Code::NoExit, "last insn is not an exit or jmp")),
+    }
+}
+
+fn map_reference(program: &Program<'_>, value: Imm64) -> Check<()> {
+    let (idx, off) = match value {
+        Imm64::Const(_) | Imm64::Code(_) => return Ok(()),
+        Imm64::MapFd(fd) | Imm64::MapValueFd { fd, .. } => {
+            let refusal = refuse(Code::BadMapReference, format!("fd {fd} is not pointing to valid bpf_map"));
+            return refusal.explain(
+                "a map of the program",
+                "a file descriptor, which means nothing before the program is bound",
+                "name the map by its index (src 5, or 6 for its value)",
+            );
+        }
+        Imm64::Variable { .. } => return unsupported("addresses of kernel variables (LDDW with src 3)"),
+        Imm64::MapIdx(idx) => (idx, None),
+        Imm64::MapValueIdx { idx, off_bytes } => (idx, Some(off_bytes)),
+    };
+    let Some(map) = usize::try_from(idx).ok().and_then(|i| program.spec.maps.get(i)) else {
+        let words = format!("map index {idx}: the program has {} maps", program.spec.maps.len());
+        return refuse(Code::BadMapReference, words);
+    };
+    let Some(off) = off else { return Ok(()) };
+    if map.kind != MapType::ARRAY || map.max_entries != 1 {
+        let refusal = refuse(Code::BadMapReference, "no direct value access support for this map type");
+        return refusal.explain("an array map of one element", "another kind of map", "look the value up");
+    }
+    if off >= map.value_size {
+        let words = format!("invalid access to map value pointer, value_size={} off={off}", map.value_size);
+        return refuse(Code::BadMapReference, words);
+    }
+    Ok(())
+}

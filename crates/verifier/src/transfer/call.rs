@@ -1,0 +1,85 @@
+//! Calls and returns.
+
+use alloc::rc::Rc;
+
+use skep_isa::Reg as R;
+
+use super::Fresh;
+use crate::check::Facts;
+use crate::contract::Returned;
+use crate::program::Program;
+use crate::state::{Byte, Frame, Kind, Reference, Reg, State};
+
+fn lose_arguments(s: &mut State) {
+    for r in 0..=5 {
+        s.set(R(r), Reg::NOT_INIT);
+    }
+}
+
+pub(super) fn legacy_load(s: &mut State) {
+    lose_arguments(s);
+    s.set(R::R0, Reg::unknown());
+}
+
+/// What is left of a pointer to something that may be gone: a number, for those who may see addresses.
+fn void(p: &Program<'_>) -> Reg {
+    if p.may_leak() { Reg::unknown() } else { Reg::NOT_INIT }
+}
+
+pub(super) fn helper(p: &Program<'_>, s: &mut State, pc: usize, facts: &Facts, fresh: &mut Fresh) {
+    let Some(call) = &facts.helper else { return };
+    for w in &call.stack_writes {
+        let stack = &mut s.frame_at_mut(w.frame).stack;
+        match w.whole {
+            true => stack.write(w.off, w.len, Byte::Misc),
+            false => stack.smear(w.off, w.len, false),
+        }
+    }
+    if let Some(id) = call.releases {
+        s.refs.retain(|r| r.id != id);
+        let void = void(p);
+        s.for_each_reg(|r| {
+            if r.ref_id == id {
+                *r = void.clone();
+            }
+        });
+    }
+    lose_arguments(s);
+    if call.changes_packet {
+        let void = void(p);
+        s.for_each_reg(|r| {
+            if r.kind.is_packet_any() {
+                *r = void.clone();
+            }
+        });
+    }
+    let mut r0 = match call.ret {
+        Returned::Void => Reg::NOT_INIT,
+        Returned::Integer => Reg::unknown(),
+        Returned::MapValue { map, nullable: true } => Reg::pointer_or_null(Kind::MapValue(map), fresh.id()),
+        Returned::MapValue { map, nullable: false } => Reg::pointer(Kind::MapValue(map)),
+        Returned::Record { size } => Reg::pointer_or_null(Kind::Mem { size, ringbuf: true }, fresh.id()),
+    };
+    if call.acquires {
+        let id = fresh.id();
+        s.refs.push(Reference { id, pc });
+        r0.id = id;
+        r0.ref_id = id;
+    }
+    s.set(R::R0, r0);
+}
+
+/// Enters a function of the program: a new frame with the arguments.
+pub(crate) fn enter(s: &mut State, pc: usize, subprog: usize) {
+    let mut callee = Frame::new(s.frames.len() as u8, pc, subprog);
+    callee.regs[1..=5].clone_from_slice(&s.frame().regs[1..=5]);
+    lose_arguments(s);
+    s.frames.push(Rc::new(callee));
+}
+
+/// Leaves the running function; gives the call that made its frame.
+pub(crate) fn leave(s: &mut State) -> Option<usize> {
+    let callee = s.frames.pop()?;
+    s.set(R::R0, callee.regs[0].clone());
+    Some(callee.callsite)
+}

@@ -1,0 +1,261 @@
+//! Conditional jumps: what is known on either side.
+
+use alloc::vec::Vec;
+
+use skep_isa::{JumpOp, Operand, Reg as R, Width};
+
+use crate::domain::{Bits, Cmp, Scalar};
+use crate::limits;
+use crate::state::{Kind, Reg, State};
+
+/// Where a register is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// A register of a frame.
+    Reg(usize, R),
+    /// A stack slot of a frame.
+    Slot(usize, usize),
+}
+
+/// Both sides of a branch.
+pub(crate) struct Split {
+    pub(crate) not_taken: State,
+    pub(crate) taken: State,
+    /// Registers that learned from the comparison together.
+    pub(crate) linked: Vec<Place>,
+}
+
+/// Most registers that learn together (the kernel's `LINKED_REGS_MAX`).
+const MOST_LINKED: usize = 6;
+
+fn bits(width: Width) -> Bits {
+    match width {
+        Width::W32 => Bits::B32,
+        Width::W64 => Bits::B64,
+    }
+}
+
+fn cmp(op: JumpOp) -> Cmp {
+    match op {
+        JumpOp::Eq => Cmp::Eq,
+        JumpOp::Ne => Cmp::Ne,
+        JumpOp::Set => Cmp::Set,
+        JumpOp::Gt => Cmp::Gt,
+        JumpOp::Ge => Cmp::Ge,
+        JumpOp::Lt => Cmp::Lt,
+        JumpOp::Le => Cmp::Le,
+        JumpOp::Sgt => Cmp::Sgt,
+        JumpOp::Sge => Cmp::Sge,
+        JumpOp::Slt => Cmp::Slt,
+        JumpOp::Sle => Cmp::Sle,
+    }
+}
+
+fn operand(s: &State, src: Operand) -> Reg {
+    match src {
+        Operand::Reg(r) => s.reg(r).clone(),
+        Operand::Imm(i) => Reg::scalar(Scalar::known(i64::from(i) as u64)),
+    }
+}
+
+/// Whether the outcome is known.
+pub(crate) fn decide(s: &State, width: Width, op: JumpOp, dst: R, src: Operand) -> Option<bool> {
+    let (a, b) = (s.reg(dst), operand(s, src));
+    if a.is_scalar() && b.is_scalar() {
+        return cmp(op).decide(bits(width), &a.val, &b.val);
+    }
+    // The low half of an address may be 0, the whole may not.
+    let (ptr, number) = if a.is_pointer() { (a, &b) } else { (&b, a) };
+    if width == Width::W32 || !ptr.is_not_null() || !number.is_null() {
+        return None;
+    }
+    match op {
+        JumpOp::Eq => Some(false),
+        JumpOp::Ne => Some(true),
+        _ => None,
+    }
+}
+
+/// `if ptr == 0` or `if ptr != 0`, where the pointer may be NULL.
+pub(crate) fn is_null_check(s: &State, width: Width, op: JumpOp, dst: R, src: Operand) -> bool {
+    width == Width::W64
+        && src == Operand::Imm(0)
+        && matches!(op, JumpOp::Eq | JumpOp::Ne)
+        && s.reg(dst).is_pointer()
+        && s.reg(dst).nullable
+}
+
+/// A comparison of a packet pointer with the packet's end, or of metadata with the packet's start.
+pub(crate) fn is_packet_check(s: &State, width: Width, op: JumpOp, dst: R, src: Operand) -> bool {
+    let Operand::Reg(src) = src else { return false };
+    width == Width::W64
+        && matches!(op, JumpOp::Gt | JumpOp::Ge | JumpOp::Lt | JumpOp::Le)
+        && (before_end(s.reg(dst), s.reg(src)) || before_end(s.reg(src), s.reg(dst)))
+}
+
+fn before_end(ptr: &Reg, end: &Reg) -> bool {
+    let start = |r: &Reg| matches!(r.kind, Kind::Packet { .. }) && r.off == 0 && r.val.as_const() == Some(0);
+    match ptr.kind {
+        Kind::Packet { .. } => end.kind == Kind::PacketEnd,
+        Kind::PacketMeta { .. } => start(end),
+        _ => false,
+    }
+}
+
+/// The states on both sides. The outcome was not known.
+pub(crate) fn split(s: &State, width: Width, op: JumpOp, dst: R, src: Operand) -> Split {
+    let mut not_taken = s.clone();
+    let linked = linked(&mut not_taken, dst, src);
+    let mut taken = not_taken.clone();
+    let (a, b) = (s.reg(dst).clone(), operand(s, src));
+    if a.is_scalar() && b.is_scalar() {
+        let both = cmp(op).branches(bits(width), &a.val, &b.val);
+        // If neither side is possible nothing is: going on with what was known is sound as well.
+        for (state, values) in [(&mut taken, both.taken), (&mut not_taken, both.not_taken)] {
+            if let Some((x, y)) = values {
+                state.reg_mut(dst).val = x;
+                if let Operand::Reg(src) = src
+                    && src != dst
+                {
+                    state.reg_mut(src).val = y;
+                }
+            }
+            if let Operand::Reg(src) = src {
+                spread(state, src);
+            }
+            spread(state, dst);
+        }
+    } else if is_null_check(s, width, op, dst, src) {
+        resolve(&mut taken, a.id, op == JumpOp::Eq);
+        resolve(&mut not_taken, a.id, op == JumpOp::Ne);
+    } else if let Operand::Reg(src) = src {
+        if is_packet_check(s, width, op, dst, Operand::Reg(src)) {
+            packet_check(&mut not_taken, &mut taken, op, &a, &b);
+        } else if width == Width::W64 && a.is_pointer() && b.is_pointer() && a.nullable != b.nullable {
+            let id = if a.nullable { a.id } else { b.id };
+            match op {
+                JumpOp::Eq => resolve(&mut taken, id, false),
+                JumpOp::Ne => resolve(&mut not_taken, id, false),
+                _ => {}
+            }
+        }
+    }
+    Split { not_taken, taken, linked }
+}
+
+/// Finds the registers that share an id with an operand; those too many lose it.
+fn linked(s: &mut State, dst: R, src: Operand) -> Vec<Place> {
+    let mut ids: Vec<u32> = Vec::new();
+    if let Operand::Reg(src) = src
+        && s.reg(src).is_scalar()
+    {
+        ids.push(s.reg(src).id);
+    }
+    if s.reg(dst).is_scalar() {
+        ids.push(s.reg(dst).id);
+    }
+    ids.retain(|id| *id != 0);
+    ids.dedup();
+    let mut found = Vec::new();
+    let mut extra = Vec::new();
+    for id in ids {
+        let mut note = |place, reg: &Reg| {
+            if reg.is_scalar() && reg.id == id {
+                if found.len() < MOST_LINKED { found.push(place) } else { extra.push(place) }
+            }
+        };
+        for (f, frame) in s.frames.iter().enumerate() {
+            for (i, reg) in frame.regs.iter().enumerate() {
+                note(Place::Reg(f, R(i as u8)), reg);
+            }
+            for (i, slot) in frame.stack.slots.iter().enumerate() {
+                if let Some((reg, _)) = slot.spill() {
+                    note(Place::Slot(f, i), reg);
+                }
+            }
+        }
+    }
+    for place in extra {
+        match place {
+            Place::Reg(f, r) => s.frame_at_mut(f).regs[r.index()].unlink(),
+            Place::Slot(f, i) => {
+                if let Some(reg) = &mut s.frame_at_mut(f).stack.slots[i].spilled {
+                    alloc::rc::Rc::make_mut(reg).unlink();
+                }
+            }
+        }
+    }
+    if found.len() > 1 { found } else { Vec::new() }
+}
+
+/// Tells the registers of the same id what was learned about one of them.
+fn spread(s: &mut State, from: R) {
+    let known = s.reg(from).clone();
+    if !known.is_scalar() || known.id == 0 {
+        return;
+    }
+    s.for_each_linked(known.id, |reg| {
+        let (d, k) = (reg.delta.unwrap_or(0), known.delta.unwrap_or(0));
+        reg.val = match d == k {
+            true => known.val,
+            false => known.val.add(Bits::B64, &Scalar::known((i64::from(d) - i64::from(k)) as u64)),
+        };
+    });
+}
+
+/// Every copy of a perhaps-NULL pointer is NULL, or is not.
+fn resolve(s: &mut State, id: u32, is_null: bool) {
+    if is_null {
+        s.refs.retain(|r| r.id != id);
+    }
+    s.for_each_reg(|reg| {
+        if !reg.is_pointer() || !reg.nullable || reg.id != id {
+            return;
+        }
+        if is_null {
+            *reg = Reg::scalar(Scalar::known(0));
+        } else {
+            reg.nullable = false;
+            reg.id = 0;
+        }
+    });
+}
+
+/// What `ptr op end` says about the bytes before the end.
+fn packet_check(not_taken: &mut State, taken: &mut State, op: JumpOp, a: &Reg, b: &Reg) {
+    // `ptr` is on the left, or the comparison is turned around.
+    let (ptr, op) = match (before_end(a, b), op) {
+        (true, op) => (a, op),
+        (false, JumpOp::Gt) => (b, JumpOp::Lt),
+        (false, JumpOp::Ge) => (b, JumpOp::Le),
+        (false, JumpOp::Lt) => (b, JumpOp::Gt),
+        (false, JumpOp::Le) => (b, JumpOp::Ge),
+        (false, op) => (b, op),
+    };
+    // On one side ptr <= end, or even ptr < end, which shows one byte more.
+    match op {
+        JumpOp::Gt => extend(not_taken, ptr, 0),
+        JumpOp::Ge => extend(not_taken, ptr, 1),
+        JumpOp::Lt => extend(taken, ptr, 1),
+        JumpOp::Le => extend(taken, ptr, 0),
+        _ => {}
+    }
+}
+
+/// `ptr.off + more` bytes from the variable part on are there, for all pointers with the same one.
+fn extend(s: &mut State, ptr: &Reg, more: u32) {
+    if ptr.off < 0 || (ptr.off == 0 && more > 0) {
+        return;
+    }
+    let off = ptr.off as u32;
+    if ptr.val.umax() > limits::PACKET_OFF || ptr.val.umax() + u64::from(off) > limits::PACKET_OFF {
+        return;
+    }
+    let known = off + more;
+    let (id, meta) = (ptr.id, matches!(ptr.kind, Kind::PacketMeta { .. }));
+    s.for_each_reg(|reg| match &mut reg.kind {
+        Kind::Packet { range } if !meta && reg.id == id => *range = known.max(*range),
+        Kind::PacketMeta { range } if meta && reg.id == id => *range = known.max(*range),
+        _ => {}
+    });
+}

@@ -1,0 +1,85 @@
+//! What an instruction that was found safe does to a state. Never refuses.
+
+mod alu;
+mod atomic;
+mod call;
+pub(crate) mod jump;
+mod memory;
+pub(crate) mod pointer;
+
+use skep_isa::{CallTarget, Imm64, Op, Operand};
+
+pub(crate) use call::{enter, leave};
+
+use crate::check::Facts;
+use crate::program::Program;
+use crate::state::{Kind, Reg, State};
+
+/// The stack slot, by frame, whose register an instruction saved or restored.
+pub(crate) type SlotMove = Option<(usize, usize)>;
+
+/// Numbers for new ids, ascending over a whole verification.
+#[derive(Debug, Default)]
+pub(crate) struct Fresh(u32);
+
+impl Fresh {
+    /// An id that no register has.
+    pub(crate) fn id(&mut self) -> u32 {
+        self.0 += 1;
+        self.0
+    }
+}
+
+/// Applies an instruction that goes on to the next one.
+pub(crate) fn apply(
+    p: &Program<'_>,
+    s: &mut State,
+    pc: usize,
+    op: Op,
+    facts: &Facts,
+    fresh: &mut Fresh,
+) -> SlotMove {
+    match op {
+        Op::Alu { width, op, dst, src } => alu::binary(p, s, width, op, dst, src, fresh),
+        Op::Neg { width, dst } => alu::neg(s, width, dst),
+        Op::Swap { dst, .. } => s.set(dst, Reg::unknown()),
+        Op::MovSx { width, from, dst, src } => alu::movsx(s, width, from, dst, src, fresh),
+        Op::LoadImm64 { dst, value } => s.set(dst, immediate(value)),
+        Op::Load { size, signed, dst, src: _, off: _ } => {
+            return memory::load(s, facts, size, signed, dst, fresh);
+        }
+        Op::LoadAcquire { size, dst, .. } => return memory::load(s, facts, size, false, dst, fresh),
+        Op::Store { size, src, .. } => return memory::store(p, s, facts, size, src, fresh),
+        Op::StoreRelease { size, src, .. } => {
+            return memory::store(p, s, facts, size, Operand::Reg(src), fresh);
+        }
+        Op::Atomic { size, op, src, .. } => atomic::rmw(s, facts, size, op, src),
+        Op::LoadPacket { .. } => call::legacy_load(s),
+        Op::Call(CallTarget::Helper(_)) => call::helper(p, s, pc, facts, fresh),
+        // These do not go on to the next instruction, or are refused before.
+        Op::Call(_)
+        | Op::AddrSpaceCast { .. }
+        | Op::Jump { .. }
+        | Op::JumpIf { .. }
+        | Op::MayGoto { .. }
+        | Op::CallIndirect { .. }
+        | Op::JumpIndirect { .. }
+        | Op::Exit => {}
+    }
+    None
+}
+
+fn immediate(value: Imm64) -> Reg {
+    let map = |idx: i32| u16::try_from(idx).unwrap_or(u16::MAX);
+    match value {
+        Imm64::Const(n) => Reg::scalar(crate::domain::Scalar::known(n)),
+        Imm64::MapIdx(idx) => Reg::pointer(Kind::Map(map(idx))),
+        Imm64::MapValueIdx { idx, off_bytes } => {
+            let mut reg = Reg::pointer(Kind::MapValue(map(idx)));
+            // `structure` has seen that it lies inside the value.
+            reg.off = off_bytes as i32;
+            reg
+        }
+        Imm64::MapFd(_) | Imm64::MapValueFd { .. } | Imm64::Variable { .. } | Imm64::Code(_) => Reg::NOT_INIT,
+    }
+}

@@ -1,0 +1,100 @@
+//! From a program to its verdict: the rooms in their order.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use skep_spec::{Environment, ProgramSpec};
+
+use crate::explore::Explorer;
+use crate::program::Program;
+use crate::rejection::{Inner, Rejection};
+use crate::report::{self, Log};
+use crate::violation::Violation;
+use crate::{Digest, Options, Stats, Subprog, Verified, cfg, depth, liveness, state, structure, verified};
+
+/// Verifies a program for an environment.
+///
+/// # Errors
+///
+/// A [`Rejection`] that names the instruction and what it lacks.
+pub fn verify(spec: &ProgramSpec, env: &Environment, options: &Options) -> Result<Verified, Rejection> {
+    let early = |(pc, v): (usize, Box<Violation>)| refused(spec, None, options, pc, *v, Stats::default());
+    let mut p = structure::prepare(spec, env).map_err(early)?;
+    cfg::check(&mut p).map_err(early)?;
+    liveness::compute(&mut p);
+    let mut explorer = Explorer::new(&p, options);
+    if let Err(v) = explorer.run() {
+        return Err(refused_at(&p, explorer, options, *v));
+    }
+    let stats = explorer.stats();
+    if let Err((pc, v)) = depth::check(&p, &explorer.depths) {
+        return Err(refused(spec, Some(explorer.log), options, pc, *v, stats));
+    }
+    let subprogs = subprogs(&p, &explorer.depths);
+    Ok(Verified(Arc::new(verified::Inner {
+        spec: Arc::new(spec.clone()),
+        digest: Digest::of(spec, env),
+        stats,
+        log: explorer.log.finish(None, stats, options.log_level),
+        subprogs,
+        insns: explorer.facts,
+        states: explorer.states,
+    })))
+}
+
+fn subprogs(p: &Program<'_>, depths: &[u32]) -> Vec<Subprog> {
+    let parts = p.subprogs.iter().zip(depths);
+    parts
+        .map(|(s, depth)| Subprog {
+            start: s.start,
+            end: s.end,
+            stack_depth: *depth,
+            has_tail_call: s.has_tail_call,
+        })
+        .collect()
+}
+
+/// A refusal that no path led to.
+#[cold]
+fn refused(
+    spec: &ProgramSpec,
+    log: Option<Log>,
+    options: &Options,
+    pc: usize,
+    v: Violation,
+    stats: Stats,
+) -> Rejection {
+    let log = log.unwrap_or_else(|| Log::new(options)).finish(Some(&v.message), stats, options.log_level);
+    Rejection(Box::new(Inner {
+        code: v.code,
+        pc,
+        message: v.message,
+        advice: v.advice,
+        insn: String::new(),
+        source_line: report::source_line(spec, pc),
+        path: Vec::new(),
+        state: Vec::new(),
+        stats,
+        log,
+    }))
+}
+
+/// A refusal on a path, in the state that the path led to.
+#[cold]
+fn refused_at(p: &Program<'_>, explorer: Explorer<'_, '_>, options: &Options, v: Violation) -> Rejection {
+    let (pc, stats) = (explorer.pc, explorer.stats());
+    Rejection(Box::new(Inner {
+        code: v.code,
+        pc,
+        insn: report::insn_text(p, pc),
+        source_line: report::source_line(p.spec, pc),
+        path: explorer.path(),
+        state: state::known(p.spec, &explorer.state),
+        stats,
+        log: explorer.log.finish(Some(&v.message), stats, options.log_level),
+        message: v.message,
+        advice: v.advice,
+    }))
+}
