@@ -120,7 +120,8 @@ fn packet_changes(program: &mut Program<'_>) {
         let caller = program.subprog_of(pc);
         match program.ops[pc] {
             Some(Op::Call(CallTarget::Helper(id))) => {
-                let changes = program.env.helper(id).is_some_and(|h| h.flags.has(HelperFlags::INVALIDATES_PACKET));
+                let changes =
+                    program.env.helper(id).is_some_and(|h| h.flags.has(HelperFlags::INVALIDATES_PACKET));
                 program.subprogs[caller].changes_packet |= changes;
             }
             Some(Op::Call(CallTarget::Subprog(off))) => {

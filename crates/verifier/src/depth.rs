@@ -51,8 +51,9 @@ impl Walk<'_, '_> {
         self.seen[subprog][frame] = Some(below);
         let start = self.p.subprogs[subprog].start;
         if subprog > 0 && self.p.subprogs[subprog].has_tail_call && below >= limits::TAIL_CALL_STACK {
-            let words =
-                format!("tail_calls are not allowed when call stack of previous frames is {below} bytes. Too large");
+            let words = format!(
+                "tail_calls are not allowed when call stack of previous frames is {below} bytes. Too large"
+            );
             return at(start, refuse(Code::StackTooDeep, words));
         }
         let own = self.depths[subprog].next_multiple_of(16);

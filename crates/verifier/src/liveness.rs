@@ -39,7 +39,9 @@ fn next_slots(program: &Program<'_>, pc: usize, op: Op) -> impl Iterator<Item = 
     let slots: Vec<usize> = match op {
         Op::Exit => Vec::new(),
         Op::Jump { off, .. } => target(pc, off).into_iter().collect(),
-        Op::JumpIf { off, .. } | Op::MayGoto { off } => [next].into_iter().chain(target(pc, off.into())).collect(),
+        Op::JumpIf { off, .. } | Op::MayGoto { off } => {
+            [next].into_iter().chain(target(pc, off.into())).collect()
+        }
         _ => vec![next],
     };
     let n = program.ops.len();

@@ -65,7 +65,10 @@ fn limits(spec: &ProgramSpec, env: &Environment) -> Check<()> {
         return refuse(Code::EmptyProgram, "the program has no instructions");
     }
     if n > most {
-        return refuse(Code::ProgramTooLong, format!("program of {n} instructions, at most {most} may be loaded"));
+        return refuse(
+            Code::ProgramTooLong,
+            format!("program of {n} instructions, at most {most} may be loaded"),
+        );
     }
     if spec.maps.len() > limits::MAPS {
         let words = format!("The total number of maps per program has reached the limit of {}", limits::MAPS);
@@ -101,7 +104,9 @@ fn map_is_usable(spec: &ProgramSpec, env: &Environment, sleepable: bool, idx: us
         let name = map.kind.name().unwrap_or("unknown");
         return unsupported(format!("map {}: map type {name}", map.name));
     };
-    let legal = row.key.allows(map.key_size) && row.value.allows(map.value_size) && row.entries.allows(map.max_entries);
+    let legal = row.key.allows(map.key_size)
+        && row.value.allows(map.value_size)
+        && row.entries.allows(map.max_entries);
     if !legal {
         let words = format!(
             "map {}: key_size {} value_size {} max_entries {} are not legal for its type",
@@ -110,7 +115,10 @@ fn map_is_usable(spec: &ProgramSpec, env: &Environment, sleepable: bool, idx: us
         return refuse(Code::BadMapReference, words);
     }
     if map.flags.has(MapFlags::RDONLY_PROG | MapFlags::WRONLY_PROG) {
-        return refuse(Code::BadMapReference, format!("map {}: both read-only and write-only for programs", map.name));
+        return refuse(
+            Code::BadMapReference,
+            format!("map {}: both read-only and write-only for programs", map.name),
+        );
     }
     if (sleepable || spec.flags & ProgramSpec::SLEEPABLE != 0) && map.kind == MapType::PROG_ARRAY {
         let words = "Sleepable programs can only use array, hash, ringbuf and local storage maps";
@@ -129,7 +137,8 @@ fn subprogram_starts(ops: &[Option<Op>], env: &Environment) -> At<Vec<usize>> {
             _ => continue,
         };
         if !env.privileged() {
-            let words = "loading/calling other bpf or kernel functions are allowed for CAP_BPF and CAP_SYS_ADMIN";
+            let words =
+                "loading/calling other bpf or kernel functions are allowed for CAP_BPF and CAP_SYS_ADMIN";
             return at(pc, refuse(Code::NotPermitted, words));
         }
         match target(pc, off) {
@@ -181,8 +190,12 @@ fn jumps_stay_inside(program: &Program<'_>, extent: &Extent) -> At<()> {
             _ => {
                 let to = pc as i64 + 1 + i64::from(off);
                 let refusal = refuse(Code::BadJump, format!("jump out of range from insn {pc} to {to}"));
-                let range = format!("a target from {} to {}, in the same function", extent.start, extent.end - 1);
-                return at(pc, refusal.explain(range, format!("the target is {to}"), "jump within the function"));
+                let range =
+                    format!("a target from {} to {}, in the same function", extent.start, extent.end - 1);
+                return at(
+                    pc,
+                    refusal.explain(range, format!("the target is {to}"), "jump within the function"),
+                );
             }
         }
     }

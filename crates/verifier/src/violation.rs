@@ -31,11 +31,21 @@ pub(crate) fn unsupported<T>(what: impl core::fmt::Display) -> Check<T> {
 /// Adds the explanation to a refusal.
 pub(crate) trait Explain<T> {
     /// What the instruction needs, what is known instead, what to write instead.
-    fn explain(self, required: impl Into<String>, known: impl Into<String>, remedy: impl Into<String>) -> Self;
+    fn explain(
+        self,
+        required: impl Into<String>,
+        known: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self;
 }
 
 impl<T> Explain<T> for Check<T> {
-    fn explain(self, required: impl Into<String>, known: impl Into<String>, remedy: impl Into<String>) -> Self {
+    fn explain(
+        self,
+        required: impl Into<String>,
+        known: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
         self.map_err(|mut v| {
             v.advice = Advice { required: required.into(), known: known.into(), remedy: remedy.into() };
             v

@@ -56,9 +56,7 @@ pub(super) fn binary(
         }
         Operand::Reg(src) => match (s.reg(dst).is_pointer(), s.reg(src).is_pointer()) {
             (true, true) if op == AluOp::Sub && p.may_leak() => Ok(RegSet::EMPTY),
-            (true, true) => {
-                bad(s, dst, format!("R{} pointer {} pointer prohibited", dst.0, symbol(op)))
-            }
+            (true, true) => bad(s, dst, format!("R{} pointer {} pointer prohibited", dst.0, symbol(op))),
             (true, false) => {
                 let by = s.reg(src).val;
                 arithmetic(p, s, width, op, dst, dst, &by).map(|()| RegSet::EMPTY.with(src))
@@ -86,7 +84,9 @@ fn constant_makes_sense(width: Width, op: AluOp, src: Operand) -> Check<()> {
     let Operand::Imm(imm) = src else { return Ok(()) };
     let bits = if width == Width::W32 { 32 } else { 64 };
     match op {
-        AluOp::Div | AluOp::Sdiv | AluOp::Mod | AluOp::Smod if imm == 0 => refuse(Code::BadInsn, "div by zero"),
+        AluOp::Div | AluOp::Sdiv | AluOp::Mod | AluOp::Smod if imm == 0 => {
+            refuse(Code::BadInsn, "div by zero")
+        }
         AluOp::Lsh | AluOp::Rsh | AluOp::Arsh if imm < 0 || imm >= bits => {
             refuse(Code::BadInsn, format!("invalid shift {imm}"))
         }
@@ -143,7 +143,11 @@ fn arithmetic(
             return bad(s, ptr, format!("R{} bitwise operator {} on pointer prohibited", dst.0, symbol(op)));
         }
         _ => {
-            return bad(s, ptr, format!("R{} pointer arithmetic with {} operator prohibited", dst.0, symbol(op)));
+            return bad(
+                s,
+                ptr,
+                format!("R{} pointer arithmetic with {} operator prohibited", dst.0, symbol(op)),
+            );
         }
     }
     let result = pointer::moved(reg, by, op == AluOp::Sub, 0);
@@ -186,7 +190,8 @@ fn stays_in_object(p: &Program<'_>, dst: Reg, result: &state::Reg) -> Check<()> 
                 if (-i64::from(limits::STACK)..0).contains(&off) {
                     return Ok(());
                 }
-                let words = format!("R{} stack pointer arithmetic goes out of range, prohibited for !root", dst.0);
+                let words =
+                    format!("R{} stack pointer arithmetic goes out of range, prohibited for !root", dst.0);
                 bad_for_unprivileged(words)
             }
         },

@@ -39,14 +39,28 @@ pub(super) fn rmw(
     access(p, s, dst, off.into(), size.bytes(), Intent::AtomicWrite).map(Facts::target)
 }
 
-pub(super) fn load_acquire(p: &Program<'_>, s: &State, size: Size, dst: Reg, src: Reg, off: i16) -> Check<Facts> {
+pub(super) fn load_acquire(
+    p: &Program<'_>,
+    s: &State,
+    size: Size,
+    dst: Reg,
+    src: Reg,
+    off: i16,
+) -> Check<Facts> {
     readable(s, src)?;
     writable(dst)?;
     object_takes_atomics(s, src, "BPF_ATOMIC loads from")?;
     access(p, s, src, off.into(), size.bytes(), Intent::LoadAcquire).map(Facts::target)
 }
 
-pub(super) fn store_release(p: &Program<'_>, s: &State, size: Size, dst: Reg, src: Reg, off: i16) -> Check<Facts> {
+pub(super) fn store_release(
+    p: &Program<'_>,
+    s: &State,
+    size: Size,
+    dst: Reg,
+    src: Reg,
+    off: i16,
+) -> Check<Facts> {
     readable(s, src)?;
     readable(s, dst)?;
     object_takes_atomics(s, dst, "BPF_ATOMIC stores into")?;
@@ -61,9 +75,10 @@ pub(crate) fn fetched(op: AtomicOp, src: Reg) -> Option<Reg> {
     match op {
         AtomicOp::Cmpxchg => Some(Reg::R0),
         AtomicOp::Xchg => Some(src),
-        AtomicOp::Add { fetch } | AtomicOp::Or { fetch } | AtomicOp::And { fetch } | AtomicOp::Xor { fetch } => {
-            fetch.then_some(src)
-        }
+        AtomicOp::Add { fetch }
+        | AtomicOp::Or { fetch }
+        | AtomicOp::And { fetch }
+        | AtomicOp::Xor { fetch } => fetch.then_some(src),
     }
 }
 

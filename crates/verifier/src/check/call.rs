@@ -18,11 +18,12 @@ use crate::{Code, limits};
 pub(super) fn subprog(s: &State) -> Check<Facts> {
     let frames = s.frames.len() + 1;
     if frames > limits::FRAMES {
-        return refuse(Code::CallDepth, format!("the call stack of {} frames is too deep", frames - 1)).explain(
-            format!("at most {} functions at a time", limits::FRAMES),
-            "one more is called",
-            "inline some of them; recursion is not possible",
-        );
+        return refuse(Code::CallDepth, format!("the call stack of {} frames is too deep", frames - 1))
+            .explain(
+                format!("at most {} functions at a time", limits::FRAMES),
+                "one more is called",
+                "inline some of them; recursion is not possible",
+            );
     }
     Ok(Facts::default())
 }
@@ -40,10 +41,16 @@ fn offered<'a>(p: &Program<'a>, id: u32) -> Check<&'a HelperProto> {
         Some(needs) if p.env.capability >= needs => {}
         other => {
             let known = match other {
-                Some(needs) => format!("it needs the capability {needs:?}, the loader has {:?}", p.env.capability),
+                Some(needs) => {
+                    format!("it needs the capability {needs:?}, the loader has {:?}", p.env.capability)
+                }
                 None => "the type does not offer it".into(),
             };
-            return refuse(Code::UnknownHelper, format!("program of this type cannot use helper {name}#{id}")).explain(
+            return refuse(
+                Code::UnknownHelper,
+                format!("program of this type cannot use helper {name}#{id}"),
+            )
+            .explain(
                 format!("a helper of program type {}", p.spec.prog_type.name().unwrap_or("unknown")),
                 known,
                 "use another helper or program type",
@@ -183,7 +190,11 @@ impl Args<'_, '_> {
         let value = self.s.reg(reg);
         let memory = matches!(
             value.kind,
-            Kind::Stack { .. } | Kind::Packet { .. } | Kind::PacketMeta { .. } | Kind::MapValue(_) | Kind::Mem { .. }
+            Kind::Stack { .. }
+                | Kind::Packet { .. }
+                | Kind::PacketMeta { .. }
+                | Kind::MapValue(_)
+                | Kind::Mem { .. }
         );
         let (fits, expected) = match arg.kind {
             ArgKind::Anything => (true, ""),
@@ -209,7 +220,11 @@ impl Args<'_, '_> {
         refuse(code, format!("R{} type={} expected={expected}", reg.0, type_name(value))).explain(
             format!("argument {} of {}: {expected}", reg.0, self.proto.name),
             format!("r{} is {}", reg.0, state::register(self.p.spec, self.s.depth(), value)),
-            if value.nullable { "compare the pointer with 0 first" } else { "pass what the helper's prototype asks for" },
+            if value.nullable {
+                "compare the pointer with 0 first"
+            } else {
+                "pass what the helper's prototype asks for"
+            },
         )
     }
 
@@ -315,14 +330,19 @@ impl Args<'_, '_> {
         }
         if val.umin() == 0 && !zero_ok {
             let words = format!("R{} invalid zero-sized read: u64=[{},{}]", reg.0, val.umin(), val.umax());
-            return refuse(Code::BadArgument, words).explain(required(), known(), "test that the size is not 0");
+            return refuse(Code::BadArgument, words).explain(
+                required(),
+                known(),
+                "test that the size is not 0",
+            );
         }
         if val.umax() >= limits::VAR_SIZE {
             let words =
                 format!("R{} unbounded memory access, use 'var &= const' or 'if (var < const)'", reg.0);
             return refuse(Code::BadArgument, words).explain(required(), known(), "bound the size first");
         }
-        let Some(ArgKind::Mem(access)) = self.proto.args.get(i.wrapping_sub(1)).copied().flatten().map(|a| a.kind)
+        let Some(ArgKind::Mem(access)) =
+            self.proto.args.get(i.wrapping_sub(1)).copied().flatten().map(|a| a.kind)
         else {
             return unsupported(format!("helper {}: a size without memory before it", self.proto.name));
         };
@@ -358,7 +378,9 @@ impl Args<'_, '_> {
         let array = matches!(self.p.map(idx).kind, MapType::ARRAY | MapType::PERCPU_ARRAY);
         let value = self.s.reg(reg);
         let Kind::Stack { frame } = value.kind else { return };
-        let (true, Some(var)) = (array && self.proto.id == contract::LOOKUP && size == 4, value.val.as_const()) else {
+        let (true, Some(var)) =
+            (array && self.proto.id == contract::LOOKUP && size == 4, value.val.as_const())
+        else {
             return;
         };
         let off = value.off.wrapping_add(var as i32);
@@ -408,4 +430,3 @@ fn spilled_pointers_stay(s: &State, frame: usize, off: i32, len: usize) -> Check
         false => Ok(()),
     }
 }
-

@@ -33,7 +33,11 @@ pub(super) fn exit(p: &Program<'_>, s: &State) -> Check<Facts> {
     let required = format!("a return value in [{lo}, {hi}]");
     if !r0.is_scalar() {
         let words = format!("At program exit the register R0 is not a known value ({})", type_name(r0));
-        return refuse(Code::BadReturnValue, words).explain(required, "r0 is a pointer", "set r0 before exit");
+        return refuse(Code::BadReturnValue, words).explain(
+            required,
+            "r0 is a pointer",
+            "set r0 before exit",
+        );
     }
     let (min, max) = (r0.val.smin(), r0.val.smax());
     if min < lo.into() || max > hi.into() {
@@ -52,7 +56,9 @@ pub(super) fn exit(p: &Program<'_>, s: &State) -> Check<Facts> {
 pub(super) fn no_references(s: &State, what: &str) -> Check<()> {
     let Some(r) = s.refs.first() else { return Ok(()) };
     let words = match what {
-        "BPF_EXIT instruction in main prog" => format!("Unreleased reference id={} alloc_insn={}", r.id, r.pc),
+        "BPF_EXIT instruction in main prog" => {
+            format!("Unreleased reference id={} alloc_insn={}", r.id, r.pc)
+        }
         _ => format!("{what} would lead to reference leak (id={} alloc_insn={})", r.id, r.pc),
     };
     refuse(Code::Reference, words).explain(

@@ -93,7 +93,10 @@ pub(crate) fn access(
             leak_into("map")?;
             map_direction(p, map, off, size, intent.writes())?;
             region(s, base, off, size as i64, p.map(map).value_size.into(), false, |at| {
-                format!("invalid access to map value, value_size={} off={at} size={size}", p.map(map).value_size)
+                format!(
+                    "invalid access to map value, value_size={} off={at} size={size}",
+                    p.map(map).value_size
+                )
             })?;
             Ok(Target::MapValue { folded: folded(p, reg, map, off, size) })
         }
@@ -118,7 +121,14 @@ pub(crate) fn access(
             Ok(Target::Packet)
         }
         Kind::Stack { frame } => {
-            let (min, max) = stack_bounds(p, s, base, off, size as i64, if intent.writes() { " write to" } else { " read from" })?;
+            let (min, max) = stack_bounds(
+                p,
+                s,
+                base,
+                off,
+                size as i64,
+                if intent.writes() { " write to" } else { " read from" },
+            )?;
             let target = Target::Stack { frame: frame.into(), min, max };
             if intent.writes() {
                 stack_write(p, s, base, &target, size, intent)?;
@@ -140,7 +150,9 @@ fn not_memory<T>(p: &Program<'_>, s: &State, base: Reg) -> Check<T> {
     };
     let (required, remedy) = match code {
         Code::NullPointer => ("a pointer that is not NULL", format!("compare r{} with 0 first", base.0)),
-        Code::NotAPointer => ("a pointer", "derive the address from a pointer by adding a bounded number".into()),
+        Code::NotAPointer => {
+            ("a pointer", "derive the address from a pointer by adding a bounded number".into())
+        }
         _ => ("a pointer to memory that programs may access", "use a helper for this object".into()),
     };
     refuse(code, format!("R{} invalid mem access '{}'", base.0, type_name(reg))).explain(
@@ -230,9 +242,9 @@ pub(crate) fn region(
         return refuse(Code::OutOfBounds, words(off + min)).explain(required(), known(), remedy);
     }
     if max >= limits::VAR_OFF as u64 {
-        let words =
-            format!("R{} unbounded memory access, make sure to bounds check any such access", base.0);
-        let remedy = format!("test the index first: if (index > {}) return …", len.saturating_sub(size as u64));
+        let words = format!("R{} unbounded memory access, make sure to bounds check any such access", base.0);
+        let remedy =
+            format!("test the index first: if (index > {}) return …", len.saturating_sub(size as u64));
         return refuse(Code::OutOfBounds, words).explain(required(), known(), remedy);
     }
     if !inside(off + max as i64) {
@@ -246,11 +258,8 @@ pub(crate) fn region(
 /// The map's flags let programs read, or write, its values.
 pub(crate) fn map_direction(p: &Program<'_>, map: u16, off: i32, size: usize, writes: bool) -> Check<()> {
     let def = p.map(map);
-    let (flag, verb) = if writes {
-        (MapFlags::RDONLY_PROG, "write into")
-    } else {
-        (MapFlags::WRONLY_PROG, "read from")
-    };
+    let (flag, verb) =
+        if writes { (MapFlags::RDONLY_PROG, "write into") } else { (MapFlags::WRONLY_PROG, "read from") };
     if !def.flags.has(flag) {
         return Ok(());
     }
@@ -265,7 +274,11 @@ pub(crate) fn map_direction(p: &Program<'_>, map: u16, off: i32, size: usize, wr
 /// The constant that a load gives from a map that nobody can change any more.
 fn folded(p: &Program<'_>, reg: &state::Reg, map: u16, off: i32, size: usize) -> Option<u64> {
     let def = p.map(map);
-    if def.kind != MapType::ARRAY || !def.frozen || !def.flags.has(MapFlags::RDONLY_PROG) || def.max_entries != 1 {
+    if def.kind != MapType::ARRAY
+        || !def.frozen
+        || !def.flags.has(MapFlags::RDONLY_PROG)
+        || def.max_entries != 1
+    {
         return None;
     }
     let at = usize::try_from(i64::from(off) + reg.val.as_const()? as i64).ok()?;
@@ -289,11 +302,12 @@ fn context(p: &Program<'_>, off: i32, size: usize, write: bool) -> Check<Target>
                 Some(f) => format!("{}.{} is {} bytes at {}", p.row.ctx.name, f.name, f.size, f.off),
                 None => format!("{} has no field there for this program type", p.row.ctx.name),
             };
-            refuse(Code::BadContextAccess, format!("invalid bpf_context access off={off} size={size}")).explain(
-                "a field of the context, at its size, in a way that the program type allows",
-                known,
-                "see the program type's context for its fields",
-            )
+            refuse(Code::BadContextAccess, format!("invalid bpf_context access off={off} size={size}"))
+                .explain(
+                    "a field of the context, at its size, in a way that the program type allows",
+                    known,
+                    "see the program type's context for its fields",
+                )
         }
     }
 }
@@ -382,7 +396,14 @@ pub(crate) fn stack_bounds(
     )
 }
 
-fn stack_read(p: &Program<'_>, s: &State, base: Reg, target: &Target, size: usize, intent: Intent) -> Check<()> {
+fn stack_read(
+    p: &Program<'_>,
+    s: &State,
+    base: Reg,
+    target: &Target,
+    size: usize,
+    intent: Intent,
+) -> Check<()> {
     let Target::Stack { frame, min, max } = *target else { return Ok(()) };
     let stack = &s.frames[frame].stack;
     if min != max {
@@ -451,20 +472,25 @@ pub(crate) fn initialised(
             Byte::Spill => stack.slot(at).and_then(state::Slot::spill).is_some_and(|(r, _)| r.is_scalar()),
         };
         if !ok {
-            let words =
-                format!("invalid read from stack R{} off {off}+{} size {len}", base.0, at - off);
+            let words = format!("invalid read from stack R{} off {off}+{} size {len}", base.0, at - off);
             return uninitialised(words);
         }
     }
     Ok(())
 }
 
-fn stack_write(p: &Program<'_>, s: &State, base: Reg, target: &Target, size: usize, intent: Intent) -> Check<()> {
+fn stack_write(
+    p: &Program<'_>,
+    s: &State,
+    base: Reg,
+    target: &Target,
+    size: usize,
+    intent: Intent,
+) -> Check<()> {
     let Target::Stack { frame, min, max } = *target else { return Ok(()) };
     let stack = &s.frames[frame].stack;
-    let pointer_at = |at: i32| {
-        stack.slot(at).and_then(state::Slot::spill).is_some_and(|(r, _)| r.is_pointer())
-    };
+    let pointer_at =
+        |at: i32| stack.slot(at).and_then(state::Slot::spill).is_some_and(|(r, _)| r.is_pointer());
     let stored = intent.stored().map(|v| s.reg(v));
     if min != max {
         if intent.is_atomic() && !matches!(intent, Intent::StoreRelease(_)) {
@@ -491,7 +517,10 @@ fn stack_write(p: &Program<'_>, s: &State, base: Reg, target: &Target, size: usi
             return refuse(Code::ForbiddenAccess, "invalid size of register spill");
         }
         if matches!(value.kind, Kind::Stack { .. }) && frame != s.depth() {
-            return refuse(Code::ForbiddenAccess, "cannot spill pointers to stack into stack frame of the caller");
+            return refuse(
+                Code::ForbiddenAccess,
+                "cannot spill pointers to stack into stack frame of the caller",
+            );
         }
     }
     let _ = base;

@@ -90,7 +90,9 @@ pub(crate) fn insn(p: &Program<'_>, s: &State, pc: usize, op: Op) -> Check<Facts
         Op::JumpIf { width, op, dst, src, .. } => jump::conditional(p, s, width, op, dst, src),
         Op::Call(CallTarget::Helper(id)) => call::helper(p, s, id),
         Op::Call(CallTarget::Subprog(_)) => call::subprog(s),
-        Op::Call(CallTarget::Kfunc { btf_id, .. }) => unsupported(format!("kernel function call (BTF id {btf_id})")),
+        Op::Call(CallTarget::Kfunc { btf_id, .. }) => {
+            unsupported(format!("kernel function call (BTF id {btf_id})"))
+        }
         Op::Exit => exit::exit(p, s),
         Op::MayGoto { .. } => unsupported("may_goto"),
         Op::CallIndirect { .. } => unsupported(format!("indirect call (callx) at insn {pc}")),

@@ -13,7 +13,10 @@ use crate::violation::{Check, Explain, refuse, unsupported};
 
 pub(super) fn legacy_load(p: &Program<'_>, s: &State, mode: PacketMode) -> Check<Facts> {
     if !p.row.legacy_loads {
-        return refuse(Code::ForbiddenAccess, "BPF_LD_[ABS|IND] instructions not allowed for this program type");
+        return refuse(
+            Code::ForbiddenAccess,
+            "BPF_LD_[ABS|IND] instructions not allowed for this program type",
+        );
     }
     if s.depth() > 0 {
         // Out of bounds it would end the function, not the program, with a value that its caller's check

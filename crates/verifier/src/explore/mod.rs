@@ -183,22 +183,20 @@ impl<'p, 'a> Explorer<'p, 'a> {
         let far = |off: i32| target(pc, off).unwrap_or(usize::MAX);
         match op {
             Op::Jump { off, .. } => Ok(Next::Go(far(off))),
-            Op::JumpIf { width, op, dst, src, off } => {
-                match jump::decide(&self.state, width, op, dst, src) {
-                    Some(taken) => {
-                        self.decided(pc, taken);
-                        Ok(Next::Go(if taken { far(off.into()) } else { next }))
-                    }
-                    None => {
-                        let split = jump::split(&self.state, width, op, dst, src);
-                        self.history.note_linked(split.linked, self.p.points[pc].jump);
-                        self.put_aside(pc, far(off.into()), split.taken)?;
-                        self.state = split.not_taken;
-                        self.decided(pc, false);
-                        Ok(Next::Go(next))
-                    }
+            Op::JumpIf { width, op, dst, src, off } => match jump::decide(&self.state, width, op, dst, src) {
+                Some(taken) => {
+                    self.decided(pc, taken);
+                    Ok(Next::Go(if taken { far(off.into()) } else { next }))
                 }
-            }
+                None => {
+                    let split = jump::split(&self.state, width, op, dst, src);
+                    self.history.note_linked(split.linked, self.p.points[pc].jump);
+                    self.put_aside(pc, far(off.into()), split.taken)?;
+                    self.state = split.not_taken;
+                    self.decided(pc, false);
+                    Ok(Next::Go(next))
+                }
+            },
             Op::Call(CallTarget::Subprog(off)) => {
                 let to = far(off);
                 let callee = self.p.subprog_at(to).unwrap_or(0);

@@ -37,7 +37,14 @@ pub(crate) struct Store {
 
 impl Store {
     pub(crate) fn new(insns: usize) -> Self {
-        Self { nodes: Vec::new(), free: Vec::new(), by_pc: vec![Vec::new(); insns], in_use: 0, peak: 0, total: 0 }
+        Self {
+            nodes: Vec::new(),
+            free: Vec::new(),
+            by_pc: vec![Vec::new(); insns],
+            in_use: 0,
+            peak: 0,
+            total: 0,
+        }
     }
 
     pub(crate) fn node(&self, id: NodeId) -> &Node {
@@ -60,7 +67,13 @@ impl Store {
     }
 
     /// Stores a state; one path, the one that made it, runs through it.
-    pub(crate) fn add(&mut self, pc: usize, state: State, parent: Option<NodeId>, history: History) -> NodeId {
+    pub(crate) fn add(
+        &mut self,
+        pc: usize,
+        state: State,
+        parent: Option<NodeId>,
+        history: History,
+    ) -> NodeId {
         let node = Node { state, parent, history, branches: 1, hits: 0, misses: 0, listed: true };
         let id = match self.free.pop() {
             Some(id) => {

@@ -84,7 +84,9 @@ pub(crate) fn equal(old: &State, new: &State, live: &[RegSet], how: Exactness) -
 }
 
 fn frames_match(old: &Frame, new: &Frame, live: RegSet, how: Exactness, ids: &mut Ids) -> bool {
-    let regs = live.iter().all(|r| r.index() > 10 || regs_match(&old.regs[r.index()], &new.regs[r.index()], how, ids));
+    let regs = live
+        .iter()
+        .all(|r| r.index() > 10 || regs_match(&old.regs[r.index()], &new.regs[r.index()], how, ids));
     regs && stacks_match(old, new, how, ids)
 }
 
@@ -114,7 +116,9 @@ fn regs_match(old: &Reg, new: &Reg, how: Exactness, ids: &mut Ids) -> bool {
         (Kind::MapValue(a), Kind::MapValue(b)) if a == b => ranges_match(old, new, ids),
         (Kind::Mem { .. }, Kind::Mem { .. }) if old.kind == new.kind => ranges_match(old, new, ids),
         (Kind::Packet { range: a }, Kind::Packet { range: b })
-        | (Kind::PacketMeta { range: a }, Kind::PacketMeta { range: b }) => a <= b && ranges_match(old, new, ids),
+        | (Kind::PacketMeta { range: a }, Kind::PacketMeta { range: b }) => {
+            a <= b && ranges_match(old, new, ids)
+        }
         _ => same(old, new, ids),
     }
 }
@@ -131,11 +135,14 @@ fn stacks_match(old: &Frame, new: &Frame, how: Exactness, ids: &mut Ids) -> bool
     let (old, new) = (&old.stack.slots, &new.stack.slots);
     match how {
         Exactness::Same => {
-            old.len() == new.len() && old.iter().zip(new).all(|(a, b)| a.bytes == b.bytes && spills(a, b, how, ids))
+            old.len() == new.len()
+                && old.iter().zip(new).all(|(a, b)| a.bytes == b.bytes && spills(a, b, how, ids))
         }
         Exactness::Covers { may_leak, .. } => {
             let nothing = Slot { bytes: [Byte::Invalid; 8], spilled: None };
-            old.iter().enumerate().all(|(i, a)| slots_match(a, new.get(i).unwrap_or(&nothing), may_leak, how, ids))
+            old.iter()
+                .enumerate()
+                .all(|(i, a)| slots_match(a, new.get(i).unwrap_or(&nothing), may_leak, how, ids))
         }
     }
 }
@@ -157,9 +164,11 @@ fn slots_match(old: &Slot, new: &Slot, may_leak: bool, how: Exactness, ids: &mut
     if let (Some(a), Some(b)) = (old.as_scalar(), new.as_scalar()) {
         return regs_match(&a, &b, how, ids);
     }
-    let bytes = old.bytes.iter().zip(&new.bytes).all(|(a, b)| {
-        anything(*a) || a == b || (*a == Byte::Misc && *b == Byte::Zero)
-    });
+    let bytes = old
+        .bytes
+        .iter()
+        .zip(&new.bytes)
+        .all(|(a, b)| anything(*a) || a == b || (*a == Byte::Misc && *b == Byte::Zero));
     match (&old.spilled, &new.spilled) {
         (None, _) => bytes,
         (Some(a), Some(b)) => bytes && regs_match(a, b, how, ids),

@@ -23,7 +23,9 @@ pub(super) fn load(
         Some(Target::Ctx(value)) => (from_context(value), None),
         Some(Target::Stack { frame, min, max }) => from_stack(s, frame, min, max, size.bytes(), fresh),
         Some(Target::MapValue { folded: Some(n) }) => (Reg::scalar(Scalar::known(n)), None),
-        Some(Target::MapValue { folded: None } | Target::Packet | Target::Mem) | None => (Reg::unknown(), None),
+        Some(Target::MapValue { folded: None } | Target::Packet | Target::Mem) | None => {
+            (Reg::unknown(), None)
+        }
     };
     if value.is_scalar() && size != Size::DW {
         if value.width() > size.bits() || signed {
@@ -62,7 +64,10 @@ fn from_stack(
     let (slot, byte) = place(min);
     let zero = stack.all_zero(min, (max - min) as usize + size, min == max);
     let from_spill = min == max
-        && stack.slot(min).and_then(|s| s.spill()).is_some_and(|(_, spilled)| reads_low_part(byte, size, spilled));
+        && stack
+            .slot(min)
+            .and_then(|s| s.spill())
+            .is_some_and(|(_, spilled)| reads_low_part(byte, size, spilled));
     if !from_spill {
         // Zeros that come from a spilled 0 rest on that number.
         let rests_on = stack.slot(min).is_some_and(|s| s.spill().is_some());
