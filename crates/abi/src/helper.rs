@@ -184,7 +184,7 @@ helpers! {
         "Deletes an element.";
     5 "bpf_ktime_get_ns" () -> Integer, F::NONE, 4 . 1,
         "Nanoseconds since boot without time in suspend (CLOCK_MONOTONIC).";
-    6 "bpf_trace_printk" (Mem(Read), Size, Anything, Anything, Anything) -> Integer, F::GPL_ONLY, 4 . 1,
+    6 "bpf_trace_printk" (Mem(Read), Size) -> Integer, F::GPL_ONLY, 4 . 1,
         "Prints a formatted line to the trace log.";
     7 "bpf_get_prandom_u32" () -> Integer, F::NONE, 4 . 1,
         "A pseudo-random number of 32 bits.";
