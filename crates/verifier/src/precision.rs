@@ -119,9 +119,14 @@ impl Wanted {
             Op::Store { src, .. } => self.undo_store(f, slot, Some(src)),
             Op::StoreRelease { src, .. } => self.undo_store(f, slot, Some(Operand::Reg(src))),
             Op::Atomic { op, src, .. } => {
-                // The old value, and what the slot holds afterwards, count as unknown.
-                if let Some(reg) = fetched(op, src) {
-                    self.take(f, reg);
+                // The slot holds anything afterwards; the register what the slot held before.
+                if let Some((frame, slot)) = slot {
+                    self.frames[frame].slots &= !(1 << slot);
+                }
+                if fetched(op, src).is_some_and(|reg| self.take(f, reg))
+                    && let Some((frame, slot)) = slot
+                {
+                    self.add_slot(frame, slot);
                 }
             }
             Op::LoadPacket { .. } => {

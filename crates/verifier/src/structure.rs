@@ -5,6 +5,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use skep_abi::{Capability, MapFlags, MapType};
+use skep_btf::{Kind, Type, TypeId};
 use skep_isa::{CallTarget, Imm64, Op};
 use skep_spec::{Environment, ProgramSpec};
 
@@ -47,6 +48,7 @@ pub(crate) fn prepare<'a>(spec: &'a ProgramSpec, env: &'a Environment) -> At<Pro
         live: Vec::new(),
         strict_alignment: env.strict_alignment || spec.flags & ProgramSpec::STRICT_ALIGNMENT != 0,
     };
+    returns_are_known(&program)?;
     for extent in &program.subprogs {
         jumps_stay_inside(&program, extent)?;
     }
@@ -203,6 +205,49 @@ fn jumps_stay_inside(program: &Program<'_>, extent: &Extent) -> At<()> {
         Some(Op::Exit | Op::Jump { .. }) => Ok(()),
         _ => at(last, refuse(Code::NoExit, "last insn is not an exit or jmp")),
     }
+}
+
+/// A function that is called may end in the middle, at a legacy packet load or with a tail call, only if its
+/// type says that it returns a number.
+fn returns_are_known(program: &Program<'_>) -> At<()> {
+    for extent in program.subprogs.iter().skip(1) {
+        let legacy =
+            (extent.start..extent.end).any(|pc| matches!(program.ops[pc], Some(Op::LoadPacket { .. })));
+        let what = match (legacy, extent.has_tail_call) {
+            (true, _) => "LD_ABS",
+            (_, true) => "tail_call",
+            (false, false) => continue,
+        };
+        let words = match returns_number(program.spec, extent.start) {
+            Some(true) => continue,
+            Some(false) => format!("{what} is only allowed in functions that return 'int'."),
+            None => format!("{what} is not allowed in subprogs without BTF"),
+        };
+        let refusal = refuse(Code::BadReturnValue, words);
+        return at(
+            extent.start,
+            refusal.explain(
+                "a function whose BTF says that it returns int",
+                "there is none, or it returns something else",
+                "compile with -g and declare the function as returning int",
+            ),
+        );
+    }
+    Ok(())
+}
+
+/// Whether the function that starts at a slot returns an integer of at most 4 bytes or an enum; `None` if its
+/// type is unknown.
+fn returns_number(spec: &ProgramSpec, start: usize) -> Option<bool> {
+    let info = spec.func_info.iter().find(|f| f.insn_off as usize == start)?;
+    let btf = spec.btf.as_ref()?;
+    let Type::Func { proto, .. } = btf.ty(TypeId(info.type_id))? else { return None };
+    let Type::FuncProto { ret, .. } = btf.ty(*proto)? else { return None };
+    Some(match btf.resolved(*ret).kind() {
+        Kind::Int => btf.size_of(*ret).is_some_and(|n| n <= 8),
+        Kind::Enum | Kind::Enum64 => true,
+        _ => false,
+    })
 }
 
 fn map_reference(program: &Program<'_>, value: Imm64) -> Check<()> {

@@ -12,10 +12,10 @@ use crate::transfer::pointer;
 use crate::violation::{Check, Explain, refuse};
 use crate::{Code, limits};
 
-pub(super) fn unary(s: &State, dst: Reg) -> Check<()> {
+pub(super) fn unary(p: &Program<'_>, s: &State, dst: Reg) -> Check<()> {
     readable(s, dst)?;
     writable(dst)?;
-    if s.reg(dst).is_pointer() {
+    if leaks(p, s, dst) {
         return bad(s, dst, format!("R{} pointer arithmetic prohibited", dst.0));
     }
     Ok(())

@@ -78,6 +78,9 @@ pub(crate) fn access(
     intent: Intent,
 ) -> Check<Target> {
     let reg = s.reg(base);
+    if matches!(reg.kind, Kind::Map(_)) && p.env.privileged() && matches!(intent, Intent::Load) {
+        return unsupported("loads from struct bpf_map");
+    }
     if !reg.is_pointer() || reg.nullable || matches!(reg.kind, Kind::Map(_) | Kind::PacketEnd) {
         return not_memory(p, s, base);
     }

@@ -52,7 +52,7 @@ impl Facts {
 pub(crate) fn insn(p: &Program<'_>, s: &State, pc: usize, op: Op) -> Check<Facts> {
     match op {
         Op::Alu { width, op, dst, src } => alu::binary(p, s, width, op, dst, src).map(Facts::precise),
-        Op::Neg { dst, .. } | Op::Swap { dst, .. } => alu::unary(s, dst).map(|()| Facts::default()),
+        Op::Neg { dst, .. } | Op::Swap { dst, .. } => alu::unary(p, s, dst).map(|()| Facts::default()),
         Op::MovSx { dst, src, .. } => alu::movsx(p, s, dst, src).map(|()| Facts::default()),
         Op::AddrSpaceCast { .. } => refuse(
             Code::ForbiddenAccess,

@@ -18,8 +18,8 @@ fn bits(width: Width) -> Bits {
 }
 
 pub(super) fn neg(s: &mut State, width: Width, dst: R) {
-    let val = s.reg(dst).val.neg(bits(width));
-    s.set(dst, Reg::scalar(val));
+    let old = if s.reg(dst).is_scalar() { s.reg(dst).val } else { Scalar::UNKNOWN };
+    s.set(dst, Reg::scalar(old.neg(bits(width))));
 }
 
 /// Gives a number an id, so that its copies are refined with it. Constants need none.

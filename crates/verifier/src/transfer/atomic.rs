@@ -2,12 +2,20 @@
 
 use skep_isa::{AtomicOp, Reg as R, Size};
 
+use super::{Fresh, SlotMove, memory};
 use crate::check::{Facts, Target, fetched};
-use crate::domain::Scalar;
-use crate::state::{Byte, Reg, State};
+use crate::state::{Byte, State};
 
-/// The memory holds anything afterwards, and so does the register that receives the old value.
-pub(super) fn rmw(s: &mut State, facts: &Facts, size: Size, op: AtomicOp, src: R) {
+/// The register that receives the old value has what a load gives; the memory holds anything afterwards.
+pub(super) fn rmw(
+    s: &mut State,
+    facts: &Facts,
+    size: Size,
+    op: AtomicOp,
+    src: R,
+    fresh: &mut Fresh,
+) -> SlotMove {
+    let moved = fetched(op, src).and_then(|reg| memory::load(s, facts, size, false, reg, fresh));
     if let Some(Target::Stack { frame, min, max }) = facts.target {
         let stack = &mut s.frame_at_mut(frame).stack;
         match min == max {
@@ -15,7 +23,5 @@ pub(super) fn rmw(s: &mut State, facts: &Facts, size: Size, op: AtomicOp, src: R
             false => stack.smear(min, (max - min) as usize + size.bytes(), false),
         }
     }
-    if let Some(reg) = fetched(op, src) {
-        s.set(reg, Reg::scalar(Scalar::UNKNOWN.truncate(size.bits())));
-    }
+    moved
 }

@@ -53,7 +53,7 @@ pub(crate) fn apply(
         Op::StoreRelease { size, src, .. } => {
             return memory::store(p, s, facts, size, Operand::Reg(src), fresh);
         }
-        Op::Atomic { size, op, src, .. } => atomic::rmw(s, facts, size, op, src),
+        Op::Atomic { size, op, src, .. } => return atomic::rmw(s, facts, size, op, src, fresh),
         Op::LoadPacket { .. } => call::legacy_load(s),
         Op::Call(CallTarget::Helper(_)) => call::helper(p, s, pc, facts, fresh),
         // These do not go on to the next instruction, or are refused before.
