@@ -86,7 +86,10 @@ impl LinuxBackend {
         let fd = result.map_err(|errno| explain_create(errno, def, &what))?;
         let map = LinuxMap::new(fd, &def.name);
         if let Some(initial) = &def.initial {
-            map.update(&0u32.to_ne_bytes(), initial, 0)?;
+            // A section may be shorter than the value: the rest is zero.
+            let mut value = initial.clone();
+            value.resize(value.len().max(map.value_len()), 0);
+            map.update(&0u32.to_ne_bytes(), &value, 0)?;
         }
         if def.frozen {
             map.freeze()?;

@@ -1,13 +1,33 @@
-//! The interpreter, through the user backend.
+//! The interpreter of `vm`, over maps of `maps`, under the verdict of `verifier`.
+//!
+//! It shows programs what the kernel's test run shows them: a socket filter sees its packet from behind the
+//! Ethernet header, an XDP program has the kernel's head- and tailroom. A program that the verifier does not
+//! support yet runs unverified, where every access is checked.
 
-use skep_spec::ProgramSpec;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Instant;
 
-use super::{Input, Oracle, Outcome, Privilege, Verdict};
+use skep_abi::{MapType, ProgramType};
+use skep_maps::{Config, Consumer, Heap, Map};
+use skep_spec::{Environment, ProgramSpec};
+use skep_verifier::{Options, Rejection, Verified, verify};
+use skep_vm::{ETH_HLEN, Host, Layout, Program, Run, Stack, XDP_HEADROOM};
 
-/// The user backend with the interpreter as its engine.
+use super::{Input, MapContents, Oracle, Outcome, Privilege, RunResult, Verdict};
+
+/// What is left of a page for an XDP packet and its headroom, behind which the kernel keeps its
+/// `skb_shared_info` (320 bytes on x86-64).
+const XDP_BUFFER: usize = 4096 - 320;
+
+/// Bytes of `struct __sk_buff` and `struct xdp_md`.
+const SK_BUFF_BYTES: usize = 192;
+const XDP_MD_BYTES: usize = 24;
+
+/// Fuel of a run: far more than any test needs.
+const FUEL: u64 = 1 << 26;
+
+/// The interpreter.
 pub struct Interpreter;
-
-const MISSING: &str = "the user backend is not built yet";
 
 impl Oracle for Interpreter {
     fn name(&self) -> &'static str {
@@ -15,14 +35,194 @@ impl Oracle for Interpreter {
     }
 
     fn available(&self) -> Result<(), String> {
-        Err(MISSING.into())
+        Ok(())
     }
 
-    fn verdict(&self, _spec: &ProgramSpec, _privilege: Privilege) -> Verdict {
-        Verdict::Skipped(MISSING.into())
+    fn verdict(&self, spec: &ProgramSpec, privilege: Privilege) -> Verdict {
+        match check(spec, &environment(privilege)) {
+            Ok(_) => Verdict::Accepted,
+            Err(rejection) => verdict_of(&rejection),
+        }
     }
 
-    fn run(&self, _spec: &ProgramSpec, _privilege: Privilege, _inputs: &[Input]) -> Result<Outcome, Verdict> {
-        Err(Verdict::Skipped(MISSING.into()))
+    fn run(&self, spec: &ProgramSpec, privilege: Privilege, inputs: &[Input]) -> Result<Outcome, Verdict> {
+        let env = environment(privilege);
+        let maps = create_maps(spec)?;
+        let built = match check(spec, &env) {
+            Ok(verified) => Program::new(&verified, &env, maps.clone()),
+            Err(rejection) if rejection.is_unsupported() => Program::unverified(spec, &env, maps.clone()),
+            Err(rejection) => return Err(verdict_of(&rejection)),
+        };
+        let program = built.map_err(|e| Verdict::Unsupported(e.to_string()))?;
+        let mut outcome = run(&program, &maps, inputs)?;
+        outcome.unverified = !program.is_verified();
+        Ok(outcome)
+    }
+}
+
+fn environment(privilege: Privilege) -> Environment {
+    match privilege {
+        Privilege::Privileged => Environment::default(),
+        Privilege::Unprivileged => Environment::unprivileged(),
+    }
+}
+
+fn check(spec: &ProgramSpec, env: &Environment) -> Result<Verified, Rejection> {
+    verify(spec, env, &Options { log_level: 1, ..Options::default() })
+}
+
+fn verdict_of(rejection: &Rejection) -> Verdict {
+    if rejection.is_unsupported() {
+        Verdict::Unsupported(rejection.message().into())
+    } else {
+        Verdict::Rejected { log: format!("{}\n{rejection}", rejection.log()) }
+    }
+}
+
+fn create_maps(spec: &ProgramSpec) -> Result<Vec<Arc<Map>>, Verdict> {
+    static CPUS: OnceLock<u32> = OnceLock::new();
+    let cpus = *CPUS.get_or_init(|| std::thread::available_parallelism().map_or(1, |n| n.get() as u32));
+    let create = |def: &Arc<skep_spec::MapDef>| {
+        Map::create(def, &Config::new(cpus), &Heap)
+            .map_err(|e| Verdict::Unsupported(format!("map `{}`: {e}", def.name)))
+    };
+    spec.maps.iter().map(create).collect()
+}
+
+fn run(program: &Program, maps: &[Arc<Map>], inputs: &[Input]) -> Result<Outcome, Verdict> {
+    let mut outcome = Outcome::default();
+    let mut consumers: Vec<(Option<Consumer>, MapContents)> = Vec::new();
+    for map in maps {
+        let consumer = if map.kind() == MapType::RINGBUF {
+            Some(map.consumer().map_err(|e| Verdict::Skipped(e.to_string()))?)
+        } else {
+            None
+        };
+        consumers.push((consumer, MapContents::new()));
+    }
+    let host = TestHost::new();
+    let mut stack = Stack::new();
+    for input in inputs {
+        outcome.runs.push(run_once(program, &host, &mut stack, input));
+        for (consumer, records) in &mut consumers {
+            if let Some(consumer) = consumer {
+                consumer
+                    .poll(&mut |record| records.push((Vec::new(), record.to_vec())))
+                    .map_err(|e| Verdict::Skipped(e.to_string()))?;
+            }
+        }
+    }
+    for (map, (_, records)) in maps.iter().zip(consumers) {
+        outcome.maps.push(match map.kind() {
+            MapType::RINGBUF => records,
+            MapType::PROG_ARRAY => MapContents::new(),
+            _ => contents(map),
+        });
+    }
+    outcome.printk = host.lines();
+    Ok(outcome)
+}
+
+fn run_once(program: &Program, host: &TestHost, stack: &mut Stack, input: &Input) -> RunResult {
+    let mut ctx = input.ctx.clone();
+    let mut packet = input.data.clone();
+    let mut layout = None;
+    match program.prog_type() {
+        ProgramType::SOCKET_FILTER => {
+            let (want, protocol) = (SK_BUFF_BYTES, ethernet_protocol(&packet));
+            ctx.resize(ctx.len().max(want), 0);
+            let len = packet.len().saturating_sub(ETH_HLEN) as u32;
+            ctx[..4].copy_from_slice(&len.to_ne_bytes());
+            ctx[16..20].copy_from_slice(&u32::from(protocol).to_ne_bytes());
+            layout = Some(Layout::frame_from_network(packet.len()));
+        }
+        ProgramType::XDP => {
+            let data = packet;
+            ctx.resize(ctx.len().max(XDP_MD_BYTES), 0);
+            packet = vec![0; XDP_BUFFER.max(XDP_HEADROOM + data.len())];
+            packet[XDP_HEADROOM..XDP_HEADROOM + data.len()].copy_from_slice(&data);
+            layout = Some(Layout::xdp(data.len()));
+        }
+        _ => {}
+    }
+    let mut run = Run::new(stack, host).with_fuel(FUEL).with_ctx(&mut ctx);
+    if let Some(layout) = layout {
+        run = run.with_packet(&mut packet, layout);
+    }
+    let result = program.run(&mut run);
+    let after = run.packet();
+    match result {
+        Err(trap) => RunResult { fault: Some(trap.to_string()), ..RunResult::default() },
+        Ok(done) => {
+            let data = match after {
+                Some(l) if program.prog_type() == ProgramType::XDP => packet[l.data..l.end].to_vec(),
+                _ => input.data.clone(),
+            };
+            ctx.truncate(input.ctx.len());
+            RunResult { retval: done.r0 as u32, data, ctx, fault: None }
+        }
+    }
+}
+
+/// `skb->protocol` as a program reads it: the EtherType, or `ETH_P_802_2` for a length.
+fn ethernet_protocol(frame: &[u8]) -> u16 {
+    match frame.get(12..14) {
+        Some(&[hi, lo]) if u16::from_be_bytes([hi, lo]) >= 0x600 => u16::from_ne_bytes([hi, lo]),
+        _ => 4u16.to_be(),
+    }
+}
+
+fn contents(map: &Arc<Map>) -> MapContents {
+    let mut all = MapContents::new();
+    let mut key = map.next_key(None).ok();
+    while let Some(k) = key.take()
+        && all.len() <= map.max_entries() as usize
+    {
+        if let Ok(value) = map.lookup_copy(&k, 0) {
+            all.push((k.clone(), value));
+        }
+        key = map.next_key(Some(&k)).ok();
+    }
+    all.sort();
+    all
+}
+
+/// A clock that runs, numbers that do not change, and printed lines.
+struct TestHost {
+    start: Instant,
+    lines: Mutex<Vec<String>>,
+}
+
+impl TestHost {
+    fn new() -> Self {
+        Self { start: Instant::now(), lines: Mutex::default() }
+    }
+
+    fn lines(self) -> Vec<String> {
+        self.lines.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Host for TestHost {
+    fn ktime_ns(&self) -> u64 {
+        // A second after start: clocks of running systems are never 0.
+        1_000_000_000 + self.start.elapsed().as_nanos() as u64
+    }
+
+    fn boot_ns(&self) -> u64 {
+        self.ktime_ns()
+    }
+
+    fn prandom_u32(&self) -> u32 {
+        0x5eed_5eed
+    }
+
+    fn processor_id(&self, vcpu: u32) -> u32 {
+        vcpu
+    }
+
+    fn printk(&self, line: &[u8]) {
+        let line = String::from_utf8_lossy(line).into_owned();
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner).push(line);
     }
 }

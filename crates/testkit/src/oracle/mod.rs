@@ -47,6 +47,17 @@ impl Verdict {
             Self::Skipped(_) => "skipped",
         }
     }
+
+    /// The verdict with its reason, in one line.
+    pub fn last_words(&self) -> String {
+        let reason = match self {
+            Self::Accepted => "",
+            Self::Rejected { log } | Self::Unsupported(log) | Self::Skipped(log) => {
+                log.lines().rev().find(|l| !l.trim().is_empty()).unwrap_or("")
+            }
+        };
+        format!("{} ({reason})", self.word())
+    }
 }
 
 /// What a run is given.
@@ -82,6 +93,11 @@ pub struct Outcome {
     pub runs: Vec<RunResult>,
     /// One for each map of the program.
     pub maps: Vec<MapContents>,
+    /// Lines of `bpf_trace_printk`, where the oracle catches them.
+    pub printk: Vec<String>,
+    /// The oracle's verifier did not know what the program needs, and it ran under checks instead: the
+    /// outcome says nothing about the verdict.
+    pub unverified: bool,
 }
 
 /// Somebody who can be asked.
@@ -99,6 +115,25 @@ pub trait Oracle: Sync {
 /// All oracles.
 pub fn all() -> [&'static dyn Oracle; 2] {
     [&interpreter::Interpreter, &kernel::Kernel]
+}
+
+/// What an oracle answers: an outcome, or why there is none.
+pub type Answer = Result<Outcome, Verdict>;
+
+/// The first difference between two answers, in words that name the oracles. An oracle whose verifier does
+/// not know what the program needs has no verdict to compare.
+pub fn disagreement(a: (&str, &Answer), b: (&str, &Answer)) -> Option<String> {
+    let unknown = |answer: &Answer| match answer {
+        Ok(outcome) => outcome.unverified,
+        Err(verdict) => matches!(verdict, Verdict::Unsupported(_) | Verdict::Skipped(_)),
+    };
+    match (a.1, b.1) {
+        (Ok(x), Ok(y)) => difference((a.0, x), (b.0, y)),
+        (Err(_), Err(_)) => None,
+        _ if unknown(a.1) || unknown(b.1) => None,
+        (Ok(_), Err(why)) => Some(format!("verdict: {} accepts, {}: {}", a.0, b.0, why.last_words())),
+        (Err(why), Ok(_)) => Some(format!("verdict: {} accepts, {}: {}", b.0, a.0, why.last_words())),
+    }
 }
 
 /// The first difference between two outcomes, in words that name the oracles `a` and `b`.
