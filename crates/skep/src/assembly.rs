@@ -54,7 +54,7 @@ pub(crate) fn parse(file: &str, text: &str) -> Result<Object, Error> {
         .programs()
         .map(|f| {
             let spec = program(file, text, &assembly, &f.name, &maps, &license).map(Arc::new);
-            ProgramEntry { name: f.name.clone(), section: f.section.clone(), spec }
+            ProgramEntry { name: f.name.clone(), section: f.section.clone(), autoload: true, spec }
         })
         .collect();
     Ok(Object {

@@ -6,13 +6,18 @@ use std::sync::Arc;
 use skep_abi::ProgramType;
 use skep_isa::Insn;
 use skep_linux::LinuxBackend;
-use skep_spec::{BackendMap, LoadOptions, MapDef, ProgramSpec};
+use skep_spec::{BackendMap, Environment, LoadOptions, MapDef, ProgramSpec};
+use skep_verifier::{Options, verify};
 
 use crate::{Error, ErrorKind, Map, Program, loaded, map};
 
 /// What runs programs: the virtual machine in this process, or the kernel. Cheap to clone.
 #[derive(Clone)]
-pub struct Backend(Arc<dyn skep_spec::Backend>);
+pub struct Backend {
+    inner: Arc<dyn skep_spec::Backend>,
+    /// The rules that skep's own verifier goes by, where that is what verifies.
+    environment: Option<Arc<Environment>>,
+}
 
 impl fmt::Debug for Backend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -32,23 +37,23 @@ impl Backend {
                 format!("the linux backend cannot be used here: {why}"),
             )),
             skep_linux::Probe::Yes | skep_linux::Probe::Inconclusive(_) => {
-                Ok(Self(Arc::new(LinuxBackend::new())))
+                Ok(Self::from_dyn(Arc::new(LinuxBackend::new())))
             }
         }
     }
 
     /// A backend of the caller's own.
     pub fn from_dyn(backend: Arc<dyn skep_spec::Backend>) -> Self {
-        Self(backend)
+        Self { inner: backend, environment: None }
     }
 
     /// `user` or `linux`.
     pub fn name(&self) -> &'static str {
-        self.0.name()
+        self.inner.name()
     }
 
     pub(crate) fn as_dyn(&self) -> &dyn skep_spec::Backend {
-        &*self.0
+        &*self.inner
     }
 
     /// Creates a map.
@@ -96,9 +101,17 @@ impl Backend {
         maps: &[Arc<dyn BackendMap>],
         options: LoadOptions,
     ) -> Result<Program, Error> {
-        match self.0.load(spec, maps, options) {
+        match self.inner.load(spec, maps, options) {
             Ok(inner) => Ok(Program::new(inner, self, Arc::clone(spec))),
-            Err(e) => Err(loaded::load_error(spec, e)),
+            Err(e) => {
+                let error = loaded::load_error(spec, e);
+                // The seam carries words only; the verifier says the same again as data.
+                let verdict = self.environment.as_ref().map(|env| verify(spec, env, &Options::default()));
+                Err(match verdict {
+                    Some(Err(rejection)) => error.with_rejection(rejection),
+                    Some(Ok(_)) | None => error,
+                })
+            }
         }
     }
 }

@@ -18,7 +18,7 @@ mod watch;
 pub use backend::Backend;
 pub use error::{Error, ErrorKind};
 pub use loaded::{Link, Loaded, Program};
-pub use map::{Map, RingBuffer};
+pub use map::{Element, Map, RingBuffer};
 pub use object::{Object, ProgramEntry, SlotEntry};
 pub use packets::{Runner, Tally, Verdict, XdpAction};
 pub use value::Value;

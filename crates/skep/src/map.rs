@@ -9,6 +9,9 @@ use skep_spec::{BackendMap, ByteReader, Errno, MapDef, MapInfo};
 
 use crate::{Error, ErrorKind, Program, Value};
 
+/// The bytes of a key and of its value; of all CPUs behind each other for per-CPU maps.
+pub type Element = (Vec<u8>, Vec<u8>);
+
 /// A map. Cheap to clone; the map lives while a handle or a program holds it.
 #[derive(Clone)]
 pub struct Map {
@@ -158,7 +161,7 @@ impl Map {
     ///
     /// # Errors
     /// As `BPF_MAP_GET_NEXT_KEY`.
-    pub fn entries(&self) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Error> {
+    pub fn entries(&self) -> Result<Vec<Element>, Error> {
         let mut out = Vec::new();
         let mut key: Option<Vec<u8>> = None;
         // A hash whose keys are deleted under us begins again at its first one: bound the walk.

@@ -5,9 +5,19 @@ use std::path::Path;
 use std::sync::Arc;
 
 use skep_btf::Btf;
+use skep_object::SlotTarget;
 use skep_spec::{MapDef, ProgramSpec};
 
 use crate::{Backend, Error, ErrorKind, Loaded, assembly};
+
+const ELF_MAGIC: &[u8] = b"\x7fELF";
+
+/// An error of the object reader, which names the file itself.
+#[cold]
+fn in_file(error: skep_object::Error) -> Error {
+    let kind = if error.is_unsupported() { ErrorKind::Unsupported } else { ErrorKind::Damaged };
+    Error::new(kind, error.to_string()).caused_by(error)
+}
 
 /// A program of an object: its specification, or why it cannot be used. One bad program leaves the others alone.
 #[derive(Debug)]
@@ -16,6 +26,8 @@ pub struct ProgramEntry {
     pub name: String,
     /// Section, as `socket` or `xdp`; empty if there is none.
     pub section: String,
+    /// Whether [`Object::load`] loads it: its section's name has no `?`.
+    pub autoload: bool,
     /// The program.
     pub spec: Result<Arc<ProgramSpec>, Error>,
 }
@@ -69,8 +81,11 @@ impl Object {
     /// # Errors
     /// `Damaged`, with the name.
     pub fn parse(name: &str, bytes: &[u8]) -> Result<Self, Error> {
-        if bytes.starts_with(b"\x7fELF") {
-            return Self::parse_elf(name, bytes);
+        if bytes.starts_with(ELF_MAGIC) {
+            return match skep_object::Object::parse(name, bytes) {
+                Ok(object) => Ok(Self::from_elf(name, object)),
+                Err(e) => Err(in_file(e)),
+            };
         }
         let is_assembly = Path::new(name)
             .extension()
@@ -91,8 +106,60 @@ impl Object {
         }
     }
 
-    fn parse_elf(name: &str, _bytes: &[u8]) -> Result<Self, Error> {
-        Err(Error::new(ErrorKind::Unsupported, format!("`{name}`: ELF objects are not supported yet")))
+    /// Reads an object of either byte order, to look at: on machines of the other order it must not run.
+    ///
+    /// # Errors
+    /// As [`Object::parse`], but for the byte order.
+    pub fn inspect(name: &str, bytes: &[u8]) -> Result<Self, Error> {
+        if !bytes.starts_with(ELF_MAGIC) {
+            return Self::parse(name, bytes);
+        }
+        match skep_object::Object::parse_any_endian(name, bytes) {
+            Ok(object) => Ok(Self::from_elf(name, object)),
+            Err(e) => Err(in_file(e)),
+        }
+    }
+
+    fn from_elf(name: &str, object: skep_object::Object) -> Self {
+        let mut out = Self {
+            name: name.to_owned(),
+            programs: Vec::new(),
+            maps: Vec::new(),
+            slots: Vec::new(),
+            btf: object.btf,
+            problems: Vec::new(),
+            text: None,
+        };
+        for program in object.programs {
+            let spec = program.spec.map(Arc::new).map_err(in_file);
+            let skep_object::Program { name, section, autoload, .. } = program;
+            out.programs.push(ProgramEntry { name, section, autoload, spec });
+        }
+        for map in object.maps {
+            let def = match map.def {
+                Ok(def) => def,
+                Err(e) => {
+                    out.problems.push(in_file(e));
+                    continue;
+                }
+            };
+            for slot in map.slots {
+                match slot.target {
+                    SlotTarget::Program(program) => {
+                        out.slots.push(SlotEntry { map: Arc::clone(&def), index: slot.index, program });
+                    }
+                    SlotTarget::Map(inner) => out.problems.push(Error::new(
+                        ErrorKind::Unsupported,
+                        format!(
+                            "{name}: map \"{}\", slot {}: maps of maps such as `{inner}` are not supported yet",
+                            def.name, slot.index
+                        ),
+                    )),
+                }
+            }
+            out.maps.push(def);
+        }
+        out
     }
 
     /// The name that it was opened under.
@@ -165,13 +232,13 @@ impl Object {
         self.text.as_deref()
     }
 
-    /// Creates the maps and loads all programs.
+    /// Creates the maps and loads all programs but those whose section has a `?`.
     ///
     /// # Errors
     /// The first map or program that the backend refuses, or that cannot be used.
     pub fn load(&self, backend: &Backend) -> Result<Loaded, Error> {
         let mut loaded = self.create_maps(backend)?;
-        for program in &self.programs {
+        for program in self.programs.iter().filter(|p| p.autoload) {
             let spec = program.spec.as_ref().map_err(|e| Error::new(e.kind(), e.to_string()))?;
             loaded.load(spec)?;
         }

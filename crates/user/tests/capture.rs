@@ -89,7 +89,9 @@ fn frame(len: usize, mark: u8) -> Vec<u8> {
 
 type Seen = (Vec<u8>, u32, u32, u64, u16);
 
-fn all(bytes: &[u8]) -> (Vec<Seen>, Result<(SourceStats, Option<Cut>), Error>) {
+type End = Result<(SourceStats, Option<Cut>), Error>;
+
+fn all(bytes: &[u8]) -> (Vec<Seen>, End) {
     let mut seen = Vec::new();
     let end = read(bytes, |p| seen.push((p.data.to_vec(), p.wire_len, p.ifindex, p.time_ns, p.protocol)));
     (seen, end)
@@ -162,7 +164,7 @@ fn odd_clocks_do_not_overflow() {
 fn a_cut_file_gives_its_whole_packets_and_reports_the_cut() {
     let packets: Vec<Vec<u8>> = (0..4).map(|i| frame(60 + i, i as u8)).collect();
     let legacy: Vec<_> = packets.iter().map(|p| (1, 1, &p[..], p.len() as u32)).collect();
-    let mut ng = vec![section(Order::Little), interface(Order::Little, 1, 6, 0)].concat();
+    let mut ng = [section(Order::Little), interface(Order::Little, 1, 6, 0)].concat();
     let mut ng_ends = vec![ng.len()];
     for p in &packets {
         ng.extend(enhanced(Order::Little, 0, 1, p, p.len() as u32));
@@ -259,7 +261,7 @@ fn group_addresses_set_the_packet_type() {
 fn mutated_files_never_panic() {
     let rounds = std::env::var("SKEP_FUZZ_ROUNDS").ok().and_then(|v| v.parse().ok()).unwrap_or(20_000);
     let a = frame(61, 3);
-    let mut ng = vec![section(Order::Little), interface(Order::Little, 113, 9, 3)].concat();
+    let mut ng = [section(Order::Little), interface(Order::Little, 113, 9, 3)].concat();
     ng.extend(interface(Order::Little, 1, 6, 3));
     ng.extend(enhanced(Order::Little, 1, 7, &a, 61));
     ng.extend(section(Order::Big));

@@ -1,17 +1,23 @@
 //! Packet sockets on real interfaces, in private namespaces where possible.
 #![cfg(target_os = "linux")]
 
-use std::ffi::OsString;
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use skep_spec::Errno;
 use skep_user::source::netns;
 use skep_user::source::packet_socket::PacketSocket;
 
+fn shell(script: &str) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", script]);
+    command
+}
+
 /// Runs a shell script in a private namespace; gives `(data length, wire length, packet type, protocol)` of
 /// every packet on its `lo`, or `None` where that is not possible.
 fn watch(script: &str) -> Option<Vec<(usize, u32, u8, u16)>> {
-    let (mut child, socket) = match netns::spawn(&OsString::from("sh"), &["-c".into(), script.into()]) {
+    let (mut child, socket) = match netns::spawn(shell(script)) {
         Ok(started) => started,
         Err(e) => {
             println!("skipped: {e}");
@@ -85,7 +91,7 @@ fn an_unknown_interface_is_named_with_those_there_are() {
 
 #[test]
 fn a_command_that_cannot_start_is_named() {
-    let error = netns::spawn(&"/no/such/command".into(), &[]).expect_err("no such command");
+    let error = netns::spawn(Command::new("/no/such/command")).expect_err("no such command");
     if error.errno == Errno::EPERM {
         println!("skipped: {error}");
         return;

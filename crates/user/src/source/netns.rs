@@ -1,6 +1,5 @@
 //! A command in a private network namespace whose loopback is watched: no privilege needed.
 
-use std::ffi::OsString;
 use std::io;
 use std::process::{Child, Command};
 
@@ -17,12 +16,10 @@ use crate::sys::namespace::{self, Step};
 /// # Errors
 /// `EPERM` or `ENOSPC` where user namespaces are forbidden, with the settings that forbid them; the error of
 /// `execve` when the command cannot be started.
-pub fn spawn(program: &OsString, arguments: &[OsString]) -> Result<(Child, PacketSocket), Error> {
-    let mut command = Command::new(program);
-    command.args(arguments);
+pub fn spawn(mut command: Command) -> Result<(Child, PacketSocket), Error> {
     match namespace::spawn(&mut command, GEOMETRY) {
         Ok((child, fd)) => Ok((child, PacketSocket::from_fd(fd))),
-        Err((step, error)) => Err(explain(&program.to_string_lossy(), step, &error)),
+        Err((step, error)) => Err(explain(&command.get_program().to_string_lossy(), step, &error)),
     }
 }
 

@@ -1,0 +1,258 @@
+//! The command line.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// Verify, run and watch eBPF programs, in this process or in the kernel.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    propagate_version = true,
+    max_term_width = 100,
+    after_help = "Exit status: 0 done and all accepted; 1 a program was rejected or failed; 2 wrong usage, \
+                  unreadable or damaged input."
+)]
+pub struct Args {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Load a program, run it on packets and show its maps and events
+    Run(RunArgs),
+    /// Verify every program of every file, and explain what is refused
+    Check(CheckArgs),
+    /// Assemble a program to raw bytecode
+    Asm(AsmArgs),
+    /// Print the instructions of an object, of assembly text or of raw bytecode
+    Disasm(DisasmArgs),
+    /// Programs
+    #[command(subcommand)]
+    Prog(ProgCommand),
+    /// Maps
+    #[command(subcommand)]
+    Map(MapCommand),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ProgCommand {
+    /// Run a program once, or many times, on given bytes (BPF_PROG_TEST_RUN)
+    Run(ProgRunArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum MapCommand {
+    /// Print the elements of an object's maps: as it defines them, or after a run over a capture
+    Dump(MapDumpArgs),
+}
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "SOURCE is a network interface (needs CAP_NET_RAW) or a capture file (.pcap, .pcapng, or \
+                        any name with a slash). With `-- COMMAND` skep starts the command in a network \
+                        namespace of its own and watches the `lo` in there, which needs no privilege.\n\n\
+                        Arrays show no elements that are zero. XDP programs on an interface are observers: \
+                        their verdicts are counted, not carried out."
+)]
+pub struct RunArgs {
+    /// eBPF object or assembly text (.s)
+    pub file: PathBuf,
+    /// The program; may be left out if there is only one
+    pub program: Option<String>,
+    /// Where packets come from
+    #[arg(long, value_name = "SOURCE")]
+    pub on: String,
+    /// End after this time (10s, 500ms, 2m); for captures in time of the capture
+    #[arg(long = "for", value_name = "TIME", value_parser = duration)]
+    pub duration: Option<Duration>,
+    /// Time between reports [default: 1s; captures: one report at the end]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub interval: Option<Duration>,
+    /// End after this many reports
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub count: Option<u64>,
+    /// One JSON object a line
+    #[arg(long)]
+    pub json: bool,
+    /// Run in the kernel
+    #[arg(long)]
+    pub linux: bool,
+    /// Write what the program let through to a pcap file: XDP packets that were passed, sent or redirected, as
+    /// the program left them; packets that a socket filter keeps, cut to what it keeps
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Decode ring buffer records as this struct of the object's BTF
+    #[arg(long, value_name = "STRUCT")]
+    pub event_type: Option<String>,
+    /// A command to run in a private network namespace
+    #[arg(last = true, value_name = "COMMAND")]
+    pub command: Vec<OsString>,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "With --json one object a line: file, program, section, verdict (accepted, rejected, \
+                        unsupported), error (null, or code, insn, line, message), insns_processed, time_us (of \
+                        the verifier alone)."
+)]
+pub struct CheckArgs {
+    /// eBPF objects or assembly texts
+    #[arg(required = true)]
+    pub files: Vec<PathBuf>,
+    /// One JSON object a line
+    #[arg(long)]
+    pub json: bool,
+    /// Print the verifier's log in the kernel's format
+    #[arg(long, conflicts_with = "json")]
+    pub log: bool,
+    /// By the rules for loaders without capabilities
+    #[arg(long)]
+    pub unprivileged: bool,
+    /// Ask the running kernel
+    #[arg(long)]
+    pub linux: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Dialect {
+    /// As the kernel's verifier log
+    Kernel,
+    /// As clang and llvm-objdump
+    Clang,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ByteOrder {
+    /// bpfel
+    Little,
+    /// bpfeb
+    Big,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct AsmArgs {
+    /// Assembly text; `-` for stdin
+    pub file: PathBuf,
+    /// The program; may be left out if there is only one
+    pub program: Option<String>,
+    /// Where the bytecode goes; `-` for stdout
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+    /// Byte order of the bytecode
+    #[arg(long, value_enum, default_value_t = ByteOrder::Little)]
+    pub endian: ByteOrder,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct DisasmArgs {
+    /// eBPF object, assembly text (.s) or raw bytecode
+    pub file: PathBuf,
+    /// Only this program
+    pub program: Option<String>,
+    /// How instructions are spelled
+    #[arg(long, value_enum, default_value_t = Dialect::Kernel)]
+    pub dialect: Dialect,
+    /// Byte order of raw bytecode
+    #[arg(long, value_enum, default_value_t = ByteOrder::Little)]
+    pub endian: ByteOrder,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct ProgRunArgs {
+    /// eBPF object or assembly text (.s)
+    pub file: PathBuf,
+    /// The program; may be left out if there is only one
+    pub program: Option<String>,
+    /// The packet; `-` for stdin
+    #[arg(long, value_name = "FILE")]
+    pub data_in: Option<PathBuf>,
+    /// Where the packet goes afterwards; `-` for a hex dump on stdout
+    #[arg(long, value_name = "FILE")]
+    pub data_out: Option<PathBuf>,
+    /// The context; `-` for stdin
+    #[arg(long, value_name = "FILE")]
+    pub ctx_in: Option<PathBuf>,
+    /// Where the context goes afterwards; `-` for a hex dump on stdout
+    #[arg(long, value_name = "FILE")]
+    pub ctx_out: Option<PathBuf>,
+    /// How often to run; the time given is the mean
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=i64::from(i32::MAX)))]
+    pub repeat: u32,
+    /// One JSON object
+    #[arg(long)]
+    pub json: bool,
+    /// Run in the kernel
+    #[arg(long)]
+    pub linux: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct MapDumpArgs {
+    /// eBPF object or assembly text (.s)
+    pub file: PathBuf,
+    /// Only this map
+    pub map: Option<String>,
+    /// Run over this capture first
+    #[arg(long, value_name = "CAPTURE")]
+    pub on: Option<PathBuf>,
+    /// The program to run; may be left out if there is only one
+    #[arg(long, value_name = "PROG", requires = "on")]
+    pub program: Option<String>,
+    /// bpftool's JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Create the maps and run in the kernel
+    #[arg(long)]
+    pub linux: bool,
+}
+
+/// `10s`, `500ms`, `2m`, `1h`; a bare number is seconds.
+fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let number: f64 = number.parse().map_err(|_| format!("`{text}` is no time: write 10s, 500ms or 2m"))?;
+    let seconds = match unit {
+        "" | "s" => number,
+        "ms" => number / 1000.0,
+        "us" => number / 1_000_000.0,
+        "m" => number * 60.0,
+        "h" => number * 3600.0,
+        _ => return Err(format!("`{unit}` is no unit of time: s, ms, us, m and h are")),
+    };
+    match Duration::try_from_secs_f64(seconds) {
+        Ok(d) if !d.is_zero() => Ok(d),
+        Ok(_) => Err("the time must be longer than nothing".to_owned()),
+        Err(e) => Err(format!("`{text}`: {e}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn durations() {
+        assert_eq!(duration("10s"), Ok(Duration::from_secs(10)));
+        assert_eq!(duration("1.5"), Ok(Duration::from_millis(1500)));
+        assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
+        assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
+        for bad in ["", "s", "0", "-1s", "1y", "1e400", "99999999999999999999h", ".", "1..2s"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+}
