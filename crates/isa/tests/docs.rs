@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use skep_isa::Reg;
 use skep_isa::table::{self, Group, Role, Row};
-use skep_isa::text::Dialect;
+use skep_isa::text::{Assembler, Dialect};
+use skep_isa::{CallTarget, Reg};
 
 const INTRODUCTION: &str = "\
 # Instructions
@@ -35,6 +35,9 @@ same ones, except that it does not look at `off` of `exit`; it does not know `ca
 The text is shown as the kernel's log prints it, and where that differs as clang and `llvm-objdump` do. The
 assembler reads both.
 ";
+
+/// What the assembler reads, as its documentation says it.
+const ASSEMBLY: &str = include_str!("../src/text/assembly.md");
 
 fn about(group: Group) -> &'static str {
     match group {
@@ -109,7 +112,18 @@ fn document() -> String {
             out.push('\n');
         }
     }
+    out += "\n## Assembly text\n\n`skep asm` and `skep run` read this.\n\n";
+    out += &format!("\n{ASSEMBLY}").replace("\n# ", "\n### ")[1..];
     out
+}
+
+#[test]
+fn the_example_of_the_documentation_assembles() {
+    let example = ASSEMBLY.rsplit("```text\n").next().and_then(|s| s.strip_suffix("```\n")).unwrap();
+    let lookup = |name: &str| (name == "bpf_map_lookup_elem").then_some(CallTarget::Helper(1));
+    let assembly = Assembler::new().with_names(&lookup).assemble(example).unwrap();
+    assert_eq!(assembly.link("count").unwrap().insns.len(), 13);
+    assert_eq!(assembly.maps[0].max_entries, 256);
 }
 
 #[test]

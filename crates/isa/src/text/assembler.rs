@@ -1,6 +1,6 @@
 //! The assembler: statements, directives, labels.
 
-use alloc::collections::BTreeSet;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -34,32 +34,7 @@ pub fn assemble(text: &str) -> Result<Vec<Insn>, AsmError> {
 
 /// Reads assembly text in both [dialects](super::Dialect), mixed as you like.
 ///
-/// # Statements
-///
-/// One instruction a line, or several with `;` directly behind each but the last. `name:` before an
-/// instruction is a label; `1:` a local one for `1b` and `1f`, and the slot number of a listing. Comments are
-/// `// …`, `/* … */`, `# …`, and `; …` behind a space or at the start of a line.
-///
-/// # Directives
-///
-/// ```text
-/// .section NAME      SEC("NAME")     .text      what follows stands in this section
-/// .globl NAME        .type NAME,@function       the label NAME begins a function
-/// .license GPL       .license "Dual MIT/GPL"    the licence
-/// .map NAME type=array key=4 value=8 max_entries=256 flags=BPF_F_MMAPABLE
-/// ```
-///
-/// The first label of a section begins a function as well. `.file`, `.size`, `.p2align`, `.addrsig` and their
-/// like, which `clang -S` writes, have no effect.
-///
-/// # References
-///
-/// ```text
-/// call NAME              a function or label of the text, else what the resolver knows
-/// r1 = map[NAME] ll      a map; also `r1 = NAME ll`
-/// r1 = map[NAME][0]+8 ll an address in the map's first value
-/// r1 = subprog[NAME] ll  a function's address; also `r1 = NAME ll`
-/// ```
+#[doc = include_str!("assembly.md")]
 #[derive(Clone, Copy, Default)]
 pub struct Assembler<'a> {
     names: Option<&'a Resolve<'a>>,
@@ -140,7 +115,8 @@ struct Draft<'t> {
     global: bool,
     slots: usize,
     ops: Vec<Pending<'t>>,
-    labels: Vec<(&'t str, usize)>,
+    /// Slots of each label, ascending. Only numbers may have several.
+    labels: BTreeMap<&'t str, Vec<usize>>,
 }
 
 struct Pending<'t> {
@@ -207,7 +183,7 @@ impl<'t> Unit<'_, 't> {
             global: self.globals.contains(name),
             slots: 0,
             ops: Vec::new(),
-            labels: Vec::new(),
+            labels: BTreeMap::new(),
         });
         self.open = true;
     }
@@ -228,11 +204,12 @@ impl<'t> Unit<'_, 't> {
             self.begin_function(label.text);
         }
         let function = self.current();
-        if named && function.labels.iter().any(|(name, _)| *name == label.text) {
+        let slot = function.slots;
+        let slots = function.labels.entry(label.text).or_default();
+        if named && !slots.is_empty() {
             return error(label, format!("label `{}` stands twice in this function", label.text));
         }
-        let slot = function.slots;
-        function.labels.push((label.text, slot));
+        slots.push(slot);
         Ok(())
     }
 
@@ -321,7 +298,7 @@ impl<'t> Unit<'_, 't> {
             name: draft.name.clone(),
             section: draft.section.clone(),
             global: draft.global,
-            labels: draft.labels.iter().map(|&(name, slot)| (name.to_string(), slot)).collect(),
+            labels: draft.named_labels(),
             ..Function::default()
         };
         for pending in &draft.ops {
@@ -360,7 +337,7 @@ impl<'t> Unit<'_, 't> {
                 Ok(None)
             }
             (SymbolKind::Jump, None) => {
-                let elsewhere = self.functions.iter().find(|f| f.labels.iter().any(|(l, _)| *l == name));
+                let elsewhere = self.functions.iter().find(|f| f.labels.contains_key(name));
                 match elsewhere {
                     Some(f) => error(
                         &pending.at,
@@ -425,14 +402,28 @@ fn set_value(op: &mut Op, new: Imm64) {
 impl Draft<'_> {
     /// The slot of a label, `1f` and `1b` being the nearest `1` behind and before `slot`.
     fn find_label(&self, name: &str, slot: usize) -> Option<usize> {
-        let plain = |name: &str| self.labels.iter().find(|(l, _)| *l == name).map(|&(_, at)| at);
-        if !name.starts_with(|c: char| c.is_ascii_digit()) {
-            return plain(name);
+        if is_name(name) {
+            return self.labels.get(name)?.first().copied();
         }
-        let number = name.trim_end_matches(['f', 'b']);
-        let mut places = self.labels.iter().filter(|(l, _)| *l == number).map(|&(_, at)| at);
-        if name.ends_with('b') { places.rfind(|&at| at <= slot) } else { places.find(|&at| at > slot) }
+        let places = self.labels.get(name.trim_end_matches(['f', 'b']))?;
+        let behind = places.partition_point(|&at| at <= slot);
+        let index = if name.ends_with('b') { behind.checked_sub(1)? } else { behind };
+        places.get(index).copied()
     }
+
+    /// Labels other than numbers, in the order of their slots.
+    fn named_labels(&self) -> Vec<(String, usize)> {
+        let named = self.labels.iter().filter(|(name, _)| is_name(name));
+        let mut list: Vec<_> =
+            named.flat_map(|(name, slots)| slots.iter().map(|&at| (name.to_string(), at))).collect();
+        list.sort_by_key(|&(_, slot)| slot);
+        list
+    }
+}
+
+/// Whether a label is a name and not a number.
+fn is_name(label: &str) -> bool {
+    !label.starts_with(|c: char| c.is_ascii_digit())
 }
 
 /// The operand of `.license`: one word or string.

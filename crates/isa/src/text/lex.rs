@@ -44,7 +44,7 @@ const fn is_word(c: char) -> bool {
 /// inline assembly.
 pub(super) fn lex(text: &str) -> Result<Vec<Token<'_>>, AsmError> {
     let mut tokens = Vec::new();
-    let mut lexer = Lexer { text, at: 0, line: 1, line_start: 0 };
+    let mut lexer = Lexer { text, at: 0, line: 1, counted: (0, 1) };
     while let Some(token) = lexer.next(&tokens)? {
         tokens.push(token);
     }
@@ -56,12 +56,14 @@ struct Lexer<'t> {
     text: &'t str,
     at: usize,
     line: u32,
-    line_start: usize,
+    /// A byte of this line that is not behind `at`, and its column.
+    counted: (usize, u32),
 }
 
 impl<'t> Lexer<'t> {
-    fn token(&self, kind: Kind, end: usize) -> Token<'t> {
-        let column = self.text[self.line_start..self.at].chars().count() as u32 + 1;
+    fn token(&mut self, kind: Kind, end: usize) -> Token<'t> {
+        let column = self.counted.1 + self.text[self.counted.0..self.at].chars().count() as u32;
+        self.counted = (self.at, column);
         Token { kind, text: &self.text[self.at..end], line: self.line, column }
     }
 
@@ -75,7 +77,7 @@ impl<'t> Lexer<'t> {
 
     fn newline(&mut self) {
         self.line += 1;
-        self.line_start = self.at;
+        self.counted = (self.at, 1);
     }
 
     fn next(&mut self, before: &[Token<'t>]) -> Result<Option<Token<'t>>, AsmError> {
@@ -140,7 +142,7 @@ impl<'t> Lexer<'t> {
         Ok(())
     }
 
-    fn classify(&self, c: char) -> Result<(Kind, usize), AsmError> {
+    fn classify(&mut self, c: char) -> Result<(Kind, usize), AsmError> {
         let rest = self.rest();
         if is_word(c) {
             let len = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
@@ -162,7 +164,7 @@ impl<'t> Lexer<'t> {
         Err(self.error(format!("unexpected character {c:?}")))
     }
 
-    fn error(&self, message: alloc::string::String) -> AsmError {
+    fn error(&mut self, message: alloc::string::String) -> AsmError {
         let here = self.token(Kind::Punct, self.at);
         AsmError::new(here.line, here.column, message)
     }
