@@ -1,0 +1,115 @@
+//! Damage at random: real objects with bits flipped, fields overwritten, parts cut and copied. Nothing may panic,
+//! run away or make programs that refer to what is not there.
+//!
+//! `SKEP_MUTATIONS=5000000` sets how many; 20,000 by default.
+
+mod common;
+
+use common::{all_paths, read};
+use skep_btf::print::{Options, format_value};
+use skep_btf::{Endian, TypeId};
+use skep_object::Object;
+
+/// xorshift64*: the same damage in every run.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    fn below(&mut self, n: usize) -> usize {
+        (self.next() % n.max(1) as u64) as usize
+    }
+}
+
+/// Numbers at the edges of what fields hold.
+const EDGES: [u64; 12] =
+    [0, 1, 7, 8, 0x7f, 0xff, 0xffff, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff, i64::MAX as u64, u64::MAX];
+
+fn damage(bytes: &mut Vec<u8>, r: &mut Random) {
+    // Tables decide more than contents do: half of the damage goes into the section headers.
+    let headers = usize::from_le_bytes(bytes[0x28..0x30].try_into().unwrap()).min(bytes.len());
+    for _ in 0..1 + r.below(4) {
+        let at = match r.below(4) {
+            0 => headers + r.below(bytes.len() - headers),
+            1 => r.below(64),
+            _ => r.below(bytes.len()),
+        };
+        let at = at.min(bytes.len().saturating_sub(1));
+        let rest = bytes.len() - at;
+        match r.below(6) {
+            0 | 1 => bytes[at] ^= 1 << r.below(8),
+            2 => bytes[at] = r.next() as u8,
+            3 | 4 => {
+                let len = [1, 2, 4, 8][r.below(4)].min(rest);
+                let edge = EDGES[r.below(EDGES.len())].to_le_bytes();
+                bytes[at..at + len].copy_from_slice(&edge[..len]);
+            }
+            _ => {
+                let len = r.below(64).min(rest);
+                let from = r.below(bytes.len() - len);
+                bytes.copy_within(from..from + len, at);
+            }
+        }
+    }
+    if r.below(20) == 0 {
+        let len = r.below(bytes.len());
+        bytes.truncate(len.max(64));
+    }
+}
+
+/// Looks at all that an object offers.
+fn exercise(o: &Object) {
+    for p in &o.programs {
+        let s = match &p.spec {
+            Ok(s) => s,
+            Err(e) => {
+                assert!(!e.to_string().is_empty());
+                continue;
+            }
+        };
+        assert!(s.func_info.iter().all(|f| (f.insn_off as usize) < s.insns.len()));
+        assert!(s.line_info.iter().all(|l| (l.insn_off as usize) < s.insns.len()));
+        let _ = skep_isa::decode_all(&s.insns);
+    }
+    for m in &o.maps {
+        let Ok(def) = &m.def else { continue };
+        assert!(m.slots.len() < 10_000);
+        if let (Some(btf), Some(initial)) = (&def.btf, &def.initial) {
+            let options = Options { endian: Endian::Little, max_nodes: 10_000 };
+            let _ = format_value(btf, TypeId(def.value_btf_id), initial, &options);
+        }
+    }
+}
+
+#[test]
+fn damaged_objects() {
+    let count: usize = std::env::var("SKEP_MUTATIONS").ok().and_then(|n| n.parse().ok()).unwrap_or(20_000);
+    let files: Vec<_> = all_paths().into_iter().map(|p| (read(&p), p)).collect();
+    let mut r = Random(0x5eed_0f5e_ed0f_5eed);
+    let (mut accepted, mut refused) = (0, 0);
+    for i in 0..count {
+        let (whole, path) = &files[i % files.len()];
+        let mut bytes = whole.clone();
+        damage(&mut bytes, &mut r);
+        let start = std::time::Instant::now();
+        match Object::parse_any_endian("damaged.o", &bytes) {
+            Ok(o) => {
+                exercise(&o);
+                accepted += 1;
+            }
+            Err(e) => {
+                assert!(e.to_string().starts_with("damaged.o: "), "{e}");
+                refused += 1;
+            }
+        }
+        assert!(start.elapsed().as_secs() < 5, "mutation {i} of {} takes too long", path.display());
+    }
+    println!("{accepted} accepted, {refused} refused");
+    // The damage must be neither invisible nor always fatal, or the test shows nothing.
+    assert!(accepted > count / 20 && refused > count / 20, "{accepted} accepted, {refused} refused");
+}
