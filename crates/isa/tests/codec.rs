@@ -4,7 +4,7 @@ use skep_isa::table::{self, Role};
 use skep_isa::{AluOp, CallTarget, DecodeError, Endian, Field, Insn, Op, Operand, Reg, Size, Width, decode};
 
 mod common;
-use common::{random, slots};
+use common::{random, rounds, slots};
 
 #[test]
 fn every_row_encodes_to_itself() {
@@ -46,7 +46,7 @@ fn arbitrary_slots_decode_to_themselves_or_an_error() {
     let mut rng = random(7);
     let (mut good, mut bad) = (0, 0);
     let mut seen = std::collections::BTreeSet::new();
-    for i in 0..400_000u32 {
+    for i in 0..rounds(400_000) {
         let mut word = rng();
         // Mostly-zero slots reach the strict rows, all-random ones the rest.
         if i % 4 != 0 {

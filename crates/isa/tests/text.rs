@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{random, slots};
+use common::{random, rounds, slots};
 use skep_isa::text::{AsmError, Assembler, Dialect, Listing, RelocationKind, assemble};
 use skep_isa::{CallTarget, Insn, Reg, decode, table};
 
@@ -328,10 +328,44 @@ fn arbitrary_text_never_panics() {
     ];
     let mut rng = random(5);
     let mut ok = 0;
-    for _ in 0..4_000 {
+    for _ in 0..rounds(4_000) {
         let text: Vec<_> = (0..rng() % 12).map(|_| words[(rng() % words.len() as u64) as usize]).collect();
         let sep = if rng() & 1 == 0 { " " } else { "" };
         ok += u32::from(Assembler::new().assemble(&text.join(sep)).is_ok());
     }
     assert!(ok > 0);
+}
+
+#[test]
+fn damaged_programs_never_panic() {
+    let mut rng = random(9);
+    let chars: Vec<char> = PROGRAM.chars().collect();
+    let (mut ok, mut bad) = (0, 0);
+    for _ in 0..rounds(1_500) {
+        let mut text = chars.clone();
+        for _ in 0..1 + rng() % 3 {
+            let at = (rng() % text.len() as u64) as usize;
+            match rng() % 3 {
+                0 => drop(text.remove(at)),
+                1 => text.insert(at, chars[(rng() % chars.len() as u64) as usize]),
+                _ => text.truncate(at + 1),
+            }
+        }
+        let text: String = text.into_iter().collect();
+        match Assembler::new().with_names(&resolve).assemble(&text) {
+            Ok(assembly) => {
+                for function in &assembly.functions {
+                    let all_fit = function.relocations.iter().all(|r| r.fits(&function.insns));
+                    assert!(all_fit && function.insns.len() == function.lines.len());
+                    assembly.link(&function.name);
+                }
+                ok += 1;
+            }
+            Err(e) => {
+                assert!(e.line() as usize <= text.lines().count() + 1, "{e}\n{text}");
+                bad += 1;
+            }
+        }
+    }
+    assert!(ok > 0 && bad > 0, "{ok} {bad}");
 }

@@ -19,3 +19,8 @@ pub fn slots(op: &Op) -> Vec<Insn> {
     let (a, b) = op.encode();
     std::iter::once(a).chain(b).collect()
 }
+
+/// How many random inputs to try: `SKEP_FUZZ_ROUNDS`, or what fits in an ordinary test run.
+pub fn rounds(usual: u32) -> u32 {
+    std::env::var("SKEP_FUZZ_ROUNDS").ok().and_then(|v| v.parse().ok()).unwrap_or(usual)
+}
