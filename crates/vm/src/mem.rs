@@ -77,7 +77,8 @@ impl Span {
     }
 }
 
-/// Memory that is lent for `'a`: exclusively, so nobody else reads or writes it meanwhile.
+/// Memory that is lent for `'a`: if it is writable exclusively, so nobody else reads or writes it meanwhile,
+/// otherwise such that nobody writes it.
 #[derive(Clone, Copy)]
 pub(crate) struct Lent<'a> {
     span: Span,
@@ -91,6 +92,13 @@ impl<'a> Lent<'a> {
         let len = bytes.len() as u64;
         let start = bytes.as_mut_ptr().expose_provenance() as u64;
         Self { span: Span { start, len, read: true, write, name }, life: PhantomData }
+    }
+
+    /// Never written: not granted for stores, and [`Mem::packet_writable`] keeps helpers away.
+    pub(crate) fn read_only(bytes: &'a [u8], name: &'static str) -> Self {
+        let len = bytes.len() as u64;
+        let start = bytes.as_ptr().expose_provenance() as u64;
+        Self { span: Span { start, len, read: true, write: false, name }, life: PhantomData }
     }
 
     pub(crate) fn stack(stack: &'a mut Stack) -> Self {
@@ -353,6 +361,11 @@ impl<'m> Mem<'m> {
         self.packet_whole.len as usize
     }
 
+    /// Whether helpers may change the packet.
+    pub(crate) fn packet_writable(&self) -> bool {
+        self.packet_whole.write
+    }
+
     /// The address of a byte of the packet buffer.
     pub(crate) fn packet_addr(&self, off: usize) -> u64 {
         self.packet_whole.start + off as u64
@@ -571,6 +584,7 @@ impl<'m> Mem<'m> {
 
     /// Moves a part of the packet buffer. Both parts lie in the packet buffer.
     pub(crate) fn move_packet(&mut self, from: usize, to: usize, len: usize) {
+        assert!(self.packet_writable(), "callers check");
         let (from, to) = (self.packet_part(from, len), self.packet_part(to, len));
         // SAFETY: `packet_part` has bounded both; they may overlap; the packet is lent exclusively for 'm.
         unsafe { pointer(from).copy_to(pointer(to), len) };
@@ -578,6 +592,7 @@ impl<'m> Mem<'m> {
 
     /// Zeroes a part of the packet buffer. The part lies in the packet buffer.
     pub(crate) fn zero_packet(&mut self, off: usize, len: usize) {
+        assert!(self.packet_writable(), "callers check");
         let at = self.packet_part(off, len);
         // SAFETY: `packet_part` has bounded it; the packet is lent exclusively for 'm.
         unsafe { pointer(at).write_bytes(0, len) };

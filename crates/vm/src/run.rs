@@ -90,6 +90,15 @@ impl<'a> Run<'a> {
         self
     }
 
+    /// As [`Self::with_packet`], of bytes that only programs without packet stores see. Helpers that change the
+    /// packet trap.
+    #[must_use]
+    pub fn with_packet_read_only(mut self, buffer: &'a [u8], layout: Layout) -> Self {
+        self.packet = layout.fits(buffer.len()).then_some(layout);
+        self.loan.packet = Lent::read_only(buffer, "packet");
+        self
+    }
+
     /// Lends another buffer (at most [`BUFFERS`]) and gives its guest address; `None` when there is no room.
     pub fn lend(&mut self, bytes: &'a mut [u8], write: bool) -> Option<u64> {
         let free = self.loan.buffers.iter_mut().find(|b| b.len() == 0)?;

@@ -2,8 +2,8 @@
 //!
 //! A conversion is `%`, flags and a width, then one of `d i u x X` with an optional `l` or `ll`, `c`, `s`, or `p`
 //! with an optional `x`, `K`, `s`, `S` or `B`. `%ps` and its like print the number, since there are no
-//! symbols; `%p` prints it too, where the kernel prints a hash. Addresses by `%pi4` and `%pI6` are copied out
-//! of guest memory; what cannot be read prints as nothing.
+//! symbols; `%p` prints it too, where the kernel prints a hash. Strings and internet addresses are copied out
+//! of guest memory; a string that cannot be read prints as nothing, such an address as zeros.
 
 use core::fmt::{self, Write};
 
@@ -17,9 +17,11 @@ use crate::trap::TrapKind;
 const LINE: usize = 1024;
 /// Longest format that is looked at: a line can hold no more of it.
 const FORMAT: usize = LINE;
+/// Largest width (`FIELD_WIDTH_MAX`); larger ones are cut to it.
+const WIDTH_MAX: usize = (1 << 23) - 1;
 
-/// `bpf_trace_printk(fmt, fmt_size, a, b, c)`: hands a line to the host; gives its length, or -EINVAL when the
-/// format is not one of the kernel's.
+/// `bpf_trace_printk(fmt, fmt_size, a, b, c)`: hands a line to the host; gives the length that it would have
+/// uncut, or -EINVAL when the format is not one of the kernel's.
 pub(super) fn trace_printk(call: &mut Call<'_, '_, '_>, [fmt, size, a, b, c]: Args) -> Result<u64, TrapKind> {
     let size = u64::from(size as u32);
     if size == 0 {
@@ -30,15 +32,15 @@ pub(super) fn trace_printk(call: &mut Call<'_, '_, '_>, [fmt, size, a, b, c]: Ar
     if call.mem.bytes(fmt, size).is_none() || call.mem.read(fmt, &mut format[..len]).is_none() {
         return Err(call.fault(fmt, size, false));
     }
-    let mut line = Line { bytes: [0; LINE], len: 0 };
+    let mut line = Line::new();
     let Some(text) = format[..len].split(|&b| b == 0).next().filter(|t| t.len() < len) else {
         return Ok(errno(Errno::EINVAL));
     };
     match format_line(call.mem, text, [a, b, c], &mut line) {
         Ok(()) => {
-            let bytes = &line.bytes[..line.len];
+            let bytes = line.text();
             call.state.host.printk(bytes.strip_suffix(b"\n").unwrap_or(bytes));
-            Ok(line.len as u64)
+            Ok(line.total as u64)
         }
         Err(BadFormat) => Ok(errno(Errno::EINVAL)),
     }
@@ -50,20 +52,38 @@ struct BadFormat;
 struct Line {
     bytes: [u8; LINE],
     len: usize,
+    /// Bytes with those that were cut.
+    total: usize,
 }
 
 impl Line {
+    const fn new() -> Self {
+        Self { bytes: [0; LINE], len: 0, total: 0 }
+    }
+
     fn push(&mut self, byte: u8) {
-        if self.len < LINE - 1 {
-            self.bytes[self.len] = byte;
-            self.len += 1;
-        }
+        self.fill(byte, 1);
+    }
+
+    fn extend(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|&b| self.push(b));
+    }
+
+    fn fill(&mut self, byte: u8, count: usize) {
+        let fit = count.min(LINE - 1 - self.len);
+        self.bytes[self.len..self.len + fit].fill(byte);
+        self.len += fit;
+        self.total += count;
+    }
+
+    fn text(&self) -> &[u8] {
+        &self.bytes[..self.len]
     }
 }
 
 impl fmt::Write for Line {
     fn write_str(&mut self, s: &str) -> fmt::Result {
-        s.bytes().for_each(|b| self.push(b));
+        self.extend(s.as_bytes());
         Ok(())
     }
 }
@@ -79,7 +99,7 @@ struct Spec {
 }
 
 fn format_line(mem: &mut Mem<'_>, text: &[u8], args: [u64; 3], out: &mut Line) -> Result<(), BadFormat> {
-    if !text.iter().all(|&b| b.is_ascii_graphic() || is_space(b)) {
+    if !text.iter().all(|&b| b.is_ascii_graphic() || is_space(b) || !b.is_ascii()) {
         return Err(BadFormat);
     }
     let mut args = args.into_iter();
@@ -110,7 +130,7 @@ fn format_line(mem: &mut Mem<'_>, text: &[u8], args: [u64; 3], out: &mut Line) -
             at += 1;
         }
         while peek(at).is_ascii_digit() {
-            spec.width = (spec.width * 10 + usize::from(peek(at) - b'0')).min(LINE);
+            spec.width = (spec.width * 10 + usize::from(peek(at) - b'0')).min(WIDTH_MAX);
             at += 1;
         }
         match peek(at) {
@@ -148,7 +168,7 @@ fn ends_conversion(b: u8) -> Result<(), BadFormat> {
 }
 
 fn integer(kind: u8, long: bool, arg: u64, spec: Spec, out: &mut Line) -> Result<(), BadFormat> {
-    let mut digits = Line { bytes: [0; LINE], len: 0 };
+    let mut digits = Line::new();
     let unsigned = if long { arg } else { u64::from(arg as u32) };
     let _ = match kind {
         b'd' | b'i' => {
@@ -166,7 +186,7 @@ fn integer(kind: u8, long: bool, arg: u64, spec: Spec, out: &mut Line) -> Result
         b'X' => write!(digits, "{unsigned:X}"),
         _ => return Err(BadFormat),
     };
-    number(out, spec, &digits.bytes[..digits.len]);
+    number(out, spec, digits.text());
     Ok(())
 }
 
@@ -177,19 +197,19 @@ fn number(out: &mut Line, spec: Spec, digits: &[u8]) {
     }
     let signs = usize::from(digits.first().is_some_and(|b| !b.is_ascii_alphanumeric()));
     let (sign, rest) = digits.split_at(signs);
-    sign.iter().for_each(|&b| out.push(b));
-    (digits.len()..spec.width).for_each(|_| out.push(b'0'));
-    rest.iter().for_each(|&b| out.push(b));
+    out.extend(sign);
+    out.fill(b'0', spec.width.saturating_sub(digits.len()));
+    out.extend(rest);
 }
 
 fn padded(out: &mut Line, spec: Spec, text: &[u8]) {
     let blanks = spec.width.saturating_sub(text.len());
     if !spec.left {
-        (0..blanks).for_each(|_| out.push(b' '));
+        out.fill(b' ', blanks);
     }
-    text.iter().for_each(|&b| out.push(b));
+    out.extend(text);
     if spec.left {
-        (0..blanks).for_each(|_| out.push(b' '));
+        out.fill(b' ', blanks);
     }
 }
 
@@ -224,10 +244,12 @@ fn pointer(
     out: &mut Line,
 ) -> Result<usize, BadFormat> {
     let peek = |at: usize| text.get(at).copied().unwrap_or(0);
-    let hex = |out: &mut Line, spec: Spec| {
-        let mut digits = Line { bytes: [0; LINE], len: 0 };
-        let _ = write!(digits, "{arg:016x}");
-        padded(out, spec, &digits.bytes[..digits.len]);
+    // Without a width, a pointer has all its digits.
+    let hex = |out: &mut Line| {
+        let mut digits = Line::new();
+        let spec = if spec.width == 0 { Spec { width: 16, zero: true, ..spec } } else { spec };
+        let _ = write!(digits, "{arg:x}");
+        number(out, spec, digits.text());
     };
     match (peek(at), peek(at + 1)) {
         (b'k' | b'u', b's') => {
@@ -235,37 +257,35 @@ fn pointer(
             string(mem, arg, spec, out);
             Ok(at + 2)
         }
-        (b'x', _) => {
-            let mut digits = Line { bytes: [0; LINE], len: 0 };
-            let _ = write!(digits, "{arg:x}");
-            number(out, spec, &digits.bytes[..digits.len]);
+        (b'x' | b'K', _) => {
+            hex(out);
             Ok(at + 1)
         }
-        (b'K' | b's' | b'S' | b'B', _) => {
-            hex(out, spec);
+        (b's' | b'S' | b'B', _) => {
+            let mut digits = Line::new();
+            let _ = write!(digits, "{arg:#x}");
+            padded(out, spec, digits.text());
             Ok(at + 1)
         }
         (b'i' | b'I', b'4') => {
             let mut ip = [0; 4];
-            if mem.read(arg, &mut ip).is_some() {
-                let ip = core::net::Ipv4Addr::from(ip);
-                let _ = if peek(at) == b'I' { write!(out, "{ip}") } else { leading_zeros(out, ip) };
-            }
+            let _unreadable = mem.read(arg, &mut ip);
+            let ip = core::net::Ipv4Addr::from(ip);
+            let _ = if peek(at) == b'I' { write!(out, "{ip}") } else { leading_zeros(out, ip) };
             Ok(at + 2)
         }
         (b'i' | b'I', b'6') => {
             let mut ip = [0; 16];
-            if mem.read(arg, &mut ip).is_some() {
-                for (i, pair) in ip.chunks_exact(2).enumerate() {
-                    let colon = if peek(at) == b'I' && i > 0 { ":" } else { "" };
-                    let _ = write!(out, "{colon}{:02x}{:02x}", pair[0], pair[1]);
-                }
+            let _unreadable = mem.read(arg, &mut ip);
+            for (i, pair) in ip.chunks_exact(2).enumerate() {
+                let colon = if peek(at) == b'I' && i > 0 { ":" } else { "" };
+                let _ = write!(out, "{colon}{:02x}{:02x}", pair[0], pair[1]);
             }
             Ok(at + 2)
         }
         (next, _) => {
             ends_conversion(next)?;
-            hex(out, spec);
+            hex(out);
             Ok(at)
         }
     }
