@@ -1,9 +1,40 @@
-//! The embedded eBPF backend: event sources, vCPUs.
+//! The embedded eBPF backend: programs run in this process, by the interpreter, on packets of sockets and captures.
 //!
-//! `unsafe` stands in [`sys`] alone: thin layers over system calls and memory shared with the kernel.
+//! [`UserBackend`] is a [`skep_spec::Backend`]: maps stand in memfds, programs are verified before they load.
+//! [`Runner`] feeds packets to one program; [`vcpu`] says which virtual CPU a run has.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use skep_abi::MapType;
+//! use skep_spec::{Backend, MapDef};
+//!
+//! let backend = skep_user::UserBackend::new();
+//! let map = backend.create_map(&MapDef::new(MapType::ARRAY, 4, 8, 2).named("counts"))?;
+//! map.update(&1u32.to_ne_bytes(), &7u64.to_ne_bytes(), 0)?;
+//! assert_eq!(map.lookup(&1u32.to_ne_bytes(), 0)?, 7u64.to_ne_bytes());
+//! # Ok::<(), skep_spec::Error>(())
+//! ```
+//!
+//! `unsafe` stands in `sys` alone: thin layers over system calls and memory shared with the kernel.
 #![deny(unsafe_code)]
 
+mod backend;
+mod context;
+mod host;
+#[cfg(target_os = "linux")]
+mod link;
+mod map;
+mod os;
+mod program;
+mod programs;
+mod runner;
 pub mod source;
 #[cfg(target_os = "linux")]
 #[allow(unsafe_code, reason = "system calls and memory shared with the kernel")]
 mod sys;
+mod test_run;
+pub mod vcpu;
+
+pub use backend::{Printk, UserBackend, UserOptions};
+pub use program::UserProgram;
+pub use runner::Runner;

@@ -100,3 +100,10 @@ pub(crate) fn receive_fd(socket: BorrowedFd<'_>) -> io::Result<Option<OwnedFd>> 
         Ok(Some(OwnedFd::from_raw_fd(fd)))
     }
 }
+
+/// Makes an eventfd unreadable.
+pub(crate) fn drain(fd: BorrowedFd<'_>) {
+    let mut count = [0u8; 8];
+    // SAFETY: `count` is writable for its eight bytes. The descriptor does not block; an empty counter is fine.
+    unsafe { libc::read(fd.as_raw_fd(), count.as_mut_ptr().cast(), count.len()) };
+}

@@ -1,5 +1,7 @@
 //! System calls and kernel-shared memory: the only `unsafe` code of this crate.
 
 pub(crate) mod fd;
+pub(crate) mod memfd;
 pub(crate) mod namespace;
 pub(crate) mod packet;
+pub(crate) mod time;

@@ -1,0 +1,267 @@
+//! The backend: creates maps, verifies and loads programs, attaches them.
+
+use std::fmt;
+use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Instant;
+
+use skep_abi::ProgramType;
+use skep_maps::{Config, Map};
+use skep_spec::{
+    Backend, BackendLink, BackendMap, BackendProgram, Environment, Errno, Error, LoadError, LoadOptions,
+    MapDef, ProgramInfo, ProgramSpec,
+};
+use skep_verifier::{Code, Options, Rejection, verify};
+
+use crate::map::UserMap;
+use crate::os::{self, MapMemory};
+use crate::program::UserProgram;
+use crate::programs::ProgramTable;
+use crate::vcpu::Domain;
+
+/// Takes lines of `bpf_trace_printk`.
+pub type Printk = Box<dyn Fn(&[u8]) + Send + Sync>;
+
+/// The embedded backend: programs run in this process, by the interpreter. Cheap to clone; clones share maps'
+/// and programs' ids and virtual CPUs.
+#[derive(Clone)]
+pub struct UserBackend {
+    shared: Arc<Shared>,
+}
+
+/// How to make a [`UserBackend`].
+pub struct UserOptions {
+    /// Virtual CPUs; `None` for as many as the machine has.
+    pub cpus: Option<u32>,
+    /// Rules that programs are verified by.
+    pub environment: Environment,
+    /// Where lines of `bpf_trace_printk` go: standard error unless set.
+    pub printk: Printk,
+}
+
+impl Default for UserOptions {
+    fn default() -> Self {
+        Self { cpus: None, environment: Environment::default(), printk: Box::new(to_stderr) }
+    }
+}
+
+fn to_stderr(line: &[u8]) {
+    // Nobody to tell when standard error is closed.
+    let _ = std::io::stderr().write_all(&[line, b"\n"].concat());
+}
+
+/// What a backend's objects share.
+pub(crate) struct Shared {
+    pub(crate) domain: Domain,
+    pub(crate) environment: Environment,
+    pub(crate) programs: ProgramTable,
+    printk: Printk,
+    last_map_id: AtomicU32,
+    seed: AtomicU64,
+}
+
+impl Shared {
+    /// A seed that no run before had.
+    pub(crate) fn seed(&self) -> u64 {
+        self.seed.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed)
+    }
+
+    pub(crate) fn printk(&self, line: &[u8]) {
+        (self.printk)(line);
+    }
+}
+
+impl fmt::Debug for UserBackend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UserBackend").field("cpus", &self.domain().cpus()).finish_non_exhaustive()
+    }
+}
+
+impl Default for UserBackend {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl UserBackend {
+    /// A backend with privileged rules and as many virtual CPUs as the machine has.
+    pub fn new() -> Self {
+        Self::with_options(UserOptions::default())
+    }
+
+    /// A backend with options.
+    pub fn with_options(options: UserOptions) -> Self {
+        let UserOptions { cpus, environment, printk } = options;
+        let shared = Shared {
+            domain: cpus.map_or_else(Domain::of_machine, Domain::new),
+            environment,
+            programs: ProgramTable::new(),
+            printk,
+            last_map_id: AtomicU32::new(0),
+            seed: AtomicU64::new(random_seed()),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// The rules that programs are verified by.
+    pub fn environment(&self) -> &Environment {
+        &self.shared.environment
+    }
+
+    /// The virtual CPUs.
+    pub fn domain(&self) -> &Domain {
+        &self.shared.domain
+    }
+
+    /// As [`Backend::load`], with the type of this backend.
+    ///
+    /// # Errors
+    /// As [`Backend::load`].
+    pub fn load_program(
+        &self,
+        spec: &ProgramSpec,
+        maps: &[Arc<dyn BackendMap>],
+        options: LoadOptions,
+    ) -> Result<Arc<UserProgram>, LoadError> {
+        let own = self.own_maps(spec, maps).map_err(|error| LoadError { error, log: String::new() })?;
+        let options = Options { log_level: options.log_level, ..Options::default() };
+        let start = Instant::now();
+        let verified = verify(spec, &self.shared.environment, &options);
+        let verify_time = start.elapsed();
+        let verified = verified.map_err(|r| rejected(spec, &r))?;
+        let log = verified.log().to_owned();
+        let failed = |error| LoadError { error, log: log.clone() };
+        let program = skep_vm::Program::new(&verified, &self.shared.environment, own).map_err(failed)?;
+        let info = ProgramInfo {
+            insns_processed: verified.stats().insns_processed,
+            verify_time: Some(verify_time),
+            ..ProgramInfo::default()
+        };
+        self.add(spec, program, info, log.clone()).map_err(failed)
+    }
+
+    /// Loads a program without verifying it. It runs with every access checked and bounded in time
+    /// ([`skep_vm::DEFAULT_FUEL`]); what a verifier would have refused ends a run with an error.
+    ///
+    /// # Errors
+    /// `EINVAL` when `maps` are not those of the specification.
+    pub fn load_unverified(
+        &self,
+        spec: &ProgramSpec,
+        maps: &[Arc<dyn BackendMap>],
+    ) -> Result<Arc<UserProgram>, Error> {
+        let own = self.own_maps(spec, maps)?;
+        let program = skep_vm::Program::unverified(spec, &self.shared.environment, own)?;
+        self.add(spec, program, ProgramInfo::default(), String::new())
+    }
+
+    fn add(
+        &self,
+        spec: &ProgramSpec,
+        program: skep_vm::Program,
+        info: ProgramInfo,
+        log: String,
+    ) -> Result<Arc<UserProgram>, Error> {
+        let program = self.shared.programs.add(program).ok_or_else(|| {
+            Error::new(Errno::ENOMEM, "this backend has loaded four million programs: make a new one")
+        })?;
+        let name = spec.name.chars().take(15).collect();
+        let info = ProgramInfo { id: program.id(), name, prog_type: spec.prog_type, ..info };
+        Ok(Arc::new(UserProgram::new(Arc::clone(&self.shared), program, info, log)))
+    }
+
+    /// The maps as they are inside, once they agree to a program's type.
+    fn own_maps(&self, spec: &ProgramSpec, maps: &[Arc<dyn BackendMap>]) -> Result<Vec<Arc<Map>>, Error> {
+        let own = maps.iter().map(|m| {
+            let map = self.own_map(&**m, &spec.name)?;
+            map.check_owner(spec.prog_type)?;
+            Ok(Arc::clone(map.map()))
+        });
+        own.collect()
+    }
+
+    fn own_map<'m>(&self, map: &'m dyn BackendMap, program: &str) -> Result<&'m UserMap, Error> {
+        map.as_any().downcast_ref::<UserMap>().filter(|m| m.belongs_to(&self.shared)).ok_or_else(|| {
+            let text = format!("program {program}: map {} belongs to another backend", map.info().name);
+            Error::new(Errno::EINVAL, text)
+        })
+    }
+}
+
+fn random_seed() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(os::monotonic_ns())
+}
+
+/// A rejection as `bpf(2)` would report it.
+#[cold]
+fn rejected(spec: &ProgramSpec, rejection: &Rejection) -> LoadError {
+    let errno = match rejection.code() {
+        Code::NotPermitted => Errno::EPERM,
+        Code::Unsupported => Errno::EOPNOTSUPP,
+        Code::ProgramTooLong | Code::TooManySubprogs => Errno::E2BIG,
+        Code::UnknownProgramType
+        | Code::EmptyProgram
+        | Code::BadInsn
+        | Code::BadJump
+        | Code::UnknownHelper => Errno::EINVAL,
+        _ => Errno::EACCES,
+    };
+    let text = format!("program {}: instruction {}: {}", spec.name, rejection.pc(), rejection.message());
+    LoadError { error: Error::new(errno, text), log: rejection.log().to_owned() }
+}
+
+impl Backend for UserBackend {
+    fn name(&self) -> &'static str {
+        "user"
+    }
+
+    fn create_map(&self, def: &MapDef) -> Result<Arc<dyn BackendMap>, Error> {
+        let memory = MapMemory::new(&def.name);
+        let config = Config {
+            cpus: self.shared.domain.cpus(),
+            seed: self.shared.seed(),
+            relax: std::thread::yield_now,
+        };
+        let map = Map::create(def, &config, os::memory(&memory))?;
+        let id = self.shared.last_map_id.fetch_add(1, Ordering::Relaxed) + 1;
+        Ok(Arc::new(UserMap::new(Arc::clone(&self.shared), map, id, memory)))
+    }
+
+    fn load(
+        &self,
+        spec: &ProgramSpec,
+        maps: &[Arc<dyn BackendMap>],
+        options: LoadOptions,
+    ) -> Result<Arc<dyn BackendProgram>, LoadError> {
+        Ok(self.load_program(spec, maps, options)?)
+    }
+
+    fn attach_socket(
+        &self,
+        program: &Arc<dyn BackendProgram>,
+        interface: &str,
+    ) -> Result<Box<dyn BackendLink>, Error> {
+        let info = program.info();
+        let own = program.as_any().downcast_ref::<UserProgram>().ok_or_else(|| {
+            Error::new(Errno::EINVAL, format!("program {} belongs to another backend", info.name))
+        })?;
+        if info.prog_type != ProgramType::SOCKET_FILTER {
+            let kind = info.prog_type.name().unwrap_or("unknown");
+            let text = format!("program {} has type {kind}; a socket takes socket filters", info.name);
+            return Err(Error::new(Errno::EINVAL, text));
+        }
+        attach(own, interface)
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn attach(program: &UserProgram, interface: &str) -> Result<Box<dyn BackendLink>, Error> {
+    crate::link::SocketLink::attach(program, interface).map(|l| Box::new(l) as Box<dyn BackendLink>)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn attach(_: &UserProgram, _: &str) -> Result<Box<dyn BackendLink>, Error> {
+    Err(Error::new(Errno::EOPNOTSUPP, "packet sockets exist on Linux only: use a capture file"))
+}

@@ -1,0 +1,49 @@
+//! What programs learn from this process.
+
+use std::cell::Cell;
+
+use skep_vm::Host;
+
+use crate::backend::Shared;
+use crate::os;
+
+/// The host of one run, or of runs that follow each other on one thread.
+pub(crate) struct RunHost<'s> {
+    shared: &'s Shared,
+    /// The time that programs see instead of the system's, in nanoseconds.
+    now_ns: Option<u64>,
+    random: Cell<u64>,
+}
+
+impl<'s> RunHost<'s> {
+    pub(crate) fn new(shared: &'s Shared, now_ns: Option<u64>) -> Self {
+        Self { shared, now_ns, random: Cell::new(shared.seed()) }
+    }
+}
+
+impl Host for RunHost<'_> {
+    fn ktime_ns(&self) -> u64 {
+        self.now_ns.unwrap_or_else(os::monotonic_ns)
+    }
+
+    fn boot_ns(&self) -> u64 {
+        self.now_ns.unwrap_or_else(os::boot_ns)
+    }
+
+    /// SplitMix64, seeded anew for each run.
+    fn prandom_u32(&self) -> u32 {
+        let state = self.random.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
+        self.random.set(state);
+        let a = (state ^ state >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let b = (a ^ a >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((b ^ b >> 31) >> 32) as u32
+    }
+
+    fn processor_id(&self, vcpu: u32) -> u32 {
+        vcpu
+    }
+
+    fn printk(&self, line: &[u8]) {
+        self.shared.printk(line);
+    }
+}

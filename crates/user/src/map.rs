@@ -1,0 +1,204 @@
+//! Maps of this backend.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use skep_abi::{MapType, ProgramType};
+use skep_maps::{Consumer, Map};
+use skep_spec::{BackendMap, BackendProgram, ByteReader, Errno, Error, MapInfo};
+
+use crate::backend::Shared;
+use crate::os::{self, Bell, MapMemory};
+use crate::program::UserProgram;
+
+/// A handle on a map. Programs hold the map itself, not the handle: when the last handle on a program array is
+/// dropped its slots are emptied, as Linux does, so that programs and arrays do not keep each other alive.
+pub(crate) struct UserMap {
+    shared: Arc<Shared>,
+    map: Arc<Map>,
+    id: u32,
+    memory: MapMemory,
+    /// Of a program array: what its slots keep alive.
+    slots: Mutex<BTreeMap<u32, Arc<skep_vm::Program>>>,
+    /// Of a program array: the type of its programs and of those that use it.
+    owner: Mutex<Option<ProgramType>>,
+    /// Of a ring buffer: what wakes its reader.
+    bell: OnceLock<Bell>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl UserMap {
+    pub(crate) fn new(shared: Arc<Shared>, map: Arc<Map>, id: u32, memory: MapMemory) -> Self {
+        Self {
+            shared,
+            map,
+            id,
+            memory,
+            slots: Mutex::default(),
+            owner: Mutex::default(),
+            bell: OnceLock::new(),
+        }
+    }
+
+    pub(crate) fn map(&self) -> &Arc<Map> {
+        &self.map
+    }
+
+    pub(crate) fn belongs_to(&self, shared: &Arc<Shared>) -> bool {
+        Arc::ptr_eq(&self.shared, shared)
+    }
+
+    /// A program array belongs to the type of the first program that it meets (`bpf_prog_map_compatible`).
+    pub(crate) fn check_owner(&self, prog_type: ProgramType) -> Result<(), Error> {
+        if self.map.kind() != MapType::PROG_ARRAY {
+            return Ok(());
+        }
+        let owner = *lock(&self.owner).get_or_insert(prog_type);
+        if owner == prog_type {
+            return Ok(());
+        }
+        let name = |t: ProgramType| t.name().unwrap_or("unknown");
+        let text = format!(
+            "program array {} is for programs of type {}, not {}",
+            self.map.name(),
+            name(owner),
+            name(prog_type)
+        );
+        Err(Error::new(Errno::EINVAL, text))
+    }
+
+    fn is_prog_array(&self) -> bool {
+        self.map.kind() == MapType::PROG_ARRAY
+    }
+}
+
+impl Drop for UserMap {
+    fn drop(&mut self) {
+        for index in std::mem::take(&mut *lock(&self.slots)).into_keys() {
+            // A frozen array keeps its ids; without the programs they lead nowhere.
+            let _ = self.map.delete_from_host(&index.to_ne_bytes());
+        }
+    }
+}
+
+impl BackendMap for UserMap {
+    fn info(&self) -> MapInfo {
+        MapInfo {
+            id: self.id,
+            name: self.map.name().chars().take(15).collect(),
+            kind: self.map.kind(),
+            key_size: self.map.key_size(),
+            value_size: self.map.value_size(),
+            max_entries: self.map.max_entries(),
+            flags: self.map.flags().0,
+        }
+    }
+
+    fn lookup(&self, key: &[u8], flags: u64) -> Result<Vec<u8>, Error> {
+        self.map.lookup_copy(key, flags)
+    }
+
+    fn update(&self, key: &[u8], value: &[u8], flags: u64) -> Result<(), Error> {
+        if self.is_prog_array() {
+            let text = format!(
+                "program array {}: programs have no descriptors here: use set_program",
+                self.map.name()
+            );
+            return Err(Error::new(Errno::EINVAL, text));
+        }
+        self.map.update_from_host(key, value, flags)
+    }
+
+    fn delete(&self, key: &[u8]) -> Result<(), Error> {
+        let mut slots = lock(&self.slots);
+        self.map.delete_from_host(key)?;
+        if let (true, Ok(index)) = (self.is_prog_array(), key.try_into()) {
+            slots.remove(&u32::from_ne_bytes(index));
+        }
+        Ok(())
+    }
+
+    fn next_key(&self, key: Option<&[u8]>) -> Result<Vec<u8>, Error> {
+        self.map.next_key(key)
+    }
+
+    fn freeze(&self) -> Result<(), Error> {
+        self.map.freeze()
+    }
+
+    fn set_program(&self, index: u32, program: &dyn BackendProgram) -> Result<(), Error> {
+        let own = program.as_any().downcast_ref::<UserProgram>();
+        let Some(own) = own.filter(|p| p.belongs_to(&self.shared)) else {
+            let text = format!("program {} belongs to another backend", program.info().name);
+            return Err(Error::new(Errno::EINVAL, text));
+        };
+        self.check_owner(own.program().prog_type())?;
+        let mut slots = lock(&self.slots);
+        self.map.set_program(index, own.program().id())?;
+        slots.insert(index, Arc::clone(own.program()));
+        Ok(())
+    }
+
+    fn reader(&self) -> Result<Box<dyn ByteReader>, Error> {
+        let consumer = self.map.consumer()?;
+        if self.bell.get().is_none() {
+            let bell = Bell::new().map_err(|e| {
+                let errno = e.raw_os_error().map_or(Errno::EIO, Errno);
+                Error::new(errno, format!("ring buffer {}: eventfd: {e}", self.map.name()))
+            })?;
+            if self.bell.set(bell.clone()).is_ok()
+                && let Some(ring) = self.map.ringbuf()
+            {
+                ring.add_wake(Box::new(bell));
+            }
+        }
+        let bell = self.bell.get().cloned().ok_or(Errno::EIO)?;
+        Ok(Box::new(Reader { consumer, bell }))
+    }
+
+    fn raw_fd(&self) -> Option<i32> {
+        self.memory.raw_fd()
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+/// A consumer with what wakes it. It keeps the map alive.
+struct Reader {
+    consumer: Consumer,
+    bell: Bell,
+}
+
+impl ByteReader for Reader {
+    fn poll(&mut self, each: &mut dyn FnMut(&[u8])) -> Result<usize, Error> {
+        // First: a ring after this means records that are not consumed yet.
+        self.bell.silence();
+        self.consumer.poll(each)
+    }
+
+    fn wait(&mut self, timeout: Duration) -> Result<bool, Error> {
+        let start = Instant::now();
+        loop {
+            if self.consumer.ready() {
+                return Ok(true);
+            }
+            let Some(left) = os::left(start, timeout) else { return Ok(false) };
+            // Below a millisecond poll(2) would not wait at all.
+            self.bell.wait(left.max(Duration::from_millis(1))).map_err(|e| {
+                Error::new(e.raw_os_error().map_or(Errno::EIO, Errno), format!("waiting for records: {e}"))
+            })?;
+            self.bell.silence();
+        }
+    }
+
+    fn raw_fd(&self) -> Option<i32> {
+        self.bell.raw_fd()
+    }
+}

@@ -1,0 +1,138 @@
+//! What the operating system gives, with what there is instead where it is not Linux.
+
+use std::time::Duration;
+
+use skep_maps::Memory;
+
+#[cfg(target_os = "linux")]
+mod imp {
+    use std::io;
+    use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use skep_maps::Wake;
+
+    use crate::sys;
+
+    pub(crate) use sys::memfd::Memfds as MapMemory;
+    pub(crate) use sys::time::{boot_ns, monotonic_ns};
+
+    /// Wakes a thread that waits for records: an eventfd.
+    #[derive(Clone)]
+    pub(crate) struct Bell(Arc<OwnedFd>);
+
+    impl Bell {
+        pub(crate) fn new() -> io::Result<Self> {
+            Ok(Self(Arc::new(sys::fd::eventfd()?)))
+        }
+
+        pub(crate) fn wait(&self, timeout: Duration) -> io::Result<()> {
+            sys::fd::wait_readable([self.0.as_fd(), self.0.as_fd()], timeout).map(drop)
+        }
+
+        /// Forgets rings so far.
+        pub(crate) fn silence(&self) {
+            sys::fd::drain(self.0.as_fd());
+        }
+
+        pub(crate) fn raw_fd(&self) -> Option<i32> {
+            Some(self.0.as_raw_fd())
+        }
+    }
+
+    impl Wake for Bell {
+        fn wake(&self) {
+            sys::fd::signal(self.0.as_fd());
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod imp {
+    use std::io;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::time::{Duration, Instant};
+
+    use skep_maps::{Block, Heap, Memory, Wake};
+
+    /// Private memory.
+    #[derive(Default)]
+    pub(crate) struct MapMemory;
+
+    impl MapMemory {
+        pub(crate) fn new(_: &str) -> Self {
+            Self
+        }
+
+        pub(crate) fn raw_fd(&self) -> Option<i32> {
+            None
+        }
+
+        pub(crate) fn as_memory(&self) -> &dyn Memory {
+            &Heap
+        }
+    }
+
+    /// Since the first call.
+    pub(crate) fn monotonic_ns() -> u64 {
+        static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
+        START.get_or_init(Instant::now).elapsed().as_nanos() as u64
+    }
+
+    pub(crate) fn boot_ns() -> u64 {
+        monotonic_ns()
+    }
+
+    /// Wakes a thread that waits for records; it looks every millisecond.
+    #[derive(Clone)]
+    pub(crate) struct Bell(Arc<AtomicBool>);
+
+    impl Bell {
+        pub(crate) fn new() -> io::Result<Self> {
+            Ok(Self(Arc::default()))
+        }
+
+        pub(crate) fn wait(&self, timeout: Duration) -> io::Result<()> {
+            let start = Instant::now();
+            while !self.0.load(Ordering::Acquire) && start.elapsed() < timeout {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            Ok(())
+        }
+
+        pub(crate) fn silence(&self) {
+            self.0.store(false, Ordering::Release);
+        }
+
+        pub(crate) fn raw_fd(&self) -> Option<i32> {
+            None
+        }
+    }
+
+    impl Wake for Bell {
+        fn wake(&self) {
+            self.0.store(true, Ordering::Release);
+        }
+    }
+}
+
+pub(crate) use imp::{Bell, MapMemory, boot_ns, monotonic_ns};
+
+/// The memory of a map, as `maps` takes it.
+#[cfg(target_os = "linux")]
+pub(crate) fn memory(memory: &MapMemory) -> &dyn Memory {
+    memory
+}
+
+/// The memory of a map, as `maps` takes it.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn memory(memory: &MapMemory) -> &dyn Memory {
+    memory.as_memory()
+}
+
+/// What is left of a timeout.
+pub(crate) fn left(start: std::time::Instant, timeout: Duration) -> Option<Duration> {
+    timeout.checked_sub(start.elapsed()).filter(|d| !d.is_zero())
+}

@@ -1,0 +1,136 @@
+//! Running a program on live packets, one after another.
+
+use std::fmt;
+use std::sync::Arc;
+
+use skep_abi::ProgramType;
+use skep_spec::{Errno, Error};
+use skep_vm::{ETH_HLEN, Layout, Program, Run, Stack, Trap, XDP_HEADROOM};
+
+use crate::backend::Shared;
+use crate::context::{SkBuff, XdpMd};
+use crate::host::RunHost;
+use crate::program::UserProgram;
+use crate::source::Packet;
+use crate::test_run::{XDP_LINEAR, fuel};
+
+/// Runs one program on packets, on one thread at a time.
+///
+/// A socket filter sees each packet as on a raw socket, from its Ethernet header. An XDP program sees a copy with
+/// room before and behind, VLAN tag in place, which [`Self::packet`] shows afterwards. Each packet leases a
+/// virtual CPU.
+pub struct Runner {
+    shared: Arc<Shared>,
+    program: Arc<Program>,
+    stack: Box<Stack>,
+    kind: Kind,
+    packet_clock: bool,
+}
+
+enum Kind {
+    SocketFilter(Box<SkBuff>),
+    Xdp { buffer: Vec<u8>, layout: Layout },
+}
+
+impl fmt::Debug for Runner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Runner").field("program", &self.program.name()).finish_non_exhaustive()
+    }
+}
+
+impl Runner {
+    /// Prepares a program for packets.
+    ///
+    /// # Errors
+    /// `EINVAL` when it is neither a socket filter nor XDP.
+    pub fn new(program: &UserProgram) -> Result<Self, Error> {
+        let kind = match program.program().prog_type() {
+            ProgramType::SOCKET_FILTER => Kind::SocketFilter(Box::new(SkBuff::new())),
+            ProgramType::XDP => {
+                Kind::Xdp { buffer: vec![0; XDP_HEADROOM + XDP_LINEAR], layout: Layout::xdp(0) }
+            }
+            other => {
+                let text = format!(
+                    "program {} has type {}, which does not run on packets; socket filters and XDP do",
+                    program.program().name(),
+                    other.name().unwrap_or("unknown")
+                );
+                return Err(Error::new(Errno::EINVAL, text));
+            }
+        };
+        Ok(Self {
+            shared: Arc::clone(program.shared()),
+            program: Arc::clone(program.program()),
+            stack: Box::new(Stack::new()),
+            kind,
+            packet_clock: false,
+        })
+    }
+
+    /// Programs see each packet's time as the current time: for captures.
+    #[must_use]
+    pub fn with_packet_clock(mut self) -> Self {
+        self.packet_clock = true;
+        self
+    }
+
+    /// Runs the program on a packet; gives `r0`'s low half: for a socket filter how many bytes to keep, for XDP
+    /// the action.
+    ///
+    /// # Errors
+    /// When the program traps.
+    pub fn run_packet(&mut self, packet: &Packet<'_>) -> Result<u32, Trap> {
+        let now = self.packet_clock.then_some(packet.time_ns);
+        let host = RunHost::new(&self.shared, now);
+        let lease = self.shared.domain.lease();
+        let run = Run::new(&mut self.stack, &host)
+            .with_fuel(fuel(&self.program))
+            .with_vcpu(lease.cpu())
+            .with_programs(&self.shared.programs);
+        let outcome = match &mut self.kind {
+            Kind::SocketFilter(skb) => {
+                skb.set_packet(packet);
+                let layout = Layout::frame(packet.data.len());
+                let mut run = run.with_ctx(skb.image_mut()).with_packet_read_only(packet.data, layout);
+                self.program.run(&mut run)?
+            }
+            Kind::Xdp { buffer, layout } => {
+                *layout = Layout::xdp(place_tagged(packet, buffer));
+                let mut image = XdpMd::arriving(packet.ifindex).image;
+                let mut run = run.with_ctx(&mut image).with_packet(buffer, *layout);
+                let result = self.program.run(&mut run);
+                *layout = run.packet().unwrap_or(*layout);
+                result?
+            }
+        };
+        Ok(outcome.r0 as u32)
+    }
+
+    /// The packet as an XDP program left it; empty for socket filters, which leave it as it was.
+    pub fn packet(&self) -> &[u8] {
+        match &self.kind {
+            Kind::SocketFilter(_) => &[],
+            Kind::Xdp { buffer, layout } => &buffer[layout.data..layout.end],
+        }
+    }
+}
+
+/// Puts a packet behind the headroom, its VLAN tag back in place as a driver hands it to XDP; gives its length.
+/// A packet that needs more than a page leaves no tailroom.
+fn place_tagged(packet: &Packet<'_>, buffer: &mut Vec<u8>) -> usize {
+    let tag = packet.vlan.filter(|_| packet.data.len() >= ETH_HLEN);
+    let len = packet.data.len() + if tag.is_some() { 4 } else { 0 };
+    buffer.resize(XDP_HEADROOM + len.max(XDP_LINEAR), 0);
+    let to = &mut buffer[XDP_HEADROOM..XDP_HEADROOM + len];
+    match tag {
+        None => to.copy_from_slice(packet.data),
+        Some(tag) => {
+            let (addresses, rest) = packet.data.split_at(ETH_HLEN - 2);
+            to[..12].copy_from_slice(addresses);
+            to[12..14].copy_from_slice(&tag.tpid.to_be_bytes());
+            to[14..16].copy_from_slice(&tag.tci.to_be_bytes());
+            to[16..].copy_from_slice(rest);
+        }
+    }
+    len
+}
