@@ -219,6 +219,39 @@ pub fn known_mul<W: Word>(width: u32, a: &Known<W>, b: &Known<W>) -> Known<W> {
     sum
 }
 
+/// The least member that is at least `from`, and whether there is one.
+///
+/// The pattern that copies `from` into the unknown bits is a member. Where it first differs from `from`
+/// decides: if it is above there, what follows may drop to its least; if it is below, the nearest unknown bit
+/// further up that is zero must become one, and what follows drops to its least. Exact.
+pub fn known_next<W: Word>(width: u32, t: &Known<W>, from: &W) -> (W, W::Bool) {
+    let zero = from.lit(0);
+    let copy = t.value.or(&from.and(&t.mask));
+    let least_in = |bits: &W, keep: &W| keep.and(&bits.not()).or(&t.value.and(bits));
+    // All bits from the first difference down.
+    let mut below = copy.xor(from);
+    let mut step = 1;
+    while step < width {
+        below = below.or(&below.shr(&zero.lit(u64::from(step))));
+        step *= 2;
+    }
+    let dropped = least_in(&below, &copy);
+    let raisable = t.mask.and(&copy.not()).and(&below.not());
+    let raised = raisable.and(&zero.sub(&raisable));
+    let from_raised = raised.or(&raised.sub(&zero.lit(1)));
+    let climbed = least_in(&from_raised, &copy).or(&raised);
+    let must_climb = copy.ult(from);
+    let missing = W::both(&must_climb, &raisable.eq(&zero));
+    (W::select(&must_climb, &climbed, &dropped), W::negate(&missing))
+}
+
+/// The greatest member that is at most `from`, and whether there is one: [`known_next`] of the complements.
+pub fn known_prev<W: Word>(width: u32, t: &Known<W>, from: &W) -> (W, W::Bool) {
+    let mirrored = Known { value: t.value.or(&t.mask).not(), mask: t.mask.clone() };
+    let (next, exists) = known_next(width, &mirrored, &from.not());
+    (next.not(), exists)
+}
+
 /// Unsigned and signed interval of one width; all four are bit patterns of that width.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Bounds<W> {
@@ -274,30 +307,52 @@ pub fn bounds_wrapping<W: Word>(start: &W, len: &W, full: &W::Bool, sign_bit: &W
     }
 }
 
-fn lengths<W: Word>(lo_a: &W, hi_a: &W, lo_b: &W, hi_b: &W) -> (W, W::Bool) {
-    let first = hi_a.sub(lo_a);
-    let both = first.add(&hi_b.sub(lo_b));
-    let overflow = both.ult(&first);
-    (both, overflow)
+/// A run of values upwards from `start`, modulo `2^width`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Run<W: Word> {
+    /// The first value.
+    pub start: W,
+    /// How many follow it.
+    pub len: W,
+    /// Whether that count did not fit, so that the run is everything.
+    pub full: W::Bool,
+}
+
+/// The run of all sums of a value in `a` and one in `b`, each an interval `(lo, hi)` in one reading.
+///
+/// The lengths add up; the start is the sum of the starts. In which reading the ends are in order does not
+/// matter, for `x - lo` is at most `hi - lo` as an unsigned number in both.
+pub fn run_add<W: Word>(a: (&W, &W), b: (&W, &W)) -> Run<W> {
+    let first = a.1.sub(a.0);
+    let len = first.add(&b.1.sub(b.0));
+    Run { start: a.0.add(b.0), full: len.ult(&first), len }
+}
+
+/// The run of all differences: the least is `a` least minus `b` greatest.
+pub fn run_sub<W: Word>(a: (&W, &W), b: (&W, &W)) -> Run<W> {
+    let first = a.1.sub(a.0);
+    let len = first.add(&b.1.sub(b.0));
+    Run { start: a.0.sub(b.1), full: len.ult(&first), len }
 }
 
 /// Bounds of a sum: the unsigned and the signed reading each give a run of values, and both hold.
 pub fn bounds_add<W: Word>(a: &Bounds<W>, b: &Bounds<W>, sign_bit: &W) -> Bounds<W> {
-    let (ulen, ufull) = lengths(&a.umin, &a.umax, &b.umin, &b.umax);
-    let (slen, sfull) = lengths(&a.smin, &a.smax, &b.smin, &b.smax);
-    bounds_meet(
-        &bounds_wrapping(&a.umin.add(&b.umin), &ulen, &ufull, sign_bit),
-        &bounds_wrapping(&a.smin.add(&b.smin), &slen, &sfull, sign_bit),
-    )
+    let unsigned = run_add((&a.umin, &a.umax), (&b.umin, &b.umax));
+    let signed = run_add((&a.smin, &a.smax), (&b.smin, &b.smax));
+    bounds_of_runs(&unsigned, &signed, sign_bit)
 }
 
-/// Bounds of a difference: the least is `a` least minus `b` greatest, in either reading.
+/// Bounds of a difference, likewise.
 pub fn bounds_sub<W: Word>(a: &Bounds<W>, b: &Bounds<W>, sign_bit: &W) -> Bounds<W> {
-    let (ulen, ufull) = lengths(&a.umin, &a.umax, &b.umin, &b.umax);
-    let (slen, sfull) = lengths(&a.smin, &a.smax, &b.smin, &b.smax);
+    let unsigned = run_sub((&a.umin, &a.umax), (&b.umin, &b.umax));
+    let signed = run_sub((&a.smin, &a.smax), (&b.smin, &b.smax));
+    bounds_of_runs(&unsigned, &signed, sign_bit)
+}
+
+fn bounds_of_runs<W: Word>(one: &Run<W>, other: &Run<W>, sign_bit: &W) -> Bounds<W> {
     bounds_meet(
-        &bounds_wrapping(&a.umin.sub(&b.umax), &ulen, &ufull, sign_bit),
-        &bounds_wrapping(&a.smin.sub(&b.smax), &slen, &sfull, sign_bit),
+        &bounds_wrapping(&one.start, &one.len, &one.full, sign_bit),
+        &bounds_wrapping(&other.start, &other.len, &other.full, sign_bit),
     )
 }
 

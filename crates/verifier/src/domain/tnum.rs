@@ -100,34 +100,16 @@ impl Tnum {
         self.with(other, rules::known_join)
     }
 
-    /// The least member that is at least `from`.
-    ///
-    /// Exact. The pattern that copies `from` into the unknown bits is a member; where it first differs from
-    /// `from` decides: above it, the rest may drop to its least; below it, the nearest unknown zero bit
-    /// further up must become one.
+    /// The least member that is at least `from`, unsigned; `None` if all are below. Exact.
     pub fn next_member(self, from: u64) -> Option<u64> {
-        let copy = self.value | (from & self.mask);
-        let differ = copy ^ from;
-        if differ == 0 {
-            return Some(copy);
-        }
-        let below = u64::MAX >> differ.leading_zeros();
-        if copy > from {
-            return Some((copy & !below) | (self.value & below));
-        }
-        let raisable = self.mask & !copy & !below;
-        if raisable == 0 {
-            return None;
-        }
-        let raised = raisable & raisable.wrapping_neg();
-        let below = raised | (raised - 1);
-        Some((copy & !below) | raised | (self.value & below))
+        let (next, exists) = rules::known_next(64, &self.known(64), &Bv::new(64, from));
+        exists.then_some(next.bits)
     }
 
-    /// The greatest member that is at most `from`: [`Tnum::next_member`] seen through the complement.
+    /// The greatest member that is at most `from`, unsigned; `None` if all are above. Exact.
     pub fn prev_member(self, from: u64) -> Option<u64> {
-        let mirrored = Tnum { value: !self.max(), mask: self.mask };
-        mirrored.next_member(!from).map(|x| !x)
+        let (prev, exists) = rules::known_prev(64, &self.known(64), &Bv::new(64, from));
+        exists.then_some(prev.bits)
     }
 
     /// Sum modulo 2^64. Exact per bit (no sound tnum is smaller).

@@ -46,7 +46,7 @@ fn binary_tnum_operations_are_exact_per_bit_in_five_bits() {
             }
             let product = a.mul_width(5, *b);
             assert!(
-                xs.iter().all(|x| ys.iter().all(|y| product.has(x * y & mask(5)))),
+                xs.iter().all(|x| ys.iter().all(|y| product.has((x * y) & mask(5)))),
                 "{a} * {b} = {product}"
             );
             assert_eq!(a.join(*b), best(xs.iter().chain(ys).copied()), "{a} join {b}");
