@@ -130,6 +130,7 @@ impl<T> Drop for AppendList<T> {
 
 /// The atomics of `core` with a scheduling point before each operation.
 #[cfg(shuttle)]
+#[allow(dead_code, missing_docs, reason = "each atomic has the same methods")]
 mod switching {
     use core::sync::atomic as real;
     use core::sync::atomic::Ordering;
@@ -177,10 +178,6 @@ mod switching {
     }
 
     impl AtomicU32 {
-        pub fn fetch_add(&self, v: u32, order: Ordering) -> u32 {
-            super::step();
-            self.0.fetch_add(v, order)
-        }
         pub fn fetch_sub(&self, v: u32, order: Ordering) -> u32 {
             super::step();
             self.0.fetch_sub(v, order)

@@ -1,0 +1,193 @@
+//! The map algorithms under a scheduler that switches threads at every access to shared memory.
+//!
+//! ```text
+//! RUSTFLAGS="--cfg shuttle" cargo test -p skep-maps --test shuttle --target-dir target/shuttle --release
+//! ```
+//!
+//! `SKEP_MAPS_CAMPAIGN=100` runs a hundred times as many schedules. The scheduler is sequentially consistent:
+//! it finds wrong algorithms, not wrong memory orderings (those are argued for in the source).
+#![cfg(shuttle)]
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use shuttle::thread;
+use skep_abi::MapType;
+use skep_maps::{Bytes, Config, Heap, Map};
+use skep_spec::{Errno, MapDef};
+
+fn schedules(run: impl Fn() + Send + Sync + 'static) {
+    shuttle::check_random(run, 1000 * support::campaign() as usize);
+}
+
+fn map(kind: MapType, key: u32, value: u32, entries: u32) -> Arc<Map> {
+    let config = Config { relax: || thread::yield_now(), ..Config::new(2) };
+    Map::create(&MapDef::new(kind, key, value, entries), &config, &Heap).expect("legal")
+}
+
+/// A key that is only ever replaced is found by every lookup, also when it stands behind another in its list:
+/// then the new element comes in before the lookup's place and the old one goes out behind it.
+#[test]
+fn hash_lookup_against_replacement() {
+    // Whether two keys share one of the two buckets is the hash's secret: some of these do.
+    for other in 2..6u64 {
+        schedules(move || {
+            let m = map(MapType::HASH, 8, 8, 2);
+            let key = 1u64.to_ne_bytes();
+            m.update_from_host(&key, &key, 0).expect("room");
+            m.update_from_host(&other.to_ne_bytes(), &key, 0).expect("room");
+            let writer = {
+                let m = m.clone();
+                thread::spawn(move || {
+                    for v in [1u64, 2] {
+                        let value = v.to_ne_bytes();
+                        assert_eq!(m.update((&key).into(), (&value).into(), 0, 0), Ok(()));
+                    }
+                })
+            };
+            for _ in 0..2 {
+                assert!(m.lookup((&key).into(), 1).is_some(), "a present key is found");
+                let copy = m.lookup_copy(&key, 0).expect("a present key is found");
+                assert!(matches!(u64::from_ne_bytes(copy.try_into().expect("8 bytes")), 1 | 2));
+            }
+            writer.join().expect("no panic");
+        });
+    }
+}
+
+/// An element that is freed and reused for another key, in the same list, neither hides a key that stays nor
+/// answers for one that it does not hold.
+#[test]
+fn hash_lookup_against_reuse() {
+    schedules(|| {
+        let m = map(MapType::HASH, 16, 16, 2);
+        // Keys whose halves mix into another key when torn; values equal to their keys.
+        let key = |a: u64, b: u64| {
+            let mut k = [0u8; 16];
+            k[..8].copy_from_slice(&a.to_ne_bytes());
+            k[8..].copy_from_slice(&b.to_ne_bytes());
+            k
+        };
+        let (stays, a, b) = (key(7, 7), key(1, 1), key(2, 2));
+        m.update_from_host(&stays, &stays, 0).expect("room");
+        m.update_from_host(&a, &a, 0).expect("room");
+        let writer = {
+            let m = m.clone();
+            thread::spawn(move || {
+                for (old, new) in [(a, b), (b, a)] {
+                    assert_eq!(m.delete((&old).into(), 0), Ok(()));
+                    assert_eq!(m.update((&new).into(), (&new).into(), 0, 0), Ok(()));
+                }
+            })
+        };
+        for _ in 0..2 {
+            assert!(m.lookup_copy(&stays, 0).is_ok_and(|v| v == stays), "the key that stays");
+            for torn in [key(1, 2), key(2, 1)] {
+                assert_eq!(m.lookup((&torn).into(), 1), None, "a key that never was");
+            }
+            for k in [a, b] {
+                assert!(m.lookup_copy(&k, 0).map_or(true, |v| v == k), "another key's value");
+            }
+        }
+        writer.join().expect("no panic");
+    });
+}
+
+/// Two writers fill and empty a map: `max_entries` holds, nothing is lost or doubled. The host and CPU 0 share
+/// a stack of free elements.
+#[test]
+fn hash_two_writers() {
+    schedules(|| {
+        let m = map(MapType::HASH, 4, 8, 3);
+        let shared = 1u32.to_ne_bytes();
+        m.update_from_host(&shared, &[0; 8], 0).expect("room");
+        let program = {
+            let m = m.clone();
+            thread::spawn(move || {
+                let own = 10u32.to_ne_bytes();
+                for value in [[10; 8], [11; 8]] {
+                    assert_eq!(m.update((&shared).into(), (&value).into(), 0, 0), Ok(()));
+                    assert_eq!(m.update((&own).into(), (&value).into(), 0, 0), Ok(()), "room for three keys");
+                    assert_eq!(
+                        m.lookup_copy(&own, 0).as_deref(),
+                        Ok(value.as_slice()),
+                        "nobody else writes it"
+                    );
+                    assert_eq!(m.delete((&own).into(), 0), Ok(()));
+                }
+            })
+        };
+        let own = 20u32.to_ne_bytes();
+        for value in [[20; 8], [21; 8]] {
+            m.update_from_host(&shared, &value, 0).expect("room");
+            m.update_from_host(&own, &value, 0).expect("room for three keys");
+            assert_eq!(m.lookup_copy(&own, 0).as_deref(), Ok(value.as_slice()), "nobody else writes it");
+            m.delete_from_host(&own).expect("present");
+        }
+        program.join().expect("no panic");
+        assert_eq!(m.next_key(None).expect("one key"), shared);
+        assert_eq!(m.next_key(Some(&shared)).map_err(|e| e.errno), Err(Errno::ENOENT));
+        for i in 0..2u32 {
+            m.update_from_host(&(30 + i).to_ne_bytes(), &[0; 8], 0).expect("room for three keys");
+        }
+        assert_eq!(
+            m.update_from_host(&99u32.to_ne_bytes(), &[0; 8], 0).map_err(|e| e.errno),
+            Err(Errno::E2BIG)
+        );
+    });
+}
+
+/// Two producers and a consumer: every record comes once, whole, in each producer's order, and a consumer
+/// that sleeps until it is woken misses none.
+#[test]
+fn ringbuf_producers_and_consumer() {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    struct Count(Arc<AtomicU32>);
+    impl skep_maps::Wake for Count {
+        fn wake(&self) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+    schedules(|| {
+        let m = map(MapType::RINGBUF, 0, 0, 4096);
+        let woken = Arc::new(AtomicU32::new(0));
+        m.ringbuf().expect("a ring").add_wake(Box::new(Count(woken.clone())));
+        let producers: Vec<_> = (0..2u32)
+            .map(|cpu| {
+                let m = m.clone();
+                thread::spawn(move || {
+                    let ring = m.ringbuf().expect("a ring");
+                    for n in 0..2u32 {
+                        let record = [cpu, n].map(u32::to_ne_bytes).concat();
+                        ring.output(Bytes::from(record.as_slice()), 0, cpu).expect("room");
+                    }
+                })
+            })
+            .collect();
+        let mut consumer = m.consumer().expect("the first");
+        let mut seen = Vec::new();
+        let mut wakes = 0;
+        while seen.len() < 4 {
+            let found = consumer.poll(&mut |r| seen.push(r.to_vec())).expect("sound");
+            if found == 0 {
+                // As a thread that sleeps until it is woken; nobody else would wake it.
+                let mut patience = 2000;
+                while woken.load(Ordering::SeqCst) == wakes {
+                    thread::yield_now();
+                    patience -= 1;
+                    assert!(patience > 0, "asleep with {} of 4 records", seen.len());
+                }
+                wakes = woken.load(Ordering::SeqCst);
+            }
+        }
+        producers.into_iter().for_each(|p| p.join().expect("no panic"));
+        let set: BTreeSet<_> = seen.iter().cloned().collect();
+        assert_eq!(set.len(), 4, "each once");
+        for cpu in 0..2u32 {
+            let order: Vec<_> = seen.iter().filter(|r| r[..4] == cpu.to_ne_bytes()).map(|r| r[4]).collect();
+            assert_eq!(order, [0, 1], "in the producer's order");
+        }
+    });
+}

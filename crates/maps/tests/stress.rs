@@ -1,0 +1,168 @@
+//! Many threads on one map: bounded in rounds, with checks that hold whatever the interleaving.
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use skep_abi::MapType;
+use skep_maps::{Bytes, Config, Heap, Map, Wake};
+use skep_spec::{Errno, MapDef};
+use support::Rng;
+
+const THREADS: u32 = 4;
+
+fn map(kind: MapType, key: u32, value: u32, entries: u32) -> Arc<Map> {
+    let config = Config { relax: thread::yield_now, ..Config::new(THREADS) };
+    Map::create(&MapDef::new(kind, key, value, entries), &config, &Heap).expect("legal")
+}
+
+fn on_all_cpus(work: impl Fn(u32) + Sync) {
+    thread::scope(|s| {
+        for cpu in 0..THREADS {
+            let work = &work;
+            s.spawn(move || work(cpu));
+        }
+    });
+}
+
+/// Values repeat their key; some keys stay, others come and go. What a copy shows belongs to its key, what
+/// stays is always found, and the count of free elements is right in the end.
+#[test]
+fn hash() {
+    const STAY: u64 = 8;
+    const GO: u64 = 40;
+    let m = map(MapType::HASH, 16, 24, (STAY + 12) as u32);
+    let key = |n: u64| [n, !n].map(u64::to_ne_bytes).concat();
+    let value = |n: u64| [n, n, n].map(u64::to_ne_bytes).concat();
+    for n in 0..STAY {
+        m.update_from_host(&key(n), &value(n), 0).expect("room");
+    }
+    on_all_cpus(|cpu| {
+        let mut rng = Rng::new(u64::from(cpu) + 11);
+        for _ in 0..8_000 * support::campaign() {
+            let n = rng.below(STAY + GO);
+            let (k, v) = (key(n), value(n));
+            match rng.below(6) {
+                0 | 1 if n < STAY => m.update(k[..].into(), v[..].into(), 2, cpu).expect("it stays"),
+                0 | 1 => match m.update(k[..].into(), v[..].into(), 0, cpu) {
+                    Ok(()) | Err(Errno::E2BIG) => {}
+                    Err(e) => panic!("update: {e}"),
+                },
+                2 | 3 if n >= STAY => match m.delete(k[..].into(), cpu) {
+                    Ok(()) | Err(Errno::ENOENT) => {}
+                    Err(e) => panic!("delete: {e}"),
+                },
+                4 => {
+                    let next = m.next_key(Some(&k)).map_err(|e| e.errno);
+                    let word = |b: &[u8]| u64::from_ne_bytes(b.try_into().expect("8 bytes"));
+                    assert!(
+                        next.is_err() || next.is_ok_and(|k| word(&k[..8]) == !word(&k[8..])),
+                        "whole keys"
+                    );
+                }
+                _ => match m.lookup_copy(&k, 0) {
+                    Ok(copy) => assert_eq!(copy, v, "the value of key {n}"),
+                    Err(e) => assert!(e.errno == Errno::ENOENT && n >= STAY, "key {n}: {e}"),
+                },
+            }
+        }
+    });
+    for n in STAY..STAY + GO {
+        let _ = m.delete_from_host(&key(n));
+    }
+    for n in 1000..1012 {
+        m.update_from_host(&key(n), &value(n), 1).expect("room for max_entries keys");
+    }
+    assert_eq!(m.update_from_host(&key(2000), &value(0), 0).map_err(|e| e.errno), Err(Errno::E2BIG));
+}
+
+/// Each CPU counts in its own value; nothing is lost while others insert and delete.
+#[test]
+fn percpu_hash() {
+    let m = map(MapType::PERCPU_HASH, 4, 8, 16);
+    let key = 1u32.to_ne_bytes();
+    m.update_from_host(&key, &[0; 8 * THREADS as usize], 0).expect("room");
+    const ROUNDS: u64 = 5_000;
+    on_all_cpus(|cpu| {
+        let other = (100 + cpu).to_ne_bytes();
+        for n in 1..=ROUNDS {
+            m.update((&key).into(), (&n.to_ne_bytes()).into(), 2, cpu).expect("present");
+            m.update((&other).into(), (&n.to_ne_bytes()).into(), 1, cpu).expect("room");
+            m.delete((&other).into(), cpu).expect("present");
+        }
+    });
+    assert_eq!(m.lookup_copy(&key, 0).expect("present"), ROUNDS.to_ne_bytes().repeat(THREADS as usize));
+}
+
+/// Producers of all lengths, reserving and discarding; a consumer that only looks when it was woken sees all
+/// that was submitted, whole and in each producer's order.
+#[test]
+fn ringbuf() {
+    struct Flag(Arc<(AtomicBool, thread::Thread)>);
+    impl Wake for Flag {
+        fn wake(&self) {
+            self.0.0.store(true, Ordering::SeqCst);
+            self.0.1.unpark();
+        }
+    }
+    const RECORDS: u32 = 4_000;
+    let m = map(MapType::RINGBUF, 0, 0, 4096);
+    let flag = Arc::new((AtomicBool::new(false), thread::current()));
+    m.ringbuf().expect("a ring").add_wake(Box::new(Flag(flag.clone())));
+    let mut consumer = m.consumer().expect("the first");
+    let mut next = [0u32; THREADS as usize];
+    thread::scope(|s| {
+        for cpu in 0..THREADS {
+            let m = &m;
+            s.spawn(move || {
+                let ring = m.ringbuf().expect("a ring");
+                let mut rng = Rng::new(u64::from(cpu));
+                for n in 0..RECORDS {
+                    let mut record = [cpu, n].map(u32::to_ne_bytes).concat();
+                    record.resize(8 + rng.below(300) as usize, n as u8);
+                    if rng.below(4) == 0
+                        && let Ok(addr) = ring.reserve(rng.below(100), 0, cpu)
+                    {
+                        ring.discard(addr, 0).expect("reserved");
+                    }
+                    while let Err(e) = ring.output(Bytes::from(record.as_slice()), 0, cpu) {
+                        assert_eq!(e, Errno::EAGAIN);
+                        thread::yield_now();
+                    }
+                }
+            });
+        }
+        let mut seen = 0;
+        while seen < RECORDS * THREADS {
+            let found = consumer.poll(&mut |r| {
+                let cpu = u32::from_ne_bytes(r[..4].try_into().expect("4 bytes"));
+                let n = u32::from_ne_bytes(r[4..8].try_into().expect("4 bytes"));
+                assert_eq!(n, std::mem::replace(&mut next[cpu as usize], n + 1), "order of CPU {cpu}");
+                assert!(r[8..].iter().all(|&b| b == n as u8), "a whole record");
+                seen += 1;
+            });
+            if found.expect("sound") == 0 && seen < RECORDS * THREADS {
+                let start = std::time::Instant::now();
+                while !consumer.ready() && !flag.0.swap(false, Ordering::SeqCst) {
+                    thread::park_timeout(std::time::Duration::from_secs(1));
+                    assert!(start.elapsed().as_secs() < 50, "not woken with {seen} records");
+                }
+            }
+        }
+    });
+    assert_eq!(next, [RECORDS; THREADS as usize]);
+}
+
+/// A map lives as long as anybody holds it, a consumer included.
+#[test]
+fn lifetime() {
+    let m = map(MapType::RINGBUF, 0, 0, 4096);
+    let weak = Arc::downgrade(&m);
+    let consumer = m.consumer().expect("the first");
+    drop(m);
+    assert!(weak.upgrade().is_some(), "the consumer holds it");
+    drop(consumer);
+    assert!(weak.upgrade().is_none(), "nobody holds it");
+}
