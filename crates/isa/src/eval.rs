@@ -7,6 +7,7 @@ use crate::{AluOp, AtomicOp, Endian, JumpOp, Size, SwapKind, Width};
 
 /// `a op b`. Defined for all operands: division by zero gives 0, the remainder of it `a`; shift counts are
 /// taken modulo the width; the smallest number divided by -1 is itself, with remainder 0.
+#[inline(always)]
 pub const fn alu(op: AluOp, width: Width, a: u64, b: u64) -> u64 {
     match width {
         Width::W32 => alu32(op, a as u32, b as u32) as u64,
@@ -14,6 +15,7 @@ pub const fn alu(op: AluOp, width: Width, a: u64, b: u64) -> u64 {
     }
 }
 
+#[inline(always)]
 const fn alu32(op: AluOp, a: u32, b: u32) -> u32 {
     match op {
         AluOp::Add => a.wrapping_add(b),
@@ -45,6 +47,7 @@ const fn alu32(op: AluOp, a: u32, b: u32) -> u32 {
     }
 }
 
+#[inline(always)]
 const fn alu64(op: AluOp, a: u64, b: u64) -> u64 {
     match op {
         AluOp::Add => a.wrapping_add(b),
@@ -77,11 +80,13 @@ const fn alu64(op: AluOp, a: u64, b: u64) -> u64 {
 }
 
 /// `-a`
+#[inline(always)]
 pub const fn neg(width: Width, a: u64) -> u64 {
     alu(AluOp::Sub, width, 0, a)
 }
 
 /// The low `from` bits of `a`, sign-extended to `width`.
+#[inline(always)]
 pub const fn movsx(width: Width, from: Size, a: u64) -> u64 {
     let wide = sign_extend(from, a);
     match width {
@@ -91,6 +96,7 @@ pub const fn movsx(width: Width, from: Size, a: u64) -> u64 {
 }
 
 /// The low `from` bits of `a`, sign-extended to 64 bits.
+#[inline(always)]
 pub const fn sign_extend(from: Size, a: u64) -> u64 {
     match from {
         Size::B => a as i8 as u64,
@@ -101,6 +107,7 @@ pub const fn sign_extend(from: Size, a: u64) -> u64 {
 }
 
 /// The low `size` bits of `a`, zero-extended.
+#[inline(always)]
 pub const fn zero_extend(size: Size, a: u64) -> u64 {
     match size {
         Size::B => a as u8 as u64,
@@ -112,6 +119,7 @@ pub const fn zero_extend(size: Size, a: u64) -> u64 {
 
 /// Byte swap on a machine of byte order `endian`: the low `size` bits of `a`, swapped if the order asked for
 /// is the other one, zero-extended.
+#[inline(always)]
 pub const fn swap(kind: SwapKind, size: Size, endian: Endian, a: u64) -> u64 {
     let swaps = match (kind, endian) {
         (SwapKind::Bswap, _) | (SwapKind::Le, Endian::Big) | (SwapKind::Be, Endian::Little) => true,
@@ -126,6 +134,7 @@ pub const fn swap(kind: SwapKind, size: Size, endian: Endian, a: u64) -> u64 {
 }
 
 /// Whether the comparison holds.
+#[inline(always)]
 pub const fn jump(op: JumpOp, width: Width, a: u64, b: u64) -> bool {
     let (ua, ub, sa, sb) = match width {
         Width::W32 => (a as u32 as u64, b as u32 as u64, a as i32 as i64, b as i32 as i64),
