@@ -4,12 +4,14 @@
 //!
 //! - [`oracle`]: who can say what a program does: the interpreter, the running kernel.
 //! - [`case`]: file tests.
+//! - [`generate`]: random programs, shrinking, coverage.
 //! - [`rows`]: a program and operands for every row of the instruction table; [`rowfiles`] writes them as
 //!   file tests.
 #![forbid(unsafe_code)]
 
 pub mod build;
 pub mod case;
+pub mod generate;
 pub mod oracle;
 pub mod rowfiles;
 pub mod rows;

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use skep_isa::table::{self, Row};
 use skep_isa::text::Dialect;
-use skep_isa::{AluOp, Insn, Op, Operand, Reg, Size, Width, decode_all};
+use skep_isa::{AluOp, Insn, Op, Operand, Reg, Size, Width, decode};
 use skep_spec::{MapDef, ProgramSpec};
 
 use crate::build::Code;
@@ -185,7 +185,7 @@ fn refused(row: &'static Row) -> Vec<File> {
 }
 
 /// The text of a file: comments, runs, maps, instructions.
-fn render(about: &str, spec: &ProgramSpec, inputs: &[Input]) -> String {
+pub fn render(about: &str, spec: &ProgramSpec, inputs: &[Input]) -> String {
     let mut text = String::new();
     for line in about.lines() {
         text += &format!("; {line}\n");
@@ -203,7 +203,11 @@ fn render(about: &str, spec: &ProgramSpec, inputs: &[Input]) -> String {
     for map in &spec.maps {
         text += &map_line(map);
     }
-    let section = if spec.prog_type == skep_abi::ProgramType::SYSCALL { "syscall" } else { "socket" };
+    let section = match spec.prog_type {
+        skep_abi::ProgramType::SYSCALL => "syscall",
+        skep_abi::ProgramType::XDP => "xdp",
+        _ => "socket",
+    };
     text + &format!(".section {section}\nmain:\n") + &listing(&spec.insns, &spec.maps)
 }
 
@@ -225,15 +229,18 @@ pub fn listing(insns: &[Insn], maps: &[std::sync::Arc<MapDef>]) -> String {
     use skep_isa::Imm64;
     let name = |i: i32| usize::try_from(i).ok().and_then(|i| maps.get(i)).map_or("missing", |m| &m.name);
     let mut text = String::new();
-    for op in decode_all(insns) {
+    let mut pc = 0;
+    while pc < insns.len() {
+        let op = decode(insns, pc);
+        pc += op.as_ref().map_or(1, Op::slots);
         text += &match op {
-            Ok((_, Op::LoadImm64 { dst, value: Imm64::MapIdx(i) })) => {
+            Ok(Op::LoadImm64 { dst, value: Imm64::MapIdx(i) }) => {
                 format!("    {dst} = map[{}] ll\n", name(i))
             }
-            Ok((_, Op::LoadImm64 { dst, value: Imm64::MapValueIdx { idx, off_bytes } })) => {
+            Ok(Op::LoadImm64 { dst, value: Imm64::MapValueIdx { idx, off_bytes } }) => {
                 format!("    {dst} = map[{}][0]+{off_bytes} ll\n", name(idx))
             }
-            Ok((_, op)) => format!("    {}\n", op.text(Dialect::Clang)),
+            Ok(op) => format!("    {}\n", op.text(Dialect::Clang)),
             Err(e) => format!("    # {e}\n"),
         };
     }

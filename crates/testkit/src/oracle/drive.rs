@@ -91,7 +91,8 @@ fn contents(map: &dyn BackendMap) -> MapContents {
         && all.len() <= map.info().max_entries as usize
     {
         if let Ok(value) = map.lookup(&k, 0) {
-            all.push((k.clone(), value));
+            let size = map.info().value_size as usize;
+            all.push((k.clone(), super::fold_cpus(value, size)));
         }
         key = map.next_key(Some(&k)).ok();
     }

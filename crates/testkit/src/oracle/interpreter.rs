@@ -4,7 +4,7 @@
 //! Ethernet header, an XDP program has the kernel's head- and tailroom. A program that the verifier does not
 //! support yet runs unverified, where every access is checked.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use skep_abi::{MapType, ProgramType};
@@ -80,10 +80,8 @@ fn verdict_of(rejection: &Rejection) -> Verdict {
 }
 
 fn create_maps(spec: &ProgramSpec) -> Result<Vec<Arc<Map>>, Verdict> {
-    static CPUS: OnceLock<u32> = OnceLock::new();
-    let cpus = *CPUS.get_or_init(|| std::thread::available_parallelism().map_or(1, |n| n.get() as u32));
     let create = |def: &Arc<skep_spec::MapDef>| {
-        Map::create(def, &Config::new(cpus), &Heap)
+        Map::create(def, &Config::new(2), &Heap)
             .map_err(|e| Verdict::Unsupported(format!("map `{}`: {e}", def.name)))
     };
     spec.maps.iter().map(create).collect()
@@ -179,7 +177,7 @@ fn contents(map: &Arc<Map>) -> MapContents {
         && all.len() <= map.max_entries() as usize
     {
         if let Ok(value) = map.lookup_copy(&k, 0) {
-            all.push((k.clone(), value));
+            all.push((k.clone(), super::fold_cpus(value, map.value_size() as usize)));
         }
         key = map.next_key(Some(&k)).ok();
     }

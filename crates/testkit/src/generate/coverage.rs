@@ -1,0 +1,105 @@
+//! What generated programs reached.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use skep_isa::{CallTarget, Op, decode_all, table};
+
+use super::program::Generated;
+use crate::oracle::{Answer, Outcome};
+
+/// Counts over many programs.
+#[derive(Clone, Debug, Default)]
+pub struct Coverage {
+    /// Programs.
+    pub programs: usize,
+    /// Programs that the first oracle with a verdict accepted.
+    pub accepted: usize,
+    /// Programs altered at random.
+    pub altered: usize,
+    /// Programs that all oracles ran and agreed on.
+    pub compared: usize,
+    /// Accepted programs that hold an instruction of the row.
+    pub rows: BTreeMap<&'static str, usize>,
+    /// Conditional jumps whose side `(row, taken)` a run reached.
+    pub sides: BTreeSet<(&'static str, bool)>,
+    /// Accepted programs that call the helper.
+    pub helpers: BTreeMap<u32, usize>,
+    /// Accepted programs whose map of the kind held something in the end.
+    pub maps: BTreeMap<&'static str, usize>,
+}
+
+impl Coverage {
+    /// Counts a program and the answers to it.
+    pub fn add(&mut self, generated: &Generated, answers: &[Answer]) {
+        self.programs += 1;
+        self.altered += usize::from(generated.altered);
+        // The last oracle is the kernel, where there is one: its verdict is the reference.
+        let Some(Ok(outcome)) = answers.last() else { return };
+        self.accepted += 1;
+        if answers.len() > 1 && answers.iter().all(Result::is_ok) && !generated.altered {
+            self.compared += 1;
+        }
+        let (mut rows, mut helpers) = (BTreeSet::new(), BTreeSet::new());
+        for (_, op) in decode_all(&generated.spec.insns).map_while(Result::ok) {
+            rows.extend(op.row().map(|r| r.name));
+            if let Op::Call(CallTarget::Helper(id)) = op {
+                helpers.insert(id);
+            }
+        }
+        for row in rows {
+            *self.rows.entry(row).or_default() += 1;
+        }
+        for id in helpers {
+            *self.helpers.entry(id).or_default() += 1;
+        }
+        if !generated.altered {
+            self.add_outcome(generated, outcome);
+        }
+    }
+
+    fn add_outcome(&mut self, generated: &Generated, outcome: &Outcome) {
+        for (def, contents) in generated.spec.maps.iter().zip(&outcome.maps) {
+            if contents.iter().any(|(_, value)| value.iter().any(|&b| b != 0)) {
+                *self.maps.entry(def.kind.name().unwrap_or("unspec")).or_default() += 1;
+            }
+        }
+        if let Some((_, out)) = outcome.maps.first().and_then(|m| m.first()) {
+            self.sides.extend(generated.sides(out));
+        }
+    }
+
+    /// Rows of the table that no accepted program holds.
+    pub fn missing_rows(&self) -> Vec<&'static str> {
+        table::rows().iter().map(|r| r.name).filter(|n| !self.rows.contains_key(n)).collect()
+    }
+}
+
+impl fmt::Display for Coverage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "programs {}, accepted {}, altered {}, compared {}",
+            self.programs, self.accepted, self.altered, self.compared
+        )?;
+        let missing = self.missing_rows();
+        let all = table::rows().len();
+        writeln!(f, "instruction rows {} of {all}, missing: {}", all - missing.len(), missing.join(" "))?;
+        let branches = table::rows().iter().filter(|r| r.name.starts_with('j') && r.name.contains('_'));
+        let mut sides = Vec::new();
+        for row in branches {
+            for (taken, word) in [(false, "not taken"), (true, "taken")] {
+                if !self.sides.contains(&(row.name, taken)) {
+                    sides.push(format!("{} {word}", row.name));
+                }
+            }
+        }
+        writeln!(f, "branch sides {}, missing: {}", self.sides.len(), sides.join(", "))?;
+        let helper =
+            |(id, n): (&u32, &usize)| format!("{} {n}", skep_abi::helper_name(*id).unwrap_or("unknown"));
+        let helpers: Vec<_> = self.helpers.iter().map(helper).collect();
+        writeln!(f, "helpers: {}", helpers.join(", "))?;
+        let maps: Vec<_> = self.maps.iter().map(|(kind, n)| format!("{kind} {n}")).collect();
+        write!(f, "maps: {}", maps.join(", "))
+    }
+}
