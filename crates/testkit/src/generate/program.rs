@@ -215,7 +215,7 @@ impl Gen {
     fn target(&mut self) -> Reg {
         loop {
             let r = self.rng.below(10) as u8;
-            if !(self.main && r == CTX.0) && !self.reserved.contains(&r) {
+            if !(self.reserved.contains(&r) || self.main && r == CTX.0) {
                 return Reg(r);
             }
         }
