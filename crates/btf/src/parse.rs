@@ -200,7 +200,9 @@ impl Record {
                 format!("vlen is {count}, but the type section ends after {} more bytes", r.remaining()),
             ));
         }
-        Ok((0..count).map_while(|_| read(r)).collect())
+        let mut out = Vec::with_capacity(count);
+        out.extend((0..count).map_while(|_| read(r)));
+        Ok(out.into_boxed_slice())
     }
 
     fn word_after(&self, r: &mut Reader<'_>) -> Result<u32, Error> {

@@ -1,7 +1,8 @@
 //! A function and all that it calls, directly or through others, as the instructions of one program.
 //!
-//! The main function comes first; each called function follows once, where libbpf would put a copy too.
-//! A work list instead of recursion: the object decides how deep calls go.
+//! The main function comes first. Each called function is appended once, when the first call of it is met, and
+//! gone through before what follows that call: libbpf's order, so that instruction numbers are the same. A stack
+//! of our own instead of recursion: the object decides how deep calls go.
 
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -72,71 +73,66 @@ impl Linker<'_> {
         let mut out = Linked { insns: Vec::new(), maps: Vec::new(), functions: Vec::new() };
         let mut starts: BTreeMap<usize, usize> = BTreeMap::new();
         let mut map_indices: BTreeMap<_, i32> = BTreeMap::new();
-        // Slots that name a function, to be filled in when all have their places.
-        let mut fixups: Vec<(usize, usize)> = Vec::new();
-        let mut queue = Vec::from([main]);
+        // Functions that are being gone through: where each starts, and its next slot.
+        let mut open = Vec::from([(main, self.place(main, &mut out, budget)?, 0)]);
         starts.insert(main, 0);
-        let mut end = self.functions.all[main].len;
-        let mut done = 0;
-        while let Some(&index) = queue.get(done) {
-            done += 1;
-            let f = &self.functions.all[index];
-            let base = out.insns.len();
-            let Some(left) = budget.checked_sub(f.len) else {
-                let what = "with all that it calls, the file's programs have too many instructions together";
-                return Err(self
-                    .file
-                    .unsupported(Place::Function { name: f.name.clone(), insn: None }, what));
+        while let Some((index, base, next)) = open.last_mut() {
+            let (f, base, i) = (&self.functions.all[*index], *base, *next);
+            let Some(&insn) = out.insns.get(base + i).filter(|_| i < f.len) else {
+                open.pop();
+                continue;
             };
-            *budget = left;
-            out.functions.push(Placed { function: index, start: base });
-            self.copy(f, &mut out.insns);
-            let mut i = 0;
-            while i < f.len {
-                let insn = out.insns[base + i];
-                let wide = usize::from(insn.is_wide());
-                match self.target(f, i, insn)? {
-                    Target::None => {}
-                    Target::Function(callee) => {
-                        starts.entry(callee).or_insert_with(|| {
-                            let start = end;
-                            end += self.functions.all[callee].len;
-                            queue.push(callee);
+            *next += if insn.is_wide() { 2 } else { 1 };
+            match self.target(f, i, insn)? {
+                Target::None => {}
+                Target::Function(callee) => {
+                    let start = match starts.get(&callee) {
+                        Some(&start) => start,
+                        None => {
+                            let start = self.place(callee, &mut out, budget)?;
+                            starts.insert(callee, start);
+                            open.push((callee, start, 0));
                             start
-                        });
-                        fixups.push((base + i, callee));
-                    }
-                    Target::Map(map, value_off) => {
-                        let next = out.maps.len() as i32;
-                        let idx = *map_indices.entry(map).or_insert(next);
-                        if idx == next {
-                            out.maps.push(self.maps[&map].clone()?);
                         }
-                        let slot = &mut out.insns[base + i];
-                        slot.imm = idx;
-                        slot.src = if value_off.is_some() { PSEUDO_MAP_VALUE_IDX } else { PSEUDO_MAP_IDX };
-                        out.insns[base + i + 1].imm = value_off.unwrap_or(0).cast_signed();
+                    };
+                    // The budget keeps both far below 2^31.
+                    let slot = &mut out.insns[base + i];
+                    slot.imm = (start as i64 - (base + i) as i64 - 1) as i32;
+                    if insn.is_wide() {
+                        slot.src = PSEUDO_FUNC;
+                        out.insns[base + i + 1].imm = 0;
                     }
                 }
-                i += 1 + wide;
-            }
-        }
-        for (at, callee) in fixups {
-            // Both are below the budget.
-            let rel = starts[&callee] as i64 - at as i64 - 1;
-            let insn = &mut out.insns[at];
-            insn.imm = rel as i32;
-            if insn.is_wide() {
-                insn.src = PSEUDO_FUNC;
+                Target::Map(map, value_off) => {
+                    let next = out.maps.len() as i32;
+                    let idx = *map_indices.entry(map).or_insert(next);
+                    if idx == next {
+                        out.maps.push(self.maps[&map].clone()?);
+                    }
+                    let slot = &mut out.insns[base + i];
+                    slot.imm = idx;
+                    slot.src = if value_off.is_some() { PSEUDO_MAP_VALUE_IDX } else { PSEUDO_MAP_IDX };
+                    out.insns[base + i + 1].imm = value_off.unwrap_or(0).cast_signed();
+                }
             }
         }
         Ok(out)
     }
 
-    fn copy(&self, f: &Function, out: &mut Vec<Insn>) {
+    /// Appends a function's instructions as they are in the file; returns the slot where they start.
+    fn place(&self, index: usize, out: &mut Linked, budget: &mut usize) -> Result<usize, Error> {
+        let f = &self.functions.all[index];
+        let Some(left) = budget.checked_sub(f.len) else {
+            let what = "with all that it calls, the file's programs have too many instructions together";
+            return Err(self.file.unsupported(Place::Function { name: f.name.clone(), insn: None }, what));
+        };
+        *budget = left;
+        let start = out.insns.len();
         let code = &self.elf.sections[f.section].data[f.start * Insn::SIZE..][..f.len * Insn::SIZE];
         let (slots, _) = code.as_chunks::<{ Insn::SIZE }>();
-        out.extend(slots.iter().map(|b| Insn::from_bytes(*b, self.elf.endian)));
+        out.insns.extend(slots.iter().map(|b| Insn::from_bytes(*b, self.elf.endian)));
+        out.functions.push(Placed { function: index, start });
+        Ok(start)
     }
 
     fn reloc(&self, section: usize, off_bytes: u64) -> Option<Reloc> {
@@ -250,7 +246,7 @@ impl Linker<'_> {
         let Some(key) = key else {
             return match section_name {
                 ".maps" => bad(format!("no map at \"{name}\"{addend:+}")),
-                ".kconfig" | ".ksyms" => {
+                ".kconfig" | ".ksyms" | ".addr_space.1" => {
                     Err(self.file.unsupported(f.at(i), format!("not supported yet: {section_name}")))
                 }
                 _ if kind == SymbolKind::Section || addend == 0 => {

@@ -63,6 +63,18 @@ fn calls_reach_their_functions() {
     }
 }
 
+/// Depth first, in the order of the calls, as libbpf appends them.
+#[test]
+fn functions_follow_in_the_order_of_calls() {
+    let o = common::example("calls");
+    let order = |name| {
+        let s = spec(&o, name);
+        s.func_info.iter().map(|f| function_of(s, f.insn_off as usize)).collect::<Vec<_>>()
+    };
+    assert_eq!(order("count_sent"), ["count_sent", "account", "bucket_of", "add"]);
+    assert_eq!(order("count_large"), ["count_large", "is_large", "bucket_of", "add"]);
+}
+
 /// Each function stands in the program as it stands in its section, but for what is relocated.
 #[test]
 fn functions_are_copied_whole() {

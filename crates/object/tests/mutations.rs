@@ -41,13 +41,20 @@ fn damage(bytes: &mut Vec<u8>, r: &mut Random) {
         };
         let at = at.min(bytes.len().saturating_sub(1));
         let rest = bytes.len() - at;
-        match r.below(6) {
+        match r.below(7) {
             0 | 1 => bytes[at] ^= 1 << r.below(8),
             2 => bytes[at] = r.next() as u8,
             3 | 4 => {
                 let len = [1, 2, 4, 8][r.below(4)].min(rest);
                 let edge = EDGES[r.below(EDGES.len())].to_le_bytes();
                 bytes[at..at + len].copy_from_slice(&edge[..len]);
+            }
+            // Sizes and offsets that are a little wrong, and still whole instructions.
+            5 if rest >= 16 => {
+                let at = at & !7;
+                let v = u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap());
+                let v = v.wrapping_add(8 * r.below(9) as u64).wrapping_sub(32);
+                bytes[at..at + 8].copy_from_slice(&v.to_le_bytes());
             }
             _ => {
                 let len = r.below(64).min(rest);
