@@ -1,0 +1,153 @@
+//! Random operations against models that a reader can check at a glance, without any kernel.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use skep_abi::{MapFlags, MapType};
+use skep_maps::{Bytes, Config, Heap, Map};
+use skep_spec::{Errno, MapDef};
+
+fn map(kind: MapType, key: u32, value: u32, entries: u32, flags: u32) -> Arc<Map> {
+    let def = MapDef { flags: MapFlags(flags), ..MapDef::new(kind, key, value, entries) };
+    Map::create(&def, &Config { seed: 99, ..Config::new(3) }, &Heap).expect("legal")
+}
+
+#[derive(Clone, Debug)]
+enum Op {
+    Update(u8, u8, u64),
+    Delete(u8),
+    Lookup(u8),
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        3 => (0..12u8, any::<u8>(), 0..3u64).prop_map(|(k, v, f)| Op::Update(k, v, f)),
+        1 => (0..12u8).prop_map(Op::Delete),
+        1 => (0..12u8).prop_map(Op::Lookup),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// A hash is a map from keys to values with at most `max_entries` keys; program and host side agree.
+    #[test]
+    fn hash_is_a_map(
+        key_len in 1..40usize,
+        value_len in 1..40usize,
+        entries in 1..10u32,
+        prealloc in any::<bool>(),
+        ops in vec(op(), 1..300),
+    ) {
+        let flags = if prealloc { 0 } else { MapFlags::NO_PREALLOC };
+        let m = map(MapType::HASH, key_len as u32, value_len as u32, entries, flags);
+        let mut model: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
+        let key = |k: u8| { let mut key = vec![0xa5; key_len]; key[key_len - 1] = k; key };
+        for (i, op) in ops.into_iter().enumerate() {
+            match op {
+                Op::Update(k, v, flags) => {
+                    let (k, v) = (key(k), vec![v; value_len]);
+                    let expected = match (model.contains_key(&k), flags) {
+                        (true, 1) => Err(Errno::EEXIST),
+                        (false, 2) => Err(Errno::ENOENT),
+                        (false, _) if model.len() == entries as usize => Err(Errno::E2BIG),
+                        _ => Ok(drop(model.insert(k.clone(), v.clone()))),
+                    };
+                    let got = if i % 2 == 0 {
+                        m.update(k[..].into(), v[..].into(), flags, (i % 3) as u32)
+                    } else {
+                        m.update_from_host(&k, &v, flags).map_err(|e| e.errno)
+                    };
+                    prop_assert_eq!(got, expected);
+                }
+                Op::Delete(k) => {
+                    let expected = model.remove(&key(k)).map(drop).ok_or(Errno::ENOENT);
+                    prop_assert_eq!(m.delete(key(k)[..].into(), (i % 3) as u32), expected);
+                }
+                Op::Lookup(k) => {
+                    let expected = model.get(&key(k)).cloned().ok_or(Errno::ENOENT);
+                    prop_assert_eq!(m.lookup_copy(&key(k), 0).map_err(|e| e.errno), expected.clone());
+                    prop_assert_eq!(m.lookup(key(k)[..].into(), 0).is_some(), expected.is_ok());
+                }
+            }
+        }
+        let mut keys = Vec::new();
+        while let Ok(k) = m.next_key(keys.last().map(Vec::as_slice)) {
+            keys.push(k);
+            prop_assert!(keys.len() <= entries as usize);
+        }
+        keys.sort();
+        prop_assert_eq!(keys, model.into_keys().collect::<Vec<_>>());
+    }
+
+    /// Keys and values may lie at any address: alignment changes how they are read, not what.
+    #[test]
+    fn bytes_at_any_alignment(data in vec(any::<u8>(), 1..70), at in 0..16usize) {
+        let m = map(MapType::HASH, data.len() as u32, data.len() as u32, 2, 0);
+        let mut shifted = vec![0xee; at];
+        shifted.extend(&data);
+        let view = Bytes::from(&shifted[at..]);
+        prop_assert_eq!(m.update(view, view, 1, 0), Ok(()));
+        prop_assert_eq!(m.lookup_copy(&data, 0).map_err(|e| e.errno), Ok(data.clone()));
+        let mut other = data.clone();
+        other[data.len() - 1] ^= 1;
+        prop_assert_eq!(m.lookup(Bytes::from(other.as_slice()), 0), None);
+    }
+
+    /// A ring buffer is a queue: what was submitted comes out in order of reservation, nothing else, and a
+    /// record is refused only when the ring has no room for it.
+    #[test]
+    fn ringbuf_is_a_queue(steps in vec((0..5u8, 0..1500usize), 1..200)) {
+        const SIZE: usize = 4096;
+        let m = map(MapType::RINGBUF, 0, 0, SIZE as u32, 0);
+        let ring = m.ringbuf().expect("a ring");
+        let mut consumer = m.consumer().expect("the first");
+        let room = |len: usize| (len + 8).next_multiple_of(8);
+        // Records in order: bytes, and whether still reserved (at an address), submitted or discarded.
+        let mut queue: VecDeque<(Vec<u8>, Option<u64>, bool)> = VecDeque::new();
+        for (n, (what, len)) in steps.into_iter().enumerate() {
+            let used: usize = queue.iter().map(|(r, ..)| room(r.len())).sum();
+            let fits = used + room(len) < SIZE;
+            let record = vec![n as u8; len];
+            match what {
+                0 => {
+                    let expected = if fits { Ok(()) } else { Err(Errno::EAGAIN) };
+                    prop_assert_eq!(ring.output(Bytes::from(record.as_slice()), 0, 0), expected);
+                    if fits { queue.push_back((record, None, true)) }
+                }
+                1 => {
+                    let got = ring.reserve(len as u64, 0, 1);
+                    prop_assert_eq!(got.is_ok(), fits);
+                    if let Ok(addr) = got {
+                        let to = std::ptr::with_exposed_provenance_mut::<u8>(addr as usize);
+                        // SAFETY: `len` reserved bytes.
+                        (0..len).for_each(|i| unsafe { to.add(i).write_volatile(n as u8) });
+                        queue.push_back((record, Some(addr), true));
+                    }
+                }
+                2 | 3 => {
+                    // Records end in any order, here by length.
+                    let open = queue.iter_mut().filter(|(_, addr, _)| addr.is_some());
+                    if let Some(entry) = open.max_by_key(|(r, ..)| r.len()) {
+                        let addr = entry.1.take().expect("reserved");
+                        entry.2 = what == 2;
+                        let done = if what == 2 { ring.submit(addr, 0) } else { ring.discard(addr, 0) };
+                        prop_assert_eq!(done, Ok(()));
+                    }
+                }
+                _ => {
+                    let mut expected = Vec::new();
+                    while let Some((_, None, _)) = queue.front() {
+                        let (record, _, submitted) = queue.pop_front().expect("the front");
+                        if submitted { expected.push(record) }
+                    }
+                    let mut seen = Vec::new();
+                    consumer.poll(&mut |r| seen.push(r.to_vec())).expect("sound");
+                    prop_assert_eq!(seen, expected);
+                }
+            }
+        }
+    }
+}
