@@ -158,8 +158,6 @@ pub struct MapTypeRow {
 
 /// `KMALLOC_MAX_SIZE` on x86-64: 4 MiB.
 const KMALLOC_MAX: u32 = 4 << 20;
-/// `MAX_BPF_STACK`: a longer key could not stand on a program's stack.
-const KEY_MAX: u32 = 512;
 const HASH_FLAGS: u32 = MapFlags::NO_PREALLOC
     | MapFlags::NUMA_NODE
     | MapFlags::RDONLY
@@ -172,7 +170,6 @@ const ARRAY_FLAGS: u32 = MapFlags::NUMA_NODE
     | MapFlags::WRONLY
     | MapFlags::RDONLY_PROG
     | MapFlags::WRONLY_PROG
-    | MapFlags::PRESERVE_ELEMS
     | MapFlags::MMAPABLE
     | MapFlags::INNER_MAP;
 const LOOKUP_UPDATE_DELETE: &[u32] = &[1, 2, 3, 164];
@@ -215,10 +212,10 @@ pub static MAP_TYPES: &[MapTypeRow] = &[
     },
     MapTypeRow {
         id: MapType::PERCPU_HASH,
-        key: Rule::Between(1, KEY_MAX),
+        key: Rule::Between(1, KMALLOC_MAX),
         value: Rule::Between(1, 32768),
         entries: Rule::Between(1, u32::MAX),
-        flags: HASH_FLAGS,
+        flags: HASH_FLAGS & !MapFlags::NUMA_NODE,
         per_cpu: true,
         value_pointers: true,
         helpers: LOOKUP_PERCPU,
