@@ -55,8 +55,7 @@ impl Array {
     }
 }
 
-/// What `array_map_update_elem` and its kin check before they write, in the kernel's order.
-/// `unknown` are the flags that the kind refuses first.
+/// What `array_map_update_elem` and its kin check before they write, in the kernel's order; the index.
 pub(crate) fn check_update(g: &Geometry, key: Bytes<'_>, flags: u64) -> Result<u32, Errno> {
     if flags & !UpdateFlags::LOCK > UpdateFlags::EXIST {
         return Err(Errno::EINVAL);

@@ -11,6 +11,15 @@
 //!   [`Map::next_key`], [`Map::freeze`], [`Map::consumer`]) is what the `bpf(2)` commands do, with the
 //!   kernel's error numbers and words.
 //!
+//! A program side call names a virtual CPU, and during a run that CPU is exclusive to the thread: two threads
+//! that name the same CPU at the same time write the same per-CPU values, and one that meets a lock of the
+//! other gets `EBUSY`, as a run nested in another does. Host calls need no CPU; any number of threads may
+//! make them. Locks are spin locks; [`Config::relax`] says what a waiter does.
+//!
+//! Not yet here: opening a map that another process created, repairing the locks of a process that died
+//! (who waits for them gets `EBUSY` after some millions of tries), `bpf_spin_lock` and other managed fields
+//! in values, batch operations.
+//!
 //! ```
 //! use skep_abi::MapType;
 //! use skep_maps::{Config, Heap, Map};

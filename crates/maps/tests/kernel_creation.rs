@@ -183,3 +183,30 @@ fn absurd_sizes_fail_softly() {
     let lazy = MapDef { flags: MapFlags(MapFlags::NO_PREALLOC), ..MapDef::new(MapType::HASH, 8, 8, 1 << 20) };
     assert_eq!(create(lazy), Ok(()));
 }
+
+/// The rows of `abi` say what `create` does: each kind is there, takes each of its flags alone and no other.
+#[test]
+fn rows_agree() {
+    for row in skep_abi::MAP_TYPES {
+        for bit in 0..32 {
+            let def = MapDef { flags: MapFlags(1 << bit), ..legal(row.id) };
+            let made = Map::create(&def, &Config::new(2), &Heap).map(drop).map_err(|e| e.errno);
+            let expected = if row.flags & 1 << bit != 0 { Ok(()) } else { Err(Errno::EINVAL) };
+            assert_eq!(made, expected, "{:?} flag {:#x}", row.id.name(), 1u32 << bit);
+        }
+        for size in SIZES {
+            if !row.key.allows(size) {
+                let def = MapDef { key_size: size, ..legal(row.id) };
+                assert!(Map::create(&def, &Config::new(2), &Heap).is_err(), "{:?} key {size}", row.id.name());
+            }
+            if !row.value.allows(size) {
+                let def = MapDef { value_size: size, ..legal(row.id) };
+                assert!(
+                    Map::create(&def, &Config::new(2), &Heap).is_err(),
+                    "{:?} value {size}",
+                    row.id.name()
+                );
+            }
+        }
+    }
+}
