@@ -28,7 +28,7 @@ pub fn dump(args: &MapDumpArgs) -> Result<(), Failure> {
             let name = text::choose(&object, args.program.as_deref())?.name.clone();
             let loaded = run::load(&object, &backend, &name)?;
             let program = loaded.program(&name).ok_or_else(|| Failure::failed("the program is gone"))?;
-            run::replay_quietly(&mut Runner::new(program)?, capture)?;
+            run::replay_quietly(&mut Runner::new(program)?.with_packet_clock(), capture)?;
             loaded
         }
     };

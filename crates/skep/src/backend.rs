@@ -7,6 +7,7 @@ use skep_abi::ProgramType;
 use skep_isa::Insn;
 use skep_linux::LinuxBackend;
 use skep_spec::{BackendMap, Environment, LoadOptions, MapDef, ProgramSpec};
+use skep_user::{UserBackend, UserOptions};
 use skep_verifier::{Options, verify};
 
 use crate::{Error, ErrorKind, Map, Program, loaded, map};
@@ -26,6 +27,20 @@ impl fmt::Debug for Backend {
 }
 
 impl Backend {
+    /// The virtual machine in this process, with privileged rules: needs no privilege. Lines of
+    /// `bpf_trace_printk` go to standard error.
+    pub fn user() -> Self {
+        Self::user_with(UserOptions::default())
+    }
+
+    /// The virtual machine in this process, with options: an embedder's own helpers and rules, virtual CPUs,
+    /// where `bpf_trace_printk` goes.
+    pub fn user_with(options: UserOptions) -> Self {
+        let backend = UserBackend::with_options(options);
+        let environment = Some(Arc::new(backend.environment().clone()));
+        Self { inner: Arc::new(backend), environment }
+    }
+
     /// The running Linux kernel, through `bpf(2)`.
     ///
     /// # Errors

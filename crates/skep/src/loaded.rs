@@ -134,9 +134,8 @@ impl Program {
     /// # Errors
     /// As there; a trap says which instruction did what.
     pub fn test_run(&self, input: RunInput<'_>) -> Result<RunOutput, Error> {
-        self.inner
-            .test_run(input)
-            .map_err(|e| Error::system(format_args!("running program `{}`", self.spec.name), e))
+        // Backends name the program themselves.
+        Ok(self.inner.test_run(input)?)
     }
 
     /// Attaches a socket filter to a raw socket on a network interface.
@@ -144,12 +143,7 @@ impl Program {
     /// # Errors
     /// `ENODEV` for an unknown interface, `EPERM` without `CAP_NET_RAW`.
     pub fn attach_socket(&self, interface: &str) -> Result<Link, Error> {
-        let inner = self
-            .backend
-            .as_dyn()
-            .attach_socket(&self.inner, interface)
-            .map_err(|e| Error::system(format_args!("attaching program `{}`", self.spec.name), e))?;
-        Ok(Link { inner })
+        Ok(Link { inner: self.backend.as_dyn().attach_socket(&self.inner, interface)? })
     }
 }
 

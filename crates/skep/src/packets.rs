@@ -3,7 +3,8 @@
 use std::fmt;
 
 use skep_abi::ProgramType;
-use skep_spec::RunInput;
+use skep_spec::{Errno, RunInput};
+use skep_user::UserProgram;
 use skep_user::source::{Packet, PacketType};
 
 use crate::{Error, ErrorKind, Program};
@@ -64,14 +65,24 @@ pub struct Verdict<'a> {
 pub struct Runner {
     program: Program,
     kind: Kind,
-    buffer: Vec<u8>,
-    output: Vec<u8>,
+    engine: Engine,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     SocketFilter,
     Xdp,
+}
+
+/// How packets come before the program.
+#[derive(Debug)]
+enum Engine {
+    User(skep_user::Runner),
+    /// Any other backend: a test run per packet.
+    TestRun {
+        input: Vec<u8>,
+        output: Vec<u8>,
+    },
 }
 
 impl Runner {
@@ -92,7 +103,22 @@ impl Runner {
                 return Err(Error::new(ErrorKind::Usage, words));
             }
         };
-        Ok(Self { program: program.clone(), kind, buffer: Vec::new(), output: Vec::new() })
+        let engine = match program.inner.as_any().downcast_ref::<UserProgram>() {
+            Some(own) => Engine::User(skep_user::Runner::new(own)?),
+            None => Engine::TestRun { input: Vec::new(), output: Vec::new() },
+        };
+        Ok(Self { program: program.clone(), kind, engine })
+    }
+
+    /// The program takes each packet's time for the current time, for captures: in the user backend only, the
+    /// kernel's clock is the kernel's.
+    #[must_use]
+    pub fn with_packet_clock(mut self) -> Self {
+        self.engine = match self.engine {
+            Engine::User(runner) => Engine::User(runner.with_packet_clock()),
+            Engine::TestRun { .. } => self.engine,
+        };
+        self
     }
 
     /// The program.
@@ -114,25 +140,46 @@ impl Runner {
     ///
     /// # Errors
     /// When the program traps, or the backend cannot run it on such a packet.
-    pub fn run(&mut self, packet: &Packet<'_>) -> Result<Verdict<'_>, Error> {
-        self.buffer.clear();
-        match self.kind {
-            // A test run takes the first Ethernet header off and shows a socket filter the rest: with one more
-            // in front it sees the whole frame, under the right protocol.
-            Kind::SocketFilter => {
-                self.buffer.extend_from_slice(&[0; ETH_HLEN - 2]);
-                self.buffer.extend_from_slice(&packet.protocol.to_be_bytes());
-                self.buffer.extend_from_slice(packet.data);
+    pub fn run<'r>(&'r mut self, packet: &Packet<'r>) -> Result<Verdict<'r>, Error> {
+        match &mut self.engine {
+            Engine::User(runner) => {
+                let retval = runner.run_packet(packet).map_err(|trap| {
+                    let words = format!("program `{}`: {trap}", self.program.name());
+                    Error::new(ErrorKind::System(Errno::EFAULT), words).caused_by(trap)
+                })?;
+                let data = match self.kind {
+                    Kind::SocketFilter => packet.data,
+                    Kind::Xdp => runner.packet(),
+                };
+                Ok(Verdict { retval, data })
             }
-            Kind::Xdp => tagged(packet, &mut self.buffer),
+            Engine::TestRun { input, output } => {
+                frame(self.kind, packet, input);
+                let ran = self.program.test_run(RunInput { data: input, ctx: &[], repeat: 1 })?;
+                *output = ran.data;
+                let data = match self.kind {
+                    Kind::SocketFilter => packet.data,
+                    Kind::Xdp => output,
+                };
+                Ok(Verdict { retval: ran.retval, data })
+            }
         }
-        let ran = self.program.test_run(RunInput { data: &self.buffer, ctx: &[], repeat: 1 })?;
-        self.output = ran.data;
-        let data = match self.kind {
-            Kind::SocketFilter => self.output.get(ETH_HLEN..).unwrap_or(&[]),
-            Kind::Xdp => &self.output,
-        };
-        Ok(Verdict { retval: ran.retval, data })
+    }
+}
+
+/// The input of a test run that shows the program what a socket or a driver would.
+///
+/// A test run takes the first Ethernet header off and shows a socket filter the rest: with one more in front it
+/// sees the whole frame, under the right protocol.
+fn frame(kind: Kind, packet: &Packet<'_>, out: &mut Vec<u8>) {
+    out.clear();
+    match kind {
+        Kind::SocketFilter => {
+            out.extend_from_slice(&[0; ETH_HLEN - 2]);
+            out.extend_from_slice(&packet.protocol.to_be_bytes());
+            out.extend_from_slice(packet.data);
+        }
+        Kind::Xdp => tagged(packet, out),
     }
 }
 

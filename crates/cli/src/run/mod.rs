@@ -1,5 +1,7 @@
 //! `skep run`: a program on packets, its maps and events shown as they change.
 
+#[cfg(target_os = "linux")]
+mod child;
 mod events;
 mod sink;
 mod view;
@@ -7,7 +9,6 @@ mod view;
 use std::fs::File;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
-use std::process::Child;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -28,11 +29,7 @@ const TICK: Duration = Duration::from_millis(20);
 
 /// The backend that `--linux` chooses.
 pub fn choose_backend(linux: bool) -> Result<Backend, Failure> {
-    if linux {
-        Ok(Backend::linux()?)
-    } else {
-        Err(Failure::failed("the user backend is not there yet: use --linux"))
-    }
+    if linux { Ok(Backend::linux()?) } else { Ok(Backend::user()) }
 }
 
 /// Loads a program with its maps; a refusal is explained.
@@ -123,7 +120,7 @@ pub fn main(args: &RunArgs) -> Result<(), Failure> {
         reports: 0,
     };
     match (source, capture) {
-        (Source::Capture(path), Some(capture)) => session.replay(runner, capture, &path),
+        (Source::Capture(path), Some(capture)) => session.replay(runner.with_packet_clock(), capture, &path),
         (Source::Interface(interface), _) if args.linux => session.kernel(&interface),
         (Source::Interface(interface), _) => session.interface(&interface, runner.is_xdp()),
         (Source::Command | Source::Capture(_), _) => session.command(),
@@ -231,6 +228,7 @@ impl Session<'_> {
 
 #[cfg(target_os = "linux")]
 mod live {
+    use super::child::end_child;
     use super::*;
     use skep::Watch;
     use skep::source::SourceStats;
@@ -345,20 +343,6 @@ impl Session<'_> {
     fn kernel(&mut self, _: &str) -> Result<(), Failure> {
         self.interface("", false)
     }
-}
-
-/// Waits for a child, and kills it when patience ends.
-fn end_child(child: &mut Child, patience: Duration) {
-    let start = Instant::now();
-    while start.elapsed() < patience {
-        if !matches!(child.try_wait(), Ok(None)) {
-            return;
-        }
-        std::thread::sleep(TICK);
-    }
-    // It may have ended by itself just now; then both calls have nothing to do.
-    let _ = child.kill();
-    let _ = child.wait();
 }
 
 impl Session<'_> {

@@ -1,0 +1,143 @@
+//! Verdicts.
+
+mod common;
+use std::collections::BTreeSet;
+
+use common::{Scratch, code, json_lines, line, run, stderr, stdout};
+use serde_json::Value as Json;
+
+const KEYS: [&str; 7] = ["file", "program", "section", "verdict", "error", "insns_processed", "time_us"];
+
+/// Reads past the end of a 4-byte stack slot that it never wrote.
+const UNINITIALISED: &str =
+    ".license GPL\n.section socket\nreader:\nr1 = r10\nr0 = *(u64 *)(r1 - 8)\nr2 = *(u64 *)(r1 + 8)\nexit\n";
+
+#[test]
+fn all_examples_are_accepted() {
+    let examples = common::root().join("examples");
+    let mut files = Vec::new();
+    for folder in std::fs::read_dir(examples).expect("examples").flatten() {
+        let Ok(inside) = std::fs::read_dir(folder.path()) else { continue };
+        files.extend(
+            inside
+                .flatten()
+                .map(|f| f.path())
+                .filter(|p| p.extension().is_some_and(|e| e == "o" || e == "s")),
+        );
+    }
+    assert!(files.len() >= 11, "{files:?}");
+    let mut args = vec!["check".into(), "--json".into()];
+    args.extend(files.iter().map(|f| f.clone().into_os_string()));
+    let output = run(args);
+    let reports = json_lines(&output);
+    assert!(reports.len() >= 17);
+    for report in &reports {
+        assert_eq!(report["verdict"], "accepted", "{report}");
+        assert!(report["error"].is_null() && report["insns_processed"].as_u64() > Some(1), "{report}");
+    }
+    let seen: BTreeSet<&str> = reports.iter().filter_map(|r| r["file"].as_str()).collect();
+    assert_eq!(seen.len(), files.len(), "each file is there under its name");
+}
+
+#[test]
+fn json_has_exactly_the_documented_keys_in_order() {
+    let output = line("check --json examples/protocols/protocols.bpf.o");
+    let text = stdout(&output);
+    let report: Json = serde_json::from_str(text.trim()).expect("one line of JSON");
+    let keys: Vec<&String> = report.as_object().expect("an object").keys().collect();
+    assert_eq!(keys, KEYS);
+    assert_eq!(report["program"], "count_protocols");
+    assert_eq!(report["section"], "socket");
+}
+
+#[test]
+fn a_rejection_says_which_instruction_and_line() {
+    let scratch = Scratch::new();
+    let file = scratch.file("bad.s", UNINITIALISED);
+    let output = run(["check", "--json", &file]);
+    assert_eq!(code(&output), 1, "{}", stderr(&output));
+    let report: Json = serde_json::from_str(stdout(&output).trim()).expect("one line of JSON");
+    assert_eq!(report["verdict"], "rejected");
+    let error = report["error"].as_object().expect("an error");
+    assert_eq!(error.keys().collect::<Vec<_>>(), ["code", "insn", "line", "message"]);
+    let (insn, at) = (error["insn"].as_u64().expect("a number"), error["line"].as_u64().expect("a number"));
+    assert_eq!(at, insn + 4, "lines 4 and on hold the instructions: {report}");
+
+    let output = run(["check", &file]);
+    assert_eq!(code(&output), 1);
+    let text = stdout(&output);
+    assert!(text.contains("rejected") && text.contains(&format!("bad.s:{at}")), "{text}");
+    assert!(!text.contains('\x1b'), "no colours in a pipe: {text:?}");
+}
+
+#[test]
+fn a_program_that_is_refused_does_not_run() {
+    let scratch = Scratch::new();
+    let file = scratch.file("bad.s", UNINITIALISED);
+    for args in [&["run", &file, "--on", "lo", "--for", "1s"][..], &["prog", "run", &file]] {
+        let output = run(args);
+        assert_eq!(code(&output), 1, "{args:?}: {}", stderr(&output));
+        assert!(output.stdout.is_empty());
+        let words = stderr(&output);
+        assert!(words.contains("bad.s:") && words.contains("`reader`"), "{args:?}: {words}");
+    }
+}
+
+#[test]
+fn one_bad_program_leaves_the_others_alone() {
+    let scratch = Scratch::new();
+    let text =
+        ".license GPL\n.section nosuch/thing\nodd: r0 = 0\nexit\n.section socket\ngood: r0 = 0\nexit\n";
+    let output = run(["check", "--json", &scratch.file("two.s", text)]);
+    assert_eq!(code(&output), 1);
+    let text = stdout(&output);
+    let reports: Vec<Json> = text.lines().map(|l| serde_json::from_str(l).expect("JSON")).collect();
+    assert_eq!(reports.len(), 2, "{text}");
+    assert_eq!((&reports[0]["program"], &reports[0]["verdict"]), (&"odd".into(), &"unsupported".into()));
+    assert!(reports[0]["error"]["message"].as_str().is_some_and(|m| m.contains("nosuch/thing")));
+    assert_eq!((&reports[1]["program"], &reports[1]["verdict"]), (&"good".into(), &"accepted".into()));
+}
+
+#[test]
+fn damaged_files_do_not_hide_the_verdicts_of_others() {
+    let scratch = Scratch::new();
+    let bad = scratch.file("junk.o", "\x7fELFjunk");
+    let output = run(["check", "--json", &bad, "examples/protocols/protocols.bpf.o"]);
+    assert_eq!(code(&output), 2);
+    assert_eq!(stdout(&output).lines().count(), 1);
+    assert!(stderr(&output).contains("junk.o"));
+}
+
+#[test]
+fn unprivileged_rules_are_stricter() {
+    let scratch = Scratch::new();
+    let file = scratch.file("leak.s", ".section socket\nleak:\nr0 = r10\nexit\n");
+    assert_eq!(code(&run(["check", &file])), 0);
+    let output = run(["check", "--unprivileged", &file]);
+    assert_eq!(code(&output), 1, "{}", stdout(&output));
+    assert_eq!(code(&line("check --unprivileged examples/protocols/protocols.bpf.o")), 0);
+}
+
+#[test]
+fn the_log_has_the_kernel_s_form() {
+    let output = line("check --log examples/protocols/protocols.s");
+    let text = stdout(&output);
+    assert!(text.contains("(85) call bpf_map_lookup_elem#1"), "{text}");
+    assert!(text.contains("processed 27 insns (limit 1000000)"), "{text}");
+}
+
+#[test]
+fn the_kernel_gives_the_same_verdicts() {
+    let output = line("check --linux --json examples/protocols/protocols.bpf.o");
+    if code(&output) != 0 && stderr(&output).contains("linux backend") {
+        println!("skipped: {}", stderr(&output).trim());
+        return;
+    }
+    assert_eq!(json_lines(&output)[0]["verdict"], "accepted");
+    let scratch = Scratch::new();
+    let output = run(["check", "--linux", "--json", &scratch.file("bad.s", UNINITIALISED)]);
+    assert_eq!(code(&output), 1, "{}", stderr(&output));
+    let report: Json = serde_json::from_str(stdout(&output).trim()).expect("one line of JSON");
+    assert_eq!(report["verdict"], "rejected", "{report}");
+    assert!(report["error"]["insn"].is_u64() && report["error"]["code"].is_string(), "{report}");
+}
