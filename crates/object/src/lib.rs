@@ -8,6 +8,19 @@
 //! with *one program or map* (a section name that means nothing, a kernel symbol, a map attribute that is not
 //! known) is an error in its place, and leaves the others alone.
 //!
+//! ```
+//! use skep_object::Object;
+//! # if cfg!(target_endian = "big") { return Ok(()) }
+//! let bytes = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/protocols/protocols.bpf.o"));
+//! let object = Object::parse("protocols.bpf.o", bytes)?;
+//! let spec = object.program("count_protocols").expect("it is there").spec.clone()?;
+//! assert_eq!(spec.maps[0].name, "packets");
+//! assert_eq!(spec.maps[0].max_entries, 256);
+//! # Ok::<(), skep_object::Error>(())
+//! ```
+//!
+//! From bytes to specs:
+//!
 //! ```text
 //! elf      bytes → sections, symbols, relocations, all indices checked
 //! btf      .BTF with what only the symbol table knows filled in
