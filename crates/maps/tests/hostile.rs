@@ -126,3 +126,37 @@ fn hashes() {
 fn ring_buffers() {
     attack(&MapDef::new(MapType::RINGBUF, 0, 0, 4096), 30 * support::campaign());
 }
+
+/// What docs/map-layout.md says of the header, read by its offsets.
+#[test]
+fn header_is_as_documented() {
+    let memory = Watched::default();
+    let mut def = MapDef::new(MapType::PERCPU_HASH, 6, 12, 5);
+    def.flags = skep_abi::MapFlags(skep_abi::MapFlags::NO_PREALLOC);
+    let config = Config { seed: 0x1122_3344_5566_7788, ..Config::new(3) };
+    let map = Map::create(&def, &config, &memory).expect("legal");
+    let (addr, len) = memory.0.lock().expect("not poisoned")[0];
+    let word = |off: u64| {
+        assert!(inside(addr + off, 4, &[(addr, len)]));
+        // SAFETY: within the metadata of a map that is alive; aligned to 4.
+        unsafe { std::ptr::with_exposed_provenance::<u32>((addr + off) as usize).read_volatile() }
+    };
+    assert_eq!(word(0), u32::from_le_bytes(*b"SKPM"));
+    assert_eq!([4, 8, 12, 16, 20, 24, 28, 32].map(word), [1, 5, 1, 6, 12, 5, 3, 4096]);
+    assert_eq!([40, 44].map(word), [0x5566_7788, 0x1122_3344]);
+    assert_eq!(word(52), 0);
+    map.update_from_host(&[9; 6], &[7; 48], 0).expect("room");
+    map.freeze().expect("the first time");
+    assert_eq!(word(52), 1);
+    let values = u64::from(word(56)) | u64::from(word(60)) << 32;
+    let area = map.value_areas()[0];
+    assert_eq!((area.addr, area.len), (addr + values, 3 * 4096));
+    // Pool: count, fresh; then the stacks of 3 CPUs, 8 buckets, and 5 elements of 16 + 8 bytes.
+    assert_eq!([128, 132].map(word), [1, 1]);
+    let elems = 128 + 64 + 64 * 3 + 16 * 8;
+    assert_eq!(values, (elems + 5 * 24u64).next_multiple_of(4096));
+    assert_eq!([elems + 16, elems + 20].map(word), [0x0909_0909, 0x0909]);
+    let hash = word(elems + 8);
+    assert_eq!(word(128 + 64 + 64 * 3 + 16 * u64::from(hash & 7) + 8), 1, "the head of its bucket");
+    assert_eq!(map.lookup(Bytes::from(&[9; 6]), 2), Some(addr + values + 2 * 4096));
+}
