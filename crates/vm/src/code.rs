@@ -62,37 +62,37 @@ macro_rules! define {
         #[derive(Clone, Copy, Debug)]
         pub(crate) enum Code {
             $(
-                $a64 { d: u8, s: u8 },
-                $a64i { d: u8, imm: i32 },
-                $a32 { d: u8, s: u8 },
-                $a32i { d: u8, imm: i32 },
+                $a64 { d: R, s: R },
+                $a64i { d: R, imm: i32 },
+                $a32 { d: R, s: R },
+                $a32i { d: R, imm: i32 },
             )*
             $(
-                $j64 { d: u8, s: u8, to: u32 },
-                $j64i { d: u8, imm: i32, to: u32 },
-                $j32 { d: u8, s: u8, to: u32 },
-                $j32i { d: u8, imm: i32, to: u32 },
+                $j64 { d: R, s: R, to: u32 },
+                $j64i { d: R, imm: i32, to: u32 },
+                $j32 { d: R, s: R, to: u32 },
+                $j32i { d: R, imm: i32, to: u32 },
             )*
-            Neg { width: Width, d: u8 },
-            MovSx { width: Width, from: Size, d: u8, s: u8 },
-            Swap { kind: SwapKind, size: Size, d: u8 },
+            Neg { width: Width, d: R },
+            MovSx { width: Width, from: Size, d: R, s: R },
+            Swap { kind: SwapKind, size: Size, d: R },
             /// Two slots.
-            Const { d: u8, value: u64 },
-            LoadB { d: u8, s: u8, off: i16 },
-            LoadH { d: u8, s: u8, off: i16 },
-            LoadW { d: u8, s: u8, off: i16 },
-            LoadDw { d: u8, s: u8, off: i16 },
-            LoadSx { size: Size, d: u8, s: u8, off: i16 },
-            StoreB { d: u8, s: u8, off: i16 },
-            StoreH { d: u8, s: u8, off: i16 },
-            StoreW { d: u8, s: u8, off: i16 },
-            StoreDw { d: u8, s: u8, off: i16 },
-            StoreImm { size: Size, d: u8, off: i16, imm: i32 },
-            Atomic { size: Size, op: AtomicOp, d: u8, s: u8, off: i16 },
-            LoadAcquire { size: Size, d: u8, s: u8, off: i16 },
-            StoreRelease { size: Size, d: u8, s: u8, off: i16 },
+            Const { d: R, value: u64 },
+            LoadB { d: R, s: R, off: i16 },
+            LoadH { d: R, s: R, off: i16 },
+            LoadW { d: R, s: R, off: i16 },
+            LoadDw { d: R, s: R, off: i16 },
+            LoadSx { size: Size, d: R, s: R, off: i16 },
+            StoreB { d: R, s: R, off: i16 },
+            StoreH { d: R, s: R, off: i16 },
+            StoreW { d: R, s: R, off: i16 },
+            StoreDw { d: R, s: R, off: i16 },
+            StoreImm { size: Size, d: R, off: i16, imm: i32 },
+            Atomic { size: Size, op: AtomicOp, d: R, s: R, off: i16 },
+            LoadAcquire { size: Size, d: R, s: R, off: i16 },
+            StoreRelease { size: Size, d: R, s: R, off: i16 },
             PacketAbs { size: Size, imm: i32 },
-            PacketInd { size: Size, s: u8, imm: i32 },
+            PacketInd { size: Size, s: R, imm: i32 },
             Jump { to: u32 },
             MayGoto { to: u32 },
             /// `index` into the helper table.
@@ -107,24 +107,24 @@ macro_rules! define {
         }
 
         fn alu(op: AluOp, width: Width, dst: Reg, src: Operand) -> Code {
-            let d = dst.0;
+            let d = R::from(dst);
             match (op, width, src) {
                 $(
-                    (AluOp::$alu, Width::W64, Operand::Reg(s)) => Code::$a64 { d, s: s.0 },
+                    (AluOp::$alu, Width::W64, Operand::Reg(s)) => Code::$a64 { d, s: s.into() },
                     (AluOp::$alu, Width::W64, Operand::Imm(imm)) => Code::$a64i { d, imm },
-                    (AluOp::$alu, Width::W32, Operand::Reg(s)) => Code::$a32 { d, s: s.0 },
+                    (AluOp::$alu, Width::W32, Operand::Reg(s)) => Code::$a32 { d, s: s.into() },
                     (AluOp::$alu, Width::W32, Operand::Imm(imm)) => Code::$a32i { d, imm },
                 )*
             }
         }
 
         fn jump_if(op: JumpOp, width: Width, dst: Reg, src: Operand, to: u32) -> Code {
-            let d = dst.0;
+            let d = R::from(dst);
             match (op, width, src) {
                 $(
-                    (JumpOp::$jump, Width::W64, Operand::Reg(s)) => Code::$j64 { d, s: s.0, to },
+                    (JumpOp::$jump, Width::W64, Operand::Reg(s)) => Code::$j64 { d, s: s.into(), to },
                     (JumpOp::$jump, Width::W64, Operand::Imm(imm)) => Code::$j64i { d, imm, to },
-                    (JumpOp::$jump, Width::W32, Operand::Reg(s)) => Code::$j32 { d, s: s.0, to },
+                    (JumpOp::$jump, Width::W32, Operand::Reg(s)) => Code::$j32 { d, s: s.into(), to },
                     (JumpOp::$jump, Width::W32, Operand::Imm(imm)) => Code::$j32i { d, imm, to },
                 )*
             }
@@ -132,6 +132,36 @@ macro_rules! define {
     };
 }
 operations!(define);
+
+/// A register number that indexes sixteen registers without a check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+#[rustfmt::skip]
+pub(crate) enum R { N0, N1, N2, N3, N4, N5, N6, N7, N8, N9, N10, N11, N12, N13, N14, N15 }
+
+impl From<Reg> for R {
+    fn from(reg: Reg) -> Self {
+        const ALL: [R; 16] = [
+            R::N0,
+            R::N1,
+            R::N2,
+            R::N3,
+            R::N4,
+            R::N5,
+            R::N6,
+            R::N7,
+            R::N8,
+            R::N9,
+            R::N10,
+            R::N11,
+            R::N12,
+            R::N13,
+            R::N14,
+            R::N15,
+        ];
+        ALL[reg.index() & 15]
+    }
+}
 
 /// Why an operation traps whenever it is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -212,14 +242,16 @@ fn lower(op: &Op, pc: usize, len: usize, binding: &Binding<'_>) -> Code {
     };
     match *op {
         Op::Alu { width, op, dst, src } => alu(op, width, dst, src),
-        Op::Neg { width, dst } => Code::Neg { width, d: dst.0 },
-        Op::MovSx { width, from, dst, src } => Code::MovSx { width, from, d: dst.0, s: src.0 },
-        Op::Swap { kind, size, dst } => Code::Swap { kind, size, d: dst.0 },
+        Op::Neg { width, dst } => Code::Neg { width, d: dst.into() },
+        Op::MovSx { width, from, dst, src } => Code::MovSx { width, from, d: dst.into(), s: src.into() },
+        Op::Swap { kind, size, dst } => Code::Swap { kind, size, d: dst.into() },
         Op::AddrSpaceCast { .. } => Code::Refuse(Refusal::AddrSpaceCast),
         Op::LoadImm64 { dst, value } => load_imm64(dst, value, pc, binding),
-        Op::Load { size, signed: true, dst, src, off } => Code::LoadSx { size, d: dst.0, s: src.0, off },
+        Op::Load { size, signed: true, dst, src, off } => {
+            Code::LoadSx { size, d: dst.into(), s: src.into(), off }
+        }
         Op::Load { size, signed: false, dst, src, off } => {
-            let (d, s) = (dst.0, src.0);
+            let (d, s) = (dst.into(), src.into());
             match size {
                 Size::B => Code::LoadB { d, s, off },
                 Size::H => Code::LoadH { d, s, off },
@@ -227,9 +259,11 @@ fn lower(op: &Op, pc: usize, len: usize, binding: &Binding<'_>) -> Code {
                 Size::DW => Code::LoadDw { d, s, off },
             }
         }
-        Op::Store { size, dst, off, src: Operand::Imm(imm) } => Code::StoreImm { size, d: dst.0, off, imm },
+        Op::Store { size, dst, off, src: Operand::Imm(imm) } => {
+            Code::StoreImm { size, d: dst.into(), off, imm }
+        }
         Op::Store { size, dst, off, src: Operand::Reg(src) } => {
-            let (d, s) = (dst.0, src.0);
+            let (d, s) = (dst.into(), src.into());
             match size {
                 Size::B => Code::StoreB { d, s, off },
                 Size::H => Code::StoreH { d, s, off },
@@ -237,11 +271,19 @@ fn lower(op: &Op, pc: usize, len: usize, binding: &Binding<'_>) -> Code {
                 Size::DW => Code::StoreDw { d, s, off },
             }
         }
-        Op::Atomic { size, op, dst, src, off } => Code::Atomic { size, op, d: dst.0, s: src.0, off },
-        Op::LoadAcquire { size, dst, src, off } => Code::LoadAcquire { size, d: dst.0, s: src.0, off },
-        Op::StoreRelease { size, dst, src, off } => Code::StoreRelease { size, d: dst.0, s: src.0, off },
+        Op::Atomic { size, op, dst, src, off } => {
+            Code::Atomic { size, op, d: dst.into(), s: src.into(), off }
+        }
+        Op::LoadAcquire { size, dst, src, off } => {
+            Code::LoadAcquire { size, d: dst.into(), s: src.into(), off }
+        }
+        Op::StoreRelease { size, dst, src, off } => {
+            Code::StoreRelease { size, d: dst.into(), s: src.into(), off }
+        }
         Op::LoadPacket { size, mode: PacketMode::Abs, imm } => Code::PacketAbs { size, imm },
-        Op::LoadPacket { size, mode: PacketMode::Ind(src), imm } => Code::PacketInd { size, s: src.0, imm },
+        Op::LoadPacket { size, mode: PacketMode::Ind(src), imm } => {
+            Code::PacketInd { size, s: src.into(), imm }
+        }
         Op::Jump { off, long: _ } => Code::Jump { to: target(off) },
         Op::JumpIf { width, op, dst, src, off } => jump_if(op, width, dst, src, target(off.into())),
         Op::MayGoto { off } => Code::MayGoto { to: target(off.into()) },
@@ -276,7 +318,7 @@ fn load_imm64(dst: Reg, value: Imm64, pc: usize, binding: &Binding<'_>) -> Code 
         Imm64::Code(off) => Ok(CODE_TAG.wrapping_add((pc as u64).wrapping_add(1).wrapping_add(off as u64))),
     };
     match value {
-        Ok(value) => Code::Const { d: dst.0, value },
+        Ok(value) => Code::Const { d: dst.into(), value },
         Err(refusal) => Code::Refuse(refusal),
     }
 }

@@ -107,14 +107,9 @@ fn chain(program: &Program, mem: &mut Mem<'_>, state: &mut State<'_>, depth: usi
             mem.set_packet(packet.meta, packet.end);
         }
         let end = mem.with_maps(&program.bound, |mem| {
-            let mut pc = 0;
-            let result = exec(program, mem, state, depth, &mut pc);
+            let result = exec(program, mem, state, depth);
             helpers::ringbuf::discard_open(program, mem);
-            match result {
-                Ok(end) => Ok(end),
-                Err(Stop::Here(kind)) => Err(Trap { prog_id: program.id(), pc, kind }),
-                Err(Stop::Inner(trap)) => Err(trap),
-            }
+            result
         })?;
         match end {
             End::Value(v) => return Ok(v),
@@ -123,28 +118,8 @@ fn chain(program: &Program, mem: &mut Mem<'_>, state: &mut State<'_>, depth: usi
     }
 }
 
-/// Why [`exec`] stopped: a trap at its own instruction, or one of a program that was tail-called inside.
-enum Stop {
-    Here(TrapKind),
-    Inner(Trap),
-}
-
-impl From<TrapKind> for Stop {
-    #[cold]
-    fn from(kind: TrapKind) -> Self {
-        Self::Here(kind)
-    }
-}
-
-/// Interprets one program until it exits or tail-calls from its first frame. `at` receives the slot of the last
-/// instruction.
-fn exec(
-    program: &Program,
-    mem: &mut Mem<'_>,
-    state: &mut State<'_>,
-    base: usize,
-    at: &mut usize,
-) -> Result<End, Stop> {
+/// Interprets one program until it exits or tail-calls from its first frame.
+fn exec(program: &Program, mem: &mut Mem<'_>, state: &mut State<'_>, base: usize) -> Result<End, Trap> {
     let code = &program.code[..];
     let mut saved = [Saved { pc: 0, callee_saved: [0; 4], entry: 0, may_goto: 0 }; FRAMES];
     let mut depth = base;
@@ -153,13 +128,29 @@ fn exec(
     regs[10] = mem.enter_frame(depth, program.uses_stack);
     let mut may_goto = 0;
     let mut entry = 0;
-    let mut slice = state.refill(1)?;
+    let mut slice = 0u64;
+    let mut pc: usize;
     let mut next_pc = 0;
 
-    /// Register number to index; registers above 10 do not occur.
+    /// A trap at the current instruction.
+    macro_rules! trap {
+        ($kind:expr) => {
+            return Err(trapped(program, pc, $kind))
+        };
+    }
+    /// The value, or a trap at the current instruction.
+    macro_rules! check {
+        ($result:expr) => {
+            match $result {
+                Ok(v) => v,
+                Err(kind) => trap!(kind),
+            }
+        };
+    }
+
     macro_rules! r {
         ($n:expr) => {
-            regs[usize::from($n & 15)]
+            regs[$n as usize]
         };
     }
     macro_rules! burn {
@@ -168,18 +159,17 @@ fn exec(
             if slice < cost {
                 state.fuel += slice;
                 slice = 0;
-                slice += state.refill(cost)?;
+                slice += check!(state.refill(cost));
             }
             slice -= cost;
         }};
     }
     /// A taken jump. Backward ones pay for the slots between.
     macro_rules! jump {
-        ($pc:expr, $to:expr) => {{
+        ($to:expr) => {{
             let to = $to as usize;
-            if to <= $pc {
-                *at = $pc;
-                burn!(($pc - to) as u64 + 1);
+            if to <= pc {
+                burn!((pc - to) as u64 + 1);
             }
             next_pc = to;
         }};
@@ -189,7 +179,7 @@ fn exec(
             let addr = r!($s).wrapping_add_signed(i64::from($off));
             r!($d) = match mem.load::<$word>(addr) {
                 Some(v) => v,
-                None => load_elsewhere(program, mem, state, addr, $size)?,
+                None => check!(load_elsewhere(program, mem, state, addr, $size)),
             };
         }};
     }
@@ -198,15 +188,14 @@ fn exec(
             let addr = r!($d).wrapping_add_signed(i64::from($off));
             let v: u64 = $v;
             if mem.store::<$word>(addr, v).is_none() {
-                store_elsewhere(program, mem, addr, $size, v)?;
+                check!(store_elsewhere(program, mem, addr, $size, v));
             }
         }};
     }
 
     loop {
-        let pc = next_pc;
-        *at = pc;
-        let Some(op) = code.get(pc) else { return Err(TrapKind::OutsideProgram.into()) };
+        pc = next_pc;
+        let Some(op) = code.get(pc) else { trap!(TrapKind::OutsideProgram) };
         next_pc = pc + 1;
         macro_rules! dispatch {
             (
@@ -222,16 +211,16 @@ fn exec(
                     )*
                     $(
                         Code::$j64 { d, s, to } => {
-                            if eval::jump(JumpOp::$jump, Width::W64, r!(d), r!(s)) { jump!(pc, to) }
+                            if eval::jump(JumpOp::$jump, Width::W64, r!(d), r!(s)) { jump!(to) }
                         }
                         Code::$j64i { d, imm, to } => {
-                            if eval::jump(JumpOp::$jump, Width::W64, r!(d), imm as u64) { jump!(pc, to) }
+                            if eval::jump(JumpOp::$jump, Width::W64, r!(d), imm as u64) { jump!(to) }
                         }
                         Code::$j32 { d, s, to } => {
-                            if eval::jump(JumpOp::$jump, Width::W32, r!(d), r!(s)) { jump!(pc, to) }
+                            if eval::jump(JumpOp::$jump, Width::W32, r!(d), r!(s)) { jump!(to) }
                         }
                         Code::$j32i { d, imm, to } => {
-                            if eval::jump(JumpOp::$jump, Width::W32, r!(d), imm as u64) { jump!(pc, to) }
+                            if eval::jump(JumpOp::$jump, Width::W32, r!(d), imm as u64) { jump!(to) }
                         }
                     )*
                     Code::Neg { width, d } => r!(d) = eval::neg(width, r!(d)),
@@ -265,10 +254,10 @@ fn exec(
                         Size::DW => store!(u64, size, d, off, imm as u64),
                     },
                     Code::Atomic { size, op, d, s, off } => {
-                        let addr = aligned(r!(d), off, size)?;
-                        let old = mem
-                            .atomic(op, size, addr, r!(s), regs[0])
-                            .ok_or_else(|| memory_fault(program, mem, addr, size, true))?;
+                        let addr = check!(aligned(r!(d), off, size));
+                        let Some(old) = mem.atomic(op, size, addr, r!(s), regs[0]) else {
+                            trap!(memory_fault(program, mem, addr, size, true))
+                        };
                         match op {
                             AtomicOp::Add { fetch: false }
                             | AtomicOp::Or { fetch: false }
@@ -283,23 +272,25 @@ fn exec(
                         }
                     }
                     Code::LoadAcquire { size, d, s, off } => {
-                        let addr = aligned(r!(s), off, size)?;
-                        r!(d) = mem
-                            .load_acquire(size, addr)
-                            .ok_or_else(|| memory_fault(program, mem, addr, size, false))?;
+                        let addr = check!(aligned(r!(s), off, size));
+                        let Some(v) = mem.load_acquire(size, addr) else {
+                            trap!(memory_fault(program, mem, addr, size, false))
+                        };
+                        r!(d) = v;
                     }
                     Code::StoreRelease { size, d, s, off } => {
-                        let addr = aligned(r!(d), off, size)?;
-                        mem.store_release(size, addr, r!(s))
-                            .ok_or_else(|| memory_fault(program, mem, addr, size, true))?;
+                        let addr = check!(aligned(r!(d), off, size));
+                        if mem.store_release(size, addr, r!(s)).is_none() {
+                            trap!(memory_fault(program, mem, addr, size, true))
+                        }
                     }
                     Code::PacketAbs { .. } | Code::PacketInd { .. } => {
                         let (size, off) = match *op {
                             Code::PacketInd { size, s, imm } => (size, (imm as u32).wrapping_add(r!(s) as u32)),
                             Code::PacketAbs { size, imm } => (size, imm as u32),
-                            _ => return Err(TrapKind::NoPacket.into()),
+                            _ => trap!(TrapKind::NoPacket),
                         };
-                        match load_packet(program, mem, state, size, off as i32)? {
+                        match check!(load_packet(program, mem, state, size, off as i32)) {
                             Some(v) => regs[0] = v,
                             None => {
                                 regs[0] = 0;
@@ -307,10 +298,10 @@ fn exec(
                             }
                         }
                     }
-                    Code::Jump { to } => jump!(pc, to),
+                    Code::Jump { to } => jump!(to),
                     Code::MayGoto { to } => {
                         if may_goto == MAY_GOTO_LIMIT {
-                            jump!(pc, to);
+                            jump!(to);
                         } else {
                             may_goto += 1;
                         }
@@ -318,11 +309,11 @@ fn exec(
                     Code::Helper { index } => {
                         burn!(1);
                         let args = [regs[1], regs[2], regs[3], regs[4], regs[5]];
-                        regs[0] = helpers::call(index, &mut Call { program, mem, state }, args)?;
+                        regs[0] = check!(helpers::call(index, &mut Call { program, mem, state }, args));
                     }
                     Code::TailCall => {
                         burn!(1);
-                        match tail_call(program, state, [regs[1], regs[2], regs[3]])? {
+                        match check!(tail_call(program, state, [regs[1], regs[2], regs[3]])) {
                             None => regs[0] = 0,
                             Some(target) => {
                                 state.args = [regs[1], 0, 0, 0, 0];
@@ -331,7 +322,7 @@ fn exec(
                                 if depth == base {
                                     return Ok(End::TailCall(target));
                                 }
-                                regs[0] = chain(&target, mem, state, depth).map_err(Stop::Inner)?;
+                                regs[0] = chain(&target, mem, state, depth)?;
                                 mem.set_ctx(program.ctx.kind);
                                 leave!();
                             }
@@ -339,7 +330,7 @@ fn exec(
                     }
                     Code::Subprog { to } => {
                         burn!(1);
-                        let Some(slot) = saved.get_mut(depth + 1) else { return Err(TrapKind::CallDepth.into()) };
+                        let Some(slot) = saved.get_mut(depth + 1) else { trap!(TrapKind::CallDepth) };
                         depth += 1;
                         let callee_saved = [regs[6], regs[7], regs[8], regs[9]];
                         *slot = Saved { pc: next_pc, callee_saved, entry, may_goto };
@@ -349,8 +340,8 @@ fn exec(
                         next_pc = to as usize;
                     }
                     Code::Exit => leave!(),
-                    Code::Refuse(refusal) => return Err(refuse(program, refusal, pc).into()),
-                    Code::Outside => return Err(TrapKind::OutsideProgram.into()),
+                    Code::Refuse(refusal) => trap!(refuse(program, refusal, pc)),
+                    Code::Outside => trap!(TrapKind::OutsideProgram),
                 }
             };
         }
@@ -373,6 +364,11 @@ fn exec(
         }
         operations!(dispatch);
     }
+}
+
+#[cold]
+fn trapped(program: &Program, pc: usize, kind: TrapKind) -> Trap {
+    Trap { prog_id: program.id(), pc, kind }
 }
 
 /// The address of an atomic access, which must be aligned: hardware differs in what it does otherwise, and the

@@ -85,7 +85,7 @@ fn slot() -> impl Strategy<Value = Vec<Insn>> {
                 if jumps {
                     first.off %= 8;
                 }
-                if !jumps && matches!(first.opcode & 7, 1 | 2 | 3) {
+                if !jumps && matches!(first.opcode & 7, 1..=3) {
                     first.off %= 32;
                 }
                 [Some(first), second].into_iter().flatten().collect()
