@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use skep_abi::{MapType, ProgramType};
 use skep_isa::{Insn, Reg};
-use skep_spec::{Backend, BackendMap, BackendProgram, Errno, MapDef, ProgramSpec, RunInput};
+use skep_spec::{Backend, BackendMap, BackendProgram, Errno, LoadOptions, MapDef, ProgramSpec, RunInput};
 use skep_user::source::{Packet, PacketType, VlanTag};
 use skep_user::{Runner, UserBackend, UserOptions, UserProgram};
 
@@ -599,4 +599,69 @@ fn threads_share_maps_and_have_their_own_cpu() {
         value.chunks(8).map(|v| u64::from_ne_bytes(v.try_into().expect("8 bytes"))).sum()
     };
     assert_eq!((sum(&total), sum(&percpu)), (20_000, 20_000));
+}
+
+#[test]
+fn verified_programs_load_and_rejections_carry_the_log() {
+    let b = backend();
+    let spec = ProgramSpec::new(ProgramType::SOCKET_FILTER, vec![insn(0x61, 0, 1, 0, 0), EXIT]);
+    let p = b.load(&spec, &[], LoadOptions::default()).expect("accepted");
+    assert_eq!(p.test_run(data(&frame())).expect("runs").retval, 40);
+    assert!(p.info().insns_processed > 0 && p.info().verify_time.is_some());
+    let second = b.load(&spec, &[], LoadOptions::default()).expect("accepted");
+    assert!(second.info().id > p.info().id);
+
+    let wrong = ProgramSpec::new(ProgramType::SOCKET_FILTER, vec![insn(0xbf, 0, 2, 0, 0), EXIT]);
+    let error = b.load(&wrong, &[], LoadOptions { log_level: 1 }).err().expect("r2 is not set");
+    assert_eq!(error.error.errno, Errno::EACCES);
+    assert!(error.log.contains("R2 !read_ok"), "{}", error.log);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_link_counts_packets_of_lo() {
+    let b = backend();
+    let m = map(&b, MapType::ARRAY, 4, 8, 1);
+    let marker = *b"skep link test: one of fifty....";
+    // if the frame's bytes 42.. are not the marker's first four, leave; m[0] += 1
+    let mut code = vec![
+        insn(0xbf, 6, 1, 0, 0),
+        insn(0x20, 0, 0, 0, 42),
+        insn(0x15, 0, 0, 2, i32::from_be_bytes([marker[0], marker[1], marker[2], marker[3]])),
+        insn(0xb7, 0, 0, 0, 0),
+        EXIT,
+    ];
+    code.extend(lookup(0));
+    code.extend([
+        insn(0x15, 0, 0, 2, 0),
+        insn(0xb7, 1, 0, 0, 1),
+        insn(0xdb, 0, 1, 0, 0),
+        insn(0xb7, 0, 0, 0, 0),
+        EXIT,
+    ]);
+    let p: Arc<dyn BackendProgram> = load(&b, ProgramType::SOCKET_FILTER, &code, &[Arc::clone(&m)]);
+    let mut link = match b.attach_socket(&p, "lo") {
+        Ok(link) => link,
+        Err(e) if e.errno == Errno::EPERM => {
+            assert!(e.message.contains("CAP_NET_RAW"), "{e}");
+            return println!("skipped: {e}");
+        }
+        Err(e) => panic!("{e}"),
+    };
+    assert_eq!(b.attach_socket(&p, "no such interface").err().map(|e| e.errno), Some(Errno::ENODEV));
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("loopback is up");
+    for _ in 0..50 {
+        socket.send_to(&marker, socket.local_addr().expect("bound")).expect("sent");
+    }
+    let count = || u64::from_ne_bytes(m.lookup(&[0; 4], 0).expect("there").try_into().expect("8 bytes"));
+    // Each packet passes lo twice: sent and received.
+    for _ in 0..200 {
+        if count() == 100 {
+            break;
+        }
+        assert!(!link.wait(Duration::from_millis(10)).expect("running"));
+    }
+    assert_eq!(count(), 100);
+    let stats = link.stats();
+    assert!(stats.runs >= 100 && stats.faults == 0 && stats.dropped == 0, "{stats:?}");
 }

@@ -1,0 +1,104 @@
+//! A proof holds for one environment, the maps of one geometry, and the contents of frozen ones.
+
+mod common;
+
+use std::sync::Arc;
+
+use skep_abi::{MapFlags, MapType, ProgramType};
+use skep_isa::{Insn, Reg};
+use skep_maps::{Config, Heap, Map};
+use skep_spec::{Environment, Errno, MapDef, ProgramSpec};
+use skep_verifier::{Options, Verified, verify};
+use skep_vm::{NullHost, Program, Run, Stack};
+
+fn insn(opcode: u8, dst: u8, src: u8, off: i16, imm: i32) -> Insn {
+    Insn::new(opcode, Reg(dst), Reg(src), off, imm)
+}
+
+const EXIT: Insn = Insn::new(0x95, Reg(0), Reg(0), 0, 0);
+
+/// `r0 = m[0]`, 0 when there is none.
+fn counting(def: &Arc<MapDef>, env: &Environment) -> Verified {
+    let insns = vec![
+        insn(0x62, 10, 0, -4, 0),
+        insn(0xbf, 2, 10, 0, 0),
+        insn(0x07, 2, 0, 0, -4),
+        insn(0x18, 1, 5, 0, 0),
+        insn(0, 0, 0, 0, 0),
+        insn(0x85, 0, 0, 0, 1),
+        insn(0x15, 0, 0, 1, 0),
+        insn(0x79, 0, 0, 0, 0),
+        EXIT,
+    ];
+    let spec =
+        ProgramSpec { maps: vec![Arc::clone(def)], ..ProgramSpec::new(ProgramType::SOCKET_FILTER, insns) };
+    verify(&spec, env, &Options::default()).expect("a plain lookup")
+}
+
+fn array(entries: u32) -> Arc<MapDef> {
+    Arc::new(MapDef::new(MapType::ARRAY, 4, 8, entries).named("m"))
+}
+
+fn create(def: &MapDef) -> Arc<Map> {
+    Map::create(def, &Config::new(1), &Heap).expect("legal")
+}
+
+#[test]
+fn a_verified_program_runs() {
+    let (def, env) = (array(2), Environment::default());
+    let map = create(&def);
+    map.update_from_host(&0u32.to_ne_bytes(), &77u64.to_ne_bytes(), 0).expect("index 0");
+    let program = Program::new(&counting(&def, &env), &env, vec![map]).expect("what was verified");
+    assert!(program.is_verified());
+    let (mut stack, mut ctx) = (Stack::new(), [0; 192]);
+    let outcome = program.run(&mut Run::new(&mut stack, &NullHost).with_ctx(&mut ctx)).expect("no trap");
+    assert_eq!(outcome.r0, 77);
+}
+
+#[test]
+fn another_environment_is_refused() {
+    let (def, env) = (array(2), Environment::default());
+    let verified = counting(&def, &env);
+    let mut strict = Environment::default();
+    strict.strict_alignment = true;
+    for other in [Environment::unprivileged(), strict] {
+        let refused = Program::new(&verified, &other, vec![create(&def)]);
+        assert_eq!(refused.err().map(|e| e.errno), Some(Errno::EINVAL));
+    }
+}
+
+#[test]
+fn other_maps_are_refused() {
+    let (def, env) = (array(2), Environment::default());
+    let verified = counting(&def, &env);
+    let others = [
+        MapDef::new(MapType::ARRAY, 4, 8, 1),
+        MapDef::new(MapType::ARRAY, 4, 4, 2),
+        MapDef::new(MapType::HASH, 4, 8, 2),
+        MapDef { flags: MapFlags(MapFlags::RDONLY_PROG), ..MapDef::new(MapType::ARRAY, 4, 8, 2) },
+    ];
+    for other in others {
+        let refused = Program::new(&verified, &env, vec![create(&other)]);
+        assert_eq!(refused.err().map(|e| e.errno), Some(Errno::EINVAL), "{other:?}");
+    }
+    assert_eq!(Program::new(&verified, &env, vec![]).err().map(|e| e.errno), Some(Errno::EINVAL));
+}
+
+#[test]
+fn frozen_contents_must_be_those_of_the_proof() {
+    let env = Environment::default();
+    let frozen = |content: &[u8]| MapDef {
+        flags: MapFlags(MapFlags::RDONLY_PROG),
+        initial: Some(content.to_vec()),
+        frozen: true,
+        ..MapDef::new(MapType::ARRAY, 4, 8, 1)
+    };
+    let def = Arc::new(frozen(&[1, 2, 3]));
+    let verified = counting(&def, &env);
+    assert!(Program::new(&verified, &env, vec![create(&def)]).is_ok());
+    let thawed = MapDef { frozen: false, ..frozen(&[1, 2, 3]) };
+    for other in [frozen(&[1, 2, 4]), frozen(&[]), thawed] {
+        let refused = Program::new(&verified, &env, vec![create(&other)]);
+        assert_eq!(refused.err().map(|e| e.errno), Some(Errno::EINVAL), "{other:?}");
+    }
+}
