@@ -112,10 +112,8 @@ fn mov(s: &mut State, width: Width, dst: R, src: Operand, fresh: &mut Fresh) {
 }
 
 fn scalars(p: &Program<'_>, width: Width, op: BinOp, old: &Reg, by: &Reg) -> Reg {
-    let unknown = match width {
-        Width::W64 => Scalar::UNKNOWN,
-        Width::W32 => Scalar::UNKNOWN.truncate(32),
-    };
+    // Of all 64 bits, even for 32-bit operations: that is what Linux forgets.
+    let unknown = Scalar::UNKNOWN;
     let bit_count = if width == Width::W32 { 32 } else { 64 };
     let by_const = match width {
         Width::W64 => by.val.as_const(),
