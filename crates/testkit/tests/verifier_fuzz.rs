@@ -2,7 +2,8 @@
 //!
 //! A program sets up registers of every kind (context, map value, packet, bounded and unknown numbers, spills),
 //! then does mostly sensible, sometimes senseless things with them. `SKEP_FUZZ=N` runs N programs instead of a
-//! few hundred, `SKEP_SEED=N` begins elsewhere. A difference is shrunk by replacing instructions with
+//! few hundred, `SKEP_SEED=N` begins elsewhere, `SKEP_UNPRIVILEGED=1` drops all capabilities (the sysctl
+//! `kernel.unprivileged_bpf_disabled` must be 0 then). A difference is shrunk by replacing instructions with
 //! `goto +0`, and printed as text.
 
 use std::os::fd::AsFd;
@@ -98,6 +99,8 @@ struct Generator {
     rng: Rng,
     ops: Vec<Op>,
     xdp: bool,
+    /// Calls of the function behind the program, by position in `ops`.
+    calls: Vec<usize>,
 }
 
 impl Generator {
@@ -171,7 +174,7 @@ impl Generator {
     }
 
     fn step(&mut self) {
-        match self.rng.below(20) {
+        match self.rng.below(21) {
             0..=5 => {
                 let (width, op, dst) = (self.width(), self.rng.pick(ALU), self.number());
                 let mut src = self.operand();
@@ -255,6 +258,19 @@ impl Generator {
                 };
                 self.ops.push(Op::Atomic { size, op, dst, src, off });
             }
+            19 => {
+                for r in 1..=2 {
+                    let from = self.rng.pick(&[0, 8, 9]);
+                    self.mov(r, Operand::Reg(Reg(from)));
+                }
+                self.mov(3, Operand::Reg(Reg(10)));
+                self.calls.push(self.ops.len());
+                self.ops.push(Op::Call(CallTarget::Subprog(0)));
+                for r in 1..=3 {
+                    let from = self.rng.pick(&[0, 8, 9]);
+                    self.mov(r, Operand::Reg(Reg(from)));
+                }
+            }
             18 => {
                 self.ops.push(Op::Call(CallTarget::Helper(self.rng.pick(&[5, 7]))));
                 for r in 1..=3 {
@@ -267,7 +283,7 @@ impl Generator {
                 let r = self.rng.pick(&[8, 9]);
                 // Mostly from a known start: a loop without end costs a million instructions to refuse.
                 let limit = self.rng.below(6) as i32;
-                if self.rng.below(40) != 0 {
+                if self.rng.below(400) != 0 {
                     self.mov(r, Operand::Imm(0));
                 }
                 let body = self.rng.below(3);
@@ -321,6 +337,44 @@ impl Generator {
         }
     }
 
+    /// A function of two numbers and the caller's frame pointer.
+    fn function(&mut self) {
+        let start: usize = self.ops.iter().map(Op::slots).sum();
+        self.mov(0, Operand::Reg(Reg(1)));
+        for _ in 0..1 + self.rng.below(4) {
+            match self.rng.below(4) {
+                0 => {
+                    let (size, dst) = (self.rng.pick(SIZES), Reg(self.rng.pick(&[0, 1, 2])));
+                    self.ops.push(Op::Load { size, signed: false, dst, src: Reg(3), off: -8 });
+                }
+                1 => {
+                    let (size, src) = (self.rng.pick(SIZES), Operand::Reg(Reg(self.rng.pick(&[0, 1, 2]))));
+                    self.ops.push(Op::Store { size, dst: Reg(3), off: -16, src });
+                }
+                2 => {
+                    let (width, op, dst) =
+                        (self.width(), self.rng.pick(JUMPS), Reg(self.rng.pick(&[0, 1, 2])));
+                    let src = Operand::Imm(self.rng.pick(IMMS));
+                    self.ops.push(Op::JumpIf { width, op, dst, src, off: 1 });
+                    self.mov(0, Operand::Reg(Reg(2)));
+                }
+                _ => {
+                    let (width, dst) = (self.width(), Reg(self.rng.pick(&[0, 1, 2])));
+                    let (op, src) = (
+                        self.rng.pick(&[AluOp::Add, AluOp::And, AluOp::Mov]),
+                        Reg(self.rng.pick(&[0, 1, 2])),
+                    );
+                    self.ops.push(Op::Alu { width, op, dst, src: Operand::Reg(src) });
+                }
+            }
+        }
+        self.ops.push(Op::Exit);
+        for &i in &self.calls {
+            let at: usize = self.ops[..i].iter().map(Op::slots).sum();
+            self.ops[i] = Op::Call(CallTarget::Subprog((start - at - 1) as i32));
+        }
+    }
+
     fn program(mut self, steps: u64) -> ProgramSpec {
         self.prologue();
         for _ in 0..steps {
@@ -331,6 +385,9 @@ impl Generator {
             self.mov(0, Operand::Imm(0));
         }
         self.ops.push(Op::Exit);
+        if !self.calls.is_empty() {
+            self.function();
+        }
         let mut insns: Vec<Insn> = Vec::new();
         for op in &self.ops {
             let (first, second) = op.try_encode().expect("generated instructions exist");
@@ -350,13 +407,19 @@ fn map() -> MapDef {
 struct Kernel {
     backend: LinuxBackend,
     map: LinuxMap,
+    unprivileged: bool,
 }
 
 impl Kernel {
     fn verdict(&self, spec: &ProgramSpec) -> (bool, String) {
         let fds = [self.map.as_fd()];
         let fds = if spec.maps.is_empty() { &fds[..0] } else { &fds[..] };
-        match self.backend.load_program(spec, fds, LoadOptions { log_level: 4 }) {
+        let load = || self.backend.load_program(spec, fds, LoadOptions { log_level: 4 }).map(drop);
+        let result = match self.unprivileged {
+            true => skep_linux::unprivileged(load).expect("capabilities can be dropped"),
+            false => load(),
+        };
+        match result {
             Ok(_) => (true, String::new()),
             Err(e) => {
                 let line = e.log.lines().rev().find(|l| !l.starts_with("processed ") && !l.is_empty());
@@ -366,8 +429,18 @@ impl Kernel {
     }
 }
 
+impl Kernel {
+    fn environment(&self) -> Environment {
+        if self.unprivileged { Environment::unprivileged() } else { Environment::default() }
+    }
+
+    fn accepts(&self, spec: &ProgramSpec) -> bool {
+        verify(spec, &self.environment(), &Options::default()).is_ok()
+    }
+}
+
 fn differ(kernel: &Kernel, spec: &ProgramSpec) -> Option<String> {
-    let ours = verify(spec, &Environment::default(), &Options::default());
+    let ours = verify(spec, &kernel.environment(), &Options::default());
     let (accepts, words) = kernel.verdict(spec);
     if accepts == ours.is_ok() {
         return None;
@@ -383,8 +456,7 @@ fn differ(kernel: &Kernel, spec: &ProgramSpec) -> Option<String> {
 fn shrink(kernel: &Kernel, spec: &ProgramSpec) -> ProgramSpec {
     let mut best = spec.clone();
     let (nop, _) = Op::Jump { off: 0, long: false }.encode();
-    let side = |s: &ProgramSpec| verify(s, &Environment::default(), &Options::default()).is_ok();
-    let want = side(spec);
+    let want = kernel.accepts(spec);
     for _ in 0..3 {
         let before = best.insns.clone();
         for pc in 0..best.insns.len() {
@@ -398,7 +470,7 @@ fn shrink(kernel: &Kernel, spec: &ProgramSpec) -> ProgramSpec {
             if wide {
                 smaller.insns[pc + 1] = nop;
             }
-            if differ(kernel, &smaller).is_some() && side(&smaller) == want {
+            if differ(kernel, &smaller).is_some() && kernel.accepts(&smaller) == want {
                 best = smaller;
             }
         }
@@ -426,19 +498,17 @@ fn random_programs_get_the_kernels_verdict() {
         return;
     }
     let number = |name: &str| std::env::var(name).ok().and_then(|v| v.parse::<u64>().ok());
-    let (count, seed) = (number("SKEP_FUZZ").unwrap_or(600), number("SKEP_SEED").unwrap_or(1));
+    let (count, seed) = (number("SKEP_FUZZ").unwrap_or(120), number("SKEP_SEED").unwrap_or(1));
     let backend = LinuxBackend::new();
     let map = backend.create(&map()).expect("a hash map");
-    let kernel = Kernel { backend, map };
+    let kernel = Kernel { backend, map, unprivileged: number("SKEP_UNPRIVILEGED").is_some() };
     let (mut accepted, mut found) = (0, Vec::new());
     for i in 0..count {
         let mut rng = Rng((seed + i).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
-        let (xdp, steps) = (rng.below(2) == 0, 2 + rng.below(24));
-        let spec = Generator { rng, ops: Vec::new(), xdp }.program(steps);
+        let (xdp, steps) = (rng.below(2) == 0 && !kernel.unprivileged, 2 + rng.below(24));
+        let spec = Generator { rng, ops: Vec::new(), xdp, calls: Vec::new() }.program(steps);
         match differ(&kernel, &spec) {
-            None => {
-                accepted += u64::from(verify(&spec, &Environment::default(), &Options::default()).is_ok())
-            }
+            None => accepted += u64::from(kernel.accepts(&spec)),
             Some(_) => {
                 let small = shrink(&kernel, &spec);
                 let words = differ(&kernel, &small).unwrap_or_default();

@@ -44,6 +44,9 @@ mod verdict;
 mod verified;
 mod violation;
 
+#[doc = include_str!("../docs/adding.md")]
+pub mod adding {}
+
 pub use code::Code;
 pub use digest::Digest;
 pub use options::Options;

@@ -174,7 +174,10 @@ impl<'p, 'a> Explorer<'p, 'a> {
         self.history.push(pc, points.jump);
         self.jumps += u32::from(counts_as_jump(op));
         let next = self.go(pc, op, &facts)?;
-        self.log.state(self.p, &self.state);
+        match next {
+            Next::Go(_) => self.log.state(self.p, &self.state),
+            Next::End => self.log.end(),
+        }
         Ok(next)
     }
 

@@ -2,10 +2,12 @@
 
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt::Write as _;
 
 use crate::Options;
 use crate::program::Program;
+use crate::rejection::Known;
 use crate::state::{State, known};
 
 /// A log under way. At level 1 it holds the current path; at level 2 every path.
@@ -16,6 +18,8 @@ pub(crate) struct Log {
     keeps_accepted: bool,
     limit: usize,
     last_line: Option<(String, u32)>,
+    /// What was known before the instruction; the log shows what changes.
+    last: Vec<Known>,
 }
 
 impl Log {
@@ -26,6 +30,7 @@ impl Log {
             keeps_accepted: options.keeps_accepted(),
             limit: options.log_size,
             last_line: None,
+            last: Vec::new(),
         }
     }
 
@@ -37,6 +42,7 @@ impl Log {
     pub(crate) fn entry(&mut self, p: &Program<'_>, s: &State) {
         if self.on {
             let _ = writeln!(self.text, "0: {}", state(p, s));
+            self.last = known(p.spec, s);
         }
     }
 
@@ -58,8 +64,24 @@ impl Log {
 
     /// What is known after the instruction.
     pub(crate) fn state(&mut self, p: &Program<'_>, s: &State) {
-        if self.on && self.text.len() <= self.limit {
-            let _ = writeln!(self.text, "          ; {}", state(p, s));
+        if !self.on || self.text.len() > self.limit {
+            return;
+        }
+        let now = known(p.spec, s);
+        let changed: Vec<_> = now.iter().filter(|k| !self.last.contains(k)).cloned().collect();
+        if changed.is_empty() {
+            self.text.push('\n');
+        } else {
+            let width = self.text.len() - self.text.rfind('\n').map_or(0, |i| i + 1);
+            let _ = writeln!(self.text, "{:1$} ; {2}", "", 40usize.saturating_sub(width), words(&changed));
+        }
+        self.last = now;
+    }
+
+    /// The path has ended.
+    pub(crate) fn end(&mut self) {
+        if self.on {
+            self.text.push('\n');
         }
     }
 
@@ -72,6 +94,7 @@ impl Log {
             self.text.truncate(len);
         }
         self.last_line = None;
+        self.last = known(p.spec, s);
         if self.text.len() <= self.limit {
             let _ = writeln!(self.text, "\nto {pc}: {}", state(p, s));
         }
@@ -82,7 +105,10 @@ impl Log {
         if level == 0 {
             return String::new();
         }
-        let mut text = self.text;
+        let mut text = match message {
+            None if !self.keeps_accepted => String::new(),
+            _ => self.text,
+        };
         if !text.is_empty() && !text.ends_with('\n') {
             text.push('\n');
         }
@@ -95,16 +121,10 @@ impl Log {
 }
 
 fn state(p: &Program<'_>, s: &State) -> String {
-    let words = known(p.spec, s).into_iter().map(|k| format!("{}={}", k.name, k.value));
-    let mut out = String::new();
-    if s.depth() > 0 {
-        let _ = write!(out, "frame{}: ", s.depth());
-    }
-    for (i, w) in words.enumerate() {
-        if i > 0 {
-            out.push(' ');
-        }
-        out.push_str(&w);
-    }
-    out
+    let frame = if s.depth() > 0 { format!("frame{}: ", s.depth()) } else { String::new() };
+    frame + &words(&known(p.spec, s))
+}
+
+fn words(known: &[Known]) -> String {
+    known.iter().map(|k| format!("{}={}", k.name, k.value)).collect::<Vec<_>>().join(" ")
 }
