@@ -72,7 +72,10 @@ fn parse(args: &[String]) -> Result<Arguments, String> {
             "--engine" => match args.next().map(String::as_str) {
                 Some("interpreter") => {}
                 other => {
-                    return Err(format!("engine {}: there is only `interpreter`", other.unwrap_or("missing")));
+                    return Err(format!(
+                        "engine {}: there is only `interpreter`",
+                        other.unwrap_or("missing")
+                    ));
                 }
             },
             option if option.starts_with("--") => return Err(format!("unknown option {option}\n{USAGE}")),
