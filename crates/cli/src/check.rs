@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use skep::spec::{Environment, Errno, LoadOptions, ProgramSpec};
+use skep::spec::{Environment, LoadOptions, ProgramSpec};
 use skep::verifier::{Options, Rejection, verify};
 use skep::{Backend, Error, Object};
 
@@ -164,7 +164,7 @@ fn kernel(args: &CheckArgs, backend: &Backend, spec: &ProgramSpec) -> Result<Rep
     let verdict = if error.is_rejected() { Verdict::Rejected } else { Verdict::Unsupported };
     let log = KernelLog::read(error.log());
     let reason = Reason {
-        code: error.errno().and_then(Errno::name).map_or_else(|| error_word(&error), str::to_owned),
+        code: error_word(&error),
         insn: log.insn,
         line: log.line,
         message: log.message.map_or_else(|| error.to_string(), str::to_owned),
@@ -174,13 +174,11 @@ fn kernel(args: &CheckArgs, backend: &Backend, spec: &ProgramSpec) -> Result<Rep
     Ok(report)
 }
 
+/// The kernel's error number by name.
 fn error_word(error: &Error) -> String {
     use std::error::Error as _;
-    let errno = error
-        .source()
-        .and_then(|e| e.downcast_ref::<skep::spec::LoadError>().map(|l| l.error.errno))
-        .and_then(Errno::name);
-    errno.unwrap_or("rejected").to_owned()
+    let cause = error.source().and_then(|e| e.downcast_ref::<skep::spec::Error>());
+    cause.and_then(|e| e.errno.name()).unwrap_or("rejected").to_owned()
 }
 
 /// What the kernel's log says about its last instruction.

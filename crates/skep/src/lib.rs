@@ -2,6 +2,55 @@
 //!
 //! An [`Object`] is a file of programs and maps. A [`Backend`] runs them: the virtual machine in this process,
 //! which needs no privilege, or the kernel. Loading gives [`Program`]s and [`Map`]s; attaching gives a [`Link`].
+//!
+//! ```
+//! use skep::{Backend, Object, Runner, source::Packet};
+//!
+//! let text = b".license GPL
+//! .map lengths type=hash key=4 value=8 max_entries=16
+//! .section socket
+//! count:
+//!     r1 = *(u32 *)(r1 + 0)      // skb->len
+//!     *(u32 *)(r10 - 4) = r1
+//!     r1 = 1
+//!     *(u64 *)(r10 - 16) = r1
+//!     r1 = map[lengths] ll
+//!     r2 = r10
+//!     r2 += -4
+//!     r3 = r10
+//!     r3 += -16
+//!     r4 = 0
+//!     call bpf_map_update_elem
+//!     r0 = 0
+//!     exit
+//! ";
+//! let object = Object::parse("count.s", text)?;
+//! let loaded = object.load(&Backend::user())?;
+//! let program = loaded.program("count").expect("the text has it");
+//!
+//! // On packets of our own; `Program::attach_socket` and `Program::watch` take an interface's.
+//! let frame = [0; 60];
+//! let packet = Packet { data: &frame, wire_len: 60, ..Packet::default() };
+//! assert_eq!(Runner::new(program)?.run(&packet)?.retval, 0);
+//!
+//! let lengths = loaded.map("lengths").expect("the text has it");
+//! assert_eq!(lengths.get::<u32, u64>(&60)?, Some(1));
+//! assert_eq!(lengths.get::<u32, u64>(&61)?, None);
+//! # Ok::<(), skep::Error>(())
+//! ```
+//!
+//! What is refused says why, as data ([`Error::rejection`]) and in words:
+//!
+//! ```
+//! use skep::{Backend, Object};
+//!
+//! let object = Object::parse("bad.s", b".section socket\nbad:\nr0 = *(u64 *)(r1 + 4096)\nexit\n")?;
+//! let error = object.load(&Backend::user()).unwrap_err();
+//! assert!(error.is_rejected());
+//! let rejection = error.rejection().expect("skep's own verifier");
+//! assert_eq!((rejection.pc(), rejection.source_line().map(|l| l.line)), (0, Some(3)));
+//! # Ok::<(), skep::Error>(())
+//! ```
 #![forbid(unsafe_code)]
 
 mod assembly;

@@ -13,6 +13,19 @@ use crate::{Error, ErrorKind, Program, Value};
 pub type Element = (Vec<u8>, Vec<u8>);
 
 /// A map. Cheap to clone; the map lives while a handle or a program holds it.
+///
+/// ```
+/// use skep::{Backend, abi::MapType, spec::MapDef};
+///
+/// let map = Backend::user().create_map(MapDef::new(MapType::HASH, 4, 8, 10).named("ages"))?;
+/// map.put(&7u32, &42u64)?;
+/// assert_eq!(map.get::<u32, u64>(&7)?, Some(42));
+/// assert!(map.delete(&7u32)?);
+/// assert!(map.entries()?.is_empty());
+/// // Keys and values have to be of the map's sizes.
+/// assert!(map.put(&7u16, &42u64).is_err());
+/// # Ok::<(), skep::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Map {
     pub(crate) inner: Arc<dyn BackendMap>,
