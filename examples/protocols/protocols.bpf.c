@@ -7,9 +7,17 @@
  */
 #include "skep_bpf.h"
 
+/* The protocols that are shown by name; the others are shown by number. */
+enum ip_protocol {
+	ICMP = 1,
+	TCP = 6,
+	UDP = 17,
+	ICMPv6 = 58,
+};
+
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__type(key, __u32); /* IP protocol: 1 ICMP, 6 TCP, 17 UDP, 58 ICMPv6 */
+	__type(key, enum ip_protocol);
 	__type(value, __u64); /* packets */
 	__uint(max_entries, 256);
 } packets SEC(".maps");

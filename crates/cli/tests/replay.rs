@@ -68,7 +68,7 @@ fn in_a_pipe_there_is_a_line_per_report() {
     let scratch = Scratch::new();
     let file = scratch.file("mixed.pcap", capture(&mixed()));
     let output = run(["run", FORMS[0], "--on", &file]);
-    assert_eq!(stdout(&output), "1.9s  20 packets, 0 dropped  packets: 1=3 6=8 17=5 58=2\n");
+    assert_eq!(stdout(&output), "1.9s  20 packets, 0 dropped  packets: ICMP=3 TCP=8 UDP=5 ICMPv6=2\n");
 }
 
 #[test]
@@ -240,7 +240,7 @@ fn map_dump_has_bpftool_s_shape() {
     let initial = &json_lines(&line("map dump examples/protocols/protocols.bpf.o packets --json"))[0];
     assert_eq!(initial.as_array().expect("an array").len(), 256);
     assert_eq!(initial[6]["key"], serde_json::json!(["0x06", "0x00", "0x00", "0x00"]));
-    assert_eq!(initial[6]["formatted"], serde_json::json!({ "key": 6, "value": 0 }));
+    assert_eq!(initial[6]["formatted"], serde_json::json!({ "key": "TCP", "value": 0 }));
     let scratch = Scratch::new();
     let file = scratch.file("mixed.pcap", capture(&mixed()));
     let after = &json_lines(&run(["map", "dump", FORMS[0], "packets", "--json", "--on", &file]))[0];

@@ -93,7 +93,8 @@ fn protocols() {
     let m = map(&o, "packets");
     shape(m, MapType::ARRAY, 4, 8, 256, 0);
     assert_eq!((m.initial.as_ref(), m.frozen), (None, false));
-    assert_eq!(text(m, m.key_btf_id, &[6, 0, 0, 0]), "6");
+    assert_eq!(text(m, m.key_btf_id, &[6, 0, 0, 0]), "TCP");
+    assert_eq!(text(m, m.key_btf_id, &[7, 0, 0, 0]), "7");
     assert_eq!(text(m, m.value_btf_id, &[0, 1, 0, 0, 0, 0, 0, 0]), "256");
     let s = spec(&o, "count_protocols");
     assert_eq!(s.attach_type, AttachType::UNSPEC);

@@ -144,10 +144,15 @@ pub fn mixed() -> Vec<Vec<u8>> {
 /// What the protocols example counts in [`mixed`].
 pub const MIXED: &[(u64, u64)] = &[(1, 3), (6, 8), (17, 5), (58, 2)];
 
+/// The number of a protocol, which the object's BTF has a name for and the assembly form has not.
+fn protocol(key: &Json) -> u64 {
+    let names = [("ICMP", 1), ("TCP", 6), ("UDP", 17), ("ICMPv6", 58)];
+    let named = |n: &str| names.iter().find(|(name, _)| *name == n).map(|(_, number)| *number);
+    key.as_u64().or_else(|| named(key.as_str()?)).unwrap_or_else(|| panic!("no protocol: {key}"))
+}
+
 /// The elements of a map in a report, as numbers.
 pub fn elements(report: &Json, map: &str) -> Vec<(u64, u64)> {
     let list = report["maps"][map].as_array().unwrap_or_else(|| panic!("no map {map} in {report}"));
-    list.iter()
-        .map(|e| (e["key"].as_u64().expect("a number"), e["value"].as_u64().expect("a number")))
-        .collect()
+    list.iter().map(|e| (protocol(&e["key"]), e["value"].as_u64().expect("a number"))).collect()
 }
