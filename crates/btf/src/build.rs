@@ -86,7 +86,7 @@ impl Builder {
     /// Adds an integer of `size` bytes.
     pub fn int(&mut self, name: &str, size: u32, encoding: IntEncoding) -> TypeId {
         let name = self.name(name);
-        self.add(Type::Int { name, size, encoding, off_bits: 0, bits: (size * 8).min(255) as u8 })
+        self.add(Type::Int { name, size, encoding, off_bits: 0, bits: size.saturating_mul(8).min(255) as u8 })
     }
 
     /// Adds a pointer.

@@ -55,8 +55,9 @@ pub(crate) fn header(bytes: &[u8], min_len: usize) -> Result<(Endian, usize), Er
 
 /// The part of `body` that a header's offset and length name.
 pub(crate) fn section<'a>(body: &'a [u8], off: u32, len: u32, what: &str) -> Result<&'a [u8], Error> {
-    let (start, end) = (off as usize, off as usize + len as usize);
-    body.get(start..end).ok_or_else(|| {
+    let start = off as usize;
+    let end = start.checked_add(len as usize);
+    end.and_then(|end| body.get(start..end)).ok_or_else(|| {
         Error::truncated(
             At::Header,
             format!(

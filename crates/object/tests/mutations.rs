@@ -53,7 +53,7 @@ fn damage(bytes: &mut Vec<u8>, r: &mut Random) {
             5 if rest >= 16 => {
                 let at = at & !7;
                 let v = u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap());
-                let v = v.wrapping_add(8 * r.below(9) as u64).wrapping_sub(32);
+                let v = v.wrapping_add(8 * 8).wrapping_sub(8 * r.below(64) as u64);
                 bytes[at..at + 8].copy_from_slice(&v.to_le_bytes());
             }
             _ => {
@@ -81,6 +81,19 @@ fn exercise(o: &Object) {
         };
         assert!(s.func_info.iter().all(|f| (f.insn_off as usize) < s.insns.len()));
         assert!(s.line_info.iter().all(|l| (l.insn_off as usize) < s.insns.len()));
+        let mut pc = 0;
+        while let Some(insn) = s.insns.get(pc) {
+            if insn.is_wide() {
+                pc += 1;
+                assert!(pc < s.insns.len(), "{}: half an LDDW", p.name);
+                assert!(
+                    !s.func_info.iter().any(|f| f.insn_off as usize == pc),
+                    "{}: it spans functions",
+                    p.name
+                );
+            }
+            pc += 1;
+        }
         let _ = skep_isa::decode_all(&s.insns);
     }
     for m in &o.maps {

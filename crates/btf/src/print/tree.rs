@@ -203,7 +203,7 @@ impl Walk<'_> {
 
     fn slice(&self, at: u64, len: u32) -> Result<&[u8], Error> {
         let start = (at / 8) as usize;
-        self.bytes.get(start..start + len as usize).ok_or_else(|| {
+        self.bytes.get(start..start.saturating_add(len as usize)).ok_or_else(|| {
             Error::truncated(
                 At::Value(at / 8),
                 format!("{len} bytes wanted, the value has {}", self.bytes.len()),
