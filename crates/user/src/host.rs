@@ -12,12 +12,13 @@ pub(crate) struct RunHost<'s> {
     shared: &'s Shared,
     /// The time that programs see instead of the system's, in nanoseconds.
     now_ns: Option<u64>,
-    random: Cell<u64>,
+    /// State of the generator; `None` until a program asks.
+    random: Cell<Option<u64>>,
 }
 
 impl<'s> RunHost<'s> {
     pub(crate) fn new(shared: &'s Shared, now_ns: Option<u64>) -> Self {
-        Self { shared, now_ns, random: Cell::new(shared.seed()) }
+        Self { shared, now_ns, random: Cell::new(None) }
     }
 }
 
@@ -32,8 +33,9 @@ impl Host for RunHost<'_> {
 
     /// SplitMix64, seeded anew for each run.
     fn prandom_u32(&self) -> u32 {
-        let state = self.random.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
-        self.random.set(state);
+        let state =
+            self.random.get().unwrap_or_else(|| self.shared.seed()).wrapping_add(0x9e37_79b9_7f4a_7c15);
+        self.random.set(Some(state));
         let a = (state ^ state >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let b = (a ^ a >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
         ((b ^ b >> 31) >> 32) as u32

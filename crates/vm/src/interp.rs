@@ -17,7 +17,7 @@ use skep_isa::{AluOp, AtomicOp, Endian, JumpOp, Size, Width, eval};
 use crate::code::{Code, Refusal, operations};
 use crate::helpers::{self, Call};
 use crate::host::{Host, Programs};
-use crate::mem::{FRAMES, Mem};
+use crate::mem::{FRAMES, Mem, Saved};
 use crate::packet::Layout;
 use crate::trap::{Trap, TrapKind};
 use crate::{Program, Run};
@@ -80,15 +80,6 @@ enum End {
     TailCall(Arc<Program>),
 }
 
-/// What a caller gets back when its callee returns.
-#[derive(Clone, Copy)]
-struct Saved {
-    pc: usize,
-    callee_saved: [u64; 4],
-    entry: usize,
-    may_goto: u32,
-}
-
 /// Runs a program from its first instruction in frame 0, and those that it tail-calls.
 pub(crate) fn run_chain(program: &Program, mem: &mut Mem<'_>, state: &mut State<'_>) -> Result<u64, Trap> {
     chain(program, mem, state, 0)
@@ -121,7 +112,6 @@ fn chain(program: &Program, mem: &mut Mem<'_>, state: &mut State<'_>, depth: usi
 /// Interprets one program until it exits or tail-calls from its first frame.
 fn exec(program: &Program, mem: &mut Mem<'_>, state: &mut State<'_>, base: usize) -> Result<End, Trap> {
     let code = &program.code[..];
-    let mut saved = [Saved { pc: 0, callee_saved: [0; 4], entry: 0, may_goto: 0 }; FRAMES];
     let mut depth = base;
     let mut regs = [0u64; 16];
     regs[1..6].copy_from_slice(&state.args);
@@ -330,10 +320,12 @@ fn exec(program: &Program, mem: &mut Mem<'_>, state: &mut State<'_>, base: usize
                     }
                     Code::Subprog { to } => {
                         burn!(1);
-                        let Some(slot) = saved.get_mut(depth + 1) else { trap!(TrapKind::CallDepth) };
+                        if depth + 1 == FRAMES {
+                            trap!(TrapKind::CallDepth);
+                        }
                         depth += 1;
                         let callee_saved = [regs[6], regs[7], regs[8], regs[9]];
-                        *slot = Saved { pc: next_pc, callee_saved, entry, may_goto };
+                        mem.save(depth, Saved { pc: next_pc, callee_saved, entry, may_goto });
                         may_goto = 0;
                         entry = to as usize;
                         regs[10] = mem.enter_frame(depth, program.uses_stack);
@@ -353,7 +345,7 @@ fn exec(program: &Program, mem: &mut Mem<'_>, state: &mut State<'_>, base: usize
                     return Ok(End::Value(regs[0]));
                 }
                 burn!(pc.saturating_sub(entry) as u64 + 1);
-                let frame = saved[depth];
+                let frame = mem.saved(depth);
                 depth -= 1;
                 regs[6..10].copy_from_slice(&frame.callee_saved);
                 regs[10] = mem.set_depth(depth);

@@ -29,14 +29,18 @@ pub const RECORDS: usize = 32;
 /// Buffers that may be lent to a run beside context and packet.
 pub const BUFFERS: usize = 4;
 
-/// The stack of a run: eight frames of 512 bytes. Reused from run to run; a frame is zeroed when it is entered.
+/// The stack of a run: eight frames of 512 bytes, and what the interpreter keeps for each. Reused from run to run,
+/// so that a run need not clear it; a frame is zeroed when it is entered.
 #[repr(C, align(16))]
-pub struct Stack([u8; FRAMES * FRAME_BYTES]);
+pub struct Stack {
+    bytes: [u8; FRAMES * FRAME_BYTES],
+    scratch: Scratch,
+}
 
 impl Stack {
     /// A zeroed stack.
     pub const fn new() -> Self {
-        Self([0; FRAMES * FRAME_BYTES])
+        Self { bytes: [0; FRAMES * FRAME_BYTES], scratch: Scratch::new() }
     }
 }
 
@@ -44,6 +48,33 @@ impl Default for Stack {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// What a run keeps out of its programs' reach. Contents from before a run mean nothing.
+pub(crate) struct Scratch {
+    saved: [Saved; FRAMES],
+    /// Records that the run holds: address and length.
+    records: [(u64, u64); RECORDS],
+}
+
+impl Scratch {
+    const fn new() -> Self {
+        let saved = Saved { pc: 0, callee_saved: [0; 4], entry: 0, may_goto: 0 };
+        Self { saved: [saved; FRAMES], records: [(0, 0); RECORDS] }
+    }
+}
+
+/// What a caller gets back when its callee returns.
+#[derive(Clone, Copy)]
+pub(crate) struct Saved {
+    /// Slot to go on at.
+    pub(crate) pc: usize,
+    /// `r6` to `r9`.
+    pub(crate) callee_saved: [u64; 4],
+    /// First slot of the function.
+    pub(crate) entry: usize,
+    /// Passes of `may_goto`.
+    pub(crate) may_goto: u32,
 }
 
 /// Addresses that may be accessed. Empty when `len` is 0.
@@ -101,10 +132,6 @@ impl<'a> Lent<'a> {
         Self { span: Span { start, len, read: true, write: false, name }, life: PhantomData }
     }
 
-    pub(crate) fn stack(stack: &'a mut Stack) -> Self {
-        Self::new(&mut stack.0, true, "stack")
-    }
-
     pub(crate) fn start(&self) -> u64 {
         self.span.start
     }
@@ -141,12 +168,25 @@ impl MapSet {
 }
 
 /// What a run is lent.
-#[derive(Clone, Copy)]
 pub(crate) struct Loan<'a> {
     pub(crate) stack: Lent<'a>,
+    pub(crate) scratch: &'a mut Scratch,
     pub(crate) ctx: Lent<'a>,
     pub(crate) packet: Lent<'a>,
     pub(crate) buffers: [Lent<'a>; BUFFERS],
+}
+
+impl<'a> Loan<'a> {
+    /// A stack and nothing else.
+    pub(crate) fn new(stack: &'a mut Stack) -> Self {
+        Self {
+            stack: Lent::new(&mut stack.bytes, true, "stack"),
+            scratch: &mut stack.scratch,
+            ctx: Lent::NONE,
+            packet: Lent::NONE,
+            buffers: [Lent::NONE; BUFFERS],
+        }
+    }
 }
 
 /// How a context is accessed.
@@ -243,7 +283,7 @@ pub(crate) struct Mem<'m> {
     packet: Span,
     packet_whole: Span,
     buffers: [Span; BUFFERS],
-    records: [Span; RECORDS],
+    scratch: &'m mut Scratch,
     record_count: usize,
     /// Records before this one belong to the maps of an outer program.
     record_base: usize,
@@ -266,7 +306,7 @@ impl<'m> Mem<'m> {
             packet: Span::EMPTY,
             packet_whole: loan.packet.span,
             buffers: loan.buffers.map(|b| b.span),
-            records: [Span::EMPTY; RECORDS],
+            scratch: loan.scratch,
             record_count: 0,
             record_base: 0,
             set: core::ptr::null(),
@@ -381,26 +421,42 @@ impl<'m> Mem<'m> {
             return None;
         }
         let start = map.ringbuf()?.reserve(size, flags, vcpu).ok()?;
-        self.records[self.record_count] = Span { start, len: size, read: true, write: true, name: "record" };
+        self.scratch.records[self.record_count] = (start, size);
         self.record_count += 1;
         Some(start)
     }
 
     /// Takes a record back; `false` when there is none at the address.
     pub(crate) fn remove_record(&mut self, addr: u64) -> bool {
-        let open = &self.records[self.record_base..self.record_count];
-        let Some(i) = open.iter().position(|r| r.start == addr) else {
+        let open = &self.scratch.records[self.record_base..self.record_count];
+        let Some(i) = open.iter().position(|r| r.0 == addr) else {
             return false;
         };
         self.record_count -= 1;
-        self.records[self.record_base + i] = self.records[self.record_count];
+        self.scratch.records[self.record_base + i] = self.scratch.records[self.record_count];
         self.forget();
         true
     }
 
     /// The address of a record that the innermost program still holds.
     pub(crate) fn open_record(&self) -> Option<u64> {
-        self.records[self.record_base..self.record_count].last().map(|r| r.start)
+        self.scratch.records[self.record_base..self.record_count].last().map(|r| r.0)
+    }
+
+    /// The records that are granted.
+    fn records(&self) -> impl Iterator<Item = Span> {
+        let open = self.scratch.records[..self.record_count].iter();
+        open.map(|&(start, len)| Span { start, len, read: true, write: true, name: "record" })
+    }
+
+    /// Keeps what the caller of the function in frame `depth` gets back.
+    pub(crate) fn save(&mut self, depth: usize, saved: Saved) {
+        self.scratch.saved[depth] = saved;
+    }
+
+    /// What was kept for frame `depth`.
+    pub(crate) fn saved(&self, depth: usize) -> Saved {
+        self.scratch.saved[depth]
     }
 
     #[inline(always)]
@@ -419,8 +475,8 @@ impl<'m> Mem<'m> {
             return true;
         }
         let fixed = [&self.stack, &self.packet, &self.ctx].into_iter();
-        let all = fixed.chain(&self.buffers).chain(&self.records[..self.record_count]);
-        let found = all.chain(self.values()).find(|s| s.grants(addr, size, write)).copied();
+        let all = fixed.chain(&self.buffers).chain(self.values()).copied();
+        let found = all.chain(self.records()).find(|s| s.grants(addr, size, write));
         match found {
             Some(span) => {
                 self.before = core::mem::replace(&mut self.last, span);
@@ -649,12 +705,12 @@ impl<'m> Mem<'m> {
     #[cold]
     pub(crate) fn fault(&self, addr: u64, size: u64, write: bool) -> MemoryFault {
         let fixed = [&self.stack, &self.fields, &self.ctx, &self.packet].into_iter();
-        let all = fixed.chain(&self.buffers).chain(self.values()).chain(&self.records[..self.record_count]);
+        let all = fixed.chain(&self.buffers).chain(self.values()).copied().chain(self.records());
         let distance = |r: &Region| match addr.checked_sub(r.start) {
             None => r.start - addr,
             Some(off) => off.saturating_sub(r.len - 1),
         };
-        let nearest = all.filter_map(Span::region).min_by_key(distance);
+        let nearest = all.filter_map(|s| s.region()).min_by_key(distance);
         let near = nearest.filter(|r| distance(r) <= NEAR);
         MemoryFault { addr, size, write, near }
     }

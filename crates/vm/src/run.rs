@@ -4,7 +4,7 @@ use core::fmt;
 
 use crate::host::{Host, Programs};
 use crate::interp;
-use crate::mem::{BUFFERS, Lent, Loan, Mem, Stack};
+use crate::mem::{Lent, Loan, Mem, Stack};
 use crate::packet::Layout;
 use crate::trap::{Trap, TrapKind};
 use crate::{NoPrograms, Program};
@@ -55,12 +55,7 @@ impl<'a> Run<'a> {
     /// A run without context or packet, on virtual CPU 0, with [`DEFAULT_FUEL`].
     pub fn new(stack: &'a mut Stack, host: &'a dyn Host) -> Self {
         Self {
-            loan: Loan {
-                stack: Lent::stack(stack),
-                ctx: Lent::NONE,
-                packet: Lent::NONE,
-                buffers: [Lent::NONE; BUFFERS],
-            },
+            loan: Loan::new(stack),
             args: [0; 5],
             packet: None,
             fuel: DEFAULT_FUEL,
@@ -99,7 +94,7 @@ impl<'a> Run<'a> {
         self
     }
 
-    /// Lends another buffer (at most [`BUFFERS`]) and gives its guest address; `None` when there is no room.
+    /// Lends another buffer (at most [`BUFFERS`](crate::BUFFERS)) and gives its guest address; `None` when there is no room.
     pub fn lend(&mut self, bytes: &'a mut [u8], write: bool) -> Option<u64> {
         let free = self.loan.buffers.iter_mut().find(|b| b.len() == 0)?;
         *free = Lent::new(bytes, write, "buffer");
