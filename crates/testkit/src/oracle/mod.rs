@@ -1,7 +1,7 @@
 //! Oracles: who can say whether a program is legal and what it does.
 //!
 //! An [`Oracle`] stands over a [`Backend`](skep_spec::Backend); one file each says what is particular to it.
-//! [`drive`] does the work that is the same for all: create the maps, load, run, read everything back.
+//! `drive` does the work that is the same for all: create the maps, load, run, read everything back.
 
 mod drive;
 pub mod interpreter;
