@@ -52,4 +52,4 @@ pub use digest::Digest;
 pub use options::Options;
 pub use rejection::{Decision, Known, Rejection};
 pub use verdict::verify;
-pub use verified::{AccessBase, InsnFacts, Stats, Subprog, Verified};
+pub use verified::{AccessBase, InsnFacts, Observed, Stats, Subprog, Verified};

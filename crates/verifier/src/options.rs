@@ -8,7 +8,8 @@ pub struct Options {
     pub log_level: u32,
     /// Longest log in bytes; the rest is dropped from the front of the failing path, never the summary.
     pub log_size: usize,
-    /// Keep the register states seen at each instruction, for checking them against concrete runs.
+    /// Keep what was known at each instruction, for checking it against concrete runs. Every number counts
+    /// then when states are compared, so that each concrete state is one that was kept.
     pub record_states: bool,
     /// Store a state at every point where paths may meet (`BPF_F_TEST_STATE_FREQ`): slower, finds more.
     pub test_state_freq: bool,

@@ -8,6 +8,7 @@ use core::fmt;
 use skep_spec::ProgramSpec;
 
 use crate::Digest;
+use crate::domain::Scalar;
 
 /// What a verification cost, as in the last line of the kernel's log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -78,7 +79,18 @@ pub(crate) struct Inner {
     pub(crate) log: String,
     pub(crate) subprogs: Vec<Subprog>,
     pub(crate) insns: Vec<InsnFacts>,
-    pub(crate) states: Vec<Vec<String>>,
+    pub(crate) states: Vec<Vec<Observed>>,
+}
+
+/// What was known before an instruction on one way to it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Observed {
+    /// Frames on the call chain, the running one included.
+    pub frames: usize,
+    /// By register: the set of its values if it holds a number that may still be read, otherwise `None`.
+    pub numbers: [Option<Scalar>; 11],
+    /// Registers and stack in the spelling of the kernel's log.
+    pub text: String,
 }
 
 /// What the proof found out about an instruction, over all paths.
@@ -123,7 +135,7 @@ impl Verified {
     }
 
     /// With [`Options::record_states`](crate::Options::record_states): the states seen before the instruction.
-    pub fn states_at(&self, pc: usize) -> &[String] {
+    pub fn states_at(&self, pc: usize) -> &[Observed] {
         self.0.states.get(pc).map_or(&[], |s| s)
     }
 }

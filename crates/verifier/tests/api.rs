@@ -89,7 +89,8 @@ fn states_are_recorded_when_asked_for() {
     let spec = program(ProgramType::SOCKET_FILTER, "r0 = 7; exit");
     let options = Options { record_states: true, ..Options::default() };
     let v = verify(&spec, &Environment::default(), &options).expect("accepted");
-    assert_eq!(v.states_at(1), ["R0=7 R1=ctx() R10=fp0"]);
+    let seen: Vec<_> = v.states_at(1).iter().map(|s| s.text.as_str()).collect();
+    assert_eq!(seen, ["R0=7 R1=ctx() R10=fp0"]);
 }
 
 #[test]

@@ -14,7 +14,7 @@ use alloc::format;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use skep_isa::{CallTarget, Op};
+use skep_isa::{CallTarget, Op, Reg};
 
 pub(crate) use history::{History, Step};
 pub(crate) use store::{NodeId, Store};
@@ -26,7 +26,7 @@ use crate::report::Log;
 use crate::state::State;
 use crate::transfer::{self, Fresh, jump};
 use crate::violation::{Check, Explain, refuse};
-use crate::{Code, Decision, InsnFacts, Options, Stats, limits};
+use crate::{Code, Decision, InsnFacts, Observed, Options, Stats, limits};
 
 /// A branch that waits.
 struct Pending {
@@ -59,7 +59,7 @@ pub(crate) struct Explorer<'p, 'a> {
     pub(crate) facts: Vec<InsnFacts>,
     /// Deepest stack use of each subprogram, bytes.
     pub(crate) depths: Vec<u32>,
-    pub(crate) states: Vec<Vec<alloc::string::String>>,
+    pub(crate) states: Vec<Vec<Observed>>,
     pub(crate) log: Log,
 }
 
@@ -162,9 +162,8 @@ impl<'p, 'a> Explorer<'p, 'a> {
         }
         self.facts[pc].reached = true;
         if self.options.record_states {
-            let known = crate::state::known(self.p.spec, &self.state);
-            let words: Vec<_> = known.iter().map(|k| format!("{}={}", k.name, k.value)).collect();
-            self.states[pc].push(words.join(" "));
+            let observed = self.observe();
+            self.states[pc].push(observed);
         }
         let op = self.p.op(pc);
         self.log.insn(self.p, pc);
@@ -278,9 +277,22 @@ impl<'p, 'a> Explorer<'p, 'a> {
         precision::trace(self.p, &mut self.store, wanted, depth, &self.history, self.parent);
     }
 
+    fn observe(&self) -> Observed {
+        let regs = &self.state.frame().regs;
+        let live = self.p.live[self.pc];
+        let counts = |i: usize| regs[i].is_scalar() && live.contains(Reg(i as u8));
+        let known = crate::state::known(self.p.spec, &self.state);
+        let words: Vec<_> = known.iter().map(|k| format!("{}={}", k.name, k.value)).collect();
+        Observed {
+            frames: self.state.frames.len(),
+            numbers: core::array::from_fn(|i| counts(i).then_some(regs[i].val)),
+            text: words.join(" "),
+        }
+    }
+
     /// Without `CAP_BPF` every number counts.
     fn tracks_precision(&self) -> bool {
-        self.p.env.privileged()
+        self.p.env.privileged() && !self.options.record_states
     }
 }
 
