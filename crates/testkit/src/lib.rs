@@ -4,6 +4,7 @@
 //!
 //! - [`oracle`]: who can say what a program does: the interpreter, the running kernel.
 //! - [`case`]: file tests.
+//! - [`fuzz`]: fuzz targets, and campaigns that need no nightly compiler.
 //! - [`generate`]: random programs, shrinking, coverage.
 //! - [`rows`]: a program and operands for every row of the instruction table; [`rowfiles`] writes them as
 //!   file tests.
@@ -11,6 +12,7 @@
 
 pub mod build;
 pub mod case;
+pub mod fuzz;
 pub mod generate;
 pub mod oracle;
 pub mod rowfiles;

@@ -237,7 +237,13 @@ fn wide(row: &'static Row, value: Imm64) -> Vec<Case> {
         }
         // Without BTF there are neither variables nor functions to take the address of: refused.
         Imm64::Variable { .. } => vec![lddw(Imm64::Variable { btf_id: 0, btf_fd: 0 }, "void".into())],
-        Imm64::Code(_) => vec![lddw(Imm64::Code(0), "without BTF".into())],
+        Imm64::Code(_) => {
+            let mut case = lddw(Imm64::Code(0), "without BTF".into());
+            let at = case.spec.insns.iter().position(|i| i.is_wide()).unwrap_or(0);
+            case.spec.insns[at].imm = (case.spec.insns.len() - at - 1) as i32;
+            case.spec.insns.extend(Code::new().mov(Reg::R0, 0).exit().finish());
+            vec![case]
+        }
         Imm64::MapIdx(_) => vec![map_index(row)],
         Imm64::MapValueIdx { .. } => [0, 4, 8, 15, 16].map(|off| map_value(row, off)).into(),
     }

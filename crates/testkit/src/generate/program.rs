@@ -104,7 +104,8 @@ pub fn generate(seed: u64) -> Generated {
     generated
 }
 
-fn maps() -> Vec<Arc<MapDef>> {
+/// The maps of every generated program.
+pub fn maps() -> Vec<Arc<MapDef>> {
     [
         MapDef::new(MapType::ARRAY, 4, OUT as u32, 1).named("out"),
         MapDef::new(MapType::ARRAY, 4, VALUE_BYTES, 4).named("array"),

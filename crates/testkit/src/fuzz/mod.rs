@@ -1,0 +1,98 @@
+//! Fuzz targets: one function a parser, which must survive any bytes.
+//!
+//! `fuzz/` wraps them for libFuzzer; [`campaign`] feeds them without a nightly compiler. A target panics when
+//! a promise is broken, and returns otherwise.
+
+pub mod campaign;
+pub mod seeds;
+
+use std::sync::Arc;
+
+use skep_btf::{Btf, Endian};
+use skep_isa::text::Dialect;
+use skep_isa::{Insn, decode_all};
+use skep_object::Object;
+use skep_spec::{Environment, MapDef, ProgramSpec};
+use skep_verifier::{Options, verify};
+
+use crate::oracle::{Input, Oracle, Privilege, interpreter::Interpreter};
+
+/// The targets by name.
+pub const TARGETS: &[(&str, fn(&[u8]))] = &[("elf", elf), ("btf", btf), ("insns", insns), ("pcap", pcap)];
+
+/// An object file: parsing gives an object or an error; what loads is put before the verifier.
+pub fn elf(data: &[u8]) {
+    let object = match Object::parse_any_endian("fuzz.o", data) {
+        Ok(object) => object,
+        Err(e) => return assert!(!e.to_string().is_empty()),
+    };
+    let (env, options) = (Environment::default(), Options { log_level: 1, ..Options::default() });
+    for program in &object.programs {
+        match &program.spec {
+            Ok(spec) if spec.insns.len() < 4096 => {
+                if let Err(rejection) = verify(spec, &env, &options) {
+                    assert!(!rejection.explain().is_empty());
+                }
+            }
+            Ok(_) => {}
+            Err(e) => assert!(!e.to_string().is_empty()),
+        }
+    }
+}
+
+/// A `.BTF` section: what parses survives writing, and every type can be looked at.
+pub fn btf(data: &[u8]) {
+    let Ok(btf) = Btf::parse(data) else { return };
+    for endian in [Endian::Little, Endian::Big] {
+        let again = Btf::parse(&btf.to_bytes(endian)).expect("what was written parses");
+        assert_eq!(again, btf, "writing and reading back changes the types");
+    }
+    for (id, _) in btf.iter() {
+        let _ = (btf.size_of(id), btf.name(id), btf.resolve(id));
+    }
+}
+
+/// An instruction stream behind a byte for the program type: decoded, printed, verified, and run whatever the
+/// verdict. A program that the verifier accepts must not fault.
+pub fn insns(data: &[u8]) {
+    let Some((&kind, code)) = data.split_first() else { return };
+    let insns: Vec<Insn> = code
+        .chunks_exact(8)
+        .take(512)
+        .map(|c| Insn::from_bytes(c.try_into().expect("chunks of 8 bytes"), skep_isa::Endian::Little))
+        .collect();
+    for op in decode_all(&insns).map_while(Result::ok) {
+        for dialect in [Dialect::Kernel, Dialect::Clang] {
+            assert!(!op.1.text(dialect).to_string().is_empty());
+        }
+        assert!(op.1.try_encode().is_ok(), "what was decoded encodes: {:?}", op.1);
+    }
+    let prog_type = seeds::PROGRAM_TYPES[kind as usize % seeds::PROGRAM_TYPES.len()];
+    let spec = ProgramSpec { maps: maps(), ..ProgramSpec::new(prog_type, insns) };
+    // The verifier lets a `syscall` program name any offset up to here; whoever runs it must give as much.
+    let ctx_bytes = if prog_type == skep_abi::ProgramType::SYSCALL { 1 << 16 } else { 0 };
+    let input = Input { data: vec![0x45; 64], ctx: vec![0; ctx_bytes] };
+    // Runs verified, or unverified where the verifier has no opinion; a rejection ends here.
+    let Ok(outcome) = Interpreter.run(&spec, Privilege::Privileged, &[input]) else { return };
+    if !outcome.unverified
+        && let Some(fault) = outcome.runs.iter().find_map(|r| r.fault.as_ref())
+    {
+        // Long loops may end by fuel: that is no fault of memory.
+        assert!(fault.contains("fuel") || fault.contains("instructions"), "accepted, but: {fault}\n{spec:?}");
+    }
+}
+
+fn maps() -> Vec<Arc<MapDef>> {
+    crate::generate::program::maps()
+}
+
+/// A capture file: every whole packet comes out within bounds, then the end, a cut or an error.
+pub fn pcap(data: &[u8]) {
+    let mut bytes = 0usize;
+    let result = skep_user::source::capture::read(data, |packet| bytes += packet.data.len());
+    // Compressed formats there are none: packets cannot hold more than the file.
+    assert!(bytes <= data.len(), "{bytes} bytes of packets out of {}", data.len());
+    if let Err(e) = result {
+        assert!(!e.to_string().is_empty());
+    }
+}
