@@ -1,7 +1,7 @@
 //! Ring buffer records as they arrive.
 
-use serde_json::Value as Json;
 use skep::btf::Btf;
+use skep::btf::print::Tree;
 use skep::{Loaded, Map, RingBuffer};
 
 use crate::diagnostic;
@@ -19,10 +19,8 @@ pub struct Events<'a> {
 pub struct Event {
     /// Name of the ring buffer map.
     pub map: String,
-    /// On one line.
-    pub text: String,
-    /// As JSON.
-    pub json: Json,
+    /// Its value.
+    pub value: Tree,
 }
 
 impl<'a> Events<'a> {
@@ -57,11 +55,7 @@ impl<'a> Events<'a> {
         let mut events = Vec::new();
         for (map, ring, shape) in &mut self.rings {
             ring.poll(|record| {
-                events.push(Event {
-                    map: map.name().to_owned(),
-                    text: shape.text(record),
-                    json: shape.json(record),
-                });
+                events.push(Event { map: map.name().to_owned(), value: shape.tree(record) });
             })?;
         }
         Ok(events)

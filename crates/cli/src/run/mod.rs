@@ -200,9 +200,13 @@ impl Session<'_> {
         let start = Instant::now();
         let interval = self.args.interval.unwrap_or(Duration::from_secs(1));
         let mut next = interval;
+        if self.view.is_live() {
+            self.view.report(self.loaded, &counts())?;
+        }
         loop {
             let time = start.elapsed();
             self.show_events(time)?;
+            self.view.flush()?;
             if self.stopped() || done()? || self.args.duration.is_some_and(|d| time >= d) {
                 return Ok(time);
             }
@@ -280,7 +284,8 @@ mod live {
             }
             self.end(watch, sink, result?)?;
             match status {
-                Some(status) if !status.success() => {
+                // After a Ctrl-C the command's end is as wanted, whatever its status.
+                Some(status) if !status.success() && !self.stopped() => {
                     Err(Failure::failed(format!("the command `{}`: {status}", program.to_string_lossy())))
                 }
                 Some(_) | None => Ok(()),

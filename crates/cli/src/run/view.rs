@@ -16,6 +16,9 @@ use crate::values::{self, Shape};
 /// Elements of a map on one line before the rest is counted only.
 const LINE_ELEMENTS: usize = 32;
 
+/// Bytes of output that may wait.
+const PENDING_MAX: usize = 32 << 10;
+
 /// How reports look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
@@ -50,15 +53,22 @@ pub struct View {
     is_xdp: bool,
     /// Lines of the live view that stand above the cursor.
     drawn: usize,
+    /// Text that waits to be written.
+    pending: String,
 }
 
 impl View {
     /// A view under a title.
     pub fn new(form: Form, title: String, is_xdp: bool) -> Self {
-        Self { form, title, is_xdp, drawn: 0 }
+        Self { form, title, is_xdp, drawn: 0, pending: String::new() }
     }
 
-    /// Shows records.
+    /// Whether the view is redrawn in place, and so may be shown before anything has happened.
+    pub fn is_live(&self) -> bool {
+        self.form == Form::Live
+    }
+
+    /// Shows records; they may wait in memory for a while, until [`View::flush`].
     pub fn events(&mut self, events: &[Event], time: Duration) -> Result<(), Failure> {
         if events.is_empty() {
             return Ok(());
@@ -68,12 +78,27 @@ impl View {
             // Writing to a String cannot fail.
             let _ = match self.form {
                 Form::Json => {
-                    writeln!(text, "{}", json!({ "time": seconds(time), "event": e.map, "value": e.json }))
+                    writeln!(
+                        text,
+                        "{}",
+                        json!({ "time": seconds(time), "event": e.map, "value": values::to_json(&e.value) })
+                    )
                 }
-                Form::Live | Form::Lines => writeln!(text, "{}: {}", e.map, e.text),
+                Form::Live | Form::Lines => writeln!(text, "{}: {}", e.map, e.value),
             };
         }
-        print(&text)
+        self.pending.push_str(&text);
+        if self.pending.len() < PENDING_MAX { Ok(()) } else { self.flush() }
+    }
+
+    /// Writes what waits.
+    pub fn flush(&mut self) -> Result<(), Failure> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let done = print(&self.pending);
+        self.pending.clear();
+        done
     }
 
     /// Shows a report.
@@ -96,7 +121,8 @@ impl View {
                 self.drawn = if counts.last { 0 } else { lines.len() };
             }
         }
-        print(&text)
+        self.pending.push_str(&text);
+        self.flush()
     }
 
     /// What takes the live view off the screen.
@@ -149,7 +175,8 @@ impl View {
     }
 
     fn live(&self, loaded: &Loaded, counts: &Counts, rows: usize) -> Result<Vec<String>, Failure> {
-        let mut lines = vec![format!("{}  {:.1}s", self.title, seconds(counts.time)), self.totals(counts)];
+        let totals = format!("{:.1}s  {}", seconds(counts.time), self.totals(counts));
+        let mut lines = vec![self.title.clone(), totals];
         let maps: Vec<_> =
             shown(loaded).map(|m| elements(m).map(|e| (m, e))).collect::<Result<_, Failure>>()?;
         // The last row stays free for the cursor; each map has at least its name and a count.
