@@ -174,7 +174,7 @@ impl Generator {
     }
 
     fn step(&mut self) {
-        match self.rng.below(21) {
+        match self.rng.below(25) {
             0..=5 => {
                 let (width, op, dst) = (self.width(), self.rng.pick(ALU), self.number());
                 let mut src = self.operand();
@@ -258,6 +258,10 @@ impl Generator {
                 };
                 self.ops.push(Op::Atomic { size, op, dst, src, off });
             }
+            20 => self.helper_memory(),
+            21 => self.packet_or_record(),
+            22 => self.map_call(),
+            23 => self.spilled_pointer(),
             19 => {
                 for r in 1..=2 {
                     let from = self.rng.pick(&[0, 8, 9]);
@@ -337,6 +341,134 @@ impl Generator {
         }
     }
 
+    /// Numbers again in the registers that a call lost.
+    fn refill(&mut self) {
+        for r in 1..=3 {
+            let from = self.rng.pick(&[0, 8, 9]);
+            self.mov(r, Operand::Reg(Reg(from)));
+        }
+    }
+
+    fn load_map(&mut self, idx: i32) {
+        self.ops.push(Op::LoadImm64 { dst: Reg(1), value: Imm64::MapIdx(idx) });
+    }
+
+    /// Memory and its size for a helper: `bpf_skb_load_bytes`, or `bpf_ringbuf_output` in XDP.
+    fn helper_memory(&mut self) {
+        let size = self.number();
+        let known = self.rng.below(2) == 0;
+        if !known {
+            let most = self.rng.pick(&[7, 15, 16, 31]);
+            self.bound(size, most);
+        }
+        let base = self.rng.pick(&[10, 10, 7]);
+        let off = if base == 10 { self.rng.pick(&[-8, -16, -24, -32]) } else { self.rng.pick(&[0, 32, 40]) };
+        let imm = Operand::Imm(self.rng.pick(&[0, 1, 8, 9, 16, 24, 32]));
+        let (memory, len) = if self.xdp { (2, 3) } else { (3, 4) };
+        self.mov(4, if known { imm } else { Operand::Reg(size) });
+        self.mov(5, Operand::Reg(Reg(base)));
+        self.add(5, Operand::Imm(off));
+        self.mov(memory, Operand::Reg(Reg(5)));
+        self.mov(len, Operand::Reg(Reg(4)));
+        if self.xdp {
+            self.load_map(0);
+            self.mov(4, Operand::Imm(0));
+            self.ops.push(Op::Call(CallTarget::Helper(130)));
+        } else {
+            self.mov(1, Operand::Reg(Reg(6)));
+            self.mov(2, Operand::Imm(0));
+            self.ops.push(Op::Call(CallTarget::Helper(26)));
+        }
+        self.refill();
+    }
+
+    /// A ring buffer record, or a packet pointer that is moved and checked again.
+    fn packet_or_record(&mut self) {
+        if !self.xdp {
+            let size = self.rng.pick(&[8, 16, 24]);
+            self.load_map(1);
+            self.mov(2, Operand::Imm(size));
+            self.mov(3, Operand::Imm(0));
+            self.ops.push(Op::Call(CallTarget::Helper(131)));
+            let null = self.rng.pick(&[JumpOp::Eq, JumpOp::Eq, JumpOp::Eq, JumpOp::Ne]);
+            let off = self.rng.pick(&[4, 4, 4, 4, 3, 5]);
+            self.ops.push(Op::JumpIf { width: Width::W64, op: null, dst: Reg(0), src: Operand::Imm(0), off });
+            let (size, off) = (self.rng.pick(SIZES), self.rng.pick(&[0, 8, 15, 16]));
+            let src = Operand::Reg(self.rng.pick(&[Reg(8), Reg(9)]));
+            self.ops.push(Op::Store { size, dst: Reg(0), off, src });
+            self.mov(1, Operand::Reg(Reg(0)));
+            self.mov(2, Operand::Imm(0));
+            self.ops.push(Op::Call(CallTarget::Helper(self.rng.pick(&[132, 133]))));
+            self.mov(0, Operand::Imm(1));
+            return self.refill();
+        }
+        let by = self.number();
+        let most = self.rng.pick(&[15, 255, 0x7fff, 0xffff]);
+        self.bound(by, most);
+        self.mov(5, Operand::Reg(Reg(7)));
+        self.add(5, Operand::Reg(by));
+        self.mov(4, Operand::Reg(Reg(5)));
+        let room = self.rng.pick(&[0, 1, 8, 16]);
+        self.add(4, Operand::Imm(room));
+        let end = self.rng.pick(&[1, 2, 3]);
+        self.load(Size::W, end, 6, 4);
+        let op = self.rng.pick(&[JumpOp::Gt, JumpOp::Gt, JumpOp::Ge, JumpOp::Lt]);
+        match self.rng.below(3) {
+            0 => {
+                self.mov(0, Operand::Reg(Reg(4)));
+                self.exit_if(op, end, Operand::Reg(Reg(0)));
+            }
+            _ => self.exit_if(op, 4, Operand::Reg(Reg(end))),
+        }
+        let (size, off) = (self.rng.pick(SIZES), self.rng.pick(&[0, 0, 1, 7, 8, 15, -1]));
+        self.load(size, 0, 5, off);
+        self.refill();
+    }
+
+    /// Lookup or update with a key and a value from the stack or elsewhere.
+    fn map_call(&mut self) {
+        if self.xdp {
+            self.ops.push(Op::Call(CallTarget::Helper(7)));
+            return self.refill();
+        }
+        self.load_map(0);
+        self.mov(2, Operand::Reg(Reg(10)));
+        let key = self.rng.pick(&[-4, -4, -8, -16, -3, -2]);
+        self.add(2, Operand::Imm(key));
+        if self.rng.below(2) == 0 {
+            self.ops.push(Op::Call(CallTarget::Helper(1)));
+            let op = self.rng.pick(&[JumpOp::Eq, JumpOp::Eq, JumpOp::Ne]);
+            self.ops.push(Op::JumpIf { width: Width::W64, op, dst: Reg(0), src: Operand::Imm(0), off: 1 });
+            let (size, off) = (self.rng.pick(SIZES), self.rng.pick(&[0, 40, 41, 47]));
+            self.load(size, 0, 0, off);
+        } else {
+            let base = self.rng.pick(&[7, 7, 10]);
+            self.mov(3, Operand::Reg(Reg(base)));
+            let off = self.rng.pick(&[0, -48, -40]);
+            self.add(3, Operand::Imm(off));
+            self.mov(4, Operand::Imm(0));
+            self.ops.push(Op::Call(CallTarget::Helper(2)));
+        }
+        self.mov(0, Operand::Imm(2));
+        self.refill();
+    }
+
+    /// A pointer that goes over the stack, perhaps damaged on its way.
+    fn spilled_pointer(&mut self) {
+        let src = Operand::Reg(Reg(self.rng.pick(&[7, 7, 6, 10])));
+        self.ops.push(Op::Store { size: Size::DW, dst: Reg(10), off: -32, src });
+        if self.rng.below(3) == 0 {
+            self.step();
+        }
+        if self.rng.below(4) == 0 {
+            let (size, off) = (self.rng.pick(SIZES), self.rng.pick(&[-32, -24, -40]));
+            self.ops.push(Op::Store { size, dst: Reg(10), off, src: Operand::Imm(0) });
+        }
+        self.load(Size::DW, 5, 10, -32);
+        let (size, off) = (self.rng.pick(SIZES), self.rng.pick(&[0, 0, 4, 8, -8]));
+        self.load(size, 0, 5, off);
+    }
+
     /// A function of two numbers and the caller's frame pointer.
     fn function(&mut self) {
         let start: usize = self.ops.iter().map(Op::slots).sum();
@@ -395,7 +527,7 @@ impl Generator {
             insns.extend(second);
         }
         let kind = if self.xdp { ProgramType::XDP } else { ProgramType::SOCKET_FILTER };
-        let maps = if self.xdp { Vec::new() } else { vec![Arc::new(map())] };
+        let maps = if self.xdp { vec![Arc::new(ring())] } else { vec![Arc::new(map()), Arc::new(ring())] };
         ProgramSpec { name: "fuzz".into(), maps, ..ProgramSpec::new(kind, insns) }
     }
 }
@@ -404,16 +536,21 @@ fn map() -> MapDef {
     MapDef::new(MapType::HASH, 4, 48, 1).named("values")
 }
 
+fn ring() -> MapDef {
+    MapDef::new(MapType::RINGBUF, 0, 0, 4096).named("ring")
+}
+
 struct Kernel {
     backend: LinuxBackend,
     map: LinuxMap,
+    ring: LinuxMap,
     unprivileged: bool,
 }
 
 impl Kernel {
     fn verdict(&self, spec: &ProgramSpec) -> (bool, String) {
-        let fds = [self.map.as_fd()];
-        let fds = if spec.maps.is_empty() { &fds[..0] } else { &fds[..] };
+        let fds = [self.map.as_fd(), self.ring.as_fd()];
+        let fds = if spec.maps.len() == 1 { &fds[1..] } else { &fds[..] };
         let load = || self.backend.load_program(spec, fds, LoadOptions { log_level: 4 }).map(drop);
         let result = match self.unprivileged {
             true => skep_linux::unprivileged(load).expect("capabilities can be dropped"),
@@ -501,7 +638,8 @@ fn random_programs_get_the_kernels_verdict() {
     let (count, seed) = (number("SKEP_FUZZ").unwrap_or(120), number("SKEP_SEED").unwrap_or(1));
     let backend = LinuxBackend::new();
     let map = backend.create(&map()).expect("a hash map");
-    let kernel = Kernel { backend, map, unprivileged: number("SKEP_UNPRIVILEGED").is_some() };
+    let ring = backend.create(&ring()).expect("a ring buffer");
+    let kernel = Kernel { backend, map, ring, unprivileged: number("SKEP_UNPRIVILEGED").is_some() };
     let (mut accepted, mut found) = (0, Vec::new());
     for i in 0..count {
         let mut rng = Rng((seed + i).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
