@@ -96,7 +96,7 @@ impl Runner {
             ProgramType::XDP => Kind::Xdp,
             other => {
                 let words = format!(
-                    "program `{}` has type {}, which does not run on packets here; socket filters and XDP do",
+                    "program `{}` has type {}, which does not run on packets here; socket filters and XDP do, others once on given bytes (`skep prog run`, `Program::test_run`)",
                     program.name(),
                     other.name().unwrap_or("unknown")
                 );

@@ -81,6 +81,46 @@ c.sendall(bytes(8 << 20)); c.close(); t.join()
 }
 
 #[test]
+fn an_interface_that_was_down_is_heard_again() {
+    const SCRIPT: &str = "command -v ip >/dev/null || exit 0; ip link set lo down; sleep 0.3; ip link set lo up; \
+        exec ping -c 1 127.0.0.1 >/dev/null";
+    let Some(seen) = watch(SCRIPT) else { return };
+    if seen.is_empty() {
+        println!("skipped: no ip");
+        return;
+    }
+    assert_eq!(seen.iter().filter(|p| p.3 == 0x800).count(), 4, "{seen:?}");
+}
+
+#[test]
+fn packets_that_the_ring_cannot_hold_are_counted_as_dropped() {
+    const SCRIPT: &str = "command -v python3 >/dev/null || exit 0; exec python3 -c '
+import socket
+r = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); r.bind((\"127.0.0.1\", 0))
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for i in range(2000): s.sendto(bytes(60000), r.getsockname())
+'";
+    let (mut child, socket) = match netns::spawn(shell(SCRIPT)) {
+        Ok(started) => started,
+        Err(e) => {
+            println!("skipped: {e}");
+            return;
+        }
+    };
+    // Nobody takes packets out while 4,000 of 60 KB come: some 230 MiB into a ring of 32.
+    assert!(child.wait().expect("the child is ours").success());
+    let receiver = socket.start(|_| {}).expect("a ring");
+    let stats = receiver.stop().expect("receiving works");
+    if stats.packets == 0 {
+        println!("skipped: no python3");
+        return;
+    }
+    assert!(stats.packets > 300 && stats.dropped > 1000, "{stats:?}");
+    // Neighbour discovery may add a few.
+    assert!((4000..4050).contains(&(stats.packets + stats.dropped)), "{stats:?}");
+}
+
+#[test]
 fn an_unknown_interface_is_named_with_those_there_are() {
     let error = PacketSocket::open("nosuch0").expect_err("no such interface");
     assert_eq!(error.errno, Errno::ENODEV);

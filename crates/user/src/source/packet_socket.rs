@@ -192,7 +192,11 @@ fn receive(shared: &Shared, mut ring: Ring, each: &mut dyn FnMut(Packet<'_>)) ->
             Some(since) if since.elapsed() >= settle => return Ok(()),
             Some(_) => thread::sleep(Duration::from_millis(1)),
             None => {
-                fd::wait_readable([shared.socket.as_fd(), shared.wake.as_fd()], IDLE)?;
+                let [ready, _] = fd::wait_readable([shared.socket.as_fd(), shared.wake.as_fd()], IDLE)?;
+                if ready {
+                    // An interface that went down: its packets come again once it is up.
+                    packet::take_error(shared.socket.as_fd())?;
+                }
             }
         }
     }

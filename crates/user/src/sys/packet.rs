@@ -99,6 +99,23 @@ pub(crate) fn refuse_all(fd: BorrowedFd<'_>) -> io::Result<()> {
     set_option(fd.as_raw_fd(), libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &program)
 }
 
+/// Takes the pending error of a socket (`SO_ERROR`), such as `ENETDOWN`; pollers wake until it is taken.
+pub(crate) fn take_error(fd: BorrowedFd<'_>) -> io::Result<libc::c_int> {
+    let mut error: libc::c_int = 0;
+    let mut len = mem::size_of_val(&error) as libc::socklen_t;
+    // SAFETY: the kernel writes at most `len` bytes, the size of an int.
+    check(unsafe {
+        libc::getsockopt(
+            fd.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_ERROR,
+            ptr::from_mut(&mut error).cast(),
+            &mut len,
+        )
+    })?;
+    Ok(error)
+}
+
 /// Packets and drops since the last call: the kernel resets them. Packets include the dropped ones.
 pub(crate) fn statistics(fd: BorrowedFd<'_>) -> io::Result<(u32, u32)> {
     let mut stats = [0u32; 3];
