@@ -6,6 +6,7 @@
 //! - [`case`]: file tests.
 //! - [`fuzz`]: fuzz targets, and campaigns that need no nightly compiler.
 //! - [`generate`]: random programs, shrinking, coverage.
+//! - [`parity`]: the page that compares skep with Linux.
 //! - [`rows`]: a program and operands for every row of the instruction table; [`rowfiles`] writes them as
 //!   file tests.
 #![forbid(unsafe_code)]
@@ -15,5 +16,6 @@ pub mod case;
 pub mod fuzz;
 pub mod generate;
 pub mod oracle;
+pub mod parity;
 pub mod rowfiles;
 pub mod rows;

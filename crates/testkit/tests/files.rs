@@ -28,6 +28,9 @@ fn file_tests() {
     for (name, why) in &report.skipped {
         println!("skipped: {name}: {why}");
     }
+    for note in &report.notes {
+        println!("{note}");
+    }
     for (name, n) in &report.counts {
         println!("{name}: {n} file tests");
     }

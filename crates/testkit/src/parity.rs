@@ -1,0 +1,185 @@
+//! `docs/parity.md`, written from what the oracles answer.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use skep_abi::{HELPER_NAMES, MapType, PROGRAM_TYPES, ProgramType};
+use skep_isa::table;
+use skep_linux::{LinuxBackend, RawLoad};
+use skep_spec::{Backend, Errno, MapDef, ProgramSpec};
+use skep_user::UserBackend;
+
+use crate::build::Code;
+use crate::oracle::{self, Answer, Oracle, Privilege, Verdict, interpreter::Interpreter, kernel::Kernel};
+use crate::rows;
+use skep_isa::Reg;
+
+/// The page, for the running kernel.
+pub fn page(release: &str) -> String {
+    let mut out = format!(
+        "# Parity with Linux\n\n\
+         Written by `BLESS=1 cargo test -p skep-testkit --test parity` from answers of Linux {release} and of \
+         skep; do not edit. *yes*: the same in both. *no*: Linux has it, skep refuses it with words. *differs*: \
+         see the note. –: neither has it.\n\n"
+    );
+    out += DELIBERATE;
+    out += &instructions();
+    out += &program_types();
+    out += &map_types();
+    out += &helpers();
+    out
+}
+
+const DELIBERATE: &str = "\
+## Deliberate differences
+
+| what | Linux | skep | shown by |
+|---|---|---|---|
+| reserved fields of instructions that no path reaches | not looked at | refused, as in reached ones | `generate::deliberate` in `crates/testkit`, `differential.rs` |
+| packet of a socket filter's test run | its first 14 bytes come back as zeros | comes back unchanged | `oracle/drive.rs` in `crates/testkit` |
+| `LDDW` with `src` 1 or 2 (a map by descriptor) | a descriptor of the loading process | refused: specifications name maps by index (`src` 5, 6) | `tests/cases/insn/lddw_map_fd.s`, `lddw_map_value_fd.s` |
+
+";
+
+/// Each row over its edge operands: who accepts it, and whether the results agree.
+fn instructions() -> String {
+    let mut rows: BTreeMap<&str, Vec<(Answer, Answer)>> = BTreeMap::new();
+    for case in rows::cases() {
+        let ask = |o: &dyn Oracle| o.run(&case.spec, Privilege::Privileged, &case.inputs);
+        rows.entry(case.row).or_default().push((ask(&Interpreter), ask(&Kernel)));
+    }
+    let mut out = String::from(
+        "## Instructions\n\nEach row of the table as a program over edge operands \
+         (`crates/testkit/tests/rows.rs`, files in `tests/cases/insn`).\n\n\
+         | row | group | skep | runs compared |\n|---|---|---|---|\n",
+    );
+    for row in table::rows() {
+        let answers = &rows[row.name];
+        let differs =
+            answers.iter().any(|(i, k)| oracle::disagreement(("interpreter", i), ("kernel", k)).is_some());
+        let kernel = answers.iter().any(|(_, k)| k.is_ok());
+        let skep = answers.iter().any(|(i, _)| matches!(i, Ok(o) if !o.unverified));
+        let runs: usize = answers
+            .iter()
+            .filter_map(|(i, k)| i.as_ref().ok().zip(k.as_ref().ok()))
+            .map(|(i, _)| i.runs.len())
+            .sum();
+        let word = match (kernel, skep) {
+            _ if differs => "differs",
+            (true, true) => "yes",
+            (true, false) => "no: the verifier does not support it yet; it runs unverified",
+            (false, true) => "differs",
+            (false, false) => "–",
+        };
+        let _ = writeln!(out, "| `{}` | {} | {word} | {runs} |", row.name, row.group);
+    }
+    out + "\n"
+}
+
+/// The smallest legal program: `r0 = 0; exit`, or 1 where 0 is no legal value.
+fn program_types() -> String {
+    let mut out = String::from(
+        "## Program types\n\nWhether `r0 = 0; exit` (or `r0 = 1; exit`) loads, without an attach target.\n\n\
+         | type | Linux | skep |\n|---|---|---|\n",
+    );
+    for id in 1..=32 {
+        let prog_type = ProgramType(id);
+        let Some(name) = prog_type.name() else { continue };
+        let mut linux = "needs an attach target";
+        for r0 in [0, 1] {
+            let insns = Code::new().mov(Reg::R0, r0).exit().finish();
+            // Programs of type `syscall` load only as sleepable.
+            let flags = if prog_type == ProgramType::SYSCALL { 1 << 4 } else { 0 };
+            let load = RawLoad { prog_type, license: "GPL", insns: &insns, flags, ..RawLoad::default() };
+            if load.load().is_ok() {
+                linux = "loads";
+            }
+        }
+        let minimal = |r0| {
+            let insns = Code::new().mov(Reg::R0, r0).exit().finish();
+            Interpreter.verdict(&ProgramSpec::new(prog_type, insns), Privilege::Privileged)
+        };
+        let skep = if [0, 1].map(minimal).contains(&Verdict::Accepted) { "yes" } else { "no" };
+        let _ = writeln!(out, "| `{name}` | {linux} | {skep} |");
+    }
+    out + "\n"
+}
+
+fn map_types() -> String {
+    let (linux, user) = (LinuxBackend::new(), UserBackend::new());
+    let mut out = String::from(
+        "## Map types\n\nWhether a map of a plain geometry can be created.\n\n\
+         | type | Linux | skep |\n|---|---|---|\n",
+    );
+    for id in 1..=34 {
+        let kind = MapType(id);
+        let Some(name) = kind.name() else { continue };
+        // One of these fits every kind that can be made without other objects.
+        let geometries = [(4, 8, 4), (4, 4, 4), (8, 8, 4), (0, 8, 4), (0, 0, 4096)];
+        let (mut answer, mut skep) = ("not from geometry alone", "no");
+        for (key, value, entries) in geometries {
+            for flags in [0, 1, 1 << 10 | 1] {
+                let mut def = MapDef::new(kind, key, value, entries);
+                def.flags.0 = flags;
+                match linux.create_map(&def) {
+                    Ok(_) => answer = "yes",
+                    Err(e) if e.errno == Errno::ENOTSUPP && answer != "yes" => answer = "not supported",
+                    Err(_) => {}
+                }
+                if user.create_map(&def).is_ok() {
+                    skep = "yes";
+                }
+            }
+        }
+        let _ = writeln!(out, "| `{name}` | {answer} | {skep} |");
+    }
+    out + "\n"
+}
+
+/// Whether the kernel offers a helper to a type: it looks the helper up before it looks at arguments.
+fn kernel_offers(prog_type: ProgramType, helper: u32) -> bool {
+    let mut code = Code::new();
+    for r in 1..=5 {
+        code.mov(Reg(r), 0);
+    }
+    let insns = code.call(helper).mov(Reg::R0, 0).exit().finish();
+    let flags = if prog_type == ProgramType::SYSCALL { 1 << 4 } else { 0 };
+    let load =
+        RawLoad { prog_type, license: "GPL", insns: &insns, flags, log_level: 1, ..RawLoad::default() };
+    match load.load() {
+        Ok(_) => true,
+        Err(e) => {
+            let unknown = ["cannot use helper", "unknown func", "invalid func"];
+            !e.log.is_empty() && !unknown.iter().any(|u| e.log.contains(u))
+        }
+    }
+}
+
+fn helpers() -> String {
+    let types: Vec<_> = PROGRAM_TYPES.iter().collect();
+    let mut out = String::from(
+        "## Helpers\n\nBy program type: whether a privileged program of the type is offered the helper. \
+         Helpers that no type here is offered are left out.\n\n| id | helper |",
+    );
+    for row in &types {
+        let _ = write!(out, " {} |", row.id.name().unwrap_or("?"));
+    }
+    out += "\n|---|---|";
+    out += &"---|".repeat(types.len());
+    out += "\n";
+    for &(id, name) in HELPER_NAMES {
+        let words: Vec<&str> = types
+            .iter()
+            .map(|row| match (kernel_offers(row.id, id), row.helper_capability(id).is_some()) {
+                (true, true) => "yes",
+                (true, false) => "no",
+                (false, true) => "differs",
+                (false, false) => "–",
+            })
+            .collect();
+        if words.iter().any(|w| *w != "–") {
+            let _ = writeln!(out, "| {id} | `{name}` | {} |", words.join(" | "));
+        }
+    }
+    out
+}
