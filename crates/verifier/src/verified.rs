@@ -66,6 +66,8 @@ pub enum AccessBase {
     Packet,
     /// Memory that a helper returned.
     Mem,
+    /// Different ones on different paths, but never the context.
+    Various,
 }
 
 /// A program that was accepted, with what the proof found out. Cheap to clone.
@@ -98,7 +100,7 @@ pub struct Observed {
 pub struct InsnFacts {
     /// Some path reaches it.
     pub reached: bool,
-    /// What it accesses, if it accesses memory and the same kind on all paths.
+    /// What it accesses, if it accesses memory.
     pub access: Option<AccessBase>,
 }
 

@@ -26,7 +26,7 @@ use crate::report::Log;
 use crate::state::State;
 use crate::transfer::{self, Fresh, jump};
 use crate::violation::{Check, Explain, refuse};
-use crate::{Code, Decision, InsnFacts, Observed, Options, Stats, limits};
+use crate::{AccessBase, Code, Decision, InsnFacts, Observed, Options, Stats, limits};
 
 /// A branch that waits.
 struct Pending {
@@ -168,7 +168,7 @@ impl<'p, 'a> Explorer<'p, 'a> {
         let op = self.p.op(pc);
         self.log.insn(self.p, pc);
         let facts = check::insn(self.p, &self.state, pc, op)?;
-        self.note(pc, &facts);
+        self.note(pc, &facts)?;
         self.rely(&facts);
         self.history.push(pc, points.jump);
         self.jumps += u32::from(counts_as_jump(op));
@@ -244,9 +244,23 @@ impl<'p, 'a> Explorer<'p, 'a> {
     }
 
     /// Notes what an instruction accesses, and how deep the stack goes.
-    fn note(&mut self, pc: usize, facts: &Facts) {
+    ///
+    /// # Errors
+    /// When the instruction accesses the context on one path and something else on another: engines keep the
+    /// context in a form of their own.
+    fn note(&mut self, pc: usize, facts: &Facts) -> Check<()> {
         if let Some(target) = facts.target {
-            self.facts[pc].access = Some(target.base());
+            let (before, now) = (self.facts[pc].access, target.base());
+            let differs = before.is_some_and(|b| b != now);
+            if differs && (before == Some(AccessBase::Ctx) || now == AccessBase::Ctx) {
+                let words = "same insn cannot be used with different pointers";
+                return refuse(Code::ForbiddenAccess, words).explain(
+                    "an access to the context on every path, or on none",
+                    format!("another path accesses {before:?} here, this one {now:?}"),
+                    "load the field in each branch",
+                );
+            }
+            self.facts[pc].access = Some(if differs { AccessBase::Various } else { now });
         }
         let stack = match facts.target {
             Some(Target::Stack { frame, min, .. }) => Some((frame, min)),
@@ -257,6 +271,7 @@ impl<'p, 'a> Explorer<'p, 'a> {
             let depth = off.unsigned_abs().next_multiple_of(8);
             self.depths[subprog] = self.depths[subprog].max(depth);
         }
+        Ok(())
     }
 
     /// Protects the numbers that a check relied on.

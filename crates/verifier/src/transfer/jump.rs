@@ -113,11 +113,14 @@ pub(crate) fn split(s: &State, width: Width, op: JumpOp, dst: R, src: Operand) -
         // If neither side is possible nothing is: going on with what was known is sound as well.
         for (state, values) in [(&mut taken, both.taken), (&mut not_taken, both.not_taken)] {
             if let Some((x, y)) = values {
-                state.reg_mut(dst).val = x;
-                if let Operand::Reg(src) = src
-                    && src != dst
-                {
-                    state.reg_mut(src).val = y;
+                match src {
+                    // A comparison with itself: both answers are about the same number.
+                    Operand::Reg(src) if src == dst => state.reg_mut(dst).val = x.meet(&y).unwrap_or(x),
+                    Operand::Reg(src) => {
+                        state.reg_mut(dst).val = x;
+                        state.reg_mut(src).val = y;
+                    }
+                    Operand::Imm(_) => state.reg_mut(dst).val = x,
                 }
             }
             if let Operand::Reg(src) = src {
