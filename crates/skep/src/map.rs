@@ -142,7 +142,7 @@ impl Map {
         self.fail("get", skep_spec::Error::new(Errno::EINVAL, words))
     }
 
-    /// Adds or replaces an element; `flags` as in [`skep_abi::UpdateFlags`](crate::abi).
+    /// Adds or replaces an element; `flags` is one of [`UpdateFlags`](crate::abi::UpdateFlags).
     ///
     /// # Errors
     /// As `BPF_MAP_UPDATE_ELEM`.

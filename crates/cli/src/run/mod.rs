@@ -122,7 +122,7 @@ pub fn main(args: &RunArgs) -> Result<(), Failure> {
     match (source, capture) {
         (Source::Capture(path), Some(capture)) => session.replay(runner.with_packet_clock(), capture, &path),
         (Source::Interface(interface), _) if args.linux => session.kernel(&interface),
-        (Source::Interface(interface), _) => session.interface(&interface, runner.is_xdp()),
+        (Source::Interface(interface), _) => session.interface(&interface),
         (Source::Command | Source::Capture(_), _) => session.command(),
     }
 }
@@ -242,11 +242,8 @@ mod live {
 
     impl Session<'_> {
         /// Packets of an interface, in the user backend.
-        pub(super) fn interface(&mut self, interface: &str, is_xdp: bool) -> Result<(), Failure> {
+        pub(super) fn interface(&mut self, interface: &str) -> Result<(), Failure> {
             let socket = PacketSocket::open(interface).map_err(skep::Error::from)?;
-            if is_xdp {
-                diagnostic::note("XDP verdicts are counted here, not carried out: packets go on as they are");
-            }
             let (watch, sink) = self.watch(socket)?;
             let time = self.live(|| counts(&watch), || Ok(false))?;
             self.end(watch, sink, time)
@@ -296,6 +293,9 @@ mod live {
             let sink = Sink::new(self.args.out.as_deref())?;
             let theirs = sink.clone();
             let is_xdp = Runner::new(self.program)?.is_xdp();
+            if is_xdp {
+                diagnostic::note("XDP verdicts are counted here, not carried out: packets go on as they are");
+            }
             let watch =
                 self.program.watch(socket, move |packet, verdict| theirs.take(is_xdp, packet, verdict))?;
             Ok((watch, sink))
@@ -337,16 +337,16 @@ mod live {
 
 #[cfg(not(target_os = "linux"))]
 impl Session<'_> {
-    fn interface(&mut self, _: &str, _: bool) -> Result<(), Failure> {
+    fn interface(&mut self, _: &str) -> Result<(), Failure> {
         Err(Failure::failed("raw sockets need Linux; captures work everywhere: --on FILE.pcap"))
     }
 
     fn command(&mut self) -> Result<(), Failure> {
-        self.interface("", false)
+        self.interface("")
     }
 
     fn kernel(&mut self, _: &str) -> Result<(), Failure> {
-        self.interface("", false)
+        self.interface("")
     }
 }
 

@@ -63,7 +63,7 @@ impl LinkType {
         })
     }
 
-    /// Whether [`LinkType::to_ethernet`] knows it.
+    /// Whether its packets can be given an Ethernet header.
     pub fn is_supported(self) -> bool {
         matches!(self.0, 0 | 1 | 12 | 14 | 101 | 108 | 113 | 228 | 229 | 276)
     }

@@ -30,7 +30,7 @@ impl<W: Write> Writer<W> {
         Ok(Self { out, packets: 0 })
     }
 
-    /// Appends a packet that was `wire_len` bytes long; bytes past [`SNAPLEN`] are left out, as the record says.
+    /// Appends a packet that was `wire_len` bytes long; bytes past 262,144 are left out, as the record says.
     /// Times past 2106 wrap: the format has 32 bits of seconds.
     ///
     /// # Errors
