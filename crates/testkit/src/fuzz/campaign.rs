@@ -28,7 +28,7 @@ pub struct Done {
 }
 
 /// Feeds `target` mutations of `seeds` (at least one) until told to stop, or it panics.
-pub fn run(target: fn(&[u8]), seeds: &[Vec<u8>], seed: u64, until: Until) -> Done {
+pub fn run(target: super::Target, seeds: &[Vec<u8>], seed: u64, until: Until) -> Done {
     let mut rng = Rng::new(seed);
     let mut done = Done::default();
     let start = Instant::now();

@@ -17,8 +17,11 @@ use skep_verifier::{Options, verify};
 
 use crate::oracle::{Input, Oracle, Privilege, interpreter::Interpreter};
 
+/// Takes any bytes and returns, or panics where a promise is broken.
+pub type Target = fn(&[u8]);
+
 /// The targets by name.
-pub const TARGETS: &[(&str, fn(&[u8]))] = &[("elf", elf), ("btf", btf), ("insns", insns), ("pcap", pcap)];
+pub const TARGETS: &[(&str, Target)] = &[("elf", elf), ("btf", btf), ("insns", insns), ("pcap", pcap)];
 
 /// An object file: parsing gives an object or an error; what loads is put before the verifier.
 pub fn elf(data: &[u8]) {
