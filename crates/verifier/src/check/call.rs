@@ -360,13 +360,8 @@ impl Args<'_, '_> {
                 "reserve a constant size, or use bpf_ringbuf_output",
             );
         };
-        // Like the kernel's field: 32 bits, of which reserve takes no negative sizes.
-        let Ok(size) = u32::try_from(size) else {
-            return refuse(Code::BadArgument, format!("R{} unbounded memory access", reg.0));
-        };
-        if size > i32::MAX as u32 {
-            return refuse(Code::BadArgument, format!("R{} unbounded memory access", reg.0));
-        }
+        // Like the kernel's field: 32 bits. Above that the reservation itself fails, and there is no record.
+        let size = size as u32;
         self.alloc_size = Some(size);
         self.facts.precise = self.facts.precise.with(reg);
         Ok(())

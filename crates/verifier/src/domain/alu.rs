@@ -162,7 +162,7 @@ impl Scalar {
 
     /// The low `bits` bits (16, 32 or 64) with their bytes reversed, zero-extended (`bswap16` and so on).
     ///
-    /// Keeps known bits exactly and so folds constants; loses all other bounds. Linux 6.18 loses everything.
+    /// Keeps known bits exactly and so folds constants; loses all other bounds, as Linux 6.18.44 does.
     pub fn bswap(&self, bits: u32) -> Scalar {
         match bits {
             64 => joined(self.lane64().reverse_bytes(64), Lane::unknown(32)),

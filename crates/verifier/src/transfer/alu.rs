@@ -1,9 +1,9 @@
 //! Arithmetic and moves.
 //!
-//! Where Linux 6.18 computes nothing (division, shifts by an unknown amount, byte swaps), neither do we,
+//! Where Linux 6.18 computes nothing (division, shifts by an unknown amount), neither do we,
 //! although the domain could: verdicts are to be the same.
 
-use skep_isa::{AluOp, Operand, Reg as R, Size, Width};
+use skep_isa::{AluOp, Operand, Reg as R, Size, SwapKind, Width};
 
 use super::{Fresh, pointer};
 use crate::domain::{BinOp, Bits, Scalar};
@@ -20,6 +20,18 @@ fn bits(width: Width) -> Bits {
 pub(super) fn neg(s: &mut State, width: Width, dst: R) {
     let old = if s.reg(dst).is_scalar() { s.reg(dst).val } else { Scalar::UNKNOWN };
     s.set(dst, Reg::scalar(old.neg(bits(width))));
+}
+
+/// Keeps what is known of the bits. Of an address nothing is.
+pub(super) fn swap(s: &mut State, kind: SwapKind, size: Size, dst: R) {
+    let old = if s.reg(dst).is_scalar() { s.reg(dst).val } else { Scalar::UNKNOWN };
+    let big_endian = cfg!(target_endian = "big");
+    let val = match kind {
+        SwapKind::Le => old.to_le(size.bits(), big_endian),
+        SwapKind::Be => old.to_be(size.bits(), big_endian),
+        SwapKind::Bswap => old.bswap(size.bits()),
+    };
+    s.set(dst, Reg::scalar(val));
 }
 
 /// Gives a number an id, so that its copies are refined with it. Constants need none.

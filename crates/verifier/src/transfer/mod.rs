@@ -42,7 +42,7 @@ pub(crate) fn apply(
     match op {
         Op::Alu { width, op, dst, src } => alu::binary(p, s, width, op, dst, src, fresh),
         Op::Neg { width, dst } => alu::neg(s, width, dst),
-        Op::Swap { dst, .. } => s.set(dst, Reg::unknown()),
+        Op::Swap { kind, size, dst } => alu::swap(s, kind, size, dst),
         Op::MovSx { width, from, dst, src } => alu::movsx(s, width, from, dst, src, fresh),
         Op::LoadImm64 { dst, value } => s.set(dst, immediate(value)),
         Op::Load { size, signed, dst, src: _, off: _ } => {
