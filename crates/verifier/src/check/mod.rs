@@ -8,6 +8,7 @@ mod exit;
 mod jump;
 pub(crate) mod memory;
 mod packet;
+pub(crate) mod speculation;
 
 use alloc::format;
 use alloc::vec::Vec;
@@ -22,6 +23,7 @@ use crate::violation::{Check, Explain, refuse, unsupported};
 
 pub(crate) use atomic::fetched;
 pub(crate) use memory::Target;
+pub(crate) use speculation::Masking;
 
 /// What a check found out, for `transfer` to apply and for precision to protect.
 #[derive(Debug, Default)]
@@ -34,6 +36,8 @@ pub(crate) struct Facts {
     pub(crate) precise_slots: Vec<(usize, usize)>,
     /// Stack bytes touched, as the lowest offset in a frame.
     pub(crate) touched: Vec<(usize, i32)>,
+    /// How an unprivileged addition is masked.
+    pub(crate) masking: Option<Masking>,
     /// The helper call.
     pub(crate) helper: Option<HelperFacts>,
 }
@@ -51,7 +55,11 @@ impl Facts {
 /// Checks one instruction.
 pub(crate) fn insn(p: &Program<'_>, s: &State, pc: usize, op: Op) -> Check<Facts> {
     match op {
-        Op::Alu { width, op, dst, src } => alu::binary(p, s, width, op, dst, src).map(Facts::precise),
+        Op::Alu { width, op, dst, src } => {
+            let precise = alu::binary(p, s, width, op, dst, src)?;
+            let masking = speculation::masking(p, s, op, dst, src)?;
+            Ok(Facts { precise, masking, ..Facts::default() })
+        }
         Op::Neg { dst, .. } | Op::Swap { dst, .. } => alu::unary(p, s, dst).map(|()| Facts::default()),
         Op::MovSx { dst, src, .. } => alu::movsx(p, s, dst, src).map(|()| Facts::default()),
         Op::AddrSpaceCast { .. } => refuse(

@@ -10,6 +10,7 @@ mod history;
 mod store;
 mod visit;
 
+use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -19,7 +20,7 @@ use skep_isa::{CallTarget, Op, Reg};
 pub(crate) use history::{History, Step};
 pub(crate) use store::{NodeId, Store};
 
-use crate::check::{self, Facts, Target};
+use crate::check::{self, Facts, Masking, Target, speculation};
 use crate::precision::{self, Wanted};
 use crate::program::{Program, target};
 use crate::report::Log;
@@ -57,6 +58,10 @@ pub(crate) struct Explorer<'p, 'a> {
     last_stored: (u32, u32),
     max_states_per_insn: u32,
     pub(crate) facts: Vec<InsnFacts>,
+    /// How unprivileged additions are masked, by instruction.
+    maskings: BTreeMap<usize, Masking>,
+    /// A masking depends on the bounds of a number: only equal numbers make a state superfluous.
+    bounds_matter: bool,
     /// Deepest stack use of each subprogram, bytes.
     pub(crate) depths: Vec<u32>,
     pub(crate) states: Vec<Vec<Observed>>,
@@ -89,6 +94,8 @@ impl<'p, 'a> Explorer<'p, 'a> {
             last_stored: (0, 0),
             max_states_per_insn: 0,
             facts: vec![InsnFacts::default(); n],
+            maskings: BTreeMap::new(),
+            bounds_matter: false,
             depths: vec![0; p.subprogs.len()],
             states: if options.record_states { vec![Vec::new(); n] } else { Vec::new() },
             log: Log::new(options),
@@ -169,6 +176,7 @@ impl<'p, 'a> Explorer<'p, 'a> {
         self.log.insn(self.p, pc);
         let facts = check::insn(self.p, &self.state, pc, op)?;
         self.note(pc, &facts)?;
+        self.mask(pc, op, &facts)?;
         self.rely(&facts);
         self.history.push(pc, points.jump);
         self.jumps += u32::from(counts_as_jump(op));
@@ -272,6 +280,19 @@ impl<'p, 'a> Explorer<'p, 'a> {
             self.depths[subprog] = self.depths[subprog].max(depth);
         }
         Ok(())
+    }
+
+    /// Notes how an addition is masked.
+    ///
+    /// # Errors
+    /// When another path needs another masking.
+    fn mask(&mut self, pc: usize, op: Op, facts: &Facts) -> Check<()> {
+        let (Some(now), Op::Alu { op, dst, .. }) = (facts.masking, op) else { return Ok(()) };
+        self.bounds_matter |= matches!(now, Masking::Pointer { constant: false, .. });
+        match self.maskings.insert(pc, now) {
+            Some(before) if before != now => speculation::differs(op, dst),
+            _ => Ok(()),
+        }
     }
 
     /// Protects the numbers that a check relied on.

@@ -18,8 +18,11 @@ impl Explorer<'_, '_> {
         let (jumps, insns) = (self.jumps - self.last_stored.0, self.processed - self.last_stored.1);
         let mut add = force || (jumps >= 2 && insns >= 8);
         let live = self.live();
-        let covers =
-            Exactness::Covers { track_precision: self.tracks_precision(), may_leak: self.p.may_leak() };
+        let covers = Exactness::Covers {
+            track_precision: self.tracks_precision(),
+            may_leak: self.p.may_leak(),
+            same_bounds: self.bounds_matter,
+        };
         let mut i = 0;
         let mut seen = 0;
         while i < self.store.count(pc) {

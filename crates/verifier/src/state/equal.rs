@@ -16,7 +16,8 @@ use super::{Byte, Frame, Kind, Reg, Slot, State};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exactness {
     /// The new one adds nothing. `track_precision`: numbers that are not precise do not count.
-    Covers { track_precision: bool, may_leak: bool },
+    /// `may_leak`: bytes that were never written may be read. `same_bounds`: numbers must have the same bounds.
+    Covers { track_precision: bool, may_leak: bool, same_bounds: bool },
     /// They are the same: a loop made no progress.
     Same,
 }
@@ -101,7 +102,7 @@ fn same(old: &Reg, new: &Reg, ids: &mut Ids) -> bool {
 }
 
 fn regs_match(old: &Reg, new: &Reg, how: Exactness, ids: &mut Ids) -> bool {
-    let Exactness::Covers { track_precision, .. } = how else {
+    let Exactness::Covers { track_precision, same_bounds, .. } = how else {
         return same(old, new, ids);
     };
     match (old.kind, new.kind) {
@@ -111,7 +112,8 @@ fn regs_match(old: &Reg, new: &Reg, how: Exactness, ids: &mut Ids) -> bool {
             if track_precision && !old.precise {
                 return true;
             }
-            old.delta == new.delta && ids.scalars_match(old.id, new.id) && old.val.contains(&new.val)
+            let covered = if same_bounds { old.val == new.val } else { old.val.contains(&new.val) };
+            old.delta == new.delta && ids.scalars_match(old.id, new.id) && covered
         }
         (Kind::MapValue(a), Kind::MapValue(b)) if a == b => ranges_match(old, new, ids),
         (Kind::Mem { .. }, Kind::Mem { .. }) if old.kind == new.kind => ranges_match(old, new, ids),
