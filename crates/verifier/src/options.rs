@@ -6,7 +6,7 @@ pub struct Options {
     /// Bits as in `bpf(2)`: 1 the failing path and a summary, 2 every instruction on every path,
     /// 4 the summary alone. 0 writes no log.
     pub log_level: u32,
-    /// Longest log in bytes; the rest is dropped from the front of the failing path, never the summary.
+    /// Bytes after which the log takes no more instructions. Refusal and summary are always written.
     pub log_size: usize,
     /// Keep what was known at each instruction, for checking it against concrete runs. Every number counts
     /// then when states are compared, so that each concrete state is one that was kept.
