@@ -9,12 +9,12 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use skep_abi::HelperFlags;
-use skep_isa::{CallTarget, Imm64, Op};
+use skep_isa::{CallTarget, Op};
 
 use crate::Code;
-use crate::program::{Program, target};
+use crate::program::{Points, Program, target};
 use crate::structure::{At, at};
-use crate::violation::{refuse, unsupported};
+use crate::violation::refuse;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Mark {
@@ -86,9 +86,13 @@ fn successors(program: &mut Program<'_>, pc: usize) -> At<Successors> {
             meet(program, far(off.into()));
             Successors([far(off.into()), next], 2)
         }
-        Op::MayGoto { .. } => return at(pc, unsupported("may_goto")),
-        Op::JumpIndirect { .. } => return at(pc, unsupported("indirect jumps (gotox)")),
-        Op::CallIndirect { .. } => return at(pc, unsupported("indirect calls (callx)")),
+        Op::MayGoto { off } => {
+            program.points[pc] = Points { prune: true, jump: true, store: true };
+            meet(program, far(off.into()));
+            Successors([far(off.into()), next], 2)
+        }
+        // `structure` refuses these.
+        Op::JumpIndirect { .. } | Op::CallIndirect { .. } => Successors([0, 0], 0),
         Op::Call(CallTarget::Subprog(off)) => {
             program.points[pc].prune = true;
             meet(program, next);
@@ -98,9 +102,6 @@ fn successors(program: &mut Program<'_>, pc: usize) -> At<Successors> {
         Op::Call(_) => {
             meet(program, next);
             Successors([next, 0], 1)
-        }
-        Op::LoadImm64 { value: Imm64::Code(_), .. } => {
-            return at(pc, unsupported("addresses of functions (callbacks)"));
         }
         _ => Successors([next, 0], 1),
     })

@@ -277,9 +277,17 @@ fn mark_all(state: &mut State) {
 
 /// What a state that was explored before has marked.
 pub(crate) fn wanted_by(old: &State) -> Wanted {
+    wanted_where(old, |reg| reg.is_scalar() && reg.precise)
+}
+
+/// Every number of a state.
+pub(crate) fn all_numbers(state: &State) -> Wanted {
+    wanted_where(state, Known::is_scalar)
+}
+
+fn wanted_where(state: &State, precise: impl Fn(&Known) -> bool) -> Wanted {
     let mut wanted = Wanted::new();
-    let precise = |reg: &Known| reg.is_scalar() && reg.precise;
-    for (f, frame) in old.frames.iter().enumerate() {
+    for (f, frame) in state.frames.iter().enumerate() {
         let Frame { regs, stack, .. } = &**frame;
         for (i, reg) in regs.iter().enumerate() {
             if precise(reg) {

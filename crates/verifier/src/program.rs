@@ -38,6 +38,8 @@ pub(crate) struct Points {
     pub(crate) prune: bool,
     /// Control does not only come from the slot before: the history counts it.
     pub(crate) jump: bool,
+    /// The state is stored each time, so that the loop around a `may_goto` can end here.
+    pub(crate) store: bool,
 }
 
 impl Program<'_> {

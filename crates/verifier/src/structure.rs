@@ -53,7 +53,11 @@ pub(crate) fn prepare<'a>(spec: &'a ProgramSpec, env: &'a Environment) -> At<Pro
         jumps_stay_inside(&program, extent)?;
     }
     for pc in 0..n {
+        if let Some(op) = program.ops[pc] {
+            at(pc, known_here(op, spec.insns[pc].opcode))?;
+        }
         if let Some(Op::LoadImm64 { value, .. }) = program.ops[pc] {
+            at(pc, platform_address(&program, value))?;
             at(pc, map_reference(&program, value))?;
         }
     }
@@ -250,9 +254,50 @@ fn returns_number(spec: &ProgramSpec, start: usize) -> Option<bool> {
     })
 }
 
+/// What an `LDDW` may load beside constants and maps; nothing yet that Linux would take.
+fn platform_address(program: &Program<'_>, value: Imm64) -> Check<()> {
+    match value {
+        Imm64::Code(_) if program.spec.func_info.is_empty() => refuse(Code::BadInsn, "missing btf func_info")
+            .explain("BTF that says what the function is", "the program has none", "compile with -g"),
+        Imm64::Code(_) => unsupported("addresses of functions (callbacks)"),
+        Imm64::Variable { btf_id, .. } if btf_id <= 0 => {
+            let words = format!("pseudo btf_id {btf_id} in ldimm64 isn't KIND_VAR or KIND_FUNC.");
+            refuse(Code::BadInsn, words)
+        }
+        Imm64::Variable { .. } => unsupported("addresses of kernel variables (LDDW with src 3)"),
+        Imm64::Const(_)
+        | Imm64::MapFd(_)
+        | Imm64::MapValueFd { .. }
+        | Imm64::MapIdx(_)
+        | Imm64::MapValueIdx { .. } => Ok(()),
+    }
+}
+
+/// Instructions that Linux 6.18 does not have, and calls out of the program that skep does not know.
+fn known_here(op: Op, opcode: u8) -> Check<()> {
+    match op {
+        Op::CallIndirect { .. } | Op::JumpIndirect { .. } => {
+            refuse(Code::BadInsn, format!("unknown opcode {opcode:02x}")).explain(
+                "an instruction of Linux 6.18",
+                "indirect calls and jumps came later",
+                "call the function by name; compile switches with -fno-jump-tables",
+            )
+        }
+        // What is left of a weak function that the kernel does not have: fine unless it is reached.
+        Op::Call(CallTarget::Kfunc { btf_id: 0, .. }) => Ok(()),
+        Op::Call(CallTarget::Kfunc { btf_id, .. }) if btf_id < 0 => {
+            refuse(Code::BadInsn, format!("kernel btf_id {btf_id} is not a function"))
+        }
+        Op::Call(CallTarget::Kfunc { btf_id, .. }) => {
+            unsupported(format!("kernel function call (BTF id {btf_id})"))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn map_reference(program: &Program<'_>, value: Imm64) -> Check<()> {
     let (idx, off) = match value {
-        Imm64::Const(_) | Imm64::Code(_) => return Ok(()),
+        Imm64::Const(_) | Imm64::Code(_) | Imm64::Variable { .. } => return Ok(()),
         Imm64::MapFd(fd) | Imm64::MapValueFd { fd, .. } => {
             let refusal = refuse(Code::BadMapReference, format!("fd {fd} is not pointing to valid bpf_map"));
             return refusal.explain(
@@ -261,7 +306,6 @@ fn map_reference(program: &Program<'_>, value: Imm64) -> Check<()> {
                 "name the map by its index (src 5, or 6 for its value)",
             );
         }
-        Imm64::Variable { .. } => return unsupported("addresses of kernel variables (LDDW with src 3)"),
         Imm64::MapIdx(idx) => (idx, None),
         Imm64::MapValueIdx { idx, off_bytes } => (idx, Some(off_bytes)),
     };

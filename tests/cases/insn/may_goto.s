@@ -1,6 +1,4 @@
 ; may_goto: Jumps when the loop budget is spent (Linux 6.9).
-; The verifier does not know it yet; `rows.rs` compares the interpreter, unverified.
-; targets: kernel
 ; accept
 ; run: ctx=zeros:64 => retval=0 ctx=[0x0,0x0,0x0,0xa]+zeros:32
 .section syscall

@@ -94,15 +94,17 @@ pub(crate) fn insn(p: &Program<'_>, s: &State, pc: usize, op: Op) -> Check<Facts
         Op::LoadAcquire { size, dst, src, off } => atomic::load_acquire(p, s, size, dst, src, off),
         Op::StoreRelease { size, dst, src, off } => atomic::store_release(p, s, size, dst, src, off),
         Op::LoadPacket { mode, .. } => packet::legacy_load(p, s, mode),
-        Op::Jump { .. } => Ok(Facts::default()),
+        Op::Jump { .. } | Op::MayGoto { .. } => Ok(Facts::default()),
         Op::JumpIf { width, op, dst, src, .. } => jump::conditional(p, s, width, op, dst, src),
         Op::Call(CallTarget::Helper(id)) => call::helper(p, s, id),
         Op::Call(CallTarget::Subprog(_)) => call::subprog(s),
+        Op::Call(CallTarget::Kfunc { btf_id: 0, .. }) => {
+            refuse(Code::BadInsn, "invalid kernel function call not eliminated in verifier pass")
+        }
         Op::Call(CallTarget::Kfunc { btf_id, .. }) => {
             unsupported(format!("kernel function call (BTF id {btf_id})"))
         }
         Op::Exit => exit::exit(p, s),
-        Op::MayGoto { .. } => unsupported("may_goto"),
         Op::CallIndirect { .. } => unsupported(format!("indirect call (callx) at insn {pc}")),
         Op::JumpIndirect { .. } => unsupported(format!("indirect jump (gotox) at insn {pc}")),
     }

@@ -7,6 +7,7 @@
 //! and the rules for storing states are those of Linux 6.18, so that programs at the limit get its verdict.
 
 mod history;
+mod may_goto;
 mod store;
 mod visit;
 
@@ -201,12 +202,18 @@ impl<'p, 'a> Explorer<'p, 'a> {
                 None => {
                     let split = jump::split(&self.state, width, op, dst, src);
                     self.history.note_linked(split.linked, self.p.points[pc].jump);
-                    self.put_aside(pc, far(off.into()), split.taken)?;
+                    self.put_aside(Decision { pc, taken: true }, far(off.into()), split.taken)?;
                     self.state = split.not_taken;
                     self.decided(pc, false);
                     Ok(Next::Go(next))
                 }
             },
+            Op::MayGoto { off } => {
+                let on = self.past_may_goto(pc);
+                self.put_aside(Decision { pc, taken: false }, next, on)?;
+                self.decided(pc, true);
+                Ok(Next::Go(far(off.into())))
+            }
             Op::Call(CallTarget::Subprog(off)) => {
                 let to = far(off);
                 let callee = self.p.subprog_at(to).unwrap_or(0);
@@ -231,14 +238,14 @@ impl<'p, 'a> Explorer<'p, 'a> {
         self.trail = self.trails.len();
     }
 
-    /// Puts the taken side of a branch aside.
-    fn put_aside(&mut self, pc: usize, to: usize, state: State) -> Check<()> {
+    /// Puts one side of a branch aside.
+    fn put_aside(&mut self, decision: Decision, to: usize, state: State) -> Check<()> {
         let n = self.pending.len() + 1;
         if n > limits::PENDING_JUMPS {
             let words = format!("The sequence of {n} jumps is too complex.");
             return refuse(Code::TooComplex, words);
         }
-        self.trails.push((self.trail, Decision { pc, taken: true }));
+        self.trails.push((self.trail, decision));
         self.store.fork(self.parent);
         self.pending.push(Pending {
             state,

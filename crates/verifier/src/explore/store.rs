@@ -13,6 +13,7 @@ pub(crate) type NodeId = usize;
 #[derive(Debug)]
 pub(crate) struct Node {
     pub(crate) state: State,
+    pub(crate) pc: usize,
     /// The stored state that the path came through before.
     pub(crate) parent: Option<NodeId>,
     /// The way from the parent to here.
@@ -74,7 +75,7 @@ impl Store {
         parent: Option<NodeId>,
         history: History,
     ) -> NodeId {
-        let node = Node { state, parent, history, branches: 1, hits: 0, misses: 0, listed: true };
+        let node = Node { state, pc, parent, history, branches: 1, hits: 0, misses: 0, listed: true };
         let id = match self.free.pop() {
             Some(id) => {
                 self.nodes[id] = Some(node);

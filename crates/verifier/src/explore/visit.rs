@@ -14,7 +14,8 @@ impl Explorer<'_, '_> {
     /// Compares with the states stored here; says whether one covers ours. If none does, ours may be stored.
     pub(super) fn visit(&mut self) -> Check<bool> {
         let pc = self.pc;
-        let force = self.options.test_state_freq || self.history.notable > 40;
+        let store_always = self.p.points[pc].store;
+        let force = store_always || self.options.test_state_freq || self.history.notable > 40;
         let (jumps, insns) = (self.jumps - self.last_stored.0, self.processed - self.last_stored.1);
         let mut add = force || (jumps >= 2 && insns >= 8);
         let live = self.live();
@@ -29,6 +30,10 @@ impl Explorer<'_, '_> {
             let id = self.store.nth(pc, i);
             seen += 1;
             if self.store.node(id).branches > 0 {
+                if store_always && self.closes_loop(id, &live) {
+                    self.store.hit(id);
+                    return Ok(true);
+                }
                 self.no_progress(&self.store.node(id).state, &live)?;
                 // Iterations of a loop differ: storing each would help nobody.
                 if !force && jumps < 20 && insns < 100 {
@@ -92,7 +97,8 @@ impl Explorer<'_, '_> {
     fn no_progress(&self, old: &State, live: &[RegSet]) -> Check<()> {
         let all = RegSet::from_bits(0x7ff);
         let (a, b) = (old.frame(), self.state.frame());
-        let maybe = old.frames.len() == self.state.frames.len()
+        let maybe = old.may_gotos == self.state.may_gotos
+            && old.frames.len() == self.state.frames.len()
             && all.iter().all(|r| a.regs[r.index()].same_as(&b.regs[r.index()]));
         if !maybe || !equal(old, &self.state, live, Exactness::Same) {
             return Ok(());

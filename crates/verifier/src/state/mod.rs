@@ -10,7 +10,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 pub(crate) use display::{known, register, type_name};
-pub(crate) use equal::{Exactness, equal};
+pub(crate) use equal::{Exactness, equal, refs_and_calls_match};
 pub(crate) use reg::{Kind, Reg};
 pub(crate) use stack::{Byte, Slot, Stack, place, reads_low_part};
 
@@ -39,6 +39,8 @@ pub(crate) struct Reference {
 pub(crate) struct State {
     pub(crate) frames: Vec<Rc<Frame>>,
     pub(crate) refs: Vec<Reference>,
+    /// How many times the path went on past a `may_goto`: each spends some of the run's budget.
+    pub(crate) may_gotos: u32,
 }
 
 impl State {
@@ -46,7 +48,7 @@ impl State {
     pub(crate) fn entry() -> Self {
         let mut frame = Frame::new(0, 0, 0);
         frame.regs[1] = Reg::pointer(Kind::Ctx);
-        Self { frames: vec![Rc::new(frame)], refs: Vec::new() }
+        Self { frames: vec![Rc::new(frame)], refs: Vec::new(), may_gotos: 0 }
     }
 
     /// Index of the running frame.
