@@ -2,7 +2,8 @@
 //!
 //! A program sets up registers of every kind (context, map value, packet, bounded and unknown numbers, spills),
 //! then does mostly sensible, sometimes senseless things with them. `SKEP_FUZZ=N` runs N programs instead of a
-//! few hundred, `SKEP_SEED=N` begins elsewhere, `SKEP_UNPRIVILEGED=1` drops all capabilities (the sysctl
+//! few hundred, `SKEP_SEED=N` begins elsewhere, `SKEP_MAY_GOTO=1` adds loops that `may_goto` ends,
+//! `SKEP_UNPRIVILEGED=1` drops all capabilities (the sysctl
 //! `kernel.unprivileged_bpf_disabled` must be 0 then). A difference is shrunk by replacing instructions with
 //! `goto +0`, and printed as text.
 //!
@@ -105,6 +106,7 @@ struct Generator {
     xdp: bool,
     /// Calls of the function behind the program, by position in `ops`.
     calls: Vec<usize>,
+    may_goto: bool,
 }
 
 impl Generator {
@@ -286,6 +288,7 @@ impl Generator {
                     self.mov(r, Operand::Reg(Reg(from)));
                 }
             }
+            _ if self.may_goto && self.rng.below(2) == 0 => self.may_goto_loop(),
             _ => {
                 // A short loop: back by a few instructions while a counter is small.
                 let r = self.rng.pick(&[8, 9]);
@@ -307,6 +310,41 @@ impl Generator {
                 self.ops.push(Op::JumpIf { width, op, dst: Reg(r), src: Operand::Imm(limit), off });
             }
         }
+    }
+
+    /// A loop that only a `may_goto` ends, around an access at a number that the loop changes.
+    fn may_goto_loop(&mut self) {
+        let r = self.rng.pick(&[8, 9]);
+        let mut body = Vec::new();
+        let bounded = self.rng.below(3) != 0;
+        let add = |dst: u8, src| Op::Alu { width: Width::W64, op: AluOp::Add, dst: Reg(dst), src };
+        body.push(Op::Alu { width: Width::W64, op: AluOp::Mov, dst: Reg(2), src: Operand::Reg(Reg::FP) });
+        body.push(add(2, Operand::Imm(-48)));
+        body.push(add(2, Operand::Reg(Reg(r))));
+        body.push(Op::Store { size: Size::B, dst: Reg(2), off: 0, src: Operand::Imm(1) });
+        for _ in 0..self.rng.below(4) {
+            let op = self.rng.pick(&[AluOp::Add, AluOp::Mov, AluOp::Mov, AluOp::And, AluOp::Rsh]);
+            let (width, dst) = (self.width(), Reg(self.rng.pick(&[8, 9, 9, 0])));
+            let src = match self.rng.below(2) {
+                0 => Operand::Imm(self.rng.below(20) as i32),
+                _ if op == AluOp::Rsh => Operand::Imm(1),
+                _ => Operand::Reg(Reg(self.rng.pick(&[8, 9]))),
+            };
+            body.push(Op::Alu { width, op, dst, src });
+        }
+        if self.rng.below(4) != 0 {
+            let start = self.rng.below(8) as i32;
+            self.mov(r, Operand::Imm(start));
+        }
+        let len = body.len() as i16;
+        self.ops.push(Op::MayGoto { off: len + 1 + i16::from(bounded) });
+        if bounded {
+            let most = self.rng.pick(&[7, 39, 47, 48]);
+            let src = Operand::Imm(most);
+            self.ops.push(Op::JumpIf { width: Width::W64, op: JumpOp::Gt, dst: Reg(r), src, off: len + 1 });
+        }
+        self.ops.extend(body);
+        self.ops.push(Op::Jump { off: -i32::from(len) - 2 - i32::from(bounded), long: false });
     }
 
     /// Bounds a number in one of the usual ways, or not at all.
@@ -654,11 +692,12 @@ fn random_programs_get_the_kernels_verdict() {
     let map = backend.create(&map()).expect("a hash map");
     let ring = backend.create(&ring()).expect("a ring buffer");
     let kernel = Kernel { backend, map, ring, unprivileged: number("SKEP_UNPRIVILEGED").is_some() };
+    let may_goto = number("SKEP_MAY_GOTO").is_some();
     let (mut accepted, mut found) = (0, Vec::new());
     for i in 0..count {
         let mut rng = Rng((seed + i).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
         let (xdp, steps) = (rng.below(2) == 0 && !kernel.unprivileged, 2 + rng.below(24));
-        let spec = Generator { rng, ops: Vec::new(), xdp, calls: Vec::new() }.program(steps);
+        let spec = Generator { rng, may_goto, ops: Vec::new(), xdp, calls: Vec::new() }.program(steps);
         assert!(kernel.pruning_changes_nothing(&spec), "seed {}:\n{}", seed + i, text(&spec));
         match differ(&kernel, &spec) {
             None => accepted += u64::from(kernel.accepts(&spec)),
