@@ -48,14 +48,14 @@ macro_rules! table {
         )*
     ) => {
         /// Row numbers, by name.
-        #[allow(non_camel_case_types)]
+        #[allow(non_camel_case_types, reason = "the row's own name")]
         #[derive(Clone, Copy)]
         enum Index { $($name),* }
 
         const COUNT: usize = [$(Index::$name),*].len();
 
         /// All instructions.
-        #[allow(unused_variables)]
+        #[allow(unused_variables, reason = "not every row has every field")]
         pub static ROWS: [Row; COUNT] = [$(
             Row {
                 name: stringify!($name),

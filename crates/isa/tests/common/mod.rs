@@ -1,5 +1,5 @@
 //! Shared by the tests.
-#![allow(dead_code)]
+#![allow(dead_code, reason = "each test binary uses a part")]
 
 use skep_isa::{Insn, Op};
 

@@ -113,19 +113,28 @@ impl Tnum {
     }
 
     /// Sum modulo 2^64. Exact per bit (no sound tnum is smaller).
-    #[allow(clippy::should_implement_trait)]
+    #[allow(
+        clippy::should_implement_trait,
+        reason = "an abstract operation under the name of the concrete one"
+    )]
     pub fn add(self, rhs: Tnum) -> Tnum {
         self.with(rhs, rules::known_add)
     }
 
     /// Difference modulo 2^64. Exact per bit.
-    #[allow(clippy::should_implement_trait)]
+    #[allow(
+        clippy::should_implement_trait,
+        reason = "an abstract operation under the name of the concrete one"
+    )]
     pub fn sub(self, rhs: Tnum) -> Tnum {
         self.with(rhs, rules::known_sub)
     }
 
     /// Negation modulo 2^64: `0 - self`.
-    #[allow(clippy::should_implement_trait)]
+    #[allow(
+        clippy::should_implement_trait,
+        reason = "an abstract operation under the name of the concrete one"
+    )]
     pub fn neg(self) -> Tnum {
         Tnum::constant(0).sub(self)
     }
@@ -134,7 +143,10 @@ impl Tnum {
     ///
     /// Long multiplication is not symmetric in what it keeps, so both orders are taken and met. Loses: that
     /// an unknown bit of one operand meets all bits of the other at once.
-    #[allow(clippy::should_implement_trait)]
+    #[allow(
+        clippy::should_implement_trait,
+        reason = "an abstract operation under the name of the concrete one"
+    )]
     pub fn mul(self, rhs: Tnum) -> Tnum {
         self.mul_width(64, rhs)
     }
