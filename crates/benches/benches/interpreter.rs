@@ -1,41 +1,90 @@
-//! skep's interpreter beside rbpf's, both with their checks on, over the same bytecode and memory.
+//! skep's interpreter beside rbpf's and solana-sbpf's, all with their checks on, over the same bytecode and memory.
 //!
 //! `cargo bench -p benches --bench interpreter`
+
+mod peers;
 
 use std::time::Duration;
 
 use benches::{Contender, compare, geometric_mean, memory, programs};
+use peers::sbpf::Sbpf;
 use skep_abi::ProgramType;
 use skep_isa::{Endian, Insn};
 use skep_spec::{Environment, ProgramSpec};
 use skep_vm::{NullHost, Program, Run, Stack};
+
+/// Length of a round.
+const ROUND: Duration = Duration::from_millis(20);
 
 fn bytes(insns: &[Insn]) -> Vec<u8> {
     insns.iter().flat_map(|i| i.to_bytes(Endian::Little)).collect()
 }
 
 fn main() {
-    println!("{:<10} {:>12} {:>12} {:>8}", "program", "skep ns", "rbpf ns", "ratio");
-    let mut ratios = Vec::new();
+    let only: Option<String> = std::env::args().skip(1).find(|a| !a.starts_with('-'));
+    println!(
+        "{:<10} {:>10} {:>10} {:>10} {:>10} {:>8} {:>8}",
+        "program", "insns", "skep ns", "rbpf ns", "sbpf ns", "ns/insn", "ratio"
+    );
+    let (mut all_three, mut rbpf_alone, mut per_insn) = (Vec::new(), Vec::new(), Vec::new());
     for (name, spec) in programs("_mem") {
+        if only.as_ref().is_some_and(|only| !name.contains(only)) {
+            continue;
+        }
         // Without a type, the context is plain memory.
         let spec = ProgramSpec { prog_type: ProgramType::UNSPEC, ..spec };
         let program = Program::unverified(&spec, &Environment::default(), vec![]).expect("it is well formed");
         let text = bytes(&spec.insns);
-        let peer = rbpf::EbpfVmRaw::new(Some(&text)).expect("rbpf takes the program");
+        let rbpf = rbpf::EbpfVmRaw::new(Some(&text)).expect("rbpf takes the program");
+        let mut sbpf = Sbpf::new(&text, memory());
         let (mut ours, mut theirs) = (memory(), memory());
         let mut stack = Stack::new();
         let mut skep =
             || program.run(&mut Run::new(&mut stack, &NullHost).with_ctx(&mut ours)).expect("in bounds").r0;
-        let mut other = || peer.execute_program(&mut theirs).expect("in bounds");
-        assert_eq!(skep(), other(), "{name}: the engines disagree");
-        let mut contenders = [
+        let mut rbpf = || rbpf.execute_program(&mut theirs).expect("in bounds");
+        let result = skep();
+        assert_eq!(result, rbpf(), "{name}: the engines disagree");
+        let counted = sbpf.as_mut().map_err(|e| e.clone()).and_then(Sbpf::run);
+        let mut contenders = vec![
             Contender { name: "skep", run: Box::new(|| _ = std::hint::black_box(skep())) },
-            Contender { name: "rbpf", run: Box::new(|| _ = std::hint::black_box(other())) },
+            Contender { name: "rbpf", run: Box::new(|| _ = std::hint::black_box(rbpf())) },
         ];
-        let ns = compare(&mut contenders, Duration::from_millis(20));
-        println!("{name:<10} {:>12.0} {:>12.0} {:>8.2}", ns[0], ns[1], ns[1] / ns[0]);
-        ratios.push(ns[1] / ns[0]);
+        if let (Ok(sbpf), Ok((r0, _))) = (&mut sbpf, &counted) {
+            assert_eq!(result, *r0, "{name}: solana-sbpf disagrees");
+            let run = Box::new(|| _ = std::hint::black_box(sbpf.run()));
+            contenders.push(Contender { name: "sbpf", run });
+        }
+        let ns = compare(&mut contenders, ROUND);
+        match &counted {
+            Ok((_, insns)) => {
+                let (fastest, each) = (ns[1].min(ns[2]), ns[0] / *insns as f64);
+                println!(
+                    "{name:<10} {insns:>10} {:>10.0} {:>10.0} {:>10.0} {each:>8.2} {:>8.2}",
+                    ns[0],
+                    ns[1],
+                    ns[2],
+                    fastest / ns[0]
+                );
+                all_three.push(fastest / ns[0]);
+                per_insn.push(each);
+            }
+            Err(why) => {
+                println!(
+                    "{name:<10} {:>10} {:>10.0} {:>10.0} {:>10} {:>8} {:>8.2}   sbpf: {why}",
+                    "-",
+                    ns[0],
+                    ns[1],
+                    "-",
+                    "-",
+                    ns[1] / ns[0]
+                );
+                rbpf_alone.push(ns[1] / ns[0]);
+            }
+        }
     }
-    println!("geometric mean of rbpf / skep: {:.2}", geometric_mean(&ratios));
+    println!("geometric mean of the faster of rbpf and sbpf / skep: {:.2}", geometric_mean(&all_three));
+    println!("geometric mean of skep's ns an instruction: {:.2}", geometric_mean(&per_insn));
+    if !rbpf_alone.is_empty() {
+        println!("of rbpf / skep, where sbpf does not take the program: {:.2}", geometric_mean(&rbpf_alone));
+    }
 }

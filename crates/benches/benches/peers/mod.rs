@@ -1,0 +1,3 @@
+//! Other implementations, behind one shape.
+
+pub mod sbpf;
