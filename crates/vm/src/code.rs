@@ -1,7 +1,9 @@
 //! The prepared form of a program: one fixed-size operation per slot, selectors resolved, jump targets
 //! absolute.
 //!
-//! An index into the prepared code is a slot number of the program, so traps and traces need no translation.
+//! An index into the prepared code is a slot number of the program, so traps and traces need no translation. Where
+//! compilers write the same two or three instructions again and again, the first slot does all of them and goes on
+//! behind; the others stay as they are, for jumps.
 //! Behind the last slot stands [`Code::Outside`], and every jump that leaves the program leads there.
 
 use alloc::vec::Vec;
@@ -14,8 +16,12 @@ use skep_isa::{
 /// Lists the two-operand operations and comparisons with the names of their prepared forms: 64-bit by
 /// register and by constant, 32-bit by register and by constant.
 ///
-/// `operations!(m)` becomes `m! { alu { Add Add64 Add64Imm Add32 Add32Imm; … } jump { Eq Jeq64 …; … } }`;
+/// `operations!(m)` becomes `m! { alu { Add Add64 Add64Imm Add32 Add32Imm; … } jump { Eq Jeq64 …; … } … }`;
 /// the consumers are the enum, the preparation and the dispatch.
+///
+/// The other sections are sequences that one operation does in one go, since compilers write them often: two
+/// ALU operations, an ALU operation before a branch, a load before an ALU operation, and `indexed`: the sum of two
+/// registers in a third, and a load from there. What they compute is what their parts do, in order.
 macro_rules! operations {
     ($consumer:ident) => {
         $consumer! {
@@ -48,6 +54,108 @@ macro_rules! operations {
                 Slt Jslt64 Jslt64Imm Jslt32 Jslt32Imm;
                 Sle Jsle64 Jsle64Imm Jsle32 Jsle32Imm;
             }
+            pairs {
+                Mov64Add64: Mov W64 reg, Add W64 reg;
+                Mov64Add64Imm: Mov W64 reg, Add W64 imm;
+                Mov64Sub64: Mov W64 reg, Sub W64 reg;
+                Mov64And64Imm: Mov W64 reg, And W64 imm;
+                Mov64Or64: Mov W64 reg, Or W64 reg;
+                Mov64Or64Imm: Mov W64 reg, Or W64 imm;
+                Mov64Xor64: Mov W64 reg, Xor W64 reg;
+                Mov64Lsh64Imm: Mov W64 reg, Lsh W64 imm;
+                Mov64Rsh64Imm: Mov W64 reg, Rsh W64 imm;
+                Mov64Mul64Imm: Mov W64 reg, Mul W64 imm;
+                Mov64Mov64: Mov W64 reg, Mov W64 reg;
+                Mov64ImmMov64Imm: Mov W64 imm, Mov W64 imm;
+                Mov32Add32: Mov W32 reg, Add W32 reg;
+                Mov32Add32Imm: Mov W32 reg, Add W32 imm;
+                Mov32And32Imm: Mov W32 reg, And W32 imm;
+                Mov32Lsh32Imm: Mov W32 reg, Lsh W32 imm;
+                Mov32Rsh32Imm: Mov W32 reg, Rsh W32 imm;
+                Mov32Rsh32: Mov W32 reg, Rsh W32 reg;
+                Mov32Mul32: Mov W32 reg, Mul W32 reg;
+                Mov32Mod32: Mov W32 reg, Mod W32 reg;
+                Mov32Xor32: Mov W32 reg, Xor W32 reg;
+                Mov32Lsh64Imm: Mov W32 reg, Lsh W64 imm;
+                Mov32Mov32: Mov W32 reg, Mov W32 reg;
+                Mov32Mov32Imm: Mov W32 reg, Mov W32 imm;
+                Mov32ImmMov32Imm: Mov W32 imm, Mov W32 imm;
+                Lsh64ImmOr64: Lsh W64 imm, Or W64 reg;
+                Lsh64ImmXor64: Lsh W64 imm, Xor W64 reg;
+                Lsh64ImmRsh64Imm: Lsh W64 imm, Rsh W64 imm;
+                Lsh64ImmArsh64Imm: Lsh W64 imm, Arsh W64 imm;
+                Lsh32ImmOr32: Lsh W32 imm, Or W32 reg;
+                Lsh32ImmArsh32Imm: Lsh W32 imm, Arsh W32 imm;
+                Rsh64ImmXor64: Rsh W64 imm, Xor W64 reg;
+                Rsh64ImmAdd64: Rsh W64 imm, Add W64 reg;
+                Rsh64ImmAnd64Imm: Rsh W64 imm, And W64 imm;
+                Rsh32ImmAnd32Imm: Rsh W32 imm, And W32 imm;
+                Rsh32And32Imm: Rsh W32 reg, And W32 imm;
+                Mul64ImmAdd64: Mul W64 imm, Add W64 reg;
+                Xor64Mul64Imm: Xor W64 reg, Mul W64 imm;
+                Add64Xor64: Add W64 reg, Xor W64 reg;
+                Add64Add64Imm: Add W64 reg, Add W64 imm;
+                Add64ImmAdd64Imm: Add W64 imm, Add W64 imm;
+                Add32Add32Imm: Add W32 reg, Add W32 imm;
+                Add32Sub32: Add W32 reg, Sub W32 reg;
+                Sub32Xor32: Sub W32 reg, Xor W32 reg;
+                Or32Add32: Or W32 reg, Add W32 reg;
+                Or64Add64: Or W64 reg, Add W64 reg;
+                Or64ImmSub64: Or W64 imm, Sub W64 reg;
+            }
+            branches {
+                Add64ImmJNe64Imm: Add W64 imm, Ne W64 imm;
+                Add64ImmJEq64Imm: Add W64 imm, Eq W64 imm;
+                Add64ImmJLt64Imm: Add W64 imm, Lt W64 imm;
+                Add64ImmJGt64: Add W64 imm, Gt W64 reg;
+                Add64ImmJLt64: Add W64 imm, Lt W64 reg;
+                Add32ImmJNe32Imm: Add W32 imm, Ne W32 imm;
+                Add32ImmJLt32Imm: Add W32 imm, Lt W32 imm;
+                Add32ImmJLt32: Add W32 imm, Lt W32 reg;
+                Add32ImmJGt32Imm: Add W32 imm, Gt W32 imm;
+                Add32ImmJSgt32Imm: Add W32 imm, Sgt W32 imm;
+                And64ImmJEq64Imm: And W64 imm, Eq W64 imm;
+                And64ImmJNe64Imm: And W64 imm, Ne W64 imm;
+                And32ImmJEq32Imm: And W32 imm, Eq W32 imm;
+                And32ImmJNe32Imm: And W32 imm, Ne W32 imm;
+                And32ImmJGt32Imm: And W32 imm, Gt W32 imm;
+                Mov64JNe32Imm: Mov W64 reg, Ne W32 imm;
+                Mov64JNe64Imm: Mov W64 reg, Ne W64 imm;
+                Mov64JEq64Imm: Mov W64 reg, Eq W64 imm;
+                Mov32JNe32Imm: Mov W32 reg, Ne W32 imm;
+                Mov32JLe32: Mov W32 reg, Le W32 reg;
+                Mov32ImmJNe32Imm: Mov W32 imm, Ne W32 imm;
+                Mov32ImmJEq32Imm: Mov W32 imm, Eq W32 imm;
+                Mov32ImmJGt32Imm: Mov W32 imm, Gt W32 imm;
+                Mov32ImmJLt32Imm: Mov W32 imm, Lt W32 imm;
+                Or32ImmJLt64Imm: Or W32 imm, Lt W64 imm;
+                Rsh64ImmJLt64Imm: Rsh W64 imm, Lt W64 imm;
+                Lsh32ImmJLt64Imm: Lsh W32 imm, Lt W64 imm;
+                Mul32JGt32: Mul W32 reg, Gt W32 reg;
+                Arsh32ImmJSlt32Imm: Arsh W32 imm, Slt W32 imm;
+            }
+            loaded {
+                LoadBLsh32Imm: u8 B, Lsh W32 imm;
+                LoadBLsh64Imm: u8 B, Lsh W64 imm;
+                LoadBAnd32Imm: u8 B, And W32 imm;
+                LoadBRsh32Imm: u8 B, Rsh W32 imm;
+                LoadBOr32: u8 B, Or W32 reg;
+                LoadBOr64: u8 B, Or W64 reg;
+                LoadBXor32: u8 B, Xor W32 reg;
+                LoadBAdd64: u8 B, Add W64 reg;
+                LoadHAdd64: u16 H, Add W64 reg;
+                LoadWAdd32: u32 W, Add W32 reg;
+                LoadWAdd64: u32 W, Add W64 reg;
+                LoadWMov32: u32 W, Mov W32 reg;
+                LoadDwXor64: u64 DW, Xor W64 reg;
+                LoadDwAdd64: u64 DW, Add W64 reg;
+            }
+            indexed {
+                IndexedB: u8 B;
+                IndexedH: u16 H;
+                IndexedW: u32 W;
+                IndexedDw: u64 DW;
+            }
         }
     };
 }
@@ -57,6 +165,10 @@ macro_rules! define {
     (
         alu { $($alu:ident $a64:ident $a64i:ident $a32:ident $a32i:ident;)* }
         jump { $($jump:ident $j64:ident $j64i:ident $j32:ident $j32i:ident;)* }
+        pairs { $($pair:ident: $pa:ident $paw:ident $pak:ident, $pb:ident $pbw:ident $pbk:ident;)* }
+        branches { $($branch:ident: $ba:ident $baw:ident $bak:ident, $bj:ident $bjw:ident $bjk:ident;)* }
+        loaded { $($loaded:ident: $lt:ident $lsize:ident, $lb:ident $lbw:ident $lbk:ident;)* }
+        indexed { $($indexed:ident: $it:ident $isize:ident;)* }
     ) => {
         /// A prepared operation. `d` and `s` are registers, `to` a slot number.
         #[derive(Clone, Copy, Debug)]
@@ -104,6 +216,72 @@ macro_rules! define {
             Refuse(Refusal),
             /// Behind the last slot.
             Outside,
+            // Two slots: an unused register or constant of a part means nothing.
+            $($pair { d: R, s: R, d2: R, s2: R, imm: i32, imm2: i32 },)*
+            $($branch { d: R, s: R, d2: R, imm: i16, s2: R, imm2: i32, to: u32 },)*
+            $($loaded { d: R, s: R, off: i16, d2: R, s2: R, imm2: i32 },)*
+            // Three slots: `sum = s; sum += s2; d = *(sum + off)`.
+            $($indexed { sum: R, s: R, s2: R, d: R, off: i16 },)*
+        }
+
+        /// The operation that does what the instructions at a slot and behind it do; none if no row fits.
+        fn fuse(first: &Op, second: &Op, third: Option<&Op>, target: impl Fn(i32) -> u32) -> Option<Code> {
+            if let (
+                Op::Alu { op: AluOp::Mov, width: Width::W64, dst: sum, src: Operand::Reg(s) },
+                Op::Alu { op: AluOp::Add, width: Width::W64, dst, src: Operand::Reg(s2) },
+                Some(Op::Load { size, signed: false, dst: d, src, off }),
+            ) = (first, second, third)
+                && sum == dst
+                && sum == src
+            {
+                let (sum, s, s2, d, off) = ((*sum).into(), (*s).into(), (*s2).into(), (*d).into(), *off);
+                return Some(match size {
+                    $(Size::$isize => Code::$indexed { sum, s, s2, d, off },)*
+                });
+            }
+            match (*first, *second) {
+                $(
+                    (
+                        Op::Alu { op: AluOp::$pa, width: Width::$paw, dst, src },
+                        Op::Alu { op: AluOp::$pb, width: Width::$pbw, dst: dst2, src: src2 },
+                    ) if kind!($pak, src) && kind!($pbk, src2) => Some(Code::$pair {
+                        d: dst.into(),
+                        s: register(src),
+                        d2: dst2.into(),
+                        s2: register(src2),
+                        imm: constant(src),
+                        imm2: constant(src2),
+                    }),
+                )*
+                $(
+                    (
+                        Op::Alu { op: AluOp::$ba, width: Width::$baw, dst, src },
+                        Op::JumpIf { width: Width::$bjw, op: JumpOp::$bj, dst: dst2, src: src2, off },
+                    ) if kind!($bak, src) && kind!($bjk, src2) && short(src).is_some() => Some(Code::$branch {
+                        d: dst.into(),
+                        s: register(src),
+                        d2: dst2.into(),
+                        imm: short(src).unwrap_or(0),
+                        s2: register(src2),
+                        imm2: constant(src2),
+                        to: target(off.into()),
+                    }),
+                )*
+                $(
+                    (
+                        Op::Load { size: Size::$lsize, signed: false, dst, src, off },
+                        Op::Alu { op: AluOp::$lb, width: Width::$lbw, dst: dst2, src: src2 },
+                    ) if kind!($lbk, src2) => Some(Code::$loaded {
+                        d: dst.into(),
+                        s: src.into(),
+                        off,
+                        d2: dst2.into(),
+                        s2: register(src2),
+                        imm2: constant(src2),
+                    }),
+                )*
+                _ => None,
+            }
         }
 
         fn alu(op: AluOp, width: Width, dst: Reg, src: Operand) -> Code {
@@ -131,7 +309,37 @@ macro_rules! define {
         }
     };
 }
+/// Whether an operand is of the kind that a row asks for.
+macro_rules! kind {
+    (reg, $src:expr) => {
+        matches!($src, Operand::Reg(_))
+    };
+    (imm, $src:expr) => {
+        matches!($src, Operand::Imm(_))
+    };
+}
 operations!(define);
+
+/// The register of an operand; any for a constant, which nobody reads.
+fn register(src: Operand) -> R {
+    match src {
+        Operand::Reg(reg) => reg.into(),
+        Operand::Imm(_) => R::N0,
+    }
+}
+
+/// The constant of an operand; 0 for a register.
+fn constant(src: Operand) -> i32 {
+    match src {
+        Operand::Reg(_) => 0,
+        Operand::Imm(imm) => imm,
+    }
+}
+
+/// The constant, if it is short.
+fn short(src: Operand) -> Option<i16> {
+    i16::try_from(constant(src)).ok()
+}
 
 /// A register number that indexes sixteen registers without a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -212,34 +420,50 @@ pub(crate) struct Prepared {
 pub(crate) fn prepare(insns: &[Insn], binding: &Binding<'_>) -> Prepared {
     let mut out =
         Prepared { code: Vec::with_capacity(insns.len() + 1), errors: Vec::new(), uses_stack: false };
+    let mut ops = Vec::with_capacity(insns.len());
     while out.code.len() < insns.len() {
         let pc = out.code.len();
         match decode(insns, pc) {
             Ok(op) => {
                 out.uses_stack |= op.uses().contains(Reg::FP);
                 out.code.push(lower(&op, pc, insns.len(), binding));
+                ops.push((op.slots() == 1 && !op.defs().contains(Reg::FP)).then_some(op));
                 for _ in 1..op.slots() {
                     out.code.push(Code::Refuse(Refusal::SecondSlot));
+                    ops.push(None);
                 }
             }
             Err(error) => {
                 out.errors.push(error);
                 out.code.push(Code::Refuse(Refusal::Undecodable));
+                ops.push(None);
             }
+        }
+    }
+    for pc in 0..ops.len() {
+        // Only this slot changes: whoever jumps to the next ones finds them as they were.
+        let part = |n: usize| ops.get(pc + n).and_then(Option::as_ref);
+        if let (Some(first), Some(second)) = (part(0), part(1))
+            && let Some(code) = fuse(first, second, part(2), |off| jump_target(pc + 1, off, insns.len()))
+        {
+            out.code[pc] = code;
         }
     }
     out.code.push(Code::Outside);
     out
 }
 
+/// The slot that a jump in slot `pc` leads to; the one behind the last for any outside.
+fn jump_target(pc: usize, off: i32, len: usize) -> u32 {
+    let to = pc as i64 + 1 + i64::from(off);
+    if (0..len as i64).contains(&to) { to as u32 } else { len as u32 }
+}
+
 fn lower(op: &Op, pc: usize, len: usize, binding: &Binding<'_>) -> Code {
     if op.defs().contains(Reg::FP) {
         return Code::Refuse(Refusal::FramePointer);
     }
-    let target = |off: i32| {
-        let to = pc as i64 + 1 + i64::from(off);
-        if (0..len as i64).contains(&to) { to as u32 } else { len as u32 }
-    };
+    let target = |off: i32| jump_target(pc, off, len);
     match *op {
         Op::Alu { width, op, dst, src } => alu(op, width, dst, src),
         Op::Neg { width, dst } => Code::Neg { width, d: dst.into() },

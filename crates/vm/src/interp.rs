@@ -61,6 +61,7 @@ impl<'a> State<'a> {
 
     /// Takes the next slice of fuel, of at least `need`.
     #[cold]
+    #[inline(never)]
     fn refill(&mut self, need: u64) -> Result<u64, TrapKind> {
         if self.fuel < need {
             return Err(TrapKind::Fuel);
@@ -143,6 +144,17 @@ fn exec(program: &Program, mem: &mut Mem<'_>, state: &mut State<'_>, base: usize
             regs[$n as usize]
         };
     }
+    /// The second operand of a part of a fused operation.
+    macro_rules! operand {
+        (reg, $s:expr, $imm:expr) => {{
+            let _ = $imm;
+            r!($s)
+        }};
+        (imm, $s:expr, $imm:expr) => {{
+            let _ = $s;
+            $imm as u64
+        }};
+    }
     macro_rules! burn {
         ($cost:expr) => {{
             let cost: u64 = $cost;
@@ -191,6 +203,10 @@ fn exec(program: &Program, mem: &mut Mem<'_>, state: &mut State<'_>, base: usize
             (
                 alu { $($alu:ident $a64:ident $a64i:ident $a32:ident $a32i:ident;)* }
                 jump { $($jump:ident $j64:ident $j64i:ident $j32:ident $j32i:ident;)* }
+                pairs { $($pair:ident: $pa:ident $paw:ident $pak:ident, $pb:ident $pbw:ident $pbk:ident;)* }
+                branches { $($branch:ident: $ba:ident $baw:ident $bak:ident, $bj:ident $bjw:ident $bjk:ident;)* }
+                loaded { $($loaded:ident: $lt:ident $lsize:ident, $lb:ident $lbw:ident $lbk:ident;)* }
+                indexed { $($indexed:ident: $it:ident $isize:ident;)* }
             ) => {
                 match *op {
                     $(
@@ -334,6 +350,37 @@ fn exec(program: &Program, mem: &mut Mem<'_>, state: &mut State<'_>, base: usize
                     Code::Exit => leave!(),
                     Code::Refuse(refusal) => trap!(refuse(program, refusal, pc)),
                     Code::Outside => trap!(TrapKind::OutsideProgram),
+                    $(
+                        Code::$pair { d, s, d2, s2, imm, imm2 } => {
+                            r!(d) = eval::alu(AluOp::$pa, Width::$paw, r!(d), operand!($pak, s, imm));
+                            r!(d2) = eval::alu(AluOp::$pb, Width::$pbw, r!(d2), operand!($pbk, s2, imm2));
+                            next_pc = pc + 2;
+                        }
+                    )*
+                    $(
+                        Code::$branch { d, s, d2, imm, s2, imm2, to } => {
+                            r!(d) = eval::alu(AluOp::$ba, Width::$baw, r!(d), operand!($bak, s, imm));
+                            pc += 1;
+                            next_pc = pc + 1;
+                            if eval::jump(JumpOp::$bj, Width::$bjw, r!(d2), operand!($bjk, s2, imm2)) { jump!(to) }
+                        }
+                    )*
+                    $(
+                        Code::$loaded { d, s, off, d2, s2, imm2 } => {
+                            load!($lt, Size::$lsize, d, s, off);
+                            r!(d2) = eval::alu(AluOp::$lb, Width::$lbw, r!(d2), operand!($lbk, s2, imm2));
+                            next_pc = pc + 2;
+                        }
+                    )*
+                    $(
+                        Code::$indexed { sum, s, s2, d, off } => {
+                            r!(sum) = eval::alu(AluOp::Mov, Width::W64, r!(sum), r!(s));
+                            r!(sum) = eval::alu(AluOp::Add, Width::W64, r!(sum), r!(s2));
+                            pc += 2;
+                            next_pc = pc + 1;
+                            load!($it, Size::$isize, d, sum, off);
+                        }
+                    )*
                 }
             };
         }
