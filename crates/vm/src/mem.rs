@@ -77,6 +77,32 @@ pub(crate) struct Saved {
     pub(crate) may_goto: u32,
 }
 
+/// What a span is, for traps: a byte, since spans are copied at every run.
+#[derive(Clone, Copy)]
+pub(crate) enum Name {
+    Nothing,
+    Stack,
+    Context,
+    Packet,
+    Buffer,
+    Values,
+    Record,
+}
+
+impl Name {
+    fn text(self) -> &'static str {
+        match self {
+            Self::Nothing => "",
+            Self::Stack => "stack",
+            Self::Context => "context",
+            Self::Packet => "packet",
+            Self::Buffer => "buffer",
+            Self::Values => "map values",
+            Self::Record => "record",
+        }
+    }
+}
+
 /// Addresses that may be accessed. Empty when `len` is 0.
 #[derive(Clone, Copy)]
 struct Span {
@@ -84,11 +110,11 @@ struct Span {
     len: u64,
     read: bool,
     write: bool,
-    name: &'static str,
+    name: Name,
 }
 
 impl Span {
-    const EMPTY: Self = Self { start: 0, len: 0, read: false, write: false, name: "" };
+    const EMPTY: Self = Self { start: 0, len: 0, read: false, write: false, name: Name::Nothing };
 
     /// Whether `size` (at least 1) bytes from `addr` lie inside; no sum can wrap around.
     #[inline(always)]
@@ -104,7 +130,7 @@ impl Span {
 
     fn region(&self) -> Option<Region> {
         let Self { start, len, read: _, write, name } = *self;
-        (len > 0).then_some(Region { name, start, len, write })
+        (len > 0).then_some(Region { name: name.text(), start, len, write })
     }
 }
 
@@ -119,14 +145,16 @@ pub(crate) struct Lent<'a> {
 impl<'a> Lent<'a> {
     pub(crate) const NONE: Self = Self { span: Span::EMPTY, life: PhantomData };
 
-    pub(crate) fn new(bytes: &'a mut [u8], write: bool, name: &'static str) -> Self {
+    #[inline]
+    pub(crate) fn new(bytes: &'a mut [u8], write: bool, name: Name) -> Self {
         let len = bytes.len() as u64;
         let start = bytes.as_mut_ptr().expose_provenance() as u64;
         Self { span: Span { start, len, read: true, write, name }, life: PhantomData }
     }
 
     /// Never written: not granted for stores, and [`Mem::packet_writable`] keeps helpers away.
-    pub(crate) fn read_only(bytes: &'a [u8], name: &'static str) -> Self {
+    #[inline]
+    pub(crate) fn read_only(bytes: &'a [u8], name: Name) -> Self {
         let len = bytes.len() as u64;
         let start = bytes.as_ptr().expose_provenance() as u64;
         Self { span: Span { start, len, read: true, write: false, name }, life: PhantomData }
@@ -156,7 +184,7 @@ impl MapSet {
                 len: a.len as u64,
                 read: a.read,
                 write: a.write,
-                name: "map values",
+                name: Name::Values,
             })
             .collect();
         Self { maps, values }
@@ -178,9 +206,10 @@ pub(crate) struct Loan<'a> {
 
 impl<'a> Loan<'a> {
     /// A stack and nothing else.
+    #[inline]
     pub(crate) fn new(stack: &'a mut Stack) -> Self {
         Self {
-            stack: Lent::new(&mut stack.bytes, true, "stack"),
+            stack: Lent::new(&mut stack.bytes, true, Name::Stack),
             scratch: &mut stack.scratch,
             ctx: Lent::NONE,
             packet: Lent::NONE,
@@ -282,7 +311,7 @@ pub(crate) struct Mem<'m> {
     fields: Span,
     packet: Span,
     packet_whole: Span,
-    buffers: [Span; BUFFERS],
+    buffers: &'m [Lent<'m>; BUFFERS],
     scratch: &'m mut Scratch,
     record_count: usize,
     /// Records before this one belong to the maps of an outer program.
@@ -294,6 +323,7 @@ pub(crate) struct Mem<'m> {
 
 impl<'m> Mem<'m> {
     /// Knows what is lent, and grants none of it but the buffers yet.
+    #[inline]
     pub(crate) fn new(loan: &'m mut Loan<'_>) -> Self {
         Self {
             last: Span::EMPTY,
@@ -305,7 +335,7 @@ impl<'m> Mem<'m> {
             fields: Span::EMPTY,
             packet: Span::EMPTY,
             packet_whole: loan.packet.span,
-            buffers: loan.buffers.map(|b| b.span),
+            buffers: &loan.buffers,
             scratch: loan.scratch,
             record_count: 0,
             record_base: 0,
@@ -382,7 +412,7 @@ impl<'m> Mem<'m> {
     pub(crate) fn set_depth(&mut self, depth: usize) -> u64 {
         assert!(depth < FRAMES, "the interpreter counts frames");
         let start = self.stack_top - ((depth + 1) * FRAME_BYTES) as u64;
-        self.stack = Span { start, len: self.stack_top - start, read: true, write: true, name: "stack" };
+        self.stack = Span { start, len: self.stack_top - start, read: true, write: true, name: Name::Stack };
         self.forget();
         start + FRAME_BYTES as u64
     }
@@ -446,7 +476,7 @@ impl<'m> Mem<'m> {
     /// The records that are granted.
     fn records(&self) -> impl Iterator<Item = Span> {
         let open = self.scratch.records[..self.record_count].iter();
-        open.map(|&(start, len)| Span { start, len, read: true, write: true, name: "record" })
+        open.map(|&(start, len)| Span { start, len, read: true, write: true, name: Name::Record })
     }
 
     /// Keeps what the caller of the function in frame `depth` gets back.
@@ -474,16 +504,23 @@ impl<'m> Mem<'m> {
             core::mem::swap(&mut self.last, &mut self.before);
             return true;
         }
-        let fixed = [&self.stack, &self.packet, &self.ctx].into_iter();
-        let all = fixed.chain(&self.buffers).chain(self.values()).copied();
-        let found = all.chain(self.records()).find(|s| s.grants(addr, size, write));
-        match found {
+        match self.granting(addr, size, write) {
             Some(span) => {
                 self.before = core::mem::replace(&mut self.last, span);
                 true
             }
             None => false,
         }
+    }
+
+    /// The span that grants an access.
+    #[inline]
+    fn granting(&self, addr: u64, size: u64, write: bool) -> Option<Span> {
+        let grants = |span: &&Span| span.grants(addr, size, write);
+        let fixed = [&self.stack, &self.packet, &self.ctx].into_iter().find(grants);
+        let found = fixed.or_else(|| self.values().iter().find(grants));
+        let found = found.or_else(|| self.buffers.iter().map(|b| &b.span).find(grants)).copied();
+        found.or_else(|| self.records().find(|s| s.grants(addr, size, write)))
     }
 
     /// Loads a word, zero-extended; `None` when it is not granted.
@@ -705,7 +742,11 @@ impl<'m> Mem<'m> {
     #[cold]
     pub(crate) fn fault(&self, addr: u64, size: u64, write: bool) -> MemoryFault {
         let fixed = [&self.stack, &self.fields, &self.ctx, &self.packet].into_iter();
-        let all = fixed.chain(&self.buffers).chain(self.values()).copied().chain(self.records());
+        let all = fixed
+            .chain(self.buffers.iter().map(|b| &b.span))
+            .chain(self.values())
+            .copied()
+            .chain(self.records());
         let distance = |r: &Region| match addr.checked_sub(r.start) {
             None => r.start - addr,
             Some(off) => off.saturating_sub(r.len - 1),

@@ -4,7 +4,7 @@ use core::fmt;
 
 use crate::host::{Host, Programs};
 use crate::interp;
-use crate::mem::{Lent, Loan, Mem, Stack};
+use crate::mem::{Lent, Loan, Mem, Name, Stack};
 use crate::packet::Layout;
 use crate::trap::{Trap, TrapKind};
 use crate::{NoPrograms, Program};
@@ -53,6 +53,7 @@ pub struct Outcome {
 
 impl<'a> Run<'a> {
     /// A run without context or packet, on virtual CPU 0, with [`DEFAULT_FUEL`].
+    #[inline(always)]
     pub fn new(stack: &'a mut Stack, host: &'a dyn Host) -> Self {
         Self {
             loan: Loan::new(stack),
@@ -68,8 +69,9 @@ impl<'a> Run<'a> {
 
     /// Lends the context: an image with fields at the program's own offsets, or a plain buffer. `r1` points to it.
     #[must_use]
+    #[inline(always)]
     pub fn with_ctx(mut self, image: &'a mut [u8]) -> Self {
-        self.loan.ctx = Lent::new(image, true, "context");
+        self.loan.ctx = Lent::new(image, true, Name::Context);
         self.args[0] = self.loan.ctx.start();
         self
     }
@@ -79,30 +81,33 @@ impl<'a> Run<'a> {
     /// Programs reach the part from the metadata to the end by address if their type has packet pointers, and
     /// all of the packet by helpers.
     #[must_use]
+    #[inline(always)]
     pub fn with_packet(mut self, buffer: &'a mut [u8], layout: Layout) -> Self {
         self.packet = layout.fits(buffer.len()).then_some(layout);
-        self.loan.packet = Lent::new(buffer, true, "packet");
+        self.loan.packet = Lent::new(buffer, true, Name::Packet);
         self
     }
 
     /// As [`Self::with_packet`], of bytes that only programs without packet stores see. Helpers that change the
     /// packet trap.
     #[must_use]
+    #[inline(always)]
     pub fn with_packet_read_only(mut self, buffer: &'a [u8], layout: Layout) -> Self {
         self.packet = layout.fits(buffer.len()).then_some(layout);
-        self.loan.packet = Lent::read_only(buffer, "packet");
+        self.loan.packet = Lent::read_only(buffer, Name::Packet);
         self
     }
 
     /// Lends another buffer (at most [`BUFFERS`](crate::BUFFERS)) and gives its guest address; `None` when there is no room.
     pub fn lend(&mut self, bytes: &'a mut [u8], write: bool) -> Option<u64> {
         let free = self.loan.buffers.iter_mut().find(|b| b.len() == 0)?;
-        *free = Lent::new(bytes, write, "buffer");
+        *free = Lent::new(bytes, write, Name::Buffer);
         Some(free.start())
     }
 
     /// Sets what register `r<n>` (1 to 5) holds at entry; others are ignored.
     #[must_use]
+    #[inline(always)]
     pub fn with_arg(mut self, n: usize, value: u64) -> Self {
         if let Some(arg) = n.checked_sub(1).and_then(|i| self.args.get_mut(i)) {
             *arg = value;
@@ -114,6 +119,7 @@ impl<'a> Run<'a> {
     /// the slots from the function's start. So a run executes at most `fuel` instructions and, for each frame
     /// that is open at its end, the program's length.
     #[must_use]
+    #[inline(always)]
     pub fn with_fuel(mut self, fuel: u64) -> Self {
         self.fuel = fuel;
         self
@@ -122,6 +128,7 @@ impl<'a> Run<'a> {
     /// Ends the run with a trap some time after [`Host::ktime_ns`] reaches `ns`; it is looked at about every
     /// 65,536 instructions.
     #[must_use]
+    #[inline(always)]
     pub fn with_deadline(mut self, ns: u64) -> Self {
         self.deadline_ns = Some(ns);
         self
@@ -129,6 +136,7 @@ impl<'a> Run<'a> {
 
     /// Sets the virtual CPU. Nobody else runs on it meanwhile: its per-CPU values belong to this run.
     #[must_use]
+    #[inline(always)]
     pub fn with_vcpu(mut self, vcpu: u32) -> Self {
         self.vcpu = vcpu;
         self
@@ -136,12 +144,14 @@ impl<'a> Run<'a> {
 
     /// Sets where tail calls find programs.
     #[must_use]
+    #[inline(always)]
     pub fn with_programs(mut self, programs: &'a dyn Programs) -> Self {
         self.programs = programs;
         self
     }
 
     /// Where the packet lies now: programs may have moved its ends.
+    #[inline(always)]
     pub fn packet(&self) -> Option<Layout> {
         self.packet
     }
