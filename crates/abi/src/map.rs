@@ -165,6 +165,7 @@ const HASH_FLAGS: u32 = MapFlags::NO_PREALLOC
     | MapFlags::RDONLY_PROG
     | MapFlags::WRONLY_PROG
     | MapFlags::ZERO_SEED;
+const LRU_FLAGS: u32 = HASH_FLAGS & !MapFlags::NO_PREALLOC | MapFlags::NO_COMMON_LRU;
 const ARRAY_FLAGS: u32 = MapFlags::NUMA_NODE
     | MapFlags::RDONLY
     | MapFlags::WRONLY
@@ -226,6 +227,26 @@ pub static MAP_TYPES: &[MapTypeRow] = &[
         value: Rule::Between(1, 32768),
         entries: Rule::Between(1, u32::MAX),
         flags: ARRAY_FLAGS & !(MapFlags::NUMA_NODE | MapFlags::MMAPABLE | MapFlags::INNER_MAP),
+        per_cpu: true,
+        value_pointers: true,
+        helpers: LOOKUP_PERCPU,
+    },
+    MapTypeRow {
+        id: MapType::LRU_HASH,
+        key: Rule::Between(1, KMALLOC_MAX),
+        value: Rule::Between(1, KMALLOC_MAX),
+        entries: Rule::Between(1, u32::MAX),
+        flags: LRU_FLAGS,
+        per_cpu: false,
+        value_pointers: true,
+        helpers: LOOKUP_UPDATE_DELETE,
+    },
+    MapTypeRow {
+        id: MapType::LRU_PERCPU_HASH,
+        key: Rule::Between(1, KMALLOC_MAX),
+        value: Rule::Between(1, 32768),
+        entries: Rule::Between(1, u32::MAX),
+        flags: LRU_FLAGS & !MapFlags::NUMA_NODE,
         per_cpu: true,
         value_pointers: true,
         helpers: LOOKUP_PERCPU,

@@ -68,15 +68,21 @@ pub(crate) fn check(def: &MapDef, config: &Config, memory: &dyn Memory) -> Resul
     )?;
     match def.kind {
         MapType::ARRAY | MapType::PERCPU_ARRAY | MapType::PROG_ARRAY => array(&check)?,
-        MapType::HASH | MapType::PERCPU_HASH => hash(&check)?,
+        MapType::HASH | MapType::PERCPU_HASH | MapType::LRU_HASH | MapType::LRU_PERCPU_HASH => {
+            hash(&check)?;
+        }
         MapType::RINGBUF => ringbuf(&check, memory.page_size())?,
         kind => {
-            let what =
-                "not supported yet here: use array, percpu_array, hash, percpu_hash, prog_array or ringbuf";
+            let what = "not supported yet here: use array, percpu_array, hash, percpu_hash, lru_hash, lru_percpu_hash, prog_array \
+                 or ringbuf";
             return Err(check.fail(Errno::EINVAL, "type", kind.0.into(), what));
         }
     }
-    let hashed = matches!(def.kind, MapType::HASH | MapType::PERCPU_HASH);
+    let hashed = is_hash(def.kind);
+    let max_entries = match flags.has(MapFlags::NO_COMMON_LRU) {
+        true => per_cpu_lists(def.max_entries, config.cpus),
+        false => def.max_entries,
+    };
     // Rounding cannot overflow on 64 bits; on 32 an absurd value_size gives ENOMEM.
     let stride = (def.value_size as usize).checked_next_multiple_of(8);
     Ok(Geometry {
@@ -85,13 +91,24 @@ pub(crate) fn check(def: &MapDef, config: &Config, memory: &dyn Memory) -> Resul
         value_size: def.value_size as usize,
         stride: stride
             .ok_or_else(|| check.fail(Errno::ENOMEM, "value_size", def.value_size.into(), "too large"))?,
-        max_entries: def.max_entries,
+        max_entries,
         flags,
         cpus: config.cpus,
         page: memory.page_size(),
         seed: if !hashed || flags.has(MapFlags::ZERO_SEED) { 0 } else { config.seed },
         relax: config.relax,
     })
+}
+
+/// The kinds that are hash tables.
+pub(crate) fn is_hash(kind: MapType) -> bool {
+    matches!(kind, MapType::HASH | MapType::PERCPU_HASH | MapType::LRU_HASH | MapType::LRU_PERCPU_HASH)
+}
+
+/// With a list for each CPU the kernel gives each the same number of elements: up to a multiple, or down
+/// where the number above cannot be counted.
+fn per_cpu_lists(max_entries: u32, cpus: u32) -> u32 {
+    max_entries.checked_next_multiple_of(cpus).unwrap_or(max_entries - max_entries % cpus)
 }
 
 fn known_flags(check: &Check<'_>, known: u32) -> Result<(), Error> {
@@ -114,7 +131,7 @@ fn known_flags(check: &Check<'_>, known: u32) -> Result<(), Error> {
 
 fn percpu(check: &Check<'_>) -> Result<(), Error> {
     let def = check.0;
-    let what = "per-CPU maps have no BPF_F_NUMA_NODE";
+    let what = "per-CPU maps and lists have no BPF_F_NUMA_NODE";
     let asked = def.flags.has(MapFlags::NUMA_NODE) && def.numa_node != NO_NODE;
     check.that(!asked, Errno::EINVAL, "flags", def.flags.0.into(), what)
 }
@@ -153,8 +170,18 @@ fn array(check: &Check<'_>) -> Result<(), Error> {
 
 fn hash(check: &Check<'_>) -> Result<(), Error> {
     let def = check.0;
-    known_flags(check, ACCESS | MapFlags::NO_PREALLOC | MapFlags::NUMA_NODE | MapFlags::ZERO_SEED)?;
-    if def.kind == MapType::PERCPU_HASH {
+    let lru = matches!(def.kind, MapType::LRU_HASH | MapType::LRU_PERCPU_HASH);
+    let is_percpu = matches!(def.kind, MapType::PERCPU_HASH | MapType::LRU_PERCPU_HASH);
+    let lists = if lru { MapFlags::NO_COMMON_LRU } else { 0 };
+    known_flags(check, ACCESS | MapFlags::NO_PREALLOC | MapFlags::NUMA_NODE | MapFlags::ZERO_SEED | lists)?;
+    check.that(
+        !lru || !def.flags.has(MapFlags::NO_PREALLOC),
+        Errno::ENOTSUPP,
+        "flags",
+        def.flags.0.into(),
+        "an LRU hash is always preallocated, drop BPF_F_NO_PREALLOC",
+    )?;
+    if is_percpu || def.flags.has(MapFlags::NO_COMMON_LRU) {
         percpu(check)?;
     }
     check.that(def.max_entries != 0, Errno::EINVAL, "max_entries", 0, "must be at least 1")?;
@@ -168,7 +195,7 @@ fn hash(check: &Check<'_>) -> Result<(), Error> {
         both,
         "an element has at most 4194255 bytes",
     )?;
-    if def.kind == MapType::PERCPU_HASH {
+    if is_percpu {
         percpu_value(check)?;
     }
     check.that(

@@ -1,4 +1,4 @@
-//! Hash and per-CPU hash.
+//! Hash, per-CPU hash, and both with eviction (LRU).
 //!
 //! A table of buckets, each a lock, a version and the head of a list; elements, each a header and a key,
 //! numbered from 0; and apart from them the values, which are all that a program may write.
@@ -17,6 +17,11 @@
 //!   change meanwhile was in the map at some moment of the walk (a freed element keeps its link, and what
 //!   it leads to was linked when it was itself taken out).
 //! - A hostile peer writes links: each index is bounded by the private capacity, walks by as many steps.
+//!
+//! *Eviction*: an insert into a full LRU hash lets a hand pass over the elements in the order of their
+//! numbers. One that was used since the hand last passed is spared once, the first other goes. So an
+//! insert never finds the map full, what it puts in is there afterwards, and an element that programs keep
+//! using stays as long as there are others. (The kernel's lists promise no more; which element goes differs.)
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -39,6 +44,11 @@ const NEXT: usize = 4;
 const HASH: usize = 8;
 const FREE: usize = 12;
 const KEY: usize = 16;
+/// Bytes before the key of an LRU hash: the word `REF`, 1 when a program used the element, and 4 unused.
+const LRU_KEY: usize = 24;
+const REF: usize = 16;
+/// How many elements an insert evicts for others to snatch before it gives up.
+const EVICTIONS: u32 = 1 << 10;
 /// How often a lookup starts over before it gives its answer whatever others do.
 const RETRIES: u32 = 1 << 16;
 
@@ -50,6 +60,9 @@ pub(crate) struct Hash {
     buckets: usize,
     elems: usize,
     elem_len: usize,
+    /// Offset of the key in an element.
+    key: usize,
+    lru: bool,
     values: PercpuValues,
     pool: Pool,
     percpu: bool,
@@ -71,11 +84,13 @@ impl Hash {
 
     /// `None` when sizes cannot be counted.
     fn layout(g: Geometry, memory: &dyn Memory) -> Option<Result<Self, Errno>> {
-        let percpu = g.kind == MapType::PERCPU_HASH;
+        let percpu = matches!(g.kind, MapType::PERCPU_HASH | MapType::LRU_PERCPU_HASH);
+        let lru = matches!(g.kind, MapType::LRU_HASH | MapType::LRU_PERCPU_HASH);
+        let key = if lru { LRU_KEY } else { KEY };
         let (pool, buckets) = Pool::new(HEADER_LEN, g.max_entries, !percpu, g.cpus, g.relax)?;
         let bucket_count = g.max_entries.checked_next_power_of_two()?;
         let elems = buckets.checked_add(BUCKET.checked_mul(bucket_count as usize)?)?;
-        let elem_len = KEY + g.key_size.next_multiple_of(8);
+        let elem_len = key + g.key_size.next_multiple_of(8);
         let slots = pool.capacity() as usize;
         let base = elems.checked_add(elem_len.checked_mul(slots)?)?;
         let cpus = if percpu { g.cpus } else { 1 };
@@ -87,6 +102,8 @@ impl Hash {
             buckets,
             elems,
             elem_len,
+            key,
+            lru,
             values,
             pool,
             percpu,
@@ -102,7 +119,7 @@ impl Hash {
     }
 
     fn key(&self, index: u32) -> Bytes<'_> {
-        self.metadata.bytes(self.elem_off(index) + KEY, self.geometry.key_size)
+        self.metadata.bytes(self.elem_off(index) + self.key, self.geometry.key_size)
     }
 
     fn free_link(&self) -> impl Fn(u32) -> usize {
@@ -201,11 +218,58 @@ impl Hash {
         // Whoever sees what is written below sees the odd number too.
         fence(Ordering::Release);
         self.elem(index, HASH).store(hash, Ordering::Relaxed);
-        self.metadata.write(self.elem_off(index) + KEY, key);
+        self.metadata.write(self.elem_off(index) + self.key, key);
+        if self.lru {
+            self.elem(index, REF).store(0, Ordering::Relaxed);
+        }
         write_value();
         self.elem(index, NEXT).store(bucket.head.load(Ordering::Relaxed), Ordering::Relaxed);
         seq.store(odd.wrapping_add(1), Ordering::Release);
         bucket.head.store(index + 1, Ordering::Release);
+    }
+
+    /// Notes that an element was used, for eviction.
+    #[inline]
+    fn used(&self, index: u32) {
+        if self.lru && self.elem(index, REF).load(Ordering::Relaxed) != 1 {
+            self.elem(index, REF).store(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Deletes the next element that was not used since the hand last passed; `false` when there is none
+    /// that this owner may take. The caller holds no lock.
+    fn evict(&self, owner: Owner) -> bool {
+        let capacity = self.pool.capacity();
+        // A round clears the marks, so that a second one finds an element unless others keep marking.
+        for _ in 0..2 * u64::from(capacity) {
+            let index = self.pool.advance_hand(&self.metadata);
+            if self.elem(index, REF).load(Ordering::Relaxed) == 1 {
+                self.elem(index, REF).store(0, Ordering::Relaxed);
+                continue;
+            }
+            // Free elements have a hash too, that of their last key: the list below does not hold them.
+            let bucket = self.bucket(self.elem(index, HASH).load(Ordering::Relaxed));
+            let Ok(held) = self.lock(&bucket, owner) else { continue };
+            let Some(from) = self.link_to(&bucket, index) else { continue };
+            self.unlink(&bucket, from, index);
+            drop(held);
+            self.pool.give_back(&self.metadata, index, owner, self.free_link());
+            return true;
+        }
+        false
+    }
+
+    /// The word that links to an element, under its bucket's lock.
+    fn link_to<'a>(&'a self, bucket: &Bucket<'a>, wanted: u32) -> Option<&'a AtomicU32> {
+        let mut from = bucket.head;
+        for _ in 0..self.pool.capacity() {
+            let index = self.follow(from.load(Ordering::Relaxed))?;
+            if index == wanted {
+                return Some(from);
+            }
+            from = self.elem(index, NEXT);
+        }
+        None
     }
 
     fn hash_of(&self, key: Bytes<'_>) -> u32 {
@@ -219,8 +283,8 @@ impl Hash {
         key: Bytes<'_>,
         flags: u64,
         owner: Owner,
-        new: impl FnOnce(u32),
-        existing: impl FnOnce(u32),
+        new: impl Fn(u32),
+        existing: impl Fn(u32),
     ) -> Result<(), Errno> {
         // Per-CPU hashes do not know `BPF_F_LOCK`; on a hash it is refused for want of a lock: the same number.
         if flags > UpdateFlags::EXIST {
@@ -228,28 +292,54 @@ impl Hash {
         }
         let hash = self.hash_of(key);
         let bucket = self.bucket(hash);
+        let mut evictions = 0;
+        loop {
+            match self.put_once(&bucket, key, hash, flags, owner, &new, &existing) {
+                Err(Errno::E2BIG) if self.lru => {}
+                done => return done,
+            }
+            evictions += 1;
+            if evictions > EVICTIONS || !self.evict(owner) {
+                return Err(Errno::ENOMEM);
+            }
+        }
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "the parts of one update")]
+    fn put_once(
+        &self,
+        bucket: &Bucket<'_>,
+        key: Bytes<'_>,
+        hash: u32,
+        flags: u64,
+        owner: Owner,
+        new: impl Fn(u32),
+        existing: impl Fn(u32),
+    ) -> Result<(), Errno> {
         let m = &self.metadata;
-        let held = self.lock(&bucket, owner)?;
-        let old = self.find_locked(&bucket, key, hash);
+        let held = self.lock(bucket, owner)?;
+        let old = self.find_locked(bucket, key, hash);
         match old {
             Some(_) if flags == UpdateFlags::NOEXIST => return Err(Errno::EEXIST),
             None if flags == UpdateFlags::EXIST => return Err(Errno::ENOENT),
             Some((_, index)) if self.percpu => {
                 existing(index);
+                self.used(index);
                 return Ok(());
             }
             Some((from, old)) => {
                 let index = self.pool.take(m, owner, self.free_link())?;
                 // The new one goes before the old: if that was the first, the link to it is now the new one's.
                 let from = if core::ptr::eq(from, bucket.head) { self.elem(index, NEXT) } else { from };
-                self.link(&bucket, index, key, hash, || new(index));
-                self.unlink(&bucket, from, old);
+                self.link(bucket, index, key, hash, || new(index));
+                self.used(index);
+                self.unlink(bucket, from, old);
                 drop(held);
                 self.pool.give(m, old, owner, self.free_link());
             }
             None => {
                 let index = self.pool.take_new(m, owner, self.free_link())?;
-                self.link(&bucket, index, key, hash, || new(index));
+                self.link(bucket, index, key, hash, || new(index));
             }
         }
         Ok(())
@@ -301,6 +391,7 @@ impl Ops for Hash {
             return None;
         }
         let found = self.find(key, self.hash_of(key))?;
+        self.used(found.index);
         Some(self.metadata.addr(self.values.off(found.index, cpu)))
     }
 

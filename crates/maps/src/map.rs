@@ -105,7 +105,7 @@ impl Map {
         let kind = match def.kind {
             MapType::ARRAY => Array::new(geometry, memory).map(Kind::Array),
             MapType::PERCPU_ARRAY => PercpuArray::new(geometry, memory).map(Kind::PercpuArray),
-            MapType::HASH | MapType::PERCPU_HASH => Hash::new(geometry, memory).map(Kind::Hash),
+            kind if crate::create::is_hash(kind) => Hash::new(geometry, memory).map(Kind::Hash),
             MapType::PROG_ARRAY => ProgArray::new(geometry, memory).map(Kind::ProgArray),
             _ => Ringbuf::new(geometry, memory).map(Kind::Ringbuf),
         };
@@ -187,7 +187,7 @@ impl Map {
 
     /// Whether each CPU has its own value.
     pub fn is_percpu(&self) -> bool {
-        matches!(self.geometry.kind, MapType::PERCPU_ARRAY | MapType::PERCPU_HASH)
+        matches!(self.geometry.kind, MapType::PERCPU_ARRAY | MapType::PERCPU_HASH | MapType::LRU_PERCPU_HASH)
     }
 
     /// Bytes of a value as the host sees it: for per-CPU kinds all CPUs' values, each rounded up to 8.

@@ -17,6 +17,7 @@ const SPARE: u32 = 16;
 /// Offsets from the pool's start.
 const COUNT: usize = 0;
 const FRESH: usize = 4;
+const HAND: usize = 8;
 const STACKS: usize = 64;
 /// Bytes of a CPU's stack: lock, head; a cache line, against false sharing.
 const STACK: usize = 64;
@@ -51,6 +52,14 @@ impl Pool {
     /// Elements in the map, as far as others' unfinished operations let one say.
     pub fn count(&self, m: &Block) -> u32 {
         m.u32(self.base + COUNT).load(Ordering::Acquire)
+    }
+
+    /// The element that an eviction looks at next. Threads that evict at the same time may look at the same.
+    pub fn advance_hand(&self, m: &Block) -> u32 {
+        let hand = m.u32(self.base + HAND);
+        let index = hand.load(Ordering::Relaxed) % self.capacity;
+        hand.store(index + 1, Ordering::Relaxed);
+        index
     }
 
     /// Takes an element for a new key.

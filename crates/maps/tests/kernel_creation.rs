@@ -7,11 +7,13 @@ use skep_maps::{Config, Heap, Map};
 use skep_spec::{Errno, MapDef};
 use support::KernelMap;
 
-const KINDS: [MapType; 6] = [
+const KINDS: [MapType; 8] = [
     MapType::ARRAY,
     MapType::HASH,
     MapType::PERCPU_ARRAY,
     MapType::PERCPU_HASH,
+    MapType::LRU_HASH,
+    MapType::LRU_PERCPU_HASH,
     MapType::PROG_ARRAY,
     MapType::RINGBUF,
 ];
@@ -168,8 +170,8 @@ fn refusals_have_words() {
     assert!(ring.contains("max_entries 5000") && ring.contains("power of two"), "{ring}");
     let flags = text(MapDef { flags: MapFlags(MapFlags::MMAPABLE), ..MapDef::new(MapType::HASH, 4, 4, 1) });
     assert!(flags.contains("flags 0x400"), "{flags}");
-    let kind = text(MapDef::new(MapType::LRU_HASH, 4, 4, 1));
-    assert!(kind.contains("lru_hash") && kind.contains("not supported yet"), "{kind}");
+    let kind = text(MapDef::new(MapType::XSKMAP, 4, 4, 1));
+    assert!(kind.contains("xskmap") && kind.contains("not supported yet"), "{kind}");
 }
 
 /// Absurd sizes fail; they do not abort, and lazily allocated ones do not take the memory.
@@ -191,7 +193,12 @@ fn rows_agree() {
         for bit in 0..32 {
             let def = MapDef { flags: MapFlags(1 << bit), ..legal(row.id) };
             let made = Map::create(&def, &Config::new(2), &Heap).map(drop).map_err(|e| e.errno);
-            let expected = if row.flags & 1 << bit != 0 { Ok(()) } else { Err(Errno::EINVAL) };
+            let lru = matches!(row.id, MapType::LRU_HASH | MapType::LRU_PERCPU_HASH);
+            let expected = match row.flags & 1 << bit {
+                0 if lru && 1 << bit == MapFlags::NO_PREALLOC => Err(Errno::ENOTSUPP),
+                0 => Err(Errno::EINVAL),
+                _ => Ok(()),
+            };
             assert_eq!(made, expected, "{:?} flag {:#x}", row.id.name(), 1u32 << bit);
         }
         for size in SIZES {

@@ -169,6 +169,123 @@ fn hashes() {
     }
 }
 
+/// With room for all keys an LRU hash is a hash.
+#[test]
+fn lru_hashes_that_evict_nothing() {
+    if !support::kernel_or_skip() {
+        return;
+    }
+    for kind in [MapType::LRU_HASH, MapType::LRU_PERCPU_HASH] {
+        for flags in [0, MapFlags::NO_COMMON_LRU, MapFlags::ZERO_SEED] {
+            for (key, value) in [(1, 1), (4, 8), (13, 100)] {
+                let mut rng = Rng::new(u64::from(key * value + flags));
+                let pool: Vec<_> = (0..16).map(|_| rng.bytes(key as usize)).collect();
+                // The kernel evicts before the map is full: each CPU keeps free elements to itself.
+                let pair = Pair::new(&def(kind, key, value, 64 * support::possible_cpus(), flags));
+                pair.random(&mut rng, 250 * support::campaign(), &pool, false);
+            }
+        }
+    }
+}
+
+type Lookup<'a> = &'a dyn Fn(&[u8]) -> Result<Vec<u8>, Errno>;
+type Update<'a> = &'a dyn Fn(&[u8], &[u8], u64) -> Result<(), Errno>;
+type Delete<'a> = &'a dyn Fn(&[u8]) -> Result<(), Errno>;
+
+/// What an LRU hash promises though it evicts as it likes: an update succeeds and is seen, a key has its last
+/// value or is absent, flags and deletions go by what is there, and there are never more than `max` elements.
+fn evicts_as_promised(who: &str, max: usize, size: usize, lookup: Lookup, update: Update, delete: Delete) {
+    let mut rng = Rng::new(max as u64);
+    let mut last: std::collections::BTreeMap<u32, Vec<u8>> = std::collections::BTreeMap::new();
+    let keys = 3 * max as u64;
+    for round in 0..4000 * support::campaign() {
+        let k = rng.below(keys) as u32;
+        let key = k.to_ne_bytes();
+        let there = lookup(&key);
+        match &there {
+            Ok(value) => assert_eq!(Some(value), last.get(&k), "{who}: key {k} has its last value"),
+            Err(e) => assert_eq!(*e, Errno::ENOENT, "{who}"),
+        }
+        match rng.below(8) {
+            0 => {
+                let expected = there.as_ref().map(drop).map_err(|_| Errno::ENOENT);
+                assert_eq!(delete(&key), expected, "{who}: delete {k}");
+                last.remove(&k);
+            }
+            n => {
+                let value = rng.bytes(size);
+                let flags = [0, 0, 0, 1, 2][n as usize % 5];
+                let expected = match (flags, there.is_ok()) {
+                    (1, true) => Err(Errno::EEXIST),
+                    (2, false) => Err(Errno::ENOENT),
+                    _ => Ok(()),
+                };
+                // To add and to be refused the kernel takes an element first: the key itself may be evicted for it.
+                let done = update(&key, &value, flags);
+                if flags == 0 || there.is_err() {
+                    assert_eq!(done, expected, "{who}: update {k} flags {flags}");
+                }
+                if done.is_ok() {
+                    last.insert(k, value.clone());
+                    assert_eq!(lookup(&key), Ok(value), "{who}: key {k} is there after its update");
+                }
+            }
+        }
+        if round % 64 == 0 {
+            let n = (0..keys as u32).filter(|k| lookup(&k.to_ne_bytes()).is_ok()).count();
+            assert!(n <= max, "{who}: {n} elements of {max}");
+        }
+    }
+}
+
+#[test]
+fn lru_hashes_that_evict() {
+    if !support::kernel_or_skip() {
+        return;
+    }
+    for kind in [MapType::LRU_HASH, MapType::LRU_PERCPU_HASH] {
+        for flags in [0, MapFlags::NO_COMMON_LRU] {
+            for entries in [1, 2, 7, 40] {
+                let Pair { ours, kernel, what } = Pair::new(&def(kind, 4, 8, entries, flags));
+                let (max, size) = (ours.max_entries() as usize, ours.host_value_size());
+                evicts_as_promised(
+                    &format!("ours, {what}"),
+                    max,
+                    size,
+                    &|k| ours.lookup_copy(k, 0).map_err(|e| e.errno),
+                    &|k, v, f| ours.update_from_host(k, v, f).map_err(|e| e.errno),
+                    &|k| ours.delete_from_host(k).map_err(|e| e.errno),
+                );
+                // The kernel's own lists need at least an element for each CPU.
+                if max >= 4 * support::possible_cpus() as usize {
+                    evicts_as_promised(
+                        &format!("the kernel, {what}"),
+                        max,
+                        size,
+                        &|k| kernel.lookup(k, 0),
+                        &|k, v, f| kernel.update(k, v, f),
+                        &|k| kernel.delete(k),
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// An element that a program keeps looking up outlives those that nobody uses.
+#[test]
+fn used_elements_stay() {
+    let map = Map::create(&def(MapType::LRU_HASH, 4, 8, 16, 0), &Config::new(2), &Heap).expect("a legal map");
+    let hot = 0u32.to_ne_bytes();
+    map.update_from_host(&hot, &[1; 8], 0).expect("an insert");
+    for k in 1u32..10_000 {
+        assert!(map.lookup((&hot).into(), 0).is_some(), "before insert {k}");
+        map.update((&k.to_ne_bytes()).into(), (&[0; 8]).into(), 0, 1).expect("an insert");
+    }
+    assert!(map.lookup_copy(&9_999u32.to_ne_bytes(), 0).is_ok(), "the newest is there");
+    assert_eq!(map.lookup_copy(&1u32.to_ne_bytes(), 0).map_err(|e| e.errno), Err(Errno::ENOENT));
+}
+
 /// Access flags and freezing: who may do what, and which error comes first.
 #[test]
 fn access() {

@@ -166,3 +166,40 @@ fn lifetime() {
     drop(consumer);
     assert!(weak.upgrade().is_none(), "nobody holds it");
 }
+
+/// Threads that insert far more keys than there is room for never find an LRU hash full; what they see belongs
+/// to its key, and no element is lost.
+#[test]
+fn lru_hash() {
+    const ROOM: u64 = 32;
+    const KEYS: u64 = 200;
+    let m = map(MapType::LRU_HASH, 8, 16, ROOM as u32);
+    let key = |n: u64| n.to_ne_bytes();
+    let value = |n: u64| [n, !n].map(u64::to_ne_bytes).concat();
+    on_all_cpus(|cpu| {
+        let mut rng = Rng::new(u64::from(cpu) + 5);
+        for _ in 0..8_000 * support::campaign() {
+            let n = rng.below(KEYS);
+            match rng.below(8) {
+                0..5 => m
+                    .update((&key(n)).into(), value(n)[..].into(), 0, cpu)
+                    .unwrap_or_else(|e| panic!("insert into an LRU hash: {e}")),
+                5 => {
+                    let deleted = m.delete((&key(n)).into(), cpu);
+                    assert!(matches!(deleted, Ok(()) | Err(Errno::ENOENT)), "delete: {deleted:?}");
+                }
+                6 => drop(m.lookup((&key(n)).into(), cpu)),
+                _ => match m.lookup_copy(&key(n), 0) {
+                    Ok(copy) => assert_eq!(copy, value(n), "the value of key {n}"),
+                    Err(e) => assert_eq!(e.errno, Errno::ENOENT, "key {n}"),
+                },
+            }
+        }
+    });
+    let there = |from: u64| (from..from + KEYS).filter(|&n| m.lookup_copy(&key(n), 0).is_ok()).count();
+    assert!(there(0) <= ROOM as usize, "{} elements", there(0));
+    for n in 1000..1000 + KEYS {
+        m.update_from_host(&key(n), &value(n), 1).expect("an insert");
+    }
+    assert_eq!((there(0), there(1000)), (0, ROOM as usize), "the newest fill it");
+}
