@@ -158,6 +158,8 @@ pub struct MapTypeRow {
 
 /// `KMALLOC_MAX_SIZE` on x86-64: 4 MiB.
 const KMALLOC_MAX: u32 = 4 << 20;
+/// `LPM_VAL_SIZE_MAX`: the largest data and `struct lpm_trie_node` beside it.
+const LPM_VALUE_MAX: u32 = KMALLOC_MAX - 256 - 24;
 const HASH_FLAGS: u32 = MapFlags::NO_PREALLOC
     | MapFlags::NUMA_NODE
     | MapFlags::RDONLY
@@ -250,6 +252,16 @@ pub static MAP_TYPES: &[MapTypeRow] = &[
         per_cpu: true,
         value_pointers: true,
         helpers: LOOKUP_PERCPU,
+    },
+    MapTypeRow {
+        id: MapType::LPM_TRIE,
+        key: Rule::Between(5, 260),
+        value: Rule::Between(1, LPM_VALUE_MAX),
+        entries: Rule::Between(1, u32::MAX),
+        flags: HASH_FLAGS & !MapFlags::ZERO_SEED,
+        per_cpu: false,
+        value_pointers: true,
+        helpers: LOOKUP_UPDATE_DELETE,
     },
     MapTypeRow {
         id: MapType::RINGBUF,

@@ -14,6 +14,8 @@ use crate::mem::Memory;
 const KMALLOC_MAX: u64 = 4 << 20;
 /// Bytes of `struct htab_elem` before the key.
 const HTAB_ELEM: u64 = 48;
+/// Bytes of `struct lpm_trie_node` with the largest data.
+const LPM_NODE: u64 = 256 + 24;
 /// `PCPU_MIN_UNIT_SIZE`.
 const PERCPU_MAX: u64 = 32 << 10;
 /// The kernel's table of buckets may not reach 4 GiB, with 16 bytes a bucket.
@@ -71,9 +73,10 @@ pub(crate) fn check(def: &MapDef, config: &Config, memory: &dyn Memory) -> Resul
         MapType::HASH | MapType::PERCPU_HASH | MapType::LRU_HASH | MapType::LRU_PERCPU_HASH => {
             hash(&check)?;
         }
+        MapType::LPM_TRIE => lpm_trie(&check)?,
         MapType::RINGBUF => ringbuf(&check, memory.page_size())?,
         kind => {
-            let what = "not supported yet here: use array, percpu_array, hash, percpu_hash, lru_hash, lru_percpu_hash, prog_array \
+            let what = "not supported yet here: use array, percpu_array, hash, percpu_hash, lru_hash, lru_percpu_hash, lpm_trie, prog_array \
                  or ringbuf";
             return Err(check.fail(Errno::EINVAL, "type", kind.0.into(), what));
         }
@@ -205,6 +208,19 @@ fn hash(check: &Check<'_>) -> Result<(), Error> {
         def.max_entries.into(),
         "at most 134217728",
     )
+}
+
+fn lpm_trie(check: &Check<'_>) -> Result<(), Error> {
+    let def = check.0;
+    check.that(def.max_entries != 0, Errno::EINVAL, "max_entries", 0, "must be at least 1")?;
+    let what = "an LPM trie is never preallocated, set BPF_F_NO_PREALLOC";
+    check.that(def.flags.has(MapFlags::NO_PREALLOC), Errno::EINVAL, "flags", def.flags.0.into(), what)?;
+    known_flags(check, ACCESS | MapFlags::NO_PREALLOC | MapFlags::NUMA_NODE)?;
+    let what = "from 5 to 260: u32 prefixlen and 1 to 256 bytes";
+    let fits = (5..=260).contains(&def.key_size);
+    check.that(fits, Errno::EINVAL, "key_size", def.key_size.into(), what)?;
+    let fits = def.value_size != 0 && u64::from(def.value_size) <= KMALLOC_MAX - LPM_NODE;
+    check.that(fits, Errno::EINVAL, "value_size", def.value_size.into(), "must be from 1 to 4194024")
 }
 
 fn ringbuf(check: &Check<'_>, page: usize) -> Result<(), Error> {

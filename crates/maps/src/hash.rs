@@ -48,7 +48,9 @@ const KEY: usize = 16;
 const LRU_KEY: usize = 24;
 const REF: usize = 16;
 /// How many elements an insert evicts for others to snatch before it gives up.
-const EVICTIONS: u32 = 1 << 10;
+const EVICTIONS: u32 = 128;
+/// How many locks that stay taken the hand passes over.
+const BUSY: u32 = 4;
 /// How often a lookup starts over before it gives its answer whatever others do.
 const RETRIES: u32 = 1 << 16;
 
@@ -240,6 +242,7 @@ impl Hash {
     /// that this owner may take. The caller holds no lock.
     fn evict(&self, owner: Owner) -> bool {
         let capacity = self.pool.capacity();
+        let mut busy = 0;
         // A round clears the marks, so that a second one finds an element unless others keep marking.
         for _ in 0..2 * u64::from(capacity) {
             let index = self.pool.advance_hand(&self.metadata);
@@ -249,7 +252,13 @@ impl Hash {
             }
             // Free elements have a hash too, that of their last key: the list below does not hold them.
             let bucket = self.bucket(self.elem(index, HASH).load(Ordering::Relaxed));
-            let Ok(held) = self.lock(&bucket, owner) else { continue };
+            let Ok(held) = self.lock(&bucket, owner) else {
+                busy += 1;
+                if busy == BUSY {
+                    return false;
+                }
+                continue;
+            };
             let Some(from) = self.link_to(&bucket, index) else { continue };
             self.unlink(&bucket, from, index);
             drop(held);

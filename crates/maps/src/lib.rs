@@ -42,6 +42,7 @@ mod array;
 mod create;
 mod geometry;
 mod hash;
+mod lpm_trie;
 mod map;
 mod mem;
 mod percpu_array;

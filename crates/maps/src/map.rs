@@ -11,6 +11,7 @@ use skep_spec::{Errno, Error, MapDef};
 use crate::array::{Array, ArrayGeometry};
 use crate::geometry::{FROZEN, Geometry};
 use crate::hash::Hash;
+use crate::lpm_trie::LpmTrie;
 use crate::mem::{Block, Bytes, Memory};
 use crate::percpu_array::PercpuArray;
 use crate::prog_array::ProgArray;
@@ -74,6 +75,7 @@ enum Kind {
     Array(Array),
     PercpuArray(PercpuArray),
     Hash(Hash),
+    LpmTrie(LpmTrie),
     ProgArray(ProgArray),
     Ringbuf(Ringbuf),
 }
@@ -106,6 +108,7 @@ impl Map {
             MapType::ARRAY => Array::new(geometry, memory).map(Kind::Array),
             MapType::PERCPU_ARRAY => PercpuArray::new(geometry, memory).map(Kind::PercpuArray),
             kind if crate::create::is_hash(kind) => Hash::new(geometry, memory).map(Kind::Hash),
+            MapType::LPM_TRIE => LpmTrie::new(geometry, memory).map(Kind::LpmTrie),
             MapType::PROG_ARRAY => ProgArray::new(geometry, memory).map(Kind::ProgArray),
             _ => Ringbuf::new(geometry, memory).map(Kind::Ringbuf),
         };
@@ -145,6 +148,7 @@ impl Map {
             Kind::Array(k) => k,
             Kind::PercpuArray(k) => k,
             Kind::Hash(k) => k,
+            Kind::LpmTrie(k) => k,
             Kind::ProgArray(k) => k,
             Kind::Ringbuf(k) => k,
         }
@@ -212,6 +216,7 @@ impl Map {
             Kind::Array(array) => array.lookup(key, cpu),
             Kind::Hash(hash) => hash.lookup(key, cpu),
             Kind::PercpuArray(array) => array.lookup(key, cpu),
+            Kind::LpmTrie(trie) => trie.lookup(key, cpu),
             Kind::ProgArray(_) | Kind::Ringbuf(_) => None,
         }
     }
@@ -445,10 +450,11 @@ impl Map {
         let hash = matches!(self.kind, Kind::Hash(_));
         match errno {
             Errno::ENOENT => "no such key",
-            Errno::EEXIST if hash => "the key exists already",
+            Errno::EEXIST if hash || matches!(self.kind, Kind::LpmTrie(_)) => "the key exists already",
             Errno::EEXIST => "the elements of an array always exist, BPF_NOEXIST cannot succeed",
             Errno::E2BIG if hash => "the map is full: max_entries elements",
             Errno::E2BIG => "the index is not below max_entries",
+            Errno::ENOSPC => "the map is full: max_entries elements",
             Errno::EINVAL => "unknown flags, or an operation that the kind does not have",
             Errno::EBUSY => "an element's lock stays taken",
             Errno::ENOTSUPP => "the kind has no such operation",

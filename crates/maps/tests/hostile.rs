@@ -74,6 +74,12 @@ fn attack(def: &MapDef, rounds: u64) {
             if let Some(first) = key.first_mut() {
                 *first = rng.below(10) as u8;
             }
+            if let Some(last) = key.last_mut().filter(|_| def.kind == MapType::LPM_TRIE) {
+                *last = rng.below(4) as u8;
+            }
+            if let Some(data) = key.get_mut(4).filter(|_| def.kind == MapType::LPM_TRIE) {
+                *data = rng.next() as u8;
+            }
             let value = rng.bytes(value_size);
             let (k, v) = (Bytes::from(key.as_slice()), Bytes::from(value.as_slice()));
             match rng.below(8) {
@@ -117,9 +123,15 @@ fn arrays() {
 
 #[test]
 fn hashes() {
-    for kind in [MapType::HASH, MapType::PERCPU_HASH] {
+    for kind in [MapType::HASH, MapType::PERCPU_HASH, MapType::LRU_HASH, MapType::LRU_PERCPU_HASH] {
         attack(&MapDef::new(kind, 8, 12, 8), 30 * support::campaign());
     }
+}
+
+#[test]
+fn lpm_tries() {
+    let flags = skep_abi::MapFlags(skep_abi::MapFlags::NO_PREALLOC);
+    attack(&MapDef { flags, ..MapDef::new(MapType::LPM_TRIE, 8, 12, 8) }, 30 * support::campaign());
 }
 
 #[test]

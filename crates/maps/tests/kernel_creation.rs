@@ -7,23 +7,26 @@ use skep_maps::{Config, Heap, Map};
 use skep_spec::{Errno, MapDef};
 use support::KernelMap;
 
-const KINDS: [MapType; 8] = [
+const KINDS: [MapType; 9] = [
     MapType::ARRAY,
     MapType::HASH,
     MapType::PERCPU_ARRAY,
     MapType::PERCPU_HASH,
     MapType::LRU_HASH,
     MapType::LRU_PERCPU_HASH,
+    MapType::LPM_TRIE,
     MapType::PROG_ARRAY,
     MapType::RINGBUF,
 ];
-const SIZES: [u32; 26] = [
+const SIZES: [u32; 30] = [
     0,
     1,
     3,
     4,
     5,
     8,
+    260,
+    261,
     511,
     512,
     513,
@@ -33,6 +36,8 @@ const SIZES: [u32; 26] = [
     32767,
     32768,
     32769,
+    (4 << 20) - 280,
+    (4 << 20) - 279,
     (4 << 20) - 60,
     (4 << 20) - 57,
     (4 << 20) - 53,
@@ -102,6 +107,7 @@ fn ask(def: &MapDef) {
 fn legal(kind: MapType) -> MapDef {
     match kind {
         MapType::RINGBUF => MapDef::new(kind, 0, 0, 4096),
+        MapType::LPM_TRIE => MapDef { flags: MapFlags(MapFlags::NO_PREALLOC), ..MapDef::new(kind, 8, 4, 4) },
         _ => MapDef::new(kind, 4, 4, 4),
     }
 }
@@ -191,7 +197,7 @@ fn absurd_sizes_fail_softly() {
 fn rows_agree() {
     for row in skep_abi::MAP_TYPES {
         for bit in 0..32 {
-            let def = MapDef { flags: MapFlags(1 << bit), ..legal(row.id) };
+            let def = MapDef { flags: MapFlags(legal(row.id).flags.0 | 1 << bit), ..legal(row.id) };
             let made = Map::create(&def, &Config::new(2), &Heap).map(drop).map_err(|e| e.errno);
             let lru = matches!(row.id, MapType::LRU_HASH | MapType::LRU_PERCPU_HASH);
             let expected = match row.flags & 1 << bit {

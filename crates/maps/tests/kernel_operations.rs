@@ -188,6 +188,35 @@ fn lru_hashes_that_evict_nothing() {
     }
 }
 
+/// Prefixes that nest and part at every bit, with junk behind their ends.
+#[test]
+fn lpm_tries() {
+    if !support::kernel_or_skip() {
+        return;
+    }
+    for (data, value, entries) in [(1, 1, 1), (1, 4, 12), (4, 8, 8), (4, 5, 40), (16, 8, 16), (256, 3, 9)] {
+        let mut rng = Rng::new(u64::from(data * value * entries));
+        let root = rng.bytes(data as usize);
+        let pool: Vec<_> = (0..2 * entries + 4)
+            .map(|_| {
+                // Most have a stretch in common with the same root.
+                let bits = rng.below(u64::from(8 * data) + 1) as usize;
+                let mut key = root.clone();
+                let from = rng.below(u64::from(8 * data)) as usize;
+                key[from / 8] ^= 0x80 >> (from % 8);
+                for byte in key.iter_mut().skip(bits / 8 + 1) {
+                    *byte = rng.next() as u8;
+                }
+                let too_long = rng.below(16) == 0;
+                let prefix = if too_long { 8 * data + 1 } else { bits as u32 };
+                [prefix.to_ne_bytes().to_vec(), key].concat()
+            })
+            .collect();
+        let pair = Pair::new(&def(MapType::LPM_TRIE, 4 + data, value, entries, MapFlags::NO_PREALLOC));
+        pair.random(&mut rng, 2000 * support::campaign(), &pool, true);
+    }
+}
+
 type Lookup<'a> = &'a dyn Fn(&[u8]) -> Result<Vec<u8>, Errno>;
 type Update<'a> = &'a dyn Fn(&[u8], &[u8], u64) -> Result<(), Errno>;
 type Delete<'a> = &'a dyn Fn(&[u8]) -> Result<(), Errno>;

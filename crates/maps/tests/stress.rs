@@ -203,3 +203,50 @@ fn lru_hash() {
     }
     assert_eq!((there(0), there(1000)), (0, ROOM as usize), "the newest fill it");
 }
+
+/// Prefixes come and go under lookups: a copy belongs to a prefix of its key, the default is always found.
+#[test]
+fn lpm_trie() {
+    let config = Config { relax: thread::yield_now, ..Config::new(THREADS) };
+    let flags = skep_abi::MapFlags(skep_abi::MapFlags::NO_PREALLOC);
+    let def = MapDef { flags, ..MapDef::new(MapType::LPM_TRIE, 8, 16, 64) };
+    let m = Map::create(&def, &config, &Heap).expect("legal");
+    let key = |prefix: u32, data: u32| [prefix.to_ne_bytes(), data.to_be_bytes()].concat();
+    let value = |prefix: u32, data: u32| {
+        let cut = u64::from(data) >> (32 - prefix) << (32 - prefix);
+        [u64::from(prefix), cut].map(u64::to_ne_bytes).concat()
+    };
+    m.update_from_host(&key(0, 0), &value(0, 0), 0).expect("room");
+    on_all_cpus(|cpu| {
+        let mut rng = Rng::new(u64::from(cpu) + 3);
+        for _ in 0..8_000 * support::campaign() {
+            let (prefix, data) = (1 + rng.below(8) as u32, (rng.next() as u32) << 24);
+            let (k, v) = (key(prefix, data), value(prefix, data));
+            match rng.below(4) {
+                0 => {
+                    let done = m.update(k[..].into(), v[..].into(), 0, cpu);
+                    assert!(matches!(done, Ok(()) | Err(Errno::ENOSPC)), "update: {done:?}");
+                }
+                1 => {
+                    let done = m.delete(k[..].into(), cpu);
+                    assert!(matches!(done, Ok(()) | Err(Errno::ENOENT)), "delete: {done:?}");
+                }
+                _ => {
+                    let copy = m.lookup_copy(&key(32, data), 0).expect("the default matches");
+                    let prefix = u64::from_ne_bytes(copy[..8].try_into().expect("8 bytes")) as u32;
+                    assert!(prefix <= 8, "{prefix}");
+                    assert_eq!(copy, value(prefix, data), "what matches {data:#x}");
+                }
+            }
+        }
+    });
+    let mut keys = Vec::new();
+    while let Ok(next) = m.next_key(keys.last().map(Vec::as_slice)) {
+        assert!(m.lookup_copy(&next, 0).is_ok(), "{next:?}");
+        keys.push(next);
+    }
+    keys.iter().for_each(|k| m.delete_from_host(k).expect("it is there"));
+    for n in 0..64 {
+        m.update_from_host(&key(8, n << 24), &value(8, n << 24), 1).expect("room for max_entries prefixes");
+    }
+}

@@ -1,0 +1,438 @@
+//! LPM trie: the value of the longest prefix that a key starts with.
+//!
+//! A key is `u32 prefixlen` in bits and the data, whose most significant bit comes first. Each node stands for a
+//! prefix; its children for longer ones that go on with a 0 or a 1. A node without a value (*intermediate*)
+//! stands where two prefixes part, so it has two children, and half the nodes are elements at least.
+//!
+//! *Writers* hold the trie's lock. An update always takes a new node, as the kernel does, so that a program
+//! goes on seeing the old value through the pointer that it has. *Readers* take no lock: the trie's `version` is
+//! odd while links change and another afterwards; a reader that sees it odd or changed starts over. Peers may
+//! write anything: numbers of nodes are bounded by the private capacity, walks by the bits of a key.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use skep_abi::UpdateFlags;
+use skep_spec::Errno;
+
+use crate::geometry::{Geometry, HEADER_LEN};
+use crate::map::Ops;
+use crate::mem::{Block, Bytes, Memory};
+use crate::percpu_array::PercpuValues;
+use crate::sync::{AtomicU32, Ordering, Owner, fence, lock};
+
+/// Bytes of `prefixlen`.
+const PREFIX: usize = 4;
+/// The longest key: `LPM_DATA_SIZE_MAX` and the prefix length.
+const KEY_MAX: usize = 256 + PREFIX;
+/// Offsets from the header's end: lock, version, elements, nodes ever used, first free node, root.
+const LOCK: usize = HEADER_LEN;
+const VERSION: usize = HEADER_LEN + 4;
+const COUNT: usize = HEADER_LEN + 8;
+const FRESH: usize = HEADER_LEN + 12;
+const FREE: usize = HEADER_LEN + 16;
+const ROOT: usize = HEADER_LEN + 20;
+const NODES: usize = HEADER_LEN + 64;
+/// Offsets in a node: two children, whether it has a value, and then the key as it was inserted.
+const VALUED: usize = 8;
+const KEY: usize = 12;
+/// How often a reader starts over before it gives its answer whatever others do.
+const RETRIES: u32 = 1 << 16;
+
+pub(crate) struct LpmTrie {
+    geometry: Geometry,
+    metadata: Block,
+    values: PercpuValues,
+    node_len: usize,
+    capacity: u32,
+    max_prefix: u32,
+}
+
+/// A key of its own, which nobody changes.
+struct Key {
+    bytes: [u8; KEY_MAX],
+    len: usize,
+    prefix: u32,
+}
+
+impl Key {
+    fn data(&self) -> Bytes<'_> {
+        (&self.bytes[PREFIX..self.len]).into()
+    }
+
+    /// Bit `at` of the data, 0 past its end.
+    fn bit(&self, at: u32) -> u32 {
+        let byte = self.bytes.get(PREFIX + at as usize / 8).copied().unwrap_or(0);
+        u32::from(byte >> (7 - at % 8) & 1)
+    }
+}
+
+impl LpmTrie {
+    pub fn new(geometry: Geometry, memory: &dyn Memory) -> Result<Self, Errno> {
+        Self::layout(geometry, memory).unwrap_or(Err(Errno::ENOMEM))
+    }
+
+    /// `None` when sizes cannot be counted.
+    fn layout(g: Geometry, memory: &dyn Memory) -> Option<Result<Self, Errno>> {
+        // An element, an intermediate node for each but one, and the new node of a replacement.
+        let capacity = g.max_entries.checked_mul(2)?.checked_add(1).filter(|&n| n < u32::MAX)?;
+        let node_len = KEY + g.key_size.next_multiple_of(4);
+        let base = NODES.checked_add(node_len.checked_mul(capacity as usize)?)?;
+        let (values, end) = PercpuValues::new(&g, base, capacity as usize, 1)?;
+        let max_prefix = 8 * (g.key_size - PREFIX) as u32;
+        Some(g.metadata(memory, end, values.base).map(|metadata| Self {
+            geometry: g,
+            metadata,
+            values,
+            node_len,
+            capacity,
+            max_prefix,
+        }))
+    }
+
+    fn word(&self, off: usize) -> &AtomicU32 {
+        self.metadata.u32(off)
+    }
+
+    fn get(&self, off: usize) -> u32 {
+        self.word(off).load(Ordering::Relaxed)
+    }
+
+    fn set(&self, off: usize, v: u32) {
+        self.word(off).store(v, Ordering::Relaxed);
+    }
+
+    fn node(&self, index: u32) -> usize {
+        NODES + index as usize * self.node_len
+    }
+
+    fn child(&self, index: u32, bit: u32) -> usize {
+        self.node(index) + 4 * bit as usize
+    }
+
+    fn prefix(&self, index: u32) -> u32 {
+        self.get(self.node(index) + KEY).min(self.max_prefix)
+    }
+
+    fn has_value(&self, index: u32) -> bool {
+        self.get(self.node(index) + VALUED) == 1
+    }
+
+    fn node_key(&self, index: u32) -> Bytes<'_> {
+        self.metadata.bytes(self.node(index) + KEY, self.geometry.key_size)
+    }
+
+    /// The node that the link at an offset leads to.
+    fn follow(&self, at: usize) -> Option<u32> {
+        self.get(at).checked_sub(1).filter(|&index| index < self.capacity)
+    }
+
+    /// A private copy of a key; `None` for a prefix longer than the data.
+    fn key(&self, key: Bytes<'_>) -> Option<Key> {
+        let len = self.geometry.key_size;
+        if key.len() != len || len > KEY_MAX {
+            return None;
+        }
+        let mut bytes = [0; KEY_MAX];
+        key.copy_to(&mut bytes[..len]);
+        let prefix = u32::from_ne_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+        (prefix <= self.max_prefix).then_some(Key { bytes, len, prefix })
+    }
+
+    /// Bits that a node's prefix and a key's have in common.
+    fn common(&self, index: u32, key: &Key) -> u32 {
+        let limit = self.prefix(index).min(key.prefix);
+        let data = self.node_key(index).slice(PREFIX, key.len - PREFIX);
+        let mut bits = 0;
+        for (a, b) in data.words().zip(key.data().words()) {
+            if bits >= limit {
+                break;
+            }
+            bits += (a ^ b).to_be().leading_zeros();
+            if a != b {
+                break;
+            }
+        }
+        bits.min(limit)
+    }
+
+    /// Reads without a lock.
+    fn read<T>(&self, look: impl Fn() -> T) -> T {
+        for _ in 0..RETRIES {
+            let version = self.word(VERSION).load(Ordering::Acquire);
+            let seen = look();
+            fence(Ordering::Acquire);
+            if version & 1 == 0 && self.get(VERSION) == version {
+                return seen;
+            }
+            (self.geometry.relax)();
+        }
+        look()
+    }
+
+    /// Changes links and nodes under the lock.
+    fn write<T>(&self, change: impl FnOnce() -> T) -> T {
+        let odd = self.get(VERSION) | 1;
+        self.set(VERSION, odd);
+        // Whoever sees what is written below sees the odd number too.
+        fence(Ordering::Release);
+        let done = change();
+        self.word(VERSION).store(odd.wrapping_add(1), Ordering::Release);
+        done
+    }
+
+    fn find(&self, key: &Key) -> Option<u32> {
+        let (mut found, mut at) = (None, ROOT);
+        for _ in 0..=self.max_prefix {
+            let Some(index) = self.follow(at) else { break };
+            let prefix = self.prefix(index);
+            if self.common(index, key) < prefix {
+                break;
+            }
+            if self.has_value(index) {
+                found = Some(index);
+            }
+            at = self.child(index, key.bit(prefix));
+        }
+        found
+    }
+
+    /// The path to where a key is or would be: links that lead to nodes, the last perhaps to none. The last
+    /// node, if any, has the key's prefix or one that does not begin it.
+    fn path(&self, key: &Key) -> (usize, Option<u32>, u32, Vec<u32>) {
+        let (mut at, mut above) = (ROOT, Vec::new());
+        loop {
+            let Some(index) = self.follow(at) else { return (at, None, 0, above) };
+            let (prefix, common) = (self.prefix(index), self.common(index, key));
+            if prefix != common || prefix == key.prefix || above.len() > self.max_prefix as usize {
+                return (at, Some(index), common, above);
+            }
+            above.push(index);
+            at = self.child(index, key.bit(prefix));
+        }
+    }
+
+    fn take(&self) -> Result<u32, Errno> {
+        if let Some(index) = self.follow(FREE) {
+            self.set(FREE, self.get(self.child(index, 0)));
+            return Ok(index);
+        }
+        let fresh = self.get(FRESH);
+        if fresh >= self.capacity {
+            return Err(Errno::ENOMEM);
+        }
+        self.set(FRESH, fresh + 1);
+        Ok(fresh)
+    }
+
+    fn give(&self, index: u32) {
+        self.set(self.child(index, 0), self.get(FREE));
+        self.set(FREE, index + 1);
+    }
+
+    fn fill(&self, index: u32, key: Bytes<'_>, prefix: u32, children: [u32; 2], value: Option<Bytes<'_>>) {
+        let at = self.node(index);
+        self.metadata.write(at + KEY, key);
+        self.set(at + KEY, prefix);
+        self.set(at + VALUED, u32::from(value.is_some()));
+        self.set(at, children[0]);
+        self.set(at + 4, children[1]);
+        if let Some(value) = value {
+            self.metadata.write(self.values.off(index, 0), value);
+        }
+    }
+
+    fn room(&self, flags: u64) -> Result<(), Errno> {
+        match self.get(COUNT) {
+            _ if flags == UpdateFlags::EXIST => Err(Errno::ENOENT),
+            n if n >= self.geometry.max_entries => Err(Errno::ENOSPC),
+            n => {
+                self.set(COUNT, n + 1);
+                Ok(())
+            }
+        }
+    }
+
+    fn put(&self, key: Bytes<'_>, value: Bytes<'_>, flags: u64, owner: Owner) -> Result<(), Errno> {
+        if flags > UpdateFlags::EXIST {
+            return Err(Errno::EINVAL);
+        }
+        let key = self.key(key).ok_or(Errno::EINVAL)?;
+        let _held = lock(self.word(LOCK), owner, self.geometry.relax).ok_or(Errno::EBUSY)?;
+        let (at, node, common, _) = self.path(&key);
+        let bytes = Bytes::from(&key.bytes[..key.len]);
+        let Some(node) = node else {
+            self.room(flags)?;
+            let new = self.take()?;
+            self.write(|| {
+                self.fill(new, bytes, key.prefix, [0, 0], Some(value));
+                self.set(at, new + 1);
+            });
+            return Ok(());
+        };
+        if self.prefix(node) == common {
+            match self.has_value(node) {
+                true if flags == UpdateFlags::NOEXIST => return Err(Errno::EEXIST),
+                true => {}
+                false => self.room(flags)?,
+            }
+            let new = self.take()?;
+            self.write(|| {
+                let children = [0, 1].map(|bit| self.get(self.child(node, bit)));
+                self.fill(new, bytes, key.prefix, children, Some(value));
+                self.set(at, new + 1);
+                self.give(node);
+            });
+            return Ok(());
+        }
+        self.room(flags)?;
+        let new = self.take()?;
+        let mut old = [0; KEY_MAX];
+        self.node_key(node).copy_to(&mut old[..key.len]);
+        let old = Key { bytes: old, ..key };
+        let mut children = [0, 0];
+        if common == key.prefix {
+            children[old.bit(common) as usize] = node + 1;
+            self.write(|| {
+                self.fill(new, bytes, key.prefix, children, Some(value));
+                self.set(at, new + 1);
+            });
+            return Ok(());
+        }
+        let parting = self.take()?;
+        children[key.bit(common) as usize] = new + 1;
+        children[1 - key.bit(common) as usize] = node + 1;
+        self.write(|| {
+            self.fill(new, bytes, key.prefix, [0, 0], Some(value));
+            self.fill(parting, (&old.bytes[..key.len]).into(), common, children, None);
+            self.set(at, parting + 1);
+        });
+        Ok(())
+    }
+
+    /// The first element below a link: the deepest that is leftmost.
+    fn leftmost(&self, mut at: usize) -> Option<u32> {
+        let mut found = None;
+        for _ in 0..=self.max_prefix {
+            let Some(index) = self.follow(at) else { break };
+            at = self.child(index, 0);
+            if self.has_value(index) {
+                found = Some(index);
+                if self.get(at) == 0 {
+                    at = self.child(index, 1);
+                }
+            }
+        }
+        found
+    }
+
+    /// The element after a key, children before parents.
+    fn next(&self, key: Option<&Key>) -> Option<u32> {
+        let Some(key) = key else { return self.leftmost(ROOT) };
+        let (_, node, common, above) = self.path(key);
+        let Some(mut node) = node.filter(|&n| self.prefix(n) == common && self.has_value(n)) else {
+            return self.leftmost(ROOT);
+        };
+        for parent in above.into_iter().rev() {
+            if self.follow(self.child(parent, 0)) == Some(node) && self.get(self.child(parent, 1)) != 0 {
+                return self.leftmost(self.child(parent, 1));
+            }
+            if self.has_value(parent) {
+                return Some(parent);
+            }
+            node = parent;
+        }
+        None
+    }
+}
+
+impl Ops for LpmTrie {
+    fn lookup(&self, key: Bytes<'_>, _cpu: u32) -> Option<u64> {
+        let key = self.key(key)?;
+        let index = self.read(|| self.find(&key))?;
+        Some(self.metadata.addr(self.values.off(index, 0)))
+    }
+
+    fn update(&self, key: Bytes<'_>, value: Bytes<'_>, flags: u64, cpu: u32) -> Result<(), Errno> {
+        self.put(key, value, flags, Owner::cpu(cpu))
+    }
+
+    fn delete(&self, key: Bytes<'_>, owner: Owner) -> Result<(), Errno> {
+        let key = self.key(key).ok_or(Errno::EINVAL)?;
+        let _held = lock(self.word(LOCK), owner, self.geometry.relax).ok_or(Errno::EBUSY)?;
+        let (at, node, common, above) = self.path(&key);
+        let node = node.filter(|&n| self.prefix(n) == common && self.has_value(n)).ok_or(Errno::ENOENT)?;
+        self.set(COUNT, self.get(COUNT).saturating_sub(1));
+        let children = [0, 1].map(|bit| self.get(self.child(node, bit)));
+        self.write(|| {
+            if children[0] != 0 && children[1] != 0 {
+                // It goes on as the place where its children part.
+                self.set(self.node(node) + VALUED, 0);
+                return;
+            }
+            let only = children[0] | children[1];
+            let parent = above.last().copied().filter(|&p| only == 0 && !self.has_value(p));
+            let Some(parent) = parent else {
+                self.set(at, only);
+                return self.give(node);
+            };
+            // The parent stood where the node and its sibling part: the sibling takes its place.
+            let siblings = [0, 1].map(|bit| self.get(self.child(parent, bit)));
+            let sibling = if siblings[0] == node + 1 { siblings[1] } else { siblings[0] };
+            let grandparent = above.len().checked_sub(2).map(|i| above[i]);
+            let link = grandparent.map_or(ROOT, |g| self.child(g, key.bit(self.prefix(g))));
+            self.set(link, sibling);
+            self.give(parent);
+            self.give(node);
+        });
+        Ok(())
+    }
+
+    fn lookup_copy(&self, key: Bytes<'_>, out: &mut [u8]) -> Result<(), Errno> {
+        let key = self.key(key).ok_or(Errno::ENOENT)?;
+        for _ in 0..RETRIES {
+            let version = self.word(VERSION).load(Ordering::Acquire);
+            let found = self.find(&key);
+            if let Some(index) = found {
+                self.metadata.bytes(self.values.off(index, 0), self.geometry.value_size).copy_to(out);
+            }
+            fence(Ordering::Acquire);
+            if version & 1 == 0 && self.get(VERSION) == version {
+                return found.map(drop).ok_or(Errno::ENOENT);
+            }
+            (self.geometry.relax)();
+        }
+        Err(Errno::EBUSY)
+    }
+
+    fn update_from_host(&self, key: Bytes<'_>, value: Bytes<'_>, flags: u64) -> Result<(), Errno> {
+        self.put(key, value, flags, Owner::HOST)
+    }
+
+    fn next_key(&self, key: Option<Bytes<'_>>, out: &mut [u8]) -> Result<(), Errno> {
+        let key = key.and_then(|key| self.key(key));
+        let mut next = vec![0; out.len()];
+        for _ in 0..RETRIES {
+            let version = self.word(VERSION).load(Ordering::Acquire);
+            let found = self.next(key.as_ref());
+            if let Some(index) = found {
+                self.node_key(index).copy_to(&mut next);
+            }
+            fence(Ordering::Acquire);
+            if version & 1 == 0 && self.get(VERSION) == version {
+                out.copy_from_slice(&next);
+                return found.map(drop).ok_or(Errno::ENOENT);
+            }
+            (self.geometry.relax)();
+        }
+        Err(Errno::EBUSY)
+    }
+
+    fn values(&self) -> Vec<(u64, usize)> {
+        vec![self.values.area(&self.metadata)]
+    }
+
+    fn metadata(&self) -> &Block {
+        &self.metadata
+    }
+}
