@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use skep::abi::{
-    Access, Arg, ArgKind, Capability, Context, CtxField, CtxShape, CtxValue, HelperFlags, HelperGroup,
-    HelperProto, MemAccess, PacketAccess, ProgramType, ProgramTypeRow, Ret, ReturnRange,
+    Access, ArgKind, Capability, Context, CtxField, CtxShape, HelperGroup, HelperProto, MemAccess,
+    ProgramType, ProgramTypeRow, ReturnRange,
 };
 use skep::isa::text::assemble;
 use skep::spec::RunInput;
@@ -16,53 +16,27 @@ const REQUEST: ProgramType = ProgramType(0x1_0000);
 const SUM: u32 = OWN_HELPERS;
 const COUNT: u32 = OWN_HELPERS + 1;
 
-const fn field(name: &'static str, off: u16, access: Access) -> CtxField {
-    CtxField { name, off, size: 4, access, value: CtxValue::Scalar }
-}
-
 /// `struct request { u32 status; u32 latency_us; u32 verdict; }`, of which programs set the last.
-const ROW: ProgramTypeRow = ProgramTypeRow {
-    id: REQUEST,
-    ctx: Context {
+const ROW: ProgramTypeRow = ProgramTypeRow::own(
+    REQUEST,
+    Context {
         name: "request",
         size: 12,
         shape: CtxShape::Fields(&[
-            field("status", 0, Access::Narrow),
-            field("latency_us", 4, Access::Narrow),
-            field("verdict", 8, Access::ExactReadWrite),
+            CtxField::number("status", 0, 4, Access::Narrow),
+            CtxField::number("latency_us", 4, 4, Access::Narrow),
+            CtxField::number("verdict", 8, 4, Access::ExactReadWrite),
         ]),
     },
-    packet: PacketAccess::None,
-    legacy_loads: false,
-    returns: ReturnRange::Within(0, 1),
-    unprivileged: false,
-    private_stack: false,
-    always_sleepable: false,
-    helpers: &[HelperGroup { capability: Capability::None, ids: &[1, 2, SUM, COUNT] }],
-};
-
-const fn arg(kind: ArgKind) -> Option<Arg> {
-    Some(Arg { kind, nullable: false })
-}
-
-const fn proto(id: u32, name: &'static str, args: [Option<Arg>; 5]) -> HelperProto {
-    let doc = "A helper of this test.";
-    HelperProto {
-        id,
-        name,
-        args,
-        ret: Ret::Integer,
-        flags: HelperFlags(HelperFlags::NONE),
-        since: (6, 18),
-        doc,
-    }
-}
+    ReturnRange::Within(0, 1),
+    &[HelperGroup { capability: Capability::None, ids: &[1, 2, SUM, COUNT] }],
+);
 
 /// A backend with the type, a helper that sums bytes of the program's memory and one that counts calls.
 fn backend(calls: &Arc<AtomicU64>) -> Backend {
     let mut options = UserOptions::default();
     options.environment.add_program_type(ROW);
-    let sum = proto(SUM, "sum", [arg(ArgKind::Mem(MemAccess::Read)), arg(ArgKind::Size), None, None, None]);
+    let sum = HelperProto::own(SUM, "sum", &[ArgKind::Mem(MemAccess::Read), ArgKind::Size]);
     let added = options.add_helper(sum, |call| {
         let mut bytes = [0; 64];
         let len = (call.arg(2) as usize).min(bytes.len());
@@ -71,7 +45,7 @@ fn backend(calls: &Arc<AtomicU64>) -> Backend {
     });
     added.expect("the id is an embedder's");
     let calls = Arc::clone(calls);
-    let count = proto(COUNT, "count", [arg(ArgKind::Anything), None, None, None, None]);
+    let count = HelperProto::own(COUNT, "count", &[ArgKind::Anything]);
     let added = options.add_helper(count, move |call| Ok(calls.fetch_add(call.arg(1), Ordering::Relaxed)));
     added.expect("the id is an embedder's");
     Backend::user_with(options)
@@ -134,7 +108,7 @@ fn misuse_is_refused() {
 
 #[test]
 fn a_helper_of_linux_is_not_replaced() {
-    let clash = proto(5, "mine", [None; 5]);
+    let clash = HelperProto::own(5, "mine", &[]);
     let error = UserOptions::default().add_helper(clash, |_| Ok(0)).expect_err("the id is Linux's");
     assert!(error.to_string().contains("mine#5"), "{error}");
 }
@@ -147,8 +121,8 @@ fn a_body_cannot_read_what_the_program_cannot() {
         let mut options = UserOptions::default();
         options.environment.add_program_type(ROW);
         // A contract that promises nothing: the verifier lets any number through, the body meets it.
-        let loose = [arg(ArgKind::Anything), arg(ArgKind::Anything), None, None, None];
-        let added = options.add_helper(proto(SUM, "sum", loose), |call| {
+        let loose = [ArgKind::Anything, ArgKind::Anything];
+        let added = options.add_helper(HelperProto::own(SUM, "sum", &loose), |call| {
             let mut bytes = [0; 8];
             call.read(call.arg(1), &mut bytes)?;
             Ok(0)
