@@ -52,11 +52,6 @@ pub struct CtxField {
 }
 
 impl CtxField {
-    /// A number of `size` bytes at a byte offset.
-    pub const fn number(name: &'static str, off: u16, size: u16, access: Access) -> Self {
-        f(name, off, size, access, CtxValue::Scalar)
-    }
-
     fn allows(&self, off: u32, size: u32, write: bool) -> bool {
         let exact = off == u32::from(self.off) && size == u32::from(self.size);
         match self.access {

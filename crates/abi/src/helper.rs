@@ -118,28 +118,6 @@ pub struct HelperProto {
     pub doc: &'static str,
 }
 
-impl HelperProto {
-    /// A helper of an embedder, for any licence, that gives a number. Of `args` the first five count.
-    pub const fn own(id: u32, name: &'static str, args: &[ArgKind]) -> Self {
-        let mut list = [None; 5];
-        let mut i = 0;
-        while i < args.len() && i < list.len() {
-            list[i] = Some(Arg { kind: args[i], nullable: false });
-            i += 1;
-        }
-        let flags = HelperFlags(HelperFlags::NONE);
-        Self {
-            id,
-            name,
-            args: list,
-            ret: Ret::Integer,
-            flags,
-            since: (0, 0),
-            doc: "A helper of the embedder.",
-        }
-    }
-}
-
 /// The capability that a program's loader needs before a helper is offered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Capability {

@@ -109,26 +109,6 @@ pub struct ProgramTypeRow {
 }
 
 impl ProgramTypeRow {
-    /// A type of an embedder: a context, what programs may return, and the helpers that they may call.
-    pub const fn own(
-        id: ProgramType,
-        ctx: Context,
-        returns: ReturnRange,
-        helpers: &'static [HelperGroup],
-    ) -> Self {
-        Self {
-            id,
-            ctx,
-            packet: PacketAccess::None,
-            legacy_loads: false,
-            returns,
-            unprivileged: false,
-            private_stack: false,
-            always_sleepable: false,
-            helpers,
-        }
-    }
-
     /// Whether the type offers helper `id` to a holder of the capabilities that `has` confirms.
     pub fn helper_capability(&self, id: u32) -> Option<Capability> {
         self.helpers.iter().find(|g| g.ids.contains(&id)).map(|g| g.capability)

@@ -6,14 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Instant;
 
-use skep_abi::{HelperProto, ProgramType};
+use skep_abi::ProgramType;
 use skep_maps::{Config, Map};
 use skep_spec::{
     Backend, BackendLink, BackendMap, BackendProgram, Environment, Errno, Error, LoadError, LoadOptions,
     MapDef, ProgramInfo, ProgramSpec,
 };
 use skep_verifier::{Code, Options, Rejection, verify};
-use skep_vm::{HelperCall, OWN_HELPERS, OwnHelpers, TrapKind};
 
 use crate::map::UserMap;
 use crate::os::{self, MapMemory};
@@ -37,42 +36,13 @@ pub struct UserOptions {
     pub cpus: Option<u32>,
     /// Rules that programs are verified by.
     pub environment: Environment,
-    /// Bodies of the embedder's own helpers, whose contracts are in `environment`: see
-    /// [`Self::add_helper`].
-    pub helpers: OwnHelpers,
     /// Where lines of `bpf_trace_printk` go: standard error unless set.
     pub printk: Printk,
 }
 
 impl Default for UserOptions {
     fn default() -> Self {
-        Self {
-            cpus: None,
-            environment: Environment::default(),
-            helpers: OwnHelpers::default(),
-            printk: Box::new(to_stderr),
-        }
-    }
-}
-
-impl UserOptions {
-    /// Adds a helper: the contract that programs are verified by, and its body. Its id is
-    /// [`OWN_HELPERS`](skep_vm::OWN_HELPERS) or above, and some program type's row offers it.
-    ///
-    /// # Errors
-    /// `EINVAL` for an id below, which is Linux's.
-    pub fn add_helper(
-        &mut self,
-        proto: HelperProto,
-        body: impl Fn(&mut HelperCall<'_>) -> Result<u64, TrapKind> + Send + Sync + 'static,
-    ) -> Result<(), Error> {
-        if !self.helpers.add(proto.id, body) {
-            let text =
-                format!("helper {}#{}: own helpers have ids from {OWN_HELPERS} on", proto.name, proto.id);
-            return Err(Error::new(Errno::EINVAL, text));
-        }
-        self.environment.add_helper(proto);
-        Ok(())
+        Self { cpus: None, environment: Environment::default(), printk: Box::new(to_stderr) }
     }
 }
 
@@ -86,7 +56,6 @@ pub(crate) struct Shared {
     pub(crate) domain: Domain,
     pub(crate) environment: Environment,
     pub(crate) programs: ProgramTable,
-    helpers: OwnHelpers,
     printk: Printk,
     last_map_id: AtomicU32,
     seed: AtomicU64,
@@ -123,12 +92,11 @@ impl UserBackend {
 
     /// A backend with options.
     pub fn with_options(options: UserOptions) -> Self {
-        let UserOptions { cpus, environment, helpers, printk } = options;
+        let UserOptions { cpus, environment, printk } = options;
         let shared = Shared {
             domain: cpus.map_or_else(Domain::of_machine, Domain::new),
             environment,
             programs: ProgramTable::new(),
-            helpers,
             printk,
             last_map_id: AtomicU32::new(0),
             seed: AtomicU64::new(random_seed()),
@@ -195,10 +163,9 @@ impl UserBackend {
         info: ProgramInfo,
         log: String,
     ) -> Result<Arc<UserProgram>, Error> {
-        let program =
-            self.shared.programs.add(program.with_helpers(&self.shared.helpers)).ok_or_else(|| {
-                Error::new(Errno::ENOMEM, "this backend has loaded four million programs: make a new one")
-            })?;
+        let program = self.shared.programs.add(program).ok_or_else(|| {
+            Error::new(Errno::ENOMEM, "this backend has loaded four million programs: make a new one")
+        })?;
         let name = spec.name.chars().take(15).collect();
         let info = ProgramInfo { id: program.id(), name, prog_type: spec.prog_type, ..info };
         Ok(Arc::new(UserProgram::new(Arc::clone(&self.shared), program, info, log)))

@@ -38,4 +38,3 @@ pub mod vcpu;
 pub use backend::{Printk, UserBackend, UserOptions};
 pub use program::UserProgram;
 pub use runner::Runner;
-pub use skep_vm::{HelperBody, HelperCall, OWN_HELPERS, OwnHelpers, TrapKind};

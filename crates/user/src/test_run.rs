@@ -32,7 +32,6 @@ pub(crate) fn test_run(
         ProgramType::XDP => test.xdp(input),
         ProgramType::SYSCALL => test.syscall(input),
         ProgramType::RAW_TRACEPOINT => test.raw_tracepoint(input),
-        other if other.name().is_none() => test.own_type(input),
         other => {
             let kind = other.name().unwrap_or("unknown");
             Err(test.error(Errno::ENOTSUPP, &format!("programs of type {kind} have no test run")))
@@ -140,17 +139,6 @@ impl TestRun<'_> {
         data.extend_from_slice(&input.data[linear..]);
         let ctx = if input.ctx.is_empty() { Vec::new() } else { given.to_user(last) };
         Ok(RunOutput { retval, data, ctx, duration })
-    }
-
-    /// A program type of the embedder's: the context as given, written back afterwards.
-    fn own_type(&self, input: RunInput<'_>) -> Result<RunOutput, Error> {
-        if !input.data.is_empty() {
-            return Err(self.error(Errno::EINVAL, "a program of this type takes a context, no data"));
-        }
-        let mut ctx = Aligned::new(input.ctx);
-        let ran = self.repeat(input.repeat, |run| self.program.run(&mut run.with_ctx(ctx.bytes_mut())));
-        let (retval, duration) = ran.map_err(|t| self.short_context(&t, input.ctx.len()))?;
-        Ok(RunOutput { retval, data: Vec::new(), ctx: ctx.bytes_mut().to_vec(), duration })
     }
 
     fn syscall(&self, input: RunInput<'_>) -> Result<RunOutput, Error> {

@@ -209,8 +209,6 @@ macro_rules! define {
             MayGoto { to: u32 },
             /// `index` into the helper table.
             Helper { index: u16 },
-            /// `index` into the embedder's helpers of the program.
-            OwnHelper { index: u16 },
             TailCall,
             Subprog { to: u32 },
             Exit,

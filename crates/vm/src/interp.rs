@@ -18,7 +18,6 @@ use crate::code::{Code, Refusal, operations};
 use crate::helpers::{self, Call};
 use crate::host::{Host, Programs};
 use crate::mem::{FRAMES, Mem, Saved};
-use crate::own;
 use crate::packet::Layout;
 use crate::trap::{Trap, TrapKind};
 use crate::{Program, Run};
@@ -317,14 +316,6 @@ fn exec(program: &Program, mem: &mut Mem<'_>, state: &mut State<'_>, base: usize
                         burn!(1);
                         let args = [regs[1], regs[2], regs[3], regs[4], regs[5]];
                         regs[0] = check!(helpers::call(index, &mut Call { program, mem, state }, args));
-                    }
-                    Code::OwnHelper { index } => {
-                        burn!(1);
-                        let args = [regs[1], regs[2], regs[3], regs[4], regs[5]];
-                        let Some(body) = program.own.get(usize::from(index)) else {
-                            trap!(TrapKind::UnknownHelper(u32::MAX))
-                        };
-                        regs[0] = check!(own::call(&**body, Call { program, mem, state }, args));
                     }
                     Code::TailCall => {
                         burn!(1);

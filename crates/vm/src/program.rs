@@ -11,10 +11,9 @@ use skep_maps::Map;
 use skep_spec::{Environment, Errno, Error, MapDef, ProgramSpec};
 use skep_verifier::{Digest, Verified};
 
-use crate::code::{Binding, Code, Refusal, prepare};
+use crate::code::{Binding, Code, prepare};
 use crate::helpers;
 use crate::mem::{CtxKind, MapSet};
-use crate::own::{HelperBody, OwnHelpers};
 
 /// Register contents that stand for maps: outside every memory, tagged with the map's index in its program.
 const MAP_TAG: u64 = 0xffff_9000_0000_0000;
@@ -32,8 +31,6 @@ pub struct Program {
     pub(crate) legacy_loads: bool,
     pub(crate) uses_stack: bool,
     verified: bool,
-    /// The embedder's helpers that it calls.
-    pub(crate) own: Vec<Arc<HelperBody>>,
 }
 
 /// How the program's context is accessed: the answers of `Context::access` for every offset.
@@ -164,27 +161,7 @@ impl Program {
             legacy_loads: row.is_none_or(|r| r.legacy_loads),
             uses_stack: prepared.uses_stack,
             verified,
-            own: Vec::new(),
         })
-    }
-
-    /// Gives bodies to the calls of an embedder's helpers; a call of one that is not there traps.
-    #[must_use]
-    pub fn with_helpers(mut self, helpers: &OwnHelpers) -> Self {
-        let mut ids = Vec::new();
-        for code in &mut self.code {
-            let Code::Refuse(Refusal::UnknownHelper(id)) = *code else { continue };
-            let Some(body) = helpers.get(id) else { continue };
-            let index = ids.iter().position(|known| *known == id).unwrap_or_else(|| {
-                ids.push(id);
-                self.own.push(Arc::clone(body));
-                ids.len() - 1
-            });
-            if let Ok(index) = u16::try_from(index) {
-                *code = Code::OwnHelper { index };
-            }
-        }
-        self
     }
 
     /// The same under an id, which traps name.

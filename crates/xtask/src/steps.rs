@@ -71,9 +71,6 @@ pub fn test(args: &[String]) -> Vec<Step> {
     steps.push(Step::call("licenses", crate::licenses::check));
     steps.push(doc());
     steps.push(Step::cargo("tests", &cargo));
-    let embed =
-        ["run", "--quiet", "--manifest-path", "examples/embed/Cargo.toml", "--target-dir", "target/embed"];
-    steps.push(Step::cargo("example: embed", &embed));
     steps
 }
 
