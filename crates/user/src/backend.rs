@@ -13,6 +13,7 @@ use skep_spec::{
     MapDef, ProgramInfo, ProgramSpec,
 };
 use skep_verifier::{Code, Options, Rejection, verify};
+use skep_vm::{HelperCall, TrapKind};
 
 use crate::map::UserMap;
 use crate::os::{self, MapMemory};
@@ -22,6 +23,9 @@ use crate::vcpu::Domain;
 
 /// Takes lines of `bpf_trace_printk`.
 pub type Printk = Box<dyn Fn(&[u8]) + Send + Sync>;
+
+/// The body of an embedder's helper; its result is what `r0` gets.
+pub type HelperBody = Box<dyn Fn(&mut HelperCall<'_, '_, '_, '_>) -> Result<u64, TrapKind> + Send + Sync>;
 
 /// The embedded backend: programs run in this process, by the interpreter. Cheap to clone; clones share maps'
 /// and programs' ids and virtual CPUs.
@@ -38,11 +42,19 @@ pub struct UserOptions {
     pub environment: Environment,
     /// Where lines of `bpf_trace_printk` go: standard error unless set.
     pub printk: Printk,
+    /// Bodies of the embedder's helpers: the first has the id [`skep_vm::EMBEDDER_HELPERS`], the others follow.
+    /// Their contracts are in `environment`.
+    pub helpers: Vec<HelperBody>,
 }
 
 impl Default for UserOptions {
     fn default() -> Self {
-        Self { cpus: None, environment: Environment::default(), printk: Box::new(to_stderr) }
+        Self {
+            cpus: None,
+            environment: Environment::default(),
+            printk: Box::new(to_stderr),
+            helpers: Vec::new(),
+        }
     }
 }
 
@@ -57,6 +69,7 @@ pub(crate) struct Shared {
     pub(crate) environment: Environment,
     pub(crate) programs: ProgramTable,
     printk: Printk,
+    pub(crate) helpers: Vec<HelperBody>,
     last_map_id: AtomicU32,
     seed: AtomicU64,
 }
@@ -92,12 +105,13 @@ impl UserBackend {
 
     /// A backend with options.
     pub fn with_options(options: UserOptions) -> Self {
-        let UserOptions { cpus, environment, printk } = options;
+        let UserOptions { cpus, environment, printk, helpers } = options;
         let shared = Shared {
             domain: cpus.map_or_else(Domain::of_machine, Domain::new),
             environment,
             programs: ProgramTable::new(),
             printk,
+            helpers,
             last_map_id: AtomicU32::new(0),
             seed: AtomicU64::new(random_seed()),
         };

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use skep_vm::Host;
+use skep_vm::{EMBEDDER_HELPERS, HelperCall, Host, TrapKind};
 
 use crate::backend::Shared;
 use crate::os;
@@ -47,5 +47,9 @@ impl Host for RunHost<'_> {
 
     fn printk(&self, line: &[u8]) {
         self.shared.printk(line);
+    }
+    fn call_helper(&self, id: u32, call: &mut HelperCall<'_, '_, '_, '_>) -> Option<Result<u64, TrapKind>> {
+        let body = self.shared.helpers.get(id.checked_sub(EMBEDDER_HELPERS)? as usize)?;
+        Some(body(call))
     }
 }

@@ -35,6 +35,6 @@ mod sys;
 mod test_run;
 pub mod vcpu;
 
-pub use backend::{Printk, UserBackend, UserOptions};
+pub use backend::{HelperBody, Printk, UserBackend, UserOptions};
 pub use program::UserProgram;
 pub use runner::Runner;

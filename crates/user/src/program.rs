@@ -3,11 +3,13 @@
 use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use skep_spec::{BackendProgram, Error, ProgramInfo, RunInput, RunOutput};
-use skep_vm::Program;
+use skep_vm::{Host, Program, Run, Stack, Trap};
 
 use crate::backend::Shared;
+use crate::host::RunHost;
 use crate::test_run;
 
 /// A loaded program.
@@ -40,6 +42,27 @@ impl UserProgram {
     /// The prepared program.
     pub fn program(&self) -> &Arc<Program> {
         &self.program
+    }
+
+    /// Runs on a context of the caller's, at most `fuel` instructions (see [`Run::with_fuel`]) and about `limit`
+    /// long. A run inside another of the same thread keeps its virtual CPU.
+    ///
+    /// # Errors
+    /// When the program traps: at a limit, or because `ctx` is shorter than its type's context.
+    pub fn run(&self, ctx: &mut [u8], fuel: u64, limit: Option<Duration>) -> Result<u64, Trap> {
+        let host = RunHost::new(&self.shared, None);
+        let mut stack = Stack::new();
+        let lease = self.shared.domain.lease();
+        let mut run = Run::new(&mut stack, &host)
+            .with_ctx(ctx)
+            .with_fuel(fuel)
+            .with_vcpu(lease.cpu())
+            .with_programs(&self.shared.programs);
+        if let Some(limit) = limit {
+            let nanos = u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX);
+            run = run.with_deadline(host.ktime_ns().saturating_add(nanos));
+        }
+        self.program.run(&mut run).map(|outcome| outcome.r0)
     }
 
     /// The verifier's log, as much as the load options asked for.

@@ -3,6 +3,8 @@
 use alloc::sync::Arc;
 
 use crate::Program;
+use crate::helpers::embedder::HelperCall;
+use crate::trap::TrapKind;
 
 /// The world outside the virtual machine.
 ///
@@ -18,6 +20,12 @@ pub trait Host {
     fn processor_id(&self, vcpu: u32) -> u32;
     /// Takes a line of `bpf_trace_printk`, without its final newline if it had one.
     fn printk(&self, line: &[u8]);
+    /// Runs the body of an embedder's helper, of an id from [`EMBEDDER_HELPERS`](crate::EMBEDDER_HELPERS) on; `None`
+    /// when there is no such helper.
+    fn call_helper(&self, id: u32, call: &mut HelperCall<'_, '_, '_, '_>) -> Option<Result<u64, TrapKind>> {
+        let _ = (id, call);
+        None
+    }
 }
 
 /// Finds the programs that tail calls lead to.

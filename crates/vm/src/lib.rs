@@ -34,6 +34,7 @@ mod program;
 mod run;
 mod trap;
 
+pub use helpers::embedder::{EMBEDDER_HELPERS, HelperCall};
 pub use host::{Host, NoPrograms, NullHost, Programs};
 pub use interp::{MAX_TAIL_CALLS, MAY_GOTO_LIMIT};
 pub use mem::{BUFFERS, FRAME_BYTES, FRAMES, RECORDS, Stack};

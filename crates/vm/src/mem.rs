@@ -635,6 +635,18 @@ impl<'m> Mem<'m> {
         Some(())
     }
 
+    /// Copies bytes into guest memory; `None` when it is not granted.
+    pub(crate) fn write(&mut self, addr: u64, from: &[u8]) -> Option<()> {
+        if !from.is_empty() && !self.find(addr, from.len() as u64, true) {
+            return None;
+        }
+        for (i, &byte) in from.iter().enumerate() {
+            // SAFETY: as in `store`.
+            unsafe { u8::store(pointer(addr + i as u64), byte.into()) };
+        }
+        Some(())
+    }
+
     /// Fills guest memory with zeros; `None` when it is not granted.
     pub(crate) fn zero(&mut self, addr: u64, len: u64) -> Option<()> {
         if len > 0 && !self.find(addr, len, true) {

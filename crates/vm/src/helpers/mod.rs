@@ -4,6 +4,7 @@
 //! (memory that is not the program's, a register that is no map) is a trap; what the kernel answers with an
 //! error number is a result.
 
+pub(crate) mod embedder;
 mod map;
 pub(crate) mod ringbuf;
 mod skb;
@@ -61,6 +62,9 @@ pub(crate) fn slot(id: u32) -> Option<HelperSlot> {
     if id == TAIL_CALL {
         return Some(HelperSlot::TailCall);
     }
+    if let Some(n) = id.checked_sub(embedder::EMBEDDER_HELPERS).filter(|n| *n < embedder::COUNT) {
+        return Some(HelperSlot::Table(embedder::FIRST_SLOT + n as u16));
+    }
     let index = BODIES.binary_search_by_key(&id, |b| b.0).ok()?;
     Some(HelperSlot::Table(index as u16))
 }
@@ -70,7 +74,7 @@ pub(crate) fn slot(id: u32) -> Option<HelperSlot> {
 pub(crate) fn call(index: u16, call: &mut Call<'_, '_, '_>, args: Args) -> Result<u64, TrapKind> {
     match BODIES.get(usize::from(index)) {
         Some((_, body)) => body(call, args),
-        None => Err(TrapKind::UnknownHelper(u32::MAX)),
+        None => embedder::call(index, call, args),
     }
 }
 
