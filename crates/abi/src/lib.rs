@@ -18,7 +18,7 @@ pub use attach::AttachType;
 pub use context::{Access, Context, CtxField, CtxShape, CtxValue};
 pub use helper::{
     Arg, ArgKind, Capability, HELPER_NAMES, HELPERS, HelperFlags, HelperGroup, HelperProto, MemAccess, Ret,
-    helper, helper_by_name, helper_name,
+    helper, helper_by_name, helper_name, ids as helper_ids,
 };
 pub use map::{MAP_TYPES, MapFlags, MapType, MapTypeRow, Rule, UpdateFlags};
 pub use prog::{PROGRAM_TYPES, PacketAccess, ProgramType, ProgramTypeRow, ReturnRange};

@@ -8,6 +8,7 @@ use skep_isa::{CallTarget, Insn, Reg};
 use skep_spec::{MapDef, ProgramSpec, SourceLine};
 
 use crate::object::{Object, ProgramEntry};
+use crate::vm::Names;
 use crate::{Error, ErrorKind};
 
 /// `src` of an `LDDW` that names a map by its index in the program's list, and of one that names its value.
@@ -40,8 +41,12 @@ pub(crate) fn helper_target(name: &str) -> Option<CallTarget> {
 ///
 /// # Errors
 /// `Damaged` with file, line and column of what is no instruction, directive or known map word.
-pub(crate) fn parse(file: &str, text: &str) -> Result<Object, Error> {
-    let assembly = Assembler::new().with_names(&helper_target).assemble(text).map_err(|e| {
+pub(crate) fn parse(file: &str, text: &str, names: &Names) -> Result<Object, Error> {
+    let target = |name: &str| match names.helper(name) {
+        Some(id) => Some(CallTarget::Helper(id)),
+        None => helper_target(name),
+    };
+    let assembly = Assembler::new().with_names(&target).assemble(text).map_err(|e| {
         let place = format!("{file}:{}:{}", e.line(), e.column());
         let line = text.lines().nth((e.line() as usize).saturating_sub(1)).unwrap_or("");
         Error::new(ErrorKind::Damaged, format!("{place}: {}\n    {}", e.message(), line.trim_end()))
@@ -53,7 +58,7 @@ pub(crate) fn parse(file: &str, text: &str) -> Result<Object, Error> {
     let programs = assembly
         .programs()
         .map(|f| {
-            let spec = program(file, text, &assembly, &f.name, &maps, &license).map(Arc::new);
+            let spec = program(file, text, &assembly, &f.name, &maps, &license, names).map(Arc::new);
             ProgramEntry { name: f.name.clone(), section: f.section.clone(), autoload: true, spec }
         })
         .collect();
@@ -95,11 +100,14 @@ fn map(file: &str, decl: &MapDecl) -> Result<MapDef, Error> {
 }
 
 /// The type that a section name stands for; code outside of any section is a socket filter.
-fn program_type(section: &str) -> Result<(ProgramType, AttachType, Option<String>), String> {
+fn program_type(section: &str, names: &Names) -> Result<(ProgramType, AttachType, Option<String>), String> {
     if section.is_empty() {
         return Ok((ProgramType::SOCKET_FILTER, AttachType::default(), None));
     }
     let name = section.strip_prefix('?').unwrap_or(section);
+    if let Some(kind) = names.section(name) {
+        return Ok((kind, AttachType::default(), None));
+    }
     match skep_abi::find_section(name) {
         Some(row) => Ok((row.prog_type, row.attach_type, row.target(name).map(str::to_owned))),
         None => Err(format!(
@@ -115,10 +123,11 @@ fn program(
     name: &str,
     maps: &[Arc<MapDef>],
     license: &str,
+    names: &Names,
 ) -> Result<ProgramSpec, Error> {
     let fail = |what: String| Error::new(ErrorKind::Unsupported, format!("{file}: program `{name}`: {what}"));
     let section = assembly.function(name).map_or("", |f| &f.section);
-    let (prog_type, attach_type, attach_target) = program_type(section).map_err(fail)?;
+    let (prog_type, attach_type, attach_target) = program_type(section, names).map_err(fail)?;
     let mut linked =
         assembly.link(name).ok_or_else(|| fail("it calls a function that the text does not have".into()))?;
     let used = bind(&mut linked, maps).map_err(|missing| {

@@ -61,6 +61,7 @@ mod map;
 mod object;
 mod packets;
 mod value;
+mod vm;
 #[cfg(target_os = "linux")]
 mod watch;
 
@@ -71,6 +72,7 @@ pub use map::{Element, Map, RingBuffer};
 pub use object::{Object, ProgramEntry, SlotEntry};
 pub use packets::{Runner, Tally, Verdict, XdpAction};
 pub use value::Value;
+pub use vm::{Fired, Limits, MAX_HELPERS, Record, Tracepoint, TracepointLink, Vm, VmBuilder};
 #[cfg(target_os = "linux")]
 pub use watch::Watch;
 
@@ -82,3 +84,4 @@ pub use skep_spec as spec;
 pub use skep_user as user;
 pub use skep_user::source;
 pub use skep_verifier as verifier;
+pub use skep_vm::{EMBEDDER_HELPERS, HelperCall, TrapKind};

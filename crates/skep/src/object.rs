@@ -8,6 +8,7 @@ use skep_btf::Btf;
 use skep_object::SlotTarget;
 use skep_spec::{MapDef, ProgramSpec};
 
+use crate::vm::Names;
 use crate::{Backend, Error, ErrorKind, Loaded, assembly};
 
 const ELF_MAGIC: &[u8] = b"\x7fELF";
@@ -81,6 +82,10 @@ impl Object {
     /// # Errors
     /// `Damaged`, with the name.
     pub fn parse(name: &str, bytes: &[u8]) -> Result<Self, Error> {
+        Self::parse_with(name, bytes, &Names::default())
+    }
+
+    pub(crate) fn parse_with(name: &str, bytes: &[u8], names: &Names) -> Result<Self, Error> {
         if bytes.starts_with(ELF_MAGIC) {
             return match skep_object::Object::parse(name, bytes) {
                 Ok(object) => Ok(Self::from_elf(name, object)),
@@ -98,7 +103,7 @@ impl Object {
             return Err(Error::new(ErrorKind::Damaged, words));
         }
         match std::str::from_utf8(bytes) {
-            Ok(text) => assembly::parse(name, text),
+            Ok(text) => assembly::parse(name, text, names),
             Err(e) => {
                 let words = format!("`{name}` is no text: byte {} is not UTF-8", e.valid_up_to());
                 Err(Error::new(ErrorKind::Damaged, words).caused_by(e))

@@ -71,7 +71,15 @@ pub fn test(args: &[String]) -> Vec<Step> {
     steps.push(Step::call("licenses", crate::licenses::check));
     steps.push(doc());
     steps.push(Step::cargo("tests", &cargo));
+    steps.push(embedder("embed"));
     steps
+}
+
+/// A crate in `examples` that stands outside the workspace, built and run in the same target directory.
+fn embedder(name: &str) -> Step {
+    let manifest = format!("examples/{name}/Cargo.toml");
+    let args = ["run", "--quiet", "--manifest-path", &manifest, "--target-dir", "target"];
+    Step::cargo(&format!("examples/{name}"), &args)
 }
 
 /// Expectations from the present results.

@@ -1,0 +1,388 @@
+//! A virtual machine that an embedder extends: helpers, program types and tracepoints of its own.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::{Arc, PoisonError, RwLock, Weak};
+use std::time::Duration;
+
+use skep_abi::{
+    Arg, ArgKind, Capability, Context, HelperFlags, HelperGroup, HelperProto, PacketAccess, ProgramType,
+    ProgramTypeRow, Ret, ReturnRange, helper_ids as ids,
+};
+use skep_spec::{Environment, Errno};
+use skep_user::{HelperBody, UserOptions, UserProgram};
+use skep_vm::{DEFAULT_FUEL, EMBEDDER_HELPERS, HelperCall, TrapKind};
+
+use crate::{Backend, Error, ErrorKind, Object, Program};
+
+/// Helpers that an embedder may add.
+pub const MAX_HELPERS: usize = 64;
+/// Largest context of a tracepoint in bytes.
+const MAX_ARGS: usize = 512;
+/// First number of an embedder's program types; Linux counts from 1 and is far from it.
+const FIRST_TYPE: u32 = 0x1_0000;
+
+/// Ids of the embedder's helpers: those without a contract in the environment do not exist.
+static IDS: [u32; MAX_HELPERS] = {
+    let mut ids = [0; MAX_HELPERS];
+    let mut i = 0;
+    while i < MAX_HELPERS {
+        ids[i] = EMBEDDER_HELPERS + i as u32;
+        i += 1;
+    }
+    ids
+};
+
+static GROUPS: [HelperGroup; 4] =
+    [ids::BASE, ids::BASE_BPF, ids::BASE_PERFMON, HelperGroup { capability: Capability::None, ids: &IDS }];
+
+/// What an embedder's names stand for in assembly text.
+#[derive(Debug, Default)]
+pub(crate) struct Names {
+    helpers: Vec<(&'static str, u32)>,
+    sections: Vec<(&'static str, ProgramType)>,
+}
+
+impl Names {
+    pub(crate) fn helper(&self, name: &str) -> Option<u32> {
+        self.helpers.iter().find(|(n, _)| *n == name).map(|&(_, id)| id)
+    }
+
+    pub(crate) fn section(&self, name: &str) -> Option<ProgramType> {
+        self.sections.iter().find(|(n, _)| *n == name).map(|&(_, kind)| kind)
+    }
+}
+
+/// The virtual machine in this process with an embedder's own helpers, program types and tracepoints.
+///
+/// ```
+/// use skep::abi::{ArgKind, MemAccess, ReturnRange};
+/// use skep::{Limits, Vm};
+///
+/// skep::context! {
+///     /// What a rule sees.
+///     pub struct Request "request" { status: u32, latency_us: u64 }
+/// }
+///
+/// let vm = Vm::builder()
+///     .helper("is_slow", &[ArgKind::Anything], |call| Ok((call.arg(0) > 1000).into()))
+///     .tracepoint::<Request>("request")
+///     .build()?;
+/// let object = vm.parse("rule.s", b".section request\nrule: r1 = *(u64 *)(r1 + 8)\ncall is_slow\nexit\n")?;
+/// let loaded = object.load(vm.backend())?;
+/// let request = vm.tracepoint::<Request>("request")?;
+/// let link = request.attach(loaded.program("rule").expect("the text has it"))?;
+/// assert_eq!(request.fire(&Request { status: 200, latency_us: 5000 }).runs, 1);
+///
+/// // Misuse is refused before anything runs.
+/// let object = vm.parse("bad.s", b".section request\nbad: r1 = *(u64 *)(r1 + 16)\ncall is_slow\nexit\n")?;
+/// assert!(object.load(vm.backend()).unwrap_err().is_rejected());
+/// # drop(link);
+/// # Ok::<(), skep::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Vm {
+    backend: Backend,
+    names: Arc<Names>,
+}
+
+impl Vm {
+    /// Begins one.
+    pub fn builder() -> VmBuilder {
+        VmBuilder::default()
+    }
+
+    /// What runs its programs.
+    pub fn backend(&self) -> &Backend {
+        &self.backend
+    }
+
+    /// As [`Object::parse`]; assembly text may use the names of the embedder's helpers, and of its program types
+    /// as sections. C calls helpers by number, from [`EMBEDDER_HELPERS`] on in the order of the builder.
+    ///
+    /// # Errors
+    /// As [`Object::parse`].
+    pub fn parse(&self, name: &str, bytes: &[u8]) -> Result<Object, Error> {
+        Object::parse_with(name, bytes, &self.names)
+    }
+
+    /// A tracepoint that the builder was told of.
+    ///
+    /// # Errors
+    /// `NotFound` for any other name.
+    pub fn tracepoint<T: Record>(&self, name: &str) -> Result<Tracepoint<T>, Error> {
+        let prog_type = self.names.section(name).ok_or_else(|| {
+            Error::new(ErrorKind::NotFound, format!("no tracepoint `{name}`: tell `Vm::builder` of it"))
+        })?;
+        Ok(Tracepoint { prog_type, name: name.to_owned(), attached: Arc::default(), args: PhantomData })
+    }
+}
+
+/// Gathers what a [`Vm`] has beside Linux's helpers and program types.
+#[derive(Default)]
+pub struct VmBuilder {
+    environment: Environment,
+    bodies: Vec<HelperBody>,
+    names: Names,
+    cpus: Option<u32>,
+    problem: Option<String>,
+}
+
+impl fmt::Debug for VmBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VmBuilder").field("names", &self.names).finish_non_exhaustive()
+    }
+}
+
+impl VmBuilder {
+    /// Adds a helper for all of the embedder's program types. The verifier holds programs to `args`; the
+    /// result is a number. A body that keeps a [`Map`](crate::Map) or [`Program`] of this machine keeps
+    /// the machine alive.
+    #[must_use]
+    pub fn helper(
+        mut self,
+        name: &'static str,
+        args: &[ArgKind],
+        body: impl Fn(&mut HelperCall<'_, '_, '_, '_>) -> Result<u64, TrapKind> + Send + Sync + 'static,
+    ) -> Self {
+        if args.len() > 5 || self.bodies.len() == MAX_HELPERS {
+            self.problem.get_or_insert_with(|| {
+                format!("helper `{name}`: at most 5 arguments and {MAX_HELPERS} helpers")
+            });
+            return self;
+        }
+        let id = EMBEDDER_HELPERS + self.bodies.len() as u32;
+        self.environment.add_helper(HelperProto {
+            id,
+            name,
+            args: std::array::from_fn(|i| args.get(i).map(|&kind| Arg { kind, nullable: false })),
+            ret: Ret::Integer,
+            flags: HelperFlags(HelperFlags::NONE),
+            since: (0, 0),
+            doc: "A helper of the embedder.",
+        });
+        self.names.helpers.push((name, id));
+        self.bodies.push(Box::new(body));
+        self
+    }
+
+    /// Adds a program type: its context, what it may return, and the general and the embedder's helpers. Its name
+    /// is a section in assembly text.
+    #[must_use]
+    pub fn program_type(mut self, name: &'static str, ctx: Context, returns: ReturnRange) -> Self {
+        let id = ProgramType(FIRST_TYPE + self.names.sections.len() as u32);
+        self.environment.add_program_type(ProgramTypeRow {
+            id,
+            ctx,
+            packet: PacketAccess::None,
+            legacy_loads: false,
+            returns,
+            unprivileged: true,
+            private_stack: false,
+            always_sleepable: false,
+            helpers: &GROUPS,
+        });
+        self.names.sections.push((name, id));
+        self
+    }
+
+    /// Adds a tracepoint: a program type whose context is a [`Record`].
+    #[must_use]
+    pub fn tracepoint<T: Record>(mut self, name: &'static str) -> Self {
+        if T::CONTEXT.size as usize > MAX_ARGS {
+            self.problem.get_or_insert_with(|| format!("tracepoint `{name}`: more than {MAX_ARGS} bytes"));
+        }
+        self.program_type(name, T::CONTEXT, ReturnRange::Any)
+    }
+
+    /// Sets the number of virtual CPUs: as many runs at a time.
+    #[must_use]
+    pub fn cpus(mut self, cpus: u32) -> Self {
+        self.cpus = Some(cpus);
+        self
+    }
+
+    /// Makes the machine.
+    ///
+    /// # Errors
+    /// `Usage` for too many helpers, or too many arguments.
+    pub fn build(self) -> Result<Vm, Error> {
+        if let Some(problem) = self.problem {
+            return Err(Error::new(ErrorKind::Usage, problem));
+        }
+        let options = UserOptions {
+            cpus: self.cpus,
+            environment: self.environment,
+            helpers: self.bodies,
+            ..UserOptions::default()
+        };
+        Ok(Vm { backend: Backend::user_with(options), names: Arc::new(self.names) })
+    }
+}
+
+/// Bounds of one run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Instructions, about.
+    pub fuel: u64,
+    /// Time.
+    pub time: Option<Duration>,
+}
+
+impl Default for Limits {
+    /// About a second of instructions.
+    fn default() -> Self {
+        Self { fuel: DEFAULT_FUEL, time: None }
+    }
+}
+
+impl Program {
+    /// Runs on a context of the caller's, within limits; gives `r0`. The context may have been changed afterwards.
+    ///
+    /// # Errors
+    /// `ETIMEDOUT` at a limit, `EFAULT` for another trap, `Unsupported` on a backend that is not the user backend.
+    pub fn run(&self, ctx: &mut [u8], limits: Limits) -> Result<u64, Error> {
+        let program = self.inner.as_any().downcast_ref::<UserProgram>().ok_or_else(|| {
+            let words = format!("program `{}`: only the user backend runs on a given context", self.name());
+            Error::new(ErrorKind::Unsupported, words)
+        })?;
+        program.run(ctx, limits.fuel, limits.time).map_err(|trap| {
+            let errno = if trap.kind.is_limit() { Errno::ETIMEDOUT } else { Errno::EFAULT };
+            Error::new(ErrorKind::System(errno), format!("program `{}`: {trap}", self.name()))
+        })
+    }
+}
+
+/// A Rust structure that programs see as their context; [`context!`](crate::context) makes one.
+pub trait Record {
+    /// Its fields.
+    const CONTEXT: Context;
+
+    /// Writes the fields at their offsets; `image` has at least the context's size.
+    fn write(&self, image: &mut [u8]);
+}
+
+/// Declares a structure of numbers and its fields as a read-only context of the given name.
+///
+/// Fields lie as in C. `context! { struct A "a" { x: u32, y: u64 } }` gives `x` offset 0 and `y` offset 8.
+#[macro_export]
+macro_rules! context {
+    ($(#[$meta:meta])* $vis:vis struct $name:ident $text:literal { $($field:ident: $ty:ty),+ $(,)? }) => {
+        $(#[$meta])*
+        #[repr(C)]
+        #[derive(Clone, Copy, Debug)]
+        $vis struct $name {
+            $(#[allow(missing_docs)] pub $field: $ty,)+
+        }
+
+        impl $crate::Record for $name {
+            const CONTEXT: $crate::abi::Context = $crate::abi::Context {
+                name: $text,
+                size: ::core::mem::size_of::<$name>() as u32,
+                shape: $crate::abi::CtxShape::Fields(&[$($crate::abi::CtxField {
+                    name: ::core::stringify!($field),
+                    off: ::core::mem::offset_of!($name, $field) as u16,
+                    size: ::core::mem::size_of::<$ty>() as u16,
+                    access: $crate::abi::Access::Narrow,
+                    value: $crate::abi::CtxValue::Scalar,
+                }),+]),
+            };
+
+            fn write(&self, image: &mut [u8]) {
+                $(
+                    let bytes = self.$field.to_ne_bytes();
+                    let off = ::core::mem::offset_of!($name, $field);
+                    image[off..off + bytes.len()].copy_from_slice(&bytes);
+                )+
+            }
+        }
+    };
+}
+
+type Attached = RwLock<Vec<Arc<(Program, Limits)>>>;
+
+/// A place in the embedder's code where programs run, with typed arguments. Clones are the same place.
+pub struct Tracepoint<T> {
+    prog_type: ProgramType,
+    name: String,
+    attached: Arc<Attached>,
+    args: PhantomData<fn(&T)>,
+}
+
+impl<T> Clone for Tracepoint<T> {
+    fn clone(&self) -> Self {
+        let attached = Arc::clone(&self.attached);
+        Self { prog_type: self.prog_type, name: self.name.clone(), attached, args: PhantomData }
+    }
+}
+
+impl<T> fmt::Debug for Tracepoint<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tracepoint").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// What became of the programs at a tracepoint.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Fired {
+    /// Programs that ran to their end.
+    pub runs: u32,
+    /// Programs that a limit or a trap ended.
+    pub faults: u32,
+}
+
+impl<T: Record> Tracepoint<T> {
+    /// Attaches a program, with default limits.
+    ///
+    /// # Errors
+    /// `EINVAL` for a program of another type.
+    pub fn attach(&self, program: &Program) -> Result<TracepointLink, Error> {
+        self.attach_with(program, Limits::default())
+    }
+
+    /// Attaches a program whose runs have limits.
+    ///
+    /// # Errors
+    /// `EINVAL` for a program of another type.
+    pub fn attach_with(&self, program: &Program, limits: Limits) -> Result<TracepointLink, Error> {
+        if program.spec().prog_type != self.prog_type {
+            let words = format!("program `{}` is not of tracepoint `{}`", program.name(), self.name);
+            return Err(Error::new(ErrorKind::System(Errno::EINVAL), words));
+        }
+        let entry = Arc::new((program.clone(), limits));
+        self.attached.write().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&entry));
+        Ok(TracepointLink { entry, attached: Arc::downgrade(&self.attached) })
+    }
+
+    /// Runs all attached programs.
+    pub fn fire(&self, args: &T) -> Fired {
+        let mut fired = Fired::default();
+        // Programs may fire it again through a helper, or detach: no lock is held while they run.
+        let programs = self.attached.read().unwrap_or_else(PoisonError::into_inner).clone();
+        for entry in &programs {
+            let mut image = [0; MAX_ARGS];
+            args.write(&mut image);
+            match entry.0.run(&mut image[..T::CONTEXT.size as usize], entry.1) {
+                Ok(_) => fired.runs += 1,
+                Err(_) => fired.faults += 1,
+            }
+        }
+        fired
+    }
+}
+
+/// A program at a tracepoint; dropping it detaches.
+#[derive(Debug)]
+pub struct TracepointLink {
+    entry: Arc<(Program, Limits)>,
+    attached: Weak<Attached>,
+}
+
+impl Drop for TracepointLink {
+    fn drop(&mut self) {
+        if let Some(attached) = self.attached.upgrade() {
+            let mut programs = attached.write().unwrap_or_else(PoisonError::into_inner);
+            programs.retain(|p| !Arc::ptr_eq(p, &self.entry));
+        }
+    }
+}
