@@ -61,6 +61,33 @@ map_types! {
     34 INSN_ARRAY "insn_array",
 }
 
+impl MapType {
+    /// Whether sleepable programs may use it (`check_map_prog_compatibility`).
+    pub const fn sleepable(self) -> bool {
+        matches!(
+            self,
+            Self::HASH
+                | Self::LRU_HASH
+                | Self::ARRAY
+                | Self::PERCPU_HASH
+                | Self::PERCPU_ARRAY
+                | Self::LRU_PERCPU_HASH
+                | Self::ARRAY_OF_MAPS
+                | Self::HASH_OF_MAPS
+                | Self::RINGBUF
+                | Self::USER_RINGBUF
+                | Self::INODE_STORAGE
+                | Self::SK_STORAGE
+                | Self::TASK_STORAGE
+                | Self::CGRP_STORAGE
+                | Self::QUEUE
+                | Self::STACK
+                | Self::ARENA
+                | Self::INSN_ARRAY
+        )
+    }
+}
+
 /// Creation flags (`BPF_F_*` of `BPF_MAP_CREATE`).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct MapFlags(pub u32);

@@ -126,7 +126,7 @@ fn map_is_usable(spec: &ProgramSpec, env: &Environment, sleepable: bool, idx: us
             format!("map {}: both read-only and write-only for programs", map.name),
         );
     }
-    if (sleepable || spec.flags & ProgramSpec::SLEEPABLE != 0) && map.kind == MapType::PROG_ARRAY {
+    if (sleepable || spec.flags & ProgramSpec::SLEEPABLE != 0) && !map.kind.sleepable() {
         let words = "Sleepable programs can only use array, hash, ringbuf and local storage maps";
         return refuse(Code::BadMapReference, words);
     }
