@@ -71,14 +71,15 @@ pub fn test(args: &[String]) -> Vec<Step> {
     steps.push(Step::call("licenses", crate::licenses::check));
     steps.push(doc());
     steps.push(Step::cargo("tests", &cargo));
-    steps.push(embedder("embed"));
+    steps.push(embedder("embed", "run"));
+    steps.push(embedder("rules", "test"));
     steps
 }
 
-/// A crate in `examples` that stands outside the workspace, built and run in the same target directory.
-fn embedder(name: &str) -> Step {
+/// A crate in `examples` that stands outside the workspace, built and run or tested in the same target directory.
+fn embedder(name: &str, verb: &str) -> Step {
     let manifest = format!("examples/{name}/Cargo.toml");
-    let args = ["run", "--quiet", "--manifest-path", &manifest, "--target-dir", "target"];
+    let args = [verb, "--quiet", "--manifest-path", &manifest, "--target-dir", "target"];
     Step::cargo(&format!("examples/{name}"), &args)
 }
 

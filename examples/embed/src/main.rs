@@ -10,7 +10,12 @@ skep::context! { pub struct Request "request" { status: u32, latency_us: u64 } }
 fn main() -> Result<(), Error> {
     let vm = Vm::builder()
         .helper("is_slow", &[ArgKind::Anything], |call| Ok((call.arg(0) > 1_000).into()))
-        .helper("note", &[ArgKind::Anything], |call| Ok({ println!("slow: {}", call.arg(0)); 0 }))
+        .helper("note", &[ArgKind::Anything], |call| {
+            Ok({
+                println!("slow: {}", call.arg(0));
+                0
+            })
+        })
         .program_type("policy", Request::CONTEXT, ReturnRange::Within(0, 1))
         .tracepoint::<Request>("request")
         .build()?;
@@ -22,7 +27,8 @@ fn main() -> Result<(), Error> {
         request.fire(&Request { status, latency_us });
         println!("status 200: {:?}", loaded.map("slow").expect("in rules.s").get::<u32, u64>(&200)?);
     }
-    let (mut ctx, admit) = ([0; Request::CONTEXT.size as usize], loaded.program("admit").expect("in rules.s"));
+    let (mut ctx, admit) =
+        ([0; Request::CONTEXT.size as usize], loaded.program("admit").expect("in rules.s"));
     Request { status: 200, latency_us: 5_000 }.write(&mut ctx);
     println!("policy: {}", admit.run(&mut ctx, limits)?);
     let bad = b".section policy\nbad: r0 = *(u64 *)(r1 + 4096)\nexit\n";
