@@ -5,11 +5,11 @@
 use skep_isa::table::{self, Fields};
 use skep_isa::{Insn, Op, decode};
 use skep_spec::ProgramSpec;
-use skep_testkit::generate::{self, coverage::Coverage, program};
+use skep_testkit::generate::{campaign::Campaign, program};
 use skep_testkit::oracle::{self, Oracle, Privilege, interpreter::Interpreter};
 
 /// Programs of the slice.
-const PROGRAMS: u64 = 800;
+const PROGRAMS: u64 = 1500;
 
 /// Programs in which planted bugs are looked for; most are found within a hundred.
 const PLANT_PROGRAMS: u64 = 6000;
@@ -37,13 +37,9 @@ fn generated_programs_agree() {
             Err(why) => println!("skipped: generated_programs_agree: {}: {why}", o.name()),
         }
     }
-    let (mut coverage, mut found) = (Coverage::default(), Vec::new());
-    for seed in 0..PROGRAMS {
-        let generated = program::generate(seed);
-        let (answers, what) = generate::compare(&generated, &oracles);
-        coverage.add(&generated, &answers);
-        found.extend(what.map(|w| format!("seed {seed}: {w}")));
-    }
+    let campaign = Campaign { seeds: 0..PROGRAMS, jobs: 2, until: None, oracles: &oracles };
+    let (coverage, found) = campaign.run(&|_| {});
+    let found: Vec<_> = found.iter().map(|d| format!("seed {}: {}", d.seed, d.what)).collect();
     println!("{coverage}");
     assert!(found.is_empty(), "{} disagreements:\n{}", found.len(), found.join("\n"));
     let missing = coverage.missing_rows();

@@ -1,30 +1,35 @@
 //! Generates programs, runs them on every oracle and reports where they disagree.
 //!
 //! ```text
-//! differential [--count N] [--seed S] [--write]
+//! differential [--count N] [--seed S] [--jobs J] [--seconds T] [--write]
 //! ```
 //!
-//! Seeds S to S+N-1 are tried. A disagreement is shrunk and printed; with `--write` it becomes a file test
+//! Seeds S to S+N-1 are tried on J threads (2), for at most T seconds. A disagreement is shrunk and printed; with `--write` it becomes a file test
 //! under `tests/cases/found`. Exit status 1 when there was one.
 
+use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
-use skep_testkit::generate::{self, coverage::Coverage, program, shrink};
+use skep_testkit::generate::{self, Divergence, campaign::Campaign, program, shrink};
 use skep_testkit::oracle::{self, Oracle};
 use skep_testkit::rowfiles;
 
 fn main() -> ExitCode {
     let (mut count, mut seed, mut write) = (1000u64, 1u64, false);
+    let (mut jobs, mut seconds) = (2u64, None);
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         let mut number = || args.next().and_then(|n| n.parse().ok());
         match arg.as_str() {
             "--count" => count = number().unwrap_or(count),
             "--seed" => seed = number().unwrap_or(seed),
+            "--jobs" => jobs = number().unwrap_or(jobs),
+            "--seconds" => seconds = number(),
             "--write" => write = true,
             _ => {
-                eprintln!("usage: differential [--count N] [--seed S] [--write]");
+                eprintln!("usage: differential [--count N] [--seed S] [--jobs J] [--seconds T] [--write]");
                 return ExitCode::from(2);
             }
         }
@@ -36,20 +41,29 @@ fn main() -> ExitCode {
             Err(why) => eprintln!("skipped: {}: {why}", o.name()),
         }
     }
-    let (mut coverage, mut found) = (Coverage::default(), 0);
-    for seed in seed..seed.saturating_add(count) {
-        let generated = program::generate(seed);
-        let (answers, what) = generate::compare(&generated, &oracles);
-        coverage.add(&generated, &answers);
-        let Some(what) = what else { continue };
-        found += 1;
+    let start = Instant::now();
+    let campaign = Campaign {
+        seeds: seed..seed.saturating_add(count),
+        jobs: jobs as usize,
+        until: seconds.map(|s| start + Duration::from_secs(s)),
+        oracles: &oracles,
+    };
+    let terminal = std::io::stderr().is_terminal();
+    let (coverage, found) = campaign.run(&|done| {
+        if terminal && done % 1000 == 0 {
+            eprint!("\r{done} of {count}");
+        }
+    });
+    let elapsed = start.elapsed().as_secs_f64();
+    for Divergence { seed, what } in &found {
+        let generated = program::generate(*seed);
         // A smaller program counts if it differs in the same way: a verdict, or a result.
         let kind = what.split([':', ',']).next().unwrap_or("").to_string();
         let kind = kind.split(' ').next().unwrap_or("").to_string();
         let mut shows =
             |g: &program::Generated| generate::compare(g, &oracles).1.is_some_and(|w| w.starts_with(&kind));
         let small = shrink::shrink(&generated, &mut shows);
-        let what = generate::compare(&small, &oracles).1.unwrap_or(what);
+        let what = generate::compare(&small, &oracles).1.unwrap_or_else(|| what.clone());
         println!("seed {seed}: {what}");
         let text = rowfiles::render(&format!("Seed {seed}: {what}"), &small.spec, &small.inputs);
         println!("{text}");
@@ -63,6 +77,6 @@ fn main() -> ExitCode {
         }
     }
     println!("{coverage}");
-    println!("disagreements {found}");
-    if found == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    println!("disagreements {}; {:.0} programs/s", found.len(), coverage.programs as f64 / elapsed);
+    if found.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -58,6 +58,23 @@ impl Coverage {
         }
     }
 
+    /// Adds the counts of other programs.
+    pub fn merge(&mut self, other: Self) {
+        fn sum<K: Ord>(into: &mut BTreeMap<K, usize>, from: BTreeMap<K, usize>) {
+            for (key, n) in from {
+                *into.entry(key).or_default() += n;
+            }
+        }
+        self.programs += other.programs;
+        self.accepted += other.accepted;
+        self.altered += other.altered;
+        self.compared += other.compared;
+        self.sides.extend(other.sides);
+        sum(&mut self.rows, other.rows);
+        sum(&mut self.helpers, other.helpers);
+        sum(&mut self.maps, other.maps);
+    }
+
     fn add_outcome(&mut self, generated: &Generated, outcome: &Outcome) {
         for (def, contents) in generated.spec.maps.iter().zip(&outcome.maps) {
             if contents.iter().any(|(_, value)| value.iter().any(|&b| b != 0)) {

@@ -1,9 +1,11 @@
 //! Random programs that the oracles must agree on.
 //!
 //! [`program::generate`] makes a program and its inputs from a seed; [`compare`] asks the oracles; [`shrink`]
-//! makes a disagreement small; [`coverage`] counts what the programs reached. The same seed gives the same
+//! makes a disagreement small; [`coverage`] counts what the programs reached;
+//! [`campaign`] does all of it many times. The same seed gives the same
 //! program for ever, on every machine.
 
+pub mod campaign;
 pub mod coverage;
 pub mod program;
 pub mod rng;

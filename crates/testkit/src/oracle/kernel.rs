@@ -1,6 +1,7 @@
 //! The running kernel.
 
 use std::fs;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use skep_linux::{LinuxBackend, Probe, unprivileged};
@@ -38,7 +39,7 @@ impl Oracle for Kernel {
     }
 }
 
-/// Keeps this thread on its first CPU: per-CPU values of all runs then belong to the same one.
+/// Keeps this thread on one CPU, threads in turn: per-CPU values of all its runs then belong to the same one.
 #[cfg(target_os = "linux")]
 fn stay_on_one_cpu() {
     use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
@@ -46,10 +47,12 @@ fn stay_on_one_cpu() {
     if DONE.replace(true) {
         return;
     }
+    static TURN: AtomicUsize = AtomicUsize::new(0);
     let Ok(allowed) = sched_getaffinity(None) else { return };
     let mut one = CpuSet::new();
-    if let Some(cpu) = (0..CpuSet::MAX_CPU).find(|&c| allowed.is_set(c)) {
-        one.set(cpu);
+    let cpus: Vec<usize> = (0..CpuSet::MAX_CPU).filter(|&c| allowed.is_set(c)).collect();
+    if !cpus.is_empty() {
+        one.set(cpus[TURN.fetch_add(1, Ordering::Relaxed) % cpus.len()]);
         // Where it fails, per-CPU values may come out on several CPUs; tests then say so.
         let _ = sched_setaffinity(None, &one);
     }
