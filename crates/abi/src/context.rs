@@ -11,6 +11,10 @@ pub enum Access {
     Exact,
     /// Loads of the size and of aligned smaller parts.
     Narrow,
+    /// Loads of exactly one element of so many bytes of an array field.
+    Element(u16),
+    /// Aligned loads of any size that stay in the field.
+    Read,
     /// Aligned loads and stores of any size that stay in the field.
     ReadWrite,
     /// Loads as `Narrow`, stores of the exact size.
@@ -56,7 +60,8 @@ impl CtxField {
         let exact = off == u32::from(self.off) && size == u32::from(self.size);
         match self.access {
             Access::Exact => exact && !write,
-            Access::Narrow => !write,
+            Access::Element(bytes) => size == u32::from(bytes) && !write,
+            Access::Narrow | Access::Read => !write,
             Access::ReadWrite => true,
             Access::NarrowReadExactWrite => !write || exact,
             Access::ExactReadWrite => exact,
@@ -148,6 +153,118 @@ pub const SK_BUFF_SOCKET_FILTER: Context = Context {
     ]),
 };
 
+/// `struct __sk_buff` for traffic control (`tc_cls_act_is_valid_access`, net/core/filter.c, Linux 6.18).
+pub const SK_BUFF_TC: Context = Context {
+    name: "__sk_buff",
+    size: 192,
+    shape: CtxShape::Fields(&[
+        f("len", 0, 4, Access::Narrow, CtxValue::Scalar),
+        f("pkt_type", 4, 4, Access::Narrow, CtxValue::Scalar),
+        f("mark", 8, 4, Access::NarrowReadExactWrite, CtxValue::Scalar),
+        f("queue_mapping", 12, 4, Access::NarrowReadExactWrite, CtxValue::Scalar),
+        f("protocol", 16, 4, Access::Narrow, CtxValue::Scalar),
+        f("vlan_present", 20, 4, Access::Narrow, CtxValue::Scalar),
+        f("vlan_tci", 24, 4, Access::Narrow, CtxValue::Scalar),
+        f("vlan_proto", 28, 4, Access::Narrow, CtxValue::Scalar),
+        f("priority", 32, 4, Access::NarrowReadExactWrite, CtxValue::Scalar),
+        f("ingress_ifindex", 36, 4, Access::Narrow, CtxValue::Scalar),
+        f("ifindex", 40, 4, Access::Narrow, CtxValue::Scalar),
+        f("tc_index", 44, 4, Access::NarrowReadExactWrite, CtxValue::Scalar),
+        f("cb", 48, 20, Access::ReadWrite, CtxValue::Scalar),
+        f("hash", 68, 4, Access::Narrow, CtxValue::Scalar),
+        f("tc_classid", 72, 4, Access::NarrowReadExactWrite, CtxValue::Scalar),
+        f("data", 76, 4, Access::Exact, CtxValue::PacketData),
+        f("data_end", 80, 4, Access::Exact, CtxValue::PacketEnd),
+        f("napi_id", 84, 4, Access::Narrow, CtxValue::Scalar),
+        f("data_meta", 140, 4, Access::Exact, CtxValue::PacketMeta),
+        f("tstamp", 152, 8, Access::ExactReadWrite, CtxValue::Scalar),
+        f("wire_len", 160, 4, Access::Narrow, CtxValue::Scalar),
+        f("gso_segs", 164, 4, Access::Narrow, CtxValue::Scalar),
+        f("sk", 168, 8, Access::Exact, CtxValue::SockCommonOrNull),
+        f("gso_size", 176, 4, Access::Narrow, CtxValue::Scalar),
+        f("tstamp_type", 180, 1, Access::Exact, CtxValue::Scalar),
+        f("hwtstamp", 184, 8, Access::Exact, CtxValue::Scalar),
+    ]),
+};
+
+/// `struct __sk_buff` for lightweight tunnels (`lwt_is_valid_access`, net/core/filter.c, Linux 6.18).
+pub const SK_BUFF_LWT: Context = Context {
+    name: "__sk_buff",
+    size: 192,
+    shape: CtxShape::Fields(&[
+        f("len", 0, 4, Access::Narrow, CtxValue::Scalar),
+        f("pkt_type", 4, 4, Access::Narrow, CtxValue::Scalar),
+        f("mark", 8, 4, Access::NarrowReadExactWrite, CtxValue::Scalar),
+        f("queue_mapping", 12, 4, Access::Narrow, CtxValue::Scalar),
+        f("protocol", 16, 4, Access::Narrow, CtxValue::Scalar),
+        f("vlan_present", 20, 4, Access::Narrow, CtxValue::Scalar),
+        f("vlan_tci", 24, 4, Access::Narrow, CtxValue::Scalar),
+        f("vlan_proto", 28, 4, Access::Narrow, CtxValue::Scalar),
+        f("priority", 32, 4, Access::NarrowReadExactWrite, CtxValue::Scalar),
+        f("ingress_ifindex", 36, 4, Access::Narrow, CtxValue::Scalar),
+        f("ifindex", 40, 4, Access::Narrow, CtxValue::Scalar),
+        f("tc_index", 44, 4, Access::Narrow, CtxValue::Scalar),
+        f("cb", 48, 20, Access::ReadWrite, CtxValue::Scalar),
+        f("hash", 68, 4, Access::Narrow, CtxValue::Scalar),
+        f("data", 76, 4, Access::Exact, CtxValue::PacketData),
+        f("data_end", 80, 4, Access::Exact, CtxValue::PacketEnd),
+        f("napi_id", 84, 4, Access::Narrow, CtxValue::Scalar),
+        f("gso_segs", 164, 4, Access::Narrow, CtxValue::Scalar),
+        f("sk", 168, 8, Access::Exact, CtxValue::SockCommonOrNull),
+        f("gso_size", 176, 4, Access::Narrow, CtxValue::Scalar),
+    ]),
+};
+
+/// `struct __sk_buff` for socket maps (`sk_skb_is_valid_access`, net/core/filter.c, Linux 6.18).
+pub const SK_BUFF_SK_SKB: Context = Context {
+    name: "__sk_buff",
+    size: 192,
+    shape: CtxShape::Fields(&[
+        f("len", 0, 4, Access::Narrow, CtxValue::Scalar),
+        f("pkt_type", 4, 4, Access::Narrow, CtxValue::Scalar),
+        f("queue_mapping", 12, 4, Access::Narrow, CtxValue::Scalar),
+        f("protocol", 16, 4, Access::Narrow, CtxValue::Scalar),
+        f("vlan_present", 20, 4, Access::Narrow, CtxValue::Scalar),
+        f("vlan_tci", 24, 4, Access::Narrow, CtxValue::Scalar),
+        f("vlan_proto", 28, 4, Access::Narrow, CtxValue::Scalar),
+        f("priority", 32, 4, Access::NarrowReadExactWrite, CtxValue::Scalar),
+        f("ingress_ifindex", 36, 4, Access::Narrow, CtxValue::Scalar),
+        f("ifindex", 40, 4, Access::Narrow, CtxValue::Scalar),
+        f("tc_index", 44, 4, Access::NarrowReadExactWrite, CtxValue::Scalar),
+        f("cb", 48, 20, Access::Read, CtxValue::Scalar),
+        f("hash", 68, 4, Access::Narrow, CtxValue::Scalar),
+        f("data", 76, 4, Access::Exact, CtxValue::PacketData),
+        f("data_end", 80, 4, Access::Exact, CtxValue::PacketEnd),
+        f("napi_id", 84, 4, Access::Narrow, CtxValue::Scalar),
+        f("family", 88, 4, Access::Narrow, CtxValue::Scalar),
+        f("remote_ip4", 92, 4, Access::Exact, CtxValue::Scalar),
+        f("local_ip4", 96, 4, Access::Exact, CtxValue::Scalar),
+        f("remote_ip6", 100, 16, Access::Element(4), CtxValue::Scalar),
+        f("local_ip6", 116, 16, Access::Element(4), CtxValue::Scalar),
+        f("remote_port", 132, 4, Access::Narrow, CtxValue::Scalar),
+        f("local_port", 136, 4, Access::Narrow, CtxValue::Scalar),
+        f("gso_segs", 164, 4, Access::Narrow, CtxValue::Scalar),
+        f("sk", 168, 8, Access::Exact, CtxValue::SockCommonOrNull),
+        f("gso_size", 176, 4, Access::Narrow, CtxValue::Scalar),
+    ]),
+};
+
+/// `struct bpf_perf_event_data` on x86-64: `struct pt_regs`, then the sample
+/// (`pe_prog_is_valid_access`, kernel/trace/bpf_trace.c, Linux 6.18).
+pub const PERF_EVENT_DATA: Context = Context {
+    name: "bpf_perf_event_data",
+    size: 184,
+    shape: CtxShape::Fields(&[
+        f("regs", 0, 168, Access::Element(8), CtxValue::Scalar),
+        f("sample_period", 168, 8, Access::Narrow, CtxValue::Scalar),
+        f("addr", 176, 8, Access::Narrow, CtxValue::Scalar),
+    ]),
+};
+
+/// `struct pt_regs` on x86-64 (`kprobe_prog_is_valid_access`, kernel/trace/bpf_trace.c, Linux 6.18).
+pub const PT_REGS: Context =
+    Context { name: "pt_regs", size: 168, shape: CtxShape::Buffer { from: 0, writable: false } };
+
 /// `struct xdp_md` (`xdp_is_valid_access`, net/core/filter.c, Linux 6.18).
 pub const XDP_MD: Context = Context {
     name: "xdp_md",
@@ -182,7 +299,7 @@ mod tests {
 
     #[test]
     fn fields_do_not_overlap_and_stay_inside() {
-        for ctx in [SK_BUFF_SOCKET_FILTER, XDP_MD] {
+        for ctx in [SK_BUFF_SOCKET_FILTER, SK_BUFF_TC, SK_BUFF_LWT, SK_BUFF_SK_SKB, PERF_EVENT_DATA, XDP_MD] {
             let CtxShape::Fields(fields) = ctx.shape else { panic!("{} has fields", ctx.name) };
             for pair in fields.windows(2) {
                 assert!(pair[0].off + pair[0].size <= pair[1].off, "{} {}", ctx.name, pair[1].name);
@@ -205,6 +322,10 @@ mod tests {
         assert_eq!(skb.access(76, 4, false), None, "no packet pointers");
         assert_eq!(XDP_MD.access(0, 4, false), Some(CtxValue::PacketData));
         assert_eq!(XDP_MD.access(0, 2, false), None);
+        assert_eq!(SK_BUFF_TC.access(8, 4, true), Some(CtxValue::Scalar), "tc may set the mark");
+        assert_eq!(SK_BUFF_TC.access(8, 2, true), None, "but not half of it");
+        assert_eq!(SK_BUFF_SK_SKB.access(104, 4, false), Some(CtxValue::Scalar), "one word of remote_ip6");
+        assert_eq!(SK_BUFF_SK_SKB.access(104, 8, false), None, "not two");
         assert_eq!(TRACEPOINT_RECORD.access(0, 8, false), None, "the common part is hidden");
     }
 }

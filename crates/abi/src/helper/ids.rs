@@ -13,8 +13,8 @@ pub const BASE_BPF: HelperGroup = HelperGroup { capability: Capability::Bpf, ids
 /// For every program whose loader has `CAP_PERFMON`.
 pub const BASE_PERFMON: HelperGroup = HelperGroup { capability: Capability::Perfmon, ids: &[6] };
 
-/// For socket filters.
-pub const SOCKET_FILTER: HelperGroup = HelperGroup { capability: Capability::None, ids: &[26] };
+/// For every program on a `struct __sk_buff`.
+pub const SK_BUFF: HelperGroup = HelperGroup { capability: Capability::None, ids: &[26] };
 
 /// For XDP.
 pub const XDP: HelperGroup = HelperGroup { capability: Capability::None, ids: &[44, 65] };
