@@ -9,7 +9,7 @@ use skep_testkit::generate::{campaign::Campaign, program};
 use skep_testkit::oracle::{self, Oracle, Privilege, interpreter::Interpreter};
 
 /// Programs of the slice.
-const PROGRAMS: u64 = 1500;
+const PROGRAMS: u64 = 20_000;
 
 /// Programs in which planted bugs are looked for; most are found within a hundred.
 const PLANT_PROGRAMS: u64 = 6000;
