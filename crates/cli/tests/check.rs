@@ -17,6 +17,10 @@ fn all_examples_are_accepted() {
     let examples = common::root().join("examples");
     let mut files = Vec::new();
     for folder in std::fs::read_dir(examples).expect("examples").flatten() {
+        // Crates that embed skep bring helpers of their own, which the command does not have.
+        if folder.path().join("Cargo.toml").exists() {
+            continue;
+        }
         let Ok(inside) = std::fs::read_dir(folder.path()) else { continue };
         files.extend(
             inside
