@@ -1,0 +1,115 @@
+//! What the rows of program types promise beside their contexts, against the running kernel: return values, legacy
+//! packet loads, packet pointers, the stack over a call chain, and which helpers a type offers.
+
+use skep_abi::{CtxShape, CtxValue, HELPERS, PROGRAM_TYPES, ProgramType, ProgramTypeRow};
+use skep_isa::Insn;
+use skep_isa::text::assemble;
+use skep_linux::LinuxBackend;
+use skep_spec::{Environment, LoadOptions, ProgramSpec};
+use skep_verifier::{Code, Options, verify};
+
+/// The kernel to ask; says why not.
+fn kernel() -> Option<LinuxBackend> {
+    let probe = LinuxBackend::probe();
+    if !probe.is_yes() {
+        println!("skipped: no kernel to ask: {probe:?}");
+        return None;
+    }
+    Some(LinuxBackend::new())
+}
+
+fn spec(kind: ProgramType, insns: Vec<Insn>) -> ProgramSpec {
+    ProgramSpec { name: "type".into(), ..ProgramSpec::new(kind, insns) }
+}
+
+/// The offset of a field by what a load of it gives.
+fn field(row: &ProgramTypeRow, value: CtxValue) -> Option<u16> {
+    let CtxShape::Fields(fields) = row.ctx.shape else { return None };
+    fields.iter().find(|f| f.value == value).map(|f| f.off)
+}
+
+/// Programs whose verdict depends on the row, by what they try.
+fn programs(row: &ProgramTypeRow) -> Vec<(String, String)> {
+    let mut programs = Vec::new();
+    for value in ["-1", "0", "1", "2", "3", "4", "7", "2147483647"] {
+        programs.push((format!("return {value}"), format!("r0 = {value}\nexit")));
+    }
+    let random = "call 7\nexit".to_owned();
+    programs.push(("return any number".into(), random));
+    programs.push(("return the context".into(), "r0 = r1\nexit".into()));
+    let load = "r6 = r1\nr0 = *(u8 *)skb[0]\nr0 = 0\nexit".to_owned();
+    programs.push(("legacy load".into(), load));
+    for bytes in [256, 264, 400, 512] {
+        let text = format!(
+            "r1 = 0\n*(u64 *)(r10 - {bytes}) = r1\ncall deeper\nr0 = 0\nexit\n\
+             deeper:\nr1 = 0\n*(u64 *)(r10 - {bytes}) = r1\nr0 = 0\nexit"
+        );
+        programs.push((format!("twice {bytes} bytes of stack"), text));
+    }
+    let (data, end) = (field(row, CtxValue::PacketData), field(row, CtxValue::PacketEnd));
+    if let (Some(data), Some(end)) = (data, end) {
+        let access = |what: &str| {
+            format!(
+                "r2 = *(u32 *)(r1 + {data})\nr3 = *(u32 *)(r1 + {end})\nr4 = r2\nr4 += 8\nif r4 > r3 goto out\n\
+                 r5 = 0\n{what}\nout:\nr0 = 0\nexit"
+            )
+        };
+        programs.push(("packet load".into(), access("r5 = *(u64 *)(r2 + 0)")));
+        programs.push(("packet store".into(), access("*(u64 *)(r2 + 0) = r5")));
+        programs.push(("packet atomic".into(), access("lock *(u64 *)(r2 + 0) += r5")));
+        programs.push(("packet load outside".into(), access("r5 = *(u64 *)(r2 + 1)")));
+    }
+    programs
+}
+
+#[test]
+fn kernel_gives_programs_of_each_type_the_same_verdict() {
+    let Some(kernel) = kernel() else { return };
+    let (mut wrong, mut asked) = (Vec::new(), 0);
+    for row in PROGRAM_TYPES {
+        for (what, text) in programs(row) {
+            let spec = spec(row.id, assemble(&text).expect("well formed"));
+            let ours = verify(&spec, &Environment::default(), &Options::default());
+            let theirs = kernel.load_program(&spec, &[], LoadOptions { log_level: 1 });
+            asked += 1;
+            if ours.is_ok() != theirs.is_ok() {
+                let name = row.id.name().unwrap_or("?");
+                let why = ours.map_or_else(
+                    |r| r.message().to_owned(),
+                    |_| theirs.map_or_else(|e| e.log, |_| String::new()),
+                );
+                wrong.push(format!("{name}: {what}: {why}"));
+            }
+        }
+    }
+    assert!(asked > 15 * PROGRAM_TYPES.len(), "{asked}");
+    assert!(wrong.is_empty(), "{} verdicts differ:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn kernel_offers_the_same_helpers() {
+    let Some(kernel) = kernel() else { return };
+    let mut wrong = Vec::new();
+    for row in PROGRAM_TYPES {
+        for helper in HELPERS {
+            // Both look whether a helper is offered before they look at its arguments, of which there are none.
+            let insns = assemble(&format!("call {}\nr0 = 0\nexit", helper.id)).expect("well formed");
+            let spec = spec(row.id, insns);
+            let ours = match verify(&spec, &Environment::default(), &Options::default()) {
+                Ok(_) => true,
+                Err(rejection) => rejection.code() != Code::UnknownHelper,
+            };
+            let theirs = match kernel.load_program(&spec, &[], LoadOptions { log_level: 1 }) {
+                Ok(_) => true,
+                Err(e) => {
+                    !["cannot use helper", "unknown func", "might sleep"].iter().any(|w| e.log.contains(w))
+                }
+            };
+            if ours != theirs {
+                let name = row.id.name().unwrap_or("?");
+                wrong.push(format!("{name}: {}: ours {ours}, the kernel's {theirs}", helper.name));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} offers differ:\n{}", wrong.len(), wrong.join("\n"));
+}
