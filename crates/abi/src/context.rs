@@ -127,127 +127,174 @@ const fn f(name: &'static str, off: u16, size: u16, access: Access, value: CtxVa
     CtxField { name, off, size, access, value }
 }
 
+/// The fields of `struct __sk_buff` (include/uapi/linux/bpf.h, Linux 6.18). Types differ in which they have and in
+/// what they may do with them, not in where they stand.
+const SK_BUFF: &[CtxField] = &[
+    f("len", 0, 4, Access::Exact, CtxValue::Scalar),
+    f("pkt_type", 4, 4, Access::Exact, CtxValue::Scalar),
+    f("mark", 8, 4, Access::Exact, CtxValue::Scalar),
+    f("queue_mapping", 12, 4, Access::Exact, CtxValue::Scalar),
+    f("protocol", 16, 4, Access::Exact, CtxValue::Scalar),
+    f("vlan_present", 20, 4, Access::Exact, CtxValue::Scalar),
+    f("vlan_tci", 24, 4, Access::Exact, CtxValue::Scalar),
+    f("vlan_proto", 28, 4, Access::Exact, CtxValue::Scalar),
+    f("priority", 32, 4, Access::Exact, CtxValue::Scalar),
+    f("ingress_ifindex", 36, 4, Access::Exact, CtxValue::Scalar),
+    f("ifindex", 40, 4, Access::Exact, CtxValue::Scalar),
+    f("tc_index", 44, 4, Access::Exact, CtxValue::Scalar),
+    f("cb", 48, 20, Access::Exact, CtxValue::Scalar),
+    f("hash", 68, 4, Access::Exact, CtxValue::Scalar),
+    f("tc_classid", 72, 4, Access::Exact, CtxValue::Scalar),
+    f("data", 76, 4, Access::Exact, CtxValue::PacketData),
+    f("data_end", 80, 4, Access::Exact, CtxValue::PacketEnd),
+    f("napi_id", 84, 4, Access::Exact, CtxValue::Scalar),
+    f("family", 88, 4, Access::Exact, CtxValue::Scalar),
+    f("remote_ip4", 92, 4, Access::Exact, CtxValue::Scalar),
+    f("local_ip4", 96, 4, Access::Exact, CtxValue::Scalar),
+    f("remote_ip6", 100, 16, Access::Exact, CtxValue::Scalar),
+    f("local_ip6", 116, 16, Access::Exact, CtxValue::Scalar),
+    f("remote_port", 132, 4, Access::Exact, CtxValue::Scalar),
+    f("local_port", 136, 4, Access::Exact, CtxValue::Scalar),
+    f("data_meta", 140, 4, Access::Exact, CtxValue::PacketMeta),
+    f("tstamp", 152, 8, Access::Exact, CtxValue::Scalar),
+    f("wire_len", 160, 4, Access::Exact, CtxValue::Scalar),
+    f("gso_segs", 164, 4, Access::Exact, CtxValue::Scalar),
+    f("sk", 168, 8, Access::Exact, CtxValue::SockCommonOrNull),
+    f("gso_size", 176, 4, Access::Exact, CtxValue::Scalar),
+    f("tstamp_type", 180, 1, Access::Exact, CtxValue::Scalar),
+    f("hwtstamp", 184, 8, Access::Exact, CtxValue::Scalar),
+];
+
+/// A field of `struct __sk_buff` by its name, accessed so; an unknown name does not compile.
+const fn skb(name: &str, access: Access) -> CtxField {
+    let mut i = 0;
+    while i < SK_BUFF.len() {
+        if same(SK_BUFF[i].name.as_bytes(), name.as_bytes()) {
+            return CtxField { access, ..SK_BUFF[i] };
+        }
+        i += 1;
+    }
+    panic!("no field of struct __sk_buff")
+}
+
+const fn same(a: &[u8], b: &[u8]) -> bool {
+    let mut i = 0;
+    while i < a.len() && i < b.len() && a[i] == b[i] {
+        i += 1;
+    }
+    i == a.len() && i == b.len()
+}
+
+/// `struct __sk_buff` with these of its fields.
+const fn sk_buff(fields: &'static [CtxField]) -> Context {
+    Context { name: "__sk_buff", size: 192, shape: CtxShape::Fields(fields) }
+}
+
 /// `struct __sk_buff` for socket filters (`sk_filter_is_valid_access`, net/core/filter.c, Linux 6.18).
-pub const SK_BUFF_SOCKET_FILTER: Context = Context {
-    name: "__sk_buff",
-    size: 192,
-    shape: CtxShape::Fields(&[
-        f("len", 0, 4, Access::Narrow, CtxValue::Scalar),
-        f("pkt_type", 4, 4, Access::Narrow, CtxValue::Scalar),
-        f("mark", 8, 4, Access::Narrow, CtxValue::Scalar),
-        f("queue_mapping", 12, 4, Access::Narrow, CtxValue::Scalar),
-        f("protocol", 16, 4, Access::Narrow, CtxValue::Scalar),
-        f("vlan_present", 20, 4, Access::Narrow, CtxValue::Scalar),
-        f("vlan_tci", 24, 4, Access::Narrow, CtxValue::Scalar),
-        f("vlan_proto", 28, 4, Access::Narrow, CtxValue::Scalar),
-        f("priority", 32, 4, Access::Narrow, CtxValue::Scalar),
-        f("ingress_ifindex", 36, 4, Access::Narrow, CtxValue::Scalar),
-        f("ifindex", 40, 4, Access::Narrow, CtxValue::Scalar),
-        f("tc_index", 44, 4, Access::Narrow, CtxValue::Scalar),
-        f("cb", 48, 20, Access::ReadWrite, CtxValue::Scalar),
-        f("hash", 68, 4, Access::Narrow, CtxValue::Scalar),
-        f("napi_id", 84, 4, Access::Narrow, CtxValue::Scalar),
-        f("gso_segs", 164, 4, Access::Narrow, CtxValue::Scalar),
-        f("sk", 168, 8, Access::Exact, CtxValue::SockCommonOrNull),
-        f("gso_size", 176, 4, Access::Narrow, CtxValue::Scalar),
-    ]),
-};
+pub const SK_BUFF_SOCKET_FILTER: Context = sk_buff(&[
+    skb("len", Access::Narrow),
+    skb("pkt_type", Access::Narrow),
+    skb("mark", Access::Narrow),
+    skb("queue_mapping", Access::Narrow),
+    skb("protocol", Access::Narrow),
+    skb("vlan_present", Access::Narrow),
+    skb("vlan_tci", Access::Narrow),
+    skb("vlan_proto", Access::Narrow),
+    skb("priority", Access::Narrow),
+    skb("ingress_ifindex", Access::Narrow),
+    skb("ifindex", Access::Narrow),
+    skb("tc_index", Access::Narrow),
+    skb("cb", Access::ReadWrite),
+    skb("hash", Access::Narrow),
+    skb("napi_id", Access::Narrow),
+    skb("gso_segs", Access::Narrow),
+    skb("sk", Access::Exact),
+    skb("gso_size", Access::Narrow),
+]);
 
 /// `struct __sk_buff` for traffic control (`tc_cls_act_is_valid_access`, net/core/filter.c, Linux 6.18).
-pub const SK_BUFF_TC: Context = Context {
-    name: "__sk_buff",
-    size: 192,
-    shape: CtxShape::Fields(&[
-        f("len", 0, 4, Access::Narrow, CtxValue::Scalar),
-        f("pkt_type", 4, 4, Access::Narrow, CtxValue::Scalar),
-        f("mark", 8, 4, Access::NarrowReadExactWrite, CtxValue::Scalar),
-        f("queue_mapping", 12, 4, Access::NarrowReadExactWrite, CtxValue::Scalar),
-        f("protocol", 16, 4, Access::Narrow, CtxValue::Scalar),
-        f("vlan_present", 20, 4, Access::Narrow, CtxValue::Scalar),
-        f("vlan_tci", 24, 4, Access::Narrow, CtxValue::Scalar),
-        f("vlan_proto", 28, 4, Access::Narrow, CtxValue::Scalar),
-        f("priority", 32, 4, Access::NarrowReadExactWrite, CtxValue::Scalar),
-        f("ingress_ifindex", 36, 4, Access::Narrow, CtxValue::Scalar),
-        f("ifindex", 40, 4, Access::Narrow, CtxValue::Scalar),
-        f("tc_index", 44, 4, Access::NarrowReadExactWrite, CtxValue::Scalar),
-        f("cb", 48, 20, Access::ReadWrite, CtxValue::Scalar),
-        f("hash", 68, 4, Access::Narrow, CtxValue::Scalar),
-        f("tc_classid", 72, 4, Access::NarrowReadExactWrite, CtxValue::Scalar),
-        f("data", 76, 4, Access::Exact, CtxValue::PacketData),
-        f("data_end", 80, 4, Access::Exact, CtxValue::PacketEnd),
-        f("napi_id", 84, 4, Access::Narrow, CtxValue::Scalar),
-        f("data_meta", 140, 4, Access::Exact, CtxValue::PacketMeta),
-        f("tstamp", 152, 8, Access::ExactReadWrite, CtxValue::Scalar),
-        f("wire_len", 160, 4, Access::Narrow, CtxValue::Scalar),
-        f("gso_segs", 164, 4, Access::Narrow, CtxValue::Scalar),
-        f("sk", 168, 8, Access::Exact, CtxValue::SockCommonOrNull),
-        f("gso_size", 176, 4, Access::Narrow, CtxValue::Scalar),
-        f("tstamp_type", 180, 1, Access::Exact, CtxValue::Scalar),
-        f("hwtstamp", 184, 8, Access::Exact, CtxValue::Scalar),
-    ]),
-};
+pub const SK_BUFF_TC: Context = sk_buff(&[
+    skb("len", Access::Narrow),
+    skb("pkt_type", Access::Narrow),
+    skb("mark", Access::NarrowReadExactWrite),
+    skb("queue_mapping", Access::NarrowReadExactWrite),
+    skb("protocol", Access::Narrow),
+    skb("vlan_present", Access::Narrow),
+    skb("vlan_tci", Access::Narrow),
+    skb("vlan_proto", Access::Narrow),
+    skb("priority", Access::NarrowReadExactWrite),
+    skb("ingress_ifindex", Access::Narrow),
+    skb("ifindex", Access::Narrow),
+    skb("tc_index", Access::NarrowReadExactWrite),
+    skb("cb", Access::ReadWrite),
+    skb("hash", Access::Narrow),
+    skb("tc_classid", Access::NarrowReadExactWrite),
+    skb("data", Access::Exact),
+    skb("data_end", Access::Exact),
+    skb("napi_id", Access::Narrow),
+    skb("data_meta", Access::Exact),
+    skb("tstamp", Access::ExactReadWrite),
+    skb("wire_len", Access::Narrow),
+    skb("gso_segs", Access::Narrow),
+    skb("sk", Access::Exact),
+    skb("gso_size", Access::Narrow),
+    skb("tstamp_type", Access::Exact),
+    skb("hwtstamp", Access::Exact),
+]);
 
 /// `struct __sk_buff` for lightweight tunnels (`lwt_is_valid_access`, net/core/filter.c, Linux 6.18).
-pub const SK_BUFF_LWT: Context = Context {
-    name: "__sk_buff",
-    size: 192,
-    shape: CtxShape::Fields(&[
-        f("len", 0, 4, Access::Narrow, CtxValue::Scalar),
-        f("pkt_type", 4, 4, Access::Narrow, CtxValue::Scalar),
-        f("mark", 8, 4, Access::NarrowReadExactWrite, CtxValue::Scalar),
-        f("queue_mapping", 12, 4, Access::Narrow, CtxValue::Scalar),
-        f("protocol", 16, 4, Access::Narrow, CtxValue::Scalar),
-        f("vlan_present", 20, 4, Access::Narrow, CtxValue::Scalar),
-        f("vlan_tci", 24, 4, Access::Narrow, CtxValue::Scalar),
-        f("vlan_proto", 28, 4, Access::Narrow, CtxValue::Scalar),
-        f("priority", 32, 4, Access::NarrowReadExactWrite, CtxValue::Scalar),
-        f("ingress_ifindex", 36, 4, Access::Narrow, CtxValue::Scalar),
-        f("ifindex", 40, 4, Access::Narrow, CtxValue::Scalar),
-        f("tc_index", 44, 4, Access::Narrow, CtxValue::Scalar),
-        f("cb", 48, 20, Access::ReadWrite, CtxValue::Scalar),
-        f("hash", 68, 4, Access::Narrow, CtxValue::Scalar),
-        f("data", 76, 4, Access::Exact, CtxValue::PacketData),
-        f("data_end", 80, 4, Access::Exact, CtxValue::PacketEnd),
-        f("napi_id", 84, 4, Access::Narrow, CtxValue::Scalar),
-        f("gso_segs", 164, 4, Access::Narrow, CtxValue::Scalar),
-        f("sk", 168, 8, Access::Exact, CtxValue::SockCommonOrNull),
-        f("gso_size", 176, 4, Access::Narrow, CtxValue::Scalar),
-    ]),
-};
+pub const SK_BUFF_LWT: Context = sk_buff(&[
+    skb("len", Access::Narrow),
+    skb("pkt_type", Access::Narrow),
+    skb("mark", Access::NarrowReadExactWrite),
+    skb("queue_mapping", Access::Narrow),
+    skb("protocol", Access::Narrow),
+    skb("vlan_present", Access::Narrow),
+    skb("vlan_tci", Access::Narrow),
+    skb("vlan_proto", Access::Narrow),
+    skb("priority", Access::NarrowReadExactWrite),
+    skb("ingress_ifindex", Access::Narrow),
+    skb("ifindex", Access::Narrow),
+    skb("tc_index", Access::Narrow),
+    skb("cb", Access::ReadWrite),
+    skb("hash", Access::Narrow),
+    skb("data", Access::Exact),
+    skb("data_end", Access::Exact),
+    skb("napi_id", Access::Narrow),
+    skb("gso_segs", Access::Narrow),
+    skb("sk", Access::Exact),
+    skb("gso_size", Access::Narrow),
+]);
 
 /// `struct __sk_buff` for socket maps (`sk_skb_is_valid_access`, net/core/filter.c, Linux 6.18).
-pub const SK_BUFF_SK_SKB: Context = Context {
-    name: "__sk_buff",
-    size: 192,
-    shape: CtxShape::Fields(&[
-        f("len", 0, 4, Access::Narrow, CtxValue::Scalar),
-        f("pkt_type", 4, 4, Access::Narrow, CtxValue::Scalar),
-        f("queue_mapping", 12, 4, Access::Narrow, CtxValue::Scalar),
-        f("protocol", 16, 4, Access::Narrow, CtxValue::Scalar),
-        f("vlan_present", 20, 4, Access::Narrow, CtxValue::Scalar),
-        f("vlan_tci", 24, 4, Access::Narrow, CtxValue::Scalar),
-        f("vlan_proto", 28, 4, Access::Narrow, CtxValue::Scalar),
-        f("priority", 32, 4, Access::NarrowReadExactWrite, CtxValue::Scalar),
-        f("ingress_ifindex", 36, 4, Access::Narrow, CtxValue::Scalar),
-        f("ifindex", 40, 4, Access::Narrow, CtxValue::Scalar),
-        f("tc_index", 44, 4, Access::NarrowReadExactWrite, CtxValue::Scalar),
-        f("cb", 48, 20, Access::Read, CtxValue::Scalar),
-        f("hash", 68, 4, Access::Narrow, CtxValue::Scalar),
-        f("data", 76, 4, Access::Exact, CtxValue::PacketData),
-        f("data_end", 80, 4, Access::Exact, CtxValue::PacketEnd),
-        f("napi_id", 84, 4, Access::Narrow, CtxValue::Scalar),
-        f("family", 88, 4, Access::Narrow, CtxValue::Scalar),
-        f("remote_ip4", 92, 4, Access::Exact, CtxValue::Scalar),
-        f("local_ip4", 96, 4, Access::Exact, CtxValue::Scalar),
-        f("remote_ip6", 100, 16, Access::Element(4), CtxValue::Scalar),
-        f("local_ip6", 116, 16, Access::Element(4), CtxValue::Scalar),
-        f("remote_port", 132, 4, Access::Narrow, CtxValue::Scalar),
-        f("local_port", 136, 4, Access::Narrow, CtxValue::Scalar),
-        f("gso_segs", 164, 4, Access::Narrow, CtxValue::Scalar),
-        f("sk", 168, 8, Access::Exact, CtxValue::SockCommonOrNull),
-        f("gso_size", 176, 4, Access::Narrow, CtxValue::Scalar),
-    ]),
-};
+pub const SK_BUFF_SK_SKB: Context = sk_buff(&[
+    skb("len", Access::Narrow),
+    skb("pkt_type", Access::Narrow),
+    skb("queue_mapping", Access::Narrow),
+    skb("protocol", Access::Narrow),
+    skb("vlan_present", Access::Narrow),
+    skb("vlan_tci", Access::Narrow),
+    skb("vlan_proto", Access::Narrow),
+    skb("priority", Access::NarrowReadExactWrite),
+    skb("ingress_ifindex", Access::Narrow),
+    skb("ifindex", Access::Narrow),
+    skb("tc_index", Access::NarrowReadExactWrite),
+    skb("cb", Access::Read),
+    skb("hash", Access::Narrow),
+    skb("data", Access::Exact),
+    skb("data_end", Access::Exact),
+    skb("napi_id", Access::Narrow),
+    skb("family", Access::Narrow),
+    skb("remote_ip4", Access::Exact),
+    skb("local_ip4", Access::Exact),
+    skb("remote_ip6", Access::Element(4)),
+    skb("local_ip6", Access::Element(4)),
+    skb("remote_port", Access::Narrow),
+    skb("local_port", Access::Narrow),
+    skb("gso_segs", Access::Narrow),
+    skb("sk", Access::Exact),
+    skb("gso_size", Access::Narrow),
+]);
 
 /// `struct bpf_perf_event_data` on x86-64: `struct pt_regs`, then the sample
 /// (`pe_prog_is_valid_access`, kernel/trace/bpf_trace.c, Linux 6.18).

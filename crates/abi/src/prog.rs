@@ -116,160 +116,82 @@ impl ProgramTypeRow {
     }
 }
 
+/// What most types have: privileged loaders only, any return value, no packet, one stack for all functions, no
+/// sleep, and the helpers that all programs have. `ctx` is each type's own.
+const PLAIN: ProgramTypeRow = ProgramTypeRow {
+    id: ProgramType::UNSPEC,
+    ctx: SYSCALL_BUFFER,
+    packet: PacketAccess::None,
+    legacy_loads: false,
+    returns: ReturnRange::Any,
+    unprivileged: false,
+    private_stack: false,
+    always_sleepable: false,
+    helpers: &[ids::BASE, ids::BASE_BPF, ids::BASE_PERFMON],
+};
+
+/// The same for programs on a `struct __sk_buff`.
+const ON_SK_BUFF: ProgramTypeRow =
+    ProgramTypeRow { helpers: &[ids::BASE, ids::BASE_BPF, ids::BASE_PERFMON, ids::SK_BUFF], ..PLAIN };
+
 /// The rows of all types that skep describes.
 pub static PROGRAM_TYPES: &[ProgramTypeRow] = &[
     ProgramTypeRow {
         id: ProgramType::SOCKET_FILTER,
         ctx: SK_BUFF_SOCKET_FILTER,
-        packet: PacketAccess::None,
         legacy_loads: true,
-        returns: ReturnRange::Any,
         unprivileged: true,
-        private_stack: false,
-        always_sleepable: false,
-        helpers: &[ids::BASE, ids::BASE_BPF, ids::BASE_PERFMON, ids::SK_BUFF],
+        ..ON_SK_BUFF
     },
     ProgramTypeRow {
         id: ProgramType::XDP,
         ctx: XDP_MD,
         packet: PacketAccess::ReadWrite,
-        legacy_loads: false,
-        returns: ReturnRange::Any,
-        unprivileged: false,
-        private_stack: false,
-        always_sleepable: false,
         helpers: &[ids::BASE, ids::BASE_BPF, ids::BASE_PERFMON, ids::XDP],
+        ..PLAIN
     },
-    ProgramTypeRow {
-        id: ProgramType::SYSCALL,
-        ctx: SYSCALL_BUFFER,
-        packet: PacketAccess::None,
-        legacy_loads: false,
-        returns: ReturnRange::Any,
-        unprivileged: false,
-        private_stack: false,
-        always_sleepable: true,
-        helpers: &[ids::BASE, ids::BASE_BPF, ids::BASE_PERFMON],
-    },
-    ProgramTypeRow {
-        id: ProgramType::TRACEPOINT,
-        ctx: TRACEPOINT_RECORD,
-        packet: PacketAccess::None,
-        legacy_loads: false,
-        returns: ReturnRange::Any,
-        unprivileged: false,
-        private_stack: true,
-        always_sleepable: false,
-        helpers: &[ids::BASE, ids::BASE_BPF, ids::BASE_PERFMON],
-    },
+    ProgramTypeRow { id: ProgramType::SYSCALL, ctx: SYSCALL_BUFFER, always_sleepable: true, ..PLAIN },
+    ProgramTypeRow { id: ProgramType::TRACEPOINT, ctx: TRACEPOINT_RECORD, private_stack: true, ..PLAIN },
     ProgramTypeRow {
         id: ProgramType::RAW_TRACEPOINT,
         ctx: RAW_TRACEPOINT_ARGS,
-        packet: PacketAccess::None,
-        legacy_loads: false,
-        returns: ReturnRange::Any,
-        unprivileged: false,
         private_stack: true,
-        always_sleepable: false,
-        helpers: &[ids::BASE, ids::BASE_BPF, ids::BASE_PERFMON],
+        ..PLAIN
     },
     ProgramTypeRow {
         id: ProgramType::SCHED_CLS,
         ctx: SK_BUFF_TC,
         packet: PacketAccess::ReadWrite,
         legacy_loads: true,
-        returns: ReturnRange::Any,
-        unprivileged: false,
-        private_stack: false,
-        always_sleepable: false,
-        helpers: &[ids::BASE, ids::BASE_BPF, ids::BASE_PERFMON, ids::SK_BUFF],
+        ..ON_SK_BUFF
     },
     ProgramTypeRow {
         id: ProgramType::SCHED_ACT,
         ctx: SK_BUFF_TC,
         packet: PacketAccess::ReadWrite,
         legacy_loads: true,
-        returns: ReturnRange::Any,
-        unprivileged: false,
-        private_stack: false,
-        always_sleepable: false,
-        helpers: &[ids::BASE, ids::BASE_BPF, ids::BASE_PERFMON, ids::SK_BUFF],
+        ..ON_SK_BUFF
     },
-    ProgramTypeRow {
-        id: ProgramType::LWT_IN,
-        ctx: SK_BUFF_LWT,
-        packet: PacketAccess::Read,
-        legacy_loads: false,
-        returns: ReturnRange::Any,
-        unprivileged: false,
-        private_stack: false,
-        always_sleepable: false,
-        helpers: &[ids::BASE, ids::BASE_BPF, ids::BASE_PERFMON, ids::SK_BUFF],
-    },
-    ProgramTypeRow {
-        id: ProgramType::LWT_OUT,
-        ctx: SK_BUFF_LWT,
-        packet: PacketAccess::Read,
-        legacy_loads: false,
-        returns: ReturnRange::Any,
-        unprivileged: false,
-        private_stack: false,
-        always_sleepable: false,
-        helpers: &[ids::BASE, ids::BASE_BPF, ids::BASE_PERFMON, ids::SK_BUFF],
-    },
+    ProgramTypeRow { id: ProgramType::LWT_IN, ctx: SK_BUFF_LWT, packet: PacketAccess::Read, ..ON_SK_BUFF },
+    ProgramTypeRow { id: ProgramType::LWT_OUT, ctx: SK_BUFF_LWT, packet: PacketAccess::Read, ..ON_SK_BUFF },
     ProgramTypeRow {
         id: ProgramType::LWT_XMIT,
         ctx: SK_BUFF_LWT,
         packet: PacketAccess::ReadWrite,
-        legacy_loads: false,
-        returns: ReturnRange::Any,
-        unprivileged: false,
-        private_stack: false,
-        always_sleepable: false,
-        helpers: &[ids::BASE, ids::BASE_BPF, ids::BASE_PERFMON, ids::SK_BUFF],
+        ..ON_SK_BUFF
     },
     ProgramTypeRow {
         id: ProgramType::LWT_SEG6LOCAL,
         ctx: SK_BUFF_LWT,
         packet: PacketAccess::Read,
-        legacy_loads: false,
-        returns: ReturnRange::Any,
-        unprivileged: false,
-        private_stack: false,
-        always_sleepable: false,
-        helpers: &[ids::BASE, ids::BASE_BPF, ids::BASE_PERFMON, ids::SK_BUFF],
+        ..ON_SK_BUFF
     },
     ProgramTypeRow {
         id: ProgramType::SK_SKB,
         ctx: SK_BUFF_SK_SKB,
         packet: PacketAccess::ReadWrite,
-        legacy_loads: false,
-        returns: ReturnRange::Any,
-        unprivileged: false,
-        private_stack: false,
-        always_sleepable: false,
-        helpers: &[ids::BASE, ids::BASE_BPF, ids::BASE_PERFMON, ids::SK_BUFF],
+        ..ON_SK_BUFF
     },
-    ProgramTypeRow {
-        id: ProgramType::PERF_EVENT,
-        ctx: PERF_EVENT_DATA,
-        packet: PacketAccess::None,
-        legacy_loads: false,
-        returns: ReturnRange::Any,
-        unprivileged: false,
-        private_stack: true,
-        always_sleepable: false,
-        helpers: &[ids::BASE, ids::BASE_BPF, ids::BASE_PERFMON],
-    },
-    ProgramTypeRow {
-        id: ProgramType::KPROBE,
-        ctx: PT_REGS,
-        packet: PacketAccess::None,
-        legacy_loads: false,
-        returns: ReturnRange::Any,
-        unprivileged: false,
-        private_stack: true,
-        always_sleepable: false,
-        helpers: &[ids::BASE, ids::BASE_BPF, ids::BASE_PERFMON],
-    },
+    ProgramTypeRow { id: ProgramType::PERF_EVENT, ctx: PERF_EVENT_DATA, private_stack: true, ..PLAIN },
+    ProgramTypeRow { id: ProgramType::KPROBE, ctx: PT_REGS, private_stack: true, ..PLAIN },
 ];
