@@ -40,7 +40,8 @@ static GROUPS: [HelperGroup; 4] =
 #[derive(Debug, Default)]
 pub(crate) struct Names {
     helpers: Vec<(&'static str, u32)>,
-    sections: Vec<(&'static str, ProgramType)>,
+    /// Section, program type and its context.
+    sections: Vec<(&'static str, ProgramType, Context)>,
 }
 
 impl Names {
@@ -49,7 +50,7 @@ impl Names {
     }
 
     pub(crate) fn section(&self, name: &str) -> Option<ProgramType> {
-        self.sections.iter().find(|(n, _)| *n == name).map(|&(_, kind)| kind)
+        self.sections.iter().find(|(n, ..)| *n == name).map(|&(_, kind, _)| kind)
     }
 }
 
@@ -109,11 +110,20 @@ impl Vm {
     /// A tracepoint that the builder was told of.
     ///
     /// # Errors
-    /// `NotFound` for any other name.
+    /// `NotFound` for any other name, `Usage` for a record that is not the one that programs were verified for.
     pub fn tracepoint<T: Record>(&self, name: &str) -> Result<Tracepoint<T>, Error> {
-        let prog_type = self.names.section(name).ok_or_else(|| {
+        let known = self.names.sections.iter().find(|(n, ..)| *n == name);
+        let &(_, prog_type, ctx) = known.ok_or_else(|| {
             Error::new(ErrorKind::NotFound, format!("no tracepoint `{name}`: tell `Vm::builder` of it"))
         })?;
+        if ctx != T::CONTEXT {
+            let words = format!(
+                "tracepoint `{name}` was built with the record `{}`, this is `{}` with other fields",
+                ctx.name,
+                T::CONTEXT.name
+            );
+            return Err(Error::new(ErrorKind::Usage, words));
+        }
         Ok(Tracepoint { prog_type, name: name.to_owned(), attached: Arc::default(), args: PhantomData })
     }
 }
@@ -145,6 +155,9 @@ impl VmBuilder {
         args: &[ArgKind],
         body: impl Fn(&mut HelperCall<'_, '_, '_, '_>) -> Result<u64, TrapKind> + Send + Sync + 'static,
     ) -> Self {
+        if self.names.helper(name).is_some() || skep_abi::helper_by_name(name).is_some() {
+            self.problem.get_or_insert_with(|| format!("helper `{name}`: there is one of this name"));
+        }
         if args.len() > 5 || self.bodies.len() == MAX_HELPERS {
             self.problem.get_or_insert_with(|| {
                 format!("helper `{name}`: at most 5 arguments and {MAX_HELPERS} helpers")
@@ -170,6 +183,10 @@ impl VmBuilder {
     /// is a section in assembly text.
     #[must_use]
     pub fn program_type(mut self, name: &'static str, ctx: Context, returns: ReturnRange) -> Self {
+        if self.names.section(name).is_some() || skep_abi::find_section(name).is_some() {
+            self.problem
+                .get_or_insert_with(|| format!("program type `{name}`: there is a section of this name"));
+        }
         let id = ProgramType(FIRST_TYPE + self.names.sections.len() as u32);
         self.environment.add_program_type(ProgramTypeRow {
             id,
@@ -182,7 +199,7 @@ impl VmBuilder {
             always_sleepable: false,
             helpers: &GROUPS,
         });
-        self.names.sections.push((name, id));
+        self.names.sections.push((name, id, ctx));
         self
     }
 
@@ -205,7 +222,7 @@ impl VmBuilder {
     /// Makes the machine.
     ///
     /// # Errors
-    /// `Usage` for too many helpers, or too many arguments.
+    /// `Usage` for too many helpers or arguments, a record that is too long, and names that are taken.
     pub fn build(self) -> Result<Vm, Error> {
         if let Some(problem) = self.problem {
             return Err(Error::new(ErrorKind::Usage, problem));
@@ -272,7 +289,7 @@ macro_rules! context {
         #[repr(C)]
         #[derive(Clone, Copy, Debug)]
         $vis struct $name {
-            $(#[allow(missing_docs)] pub $field: $ty,)+
+            $(#[allow(missing_docs, reason = "the embedder's crate may ask for docs of every field")] pub $field: $ty,)+
         }
 
         impl $crate::Record for $name {

@@ -139,6 +139,31 @@ fn tracepoints_run_what_is_attached_and_maps_are_read_meanwhile() {
     assert_eq!(map.get::<u32, u64>(&0).expect("reads"), Some(4));
 }
 
+/// A record of other fields would be read at the wrong places, a longer one is more than a fire has room for.
+#[test]
+fn a_tracepoint_is_of_one_record() {
+    skep::context! { struct Other "request" { latency_us: u64, status: u32 } }
+    let error = vm().tracepoint::<Other>("request").expect_err("other fields");
+    assert!(error.to_string().contains("other fields"), "{error}");
+    struct Long;
+    impl Record for Long {
+        const CONTEXT: skep::abi::Context = skep::abi::Context { size: 4096, ..<Request as Record>::CONTEXT };
+        fn write(&self, _: &mut [u8]) {}
+    }
+    assert!(vm().tracepoint::<Long>("request").is_err());
+    assert!(Vm::builder().tracepoint::<Long>("long").build().is_err());
+}
+
+#[test]
+fn names_that_are_taken_are_refused() {
+    let taken = |builder: skep::VmBuilder| builder.build().expect_err("taken").to_string();
+    let helper = |name| Vm::builder().helper("mine", &[], |_| Ok(0)).helper(name, &[], |_| Ok(1));
+    assert!(taken(helper("mine")).contains("mine"));
+    assert!(taken(helper("bpf_map_lookup_elem")).contains("bpf_map_lookup_elem"));
+    assert!(taken(Vm::builder().tracepoint::<Request>("a").tracepoint::<Request>("a")).contains("`a`"));
+    assert!(taken(Vm::builder().tracepoint::<Request>("xdp")).contains("xdp"));
+}
+
 #[test]
 fn a_nested_run_keeps_the_virtual_cpu() {
     let inner: Arc<OnceLock<Program>> = Arc::default();

@@ -4,8 +4,8 @@
 //! differential [--count N] [--seed S] [--jobs J] [--seconds T] [--write]
 //! ```
 //!
-//! Seeds S to S+N-1 are tried on J threads (2), for at most T seconds. A disagreement is shrunk and printed; with `--write` it becomes a file test
-//! under `tests/cases/found`. Exit status 1 when there was one.
+//! Seeds S to S+N-1 are tried on J threads (2), for at most T seconds. A disagreement is shrunk and printed; with
+//! `--write` it becomes a file test under `tests/cases/found`. Exit status 1 when there was one.
 
 use std::io::IsTerminal;
 use std::path::Path;

@@ -1,7 +1,6 @@
 //! The running kernel.
 
 use std::fs;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use skep_linux::{LinuxBackend, Probe, unprivileged};
@@ -42,6 +41,8 @@ impl Oracle for Kernel {
 /// Keeps this thread on one CPU, threads in turn: per-CPU values of all its runs then belong to the same one.
 #[cfg(target_os = "linux")]
 fn stay_on_one_cpu() {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
     thread_local!(static DONE: std::cell::Cell<bool> = const { std::cell::Cell::new(false) });
     if DONE.replace(true) {
