@@ -1,11 +1,13 @@
 //! What the rows of program types promise beside their contexts, against the running kernel: return values, legacy
 //! packet loads, packet pointers, the stack over a call chain, and which helpers a type offers.
 
-use skep_abi::{CtxShape, CtxValue, HELPERS, PROGRAM_TYPES, ProgramType, ProgramTypeRow};
-use skep_isa::Insn;
+use std::sync::Arc;
+
+use skep_abi::{CtxShape, CtxValue, HELPERS, MapFlags, MapType, PROGRAM_TYPES, ProgramType, ProgramTypeRow};
 use skep_isa::text::assemble;
+use skep_isa::{Endian, Insn, Reg};
 use skep_linux::LinuxBackend;
-use skep_spec::{Environment, LoadOptions, ProgramSpec};
+use skep_spec::{Backend, Environment, LoadOptions, MapDef, ProgramSpec};
 use skep_verifier::{Code, Options, verify};
 
 /// The kernel to ask; says why not.
@@ -112,4 +114,58 @@ fn kernel_offers_the_same_helpers() {
         }
     }
     assert!(wrong.is_empty(), "{} offers differ:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// Kinds whose maps the kernel makes from sizes alone, with those sizes, entries and flags.
+const KINDS: &[(MapType, [u32; 3], u32)] = &[
+    (MapType::HASH, [4, 8, 4], 0),
+    (MapType::ARRAY, [4, 8, 4], 0),
+    (MapType::PROG_ARRAY, [4, 4, 4], 0),
+    (MapType::PERF_EVENT_ARRAY, [4, 4, 4], 0),
+    (MapType::PERCPU_HASH, [4, 8, 4], 0),
+    (MapType::PERCPU_ARRAY, [4, 8, 4], 0),
+    (MapType::STACK_TRACE, [4, 8, 4], 0),
+    (MapType::CGROUP_ARRAY, [4, 4, 4], 0),
+    (MapType::LRU_HASH, [4, 8, 4], 0),
+    (MapType::LRU_PERCPU_HASH, [4, 8, 4], 0),
+    (MapType::LPM_TRIE, [8, 8, 4], MapFlags::NO_PREALLOC),
+    (MapType::DEVMAP, [4, 4, 4], 0),
+    (MapType::SOCKMAP, [4, 4, 4], 0),
+    (MapType::CPUMAP, [4, 4, 4], 0),
+    (MapType::XSKMAP, [4, 4, 4], 0),
+    (MapType::SOCKHASH, [4, 4, 4], 0),
+    (MapType::REUSEPORT_SOCKARRAY, [4, 8, 4], 0),
+    (MapType::QUEUE, [0, 8, 4], 0),
+    (MapType::STACK, [0, 8, 4], 0),
+    (MapType::DEVMAP_HASH, [4, 4, 4], 0),
+    (MapType::RINGBUF, [0, 0, 4096], 0),
+    (MapType::BLOOM_FILTER, [0, 8, 4], 0),
+    (MapType::USER_RINGBUF, [0, 0, 4096], 0),
+];
+
+#[test]
+fn kernel_lets_sleepable_programs_have_the_same_maps() {
+    let Some(kernel) = kernel() else { return };
+    let (mut wrong, mut asked) = (Vec::new(), 0);
+    for &(kind, [key, value, entries], flags) in KINDS {
+        let mut def = MapDef::new(kind, key, value, entries);
+        def.flags = MapFlags(flags);
+        let Ok(map) = kernel.create_map(&def) else { continue };
+        asked += 1;
+        // r1 = map[0] ll; r0 = 0; exit
+        let lddw = [Insn::new(0x18, Reg(1), Reg(5), 0, 0), Insn::from_bytes([0; 8], Endian::Little)];
+        let insns = [lddw.to_vec(), assemble("r0 = 0\nexit").expect("well formed")].concat();
+        let mut spec = spec(ProgramType::SYSCALL, insns);
+        spec.maps = vec![Arc::new(def)];
+        let theirs = kernel.load(&spec, &[map], LoadOptions { log_level: 1 });
+        let sleeps = match &theirs {
+            Ok(_) => true,
+            Err(e) => !e.log.contains("Sleepable programs can only use"),
+        };
+        if sleeps != kind.sleepable() {
+            wrong.push(format!("{kind:?}: the kernel says {sleeps}"));
+        }
+    }
+    assert!(asked >= 15, "only {asked} kinds could be made");
+    assert_eq!(wrong, [""; 0]);
 }
