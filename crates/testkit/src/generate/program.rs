@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use skep_abi::{MapType, ProgramType};
 use skep_isa::table::{self, Row};
-use skep_isa::{AluOp, CallTarget, Imm64, Insn, JumpOp, Op, Operand, PacketMode, Reg, Size, Width};
+use skep_isa::{AluOp, AtomicOp, CallTarget, Imm64, Insn, JumpOp, Op, Operand, PacketMode, Reg, Size, Width};
 use skep_spec::{MapDef, ProgramSpec};
 
 use super::rng::Rng;
@@ -368,7 +368,12 @@ impl Gen {
                 self.fresh(r);
             }
         }
-        self.op(row.op(FP, src, off, 0));
+        let op = row.op(FP, src, off, 0);
+        self.op(op);
+        if matches!(op, Op::Atomic { op: AtomicOp::Cmpxchg, size: Size::W, .. }) {
+            // Linux may leave the high half of r0 (docs/parity.md).
+            self.op(Op::Alu { width: Width::W32, op: AluOp::Mov, dst: R0, src: Operand::Reg(R0) });
+        }
     }
 
     /// A key or value on the stack, from numbers.
