@@ -168,19 +168,29 @@ fn helpers() -> String {
     out += "\n|---|---|";
     out += &"---|".repeat(types.len());
     out += "\n";
+    // How many of the kernel's helpers each type has here, and how many the kernel offers it.
+    let mut counts = vec![(0, 0); types.len()];
     for &(id, name) in HELPER_NAMES {
-        let words: Vec<&str> = types
+        let offers: Vec<(bool, bool)> = types
             .iter()
-            .map(|row| match (kernel_offers(row.id, id), row.helper_capability(id).is_some()) {
-                (true, true) => "yes",
-                (true, false) => "no",
-                (false, true) => "differs",
-                (false, false) => "–",
-            })
+            .map(|row| (kernel_offers(row.id, id), row.helper_capability(id).is_some()))
             .collect();
-        if words.iter().any(|w| *w != "–") {
+        for ((have, all), (linux, skep)) in counts.iter_mut().zip(&offers) {
+            *have += u32::from(*linux && *skep);
+            *all += u32::from(*linux);
+        }
+        let word = |&offer: &(bool, bool)| match offer {
+            (true, true) => "yes",
+            (true, false) => "no",
+            (false, true) => "differs",
+            (false, false) => "–",
+        };
+        if offers.iter().any(|o| *o != (false, false)) {
+            let words: Vec<&str> = offers.iter().map(word).collect();
             let _ = writeln!(out, "| {id} | `{name}` | {} |", words.join(" | "));
         }
     }
+    let counts: Vec<String> = counts.iter().map(|(have, all)| format!("{have} of {all}")).collect();
+    let _ = writeln!(out, "| | **helpers of Linux that skep has** | {} |", counts.join(" | "));
     out
 }
