@@ -416,8 +416,16 @@ pub(crate) struct Prepared {
     pub(crate) uses_stack: bool,
 }
 
+/// Whether frequent sequences become one operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fusing {
+    On,
+    /// One operation does one instruction, for runs that are watched.
+    Off,
+}
+
 /// Prepares a program. Never fails: what cannot run becomes an operation that traps when it is reached.
-pub(crate) fn prepare(insns: &[Insn], binding: &Binding<'_>) -> Prepared {
+pub(crate) fn prepare(insns: &[Insn], binding: &Binding<'_>, fusing: Fusing) -> Prepared {
     let mut out =
         Prepared { code: Vec::with_capacity(insns.len() + 1), errors: Vec::new(), uses_stack: false };
     let mut ops = Vec::with_capacity(insns.len());
@@ -439,6 +447,9 @@ pub(crate) fn prepare(insns: &[Insn], binding: &Binding<'_>) -> Prepared {
                 ops.push(None);
             }
         }
+    }
+    if fusing == Fusing::Off {
+        ops.clear();
     }
     for pc in 0..ops.len() {
         // Only this slot changes: whoever jumps to the next ones finds them as they were.

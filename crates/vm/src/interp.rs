@@ -10,6 +10,7 @@
 //! ends the function with 0; `may_goto` jumps after [`MAY_GOTO_LIMIT`] passes of a frame.
 
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use skep_abi::{CtxValue, PacketAccess};
 use skep_isa::{AluOp, AtomicOp, Endian, JumpOp, Size, Width, eval};
@@ -18,6 +19,7 @@ use crate::code::{Code, Refusal, operations};
 use crate::helpers::{self, Call};
 use crate::host::{Host, Programs};
 use crate::mem::{FRAMES, Mem, Saved};
+use crate::observe::{Observer, Step};
 use crate::packet::Layout;
 use crate::trap::{Trap, TrapKind};
 use crate::{Program, Run};
@@ -40,6 +42,7 @@ pub(crate) struct State<'a> {
     pub(crate) vcpu: u32,
     pub(crate) host: &'a dyn Host,
     programs: &'a dyn Programs,
+    observer: Option<&'a dyn Observer>,
     args: [u64; 5],
     tail_calls: u32,
 }
@@ -54,6 +57,7 @@ impl<'a> State<'a> {
             vcpu: run.vcpu,
             host: run.host,
             programs: run.programs,
+            observer: run.observer,
             args: run.args,
             tail_calls: 0,
         }
@@ -83,12 +87,21 @@ enum End {
 
 /// Runs a program from its first instruction in frame 0, and those that it tail-calls.
 pub(crate) fn run_chain(program: &Program, mem: &mut Mem<'_>, state: &mut State<'_>) -> Result<u64, Trap> {
-    chain(program, mem, state, 0)
+    match state.observer {
+        None => chain::<false>(program, mem, state, 0),
+        Some(_) => chain::<true>(program, mem, state, 0),
+    }
 }
 
 /// Runs a program in frame `depth`, and those that follow by tail calls from it. Recursion is bounded by the
-/// frames: it happens only for a tail call in a subprogram, one frame deeper each time.
-fn chain(program: &Program, mem: &mut Mem<'_>, state: &mut State<'_>, depth: usize) -> Result<u64, Trap> {
+/// frames: it happens only for a tail call in a subprogram, one frame deeper each time. `WATCHED` runs show each
+/// instruction to the observer.
+fn chain<const WATCHED: bool>(
+    program: &Program,
+    mem: &mut Mem<'_>,
+    state: &mut State<'_>,
+    depth: usize,
+) -> Result<u64, Trap> {
     let mut next: Option<Arc<Program>> = None;
     loop {
         let program = next.as_deref().unwrap_or(program);
@@ -99,7 +112,7 @@ fn chain(program: &Program, mem: &mut Mem<'_>, state: &mut State<'_>, depth: usi
             mem.set_packet(packet.meta, packet.end);
         }
         let end = mem.with_maps(&program.bound, |mem| {
-            let result = exec(program, mem, state, depth);
+            let result = exec::<WATCHED>(program, mem, state, depth);
             helpers::ringbuf::discard_open(program, mem);
             result
         })?;
@@ -111,8 +124,14 @@ fn chain(program: &Program, mem: &mut Mem<'_>, state: &mut State<'_>, depth: usi
 }
 
 /// Interprets one program until it exits or tail-calls from its first frame.
-fn exec(program: &Program, mem: &mut Mem<'_>, state: &mut State<'_>, base: usize) -> Result<End, Trap> {
-    let code = &program.code[..];
+fn exec<const WATCHED: bool>(
+    program: &Program,
+    mem: &mut Mem<'_>,
+    state: &mut State<'_>,
+    base: usize,
+) -> Result<End, Trap> {
+    let unfused = if WATCHED { program.unfused() } else { Vec::new() };
+    let code = if WATCHED { &unfused[..] } else { &program.code[..] };
     let mut depth = base;
     let mut regs = [0u64; 16];
     regs[1..6].copy_from_slice(&state.args);
@@ -199,6 +218,9 @@ fn exec(program: &Program, mem: &mut Mem<'_>, state: &mut State<'_>, base: usize
         pc = next_pc;
         let Some(op) = code.get(pc) else { trap!(TrapKind::OutsideProgram) };
         next_pc = pc + 1;
+        if WATCHED && let Some(observer) = state.observer {
+            Step::show(observer, program, (mem, state.packet), (pc, depth), &regs);
+        }
         macro_rules! dispatch {
             (
                 alu { $($alu:ident $a64:ident $a64i:ident $a32:ident $a32i:ident;)* }
@@ -328,7 +350,7 @@ fn exec(program: &Program, mem: &mut Mem<'_>, state: &mut State<'_>, base: usize
                                 if depth == base {
                                     return Ok(End::TailCall(target));
                                 }
-                                regs[0] = chain(&target, mem, state, depth)?;
+                                regs[0] = chain::<WATCHED>(&target, mem, state, depth)?;
                                 mem.set_ctx(program.ctx.kind);
                                 leave!();
                             }

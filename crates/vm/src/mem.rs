@@ -750,6 +750,23 @@ impl<'m> Mem<'m> {
         self.fields.start + off
     }
 
+    /// What memory of the run an address lies in, or just behind, and its start.
+    pub(crate) fn region_of(&self, addr: u64) -> Option<(Name, u64)> {
+        let fixed = [&self.stack, &self.ctx_whole, &self.packet].into_iter();
+        let all = fixed.chain(self.values()).chain(self.buffers.iter().map(|b| &b.span)).copied();
+        let all = || all.clone().chain(self.records()).filter(|s| s.len > 0);
+        let inside = all().find(|s| s.holds(addr, 1));
+        inside.or_else(|| all().find(|s| s.start + s.len == addr)).map(|s| (s.name, s.start))
+    }
+
+    /// The frame, at most `depth`, that an address of the stack lies in or whose end it is, and the distance from
+    /// that.
+    pub(crate) fn frame_of(&self, addr: u64, depth: usize) -> (usize, i64) {
+        let below = self.stack_top - addr;
+        let frame = (below as usize / FRAME_BYTES).min(depth);
+        (frame, (frame * FRAME_BYTES) as i64 - below as i64)
+    }
+
     /// The fault of an access that was refused.
     #[cold]
     pub(crate) fn fault(&self, addr: u64, size: u64, write: bool) -> MemoryFault {

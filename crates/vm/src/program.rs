@@ -6,12 +6,12 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use skep_abi::{Context, CtxShape, CtxValue, MapFlags, PacketAccess, ProgramType};
-use skep_isa::{DecodeError, Size};
+use skep_isa::{DecodeError, Insn, Size};
 use skep_maps::Map;
 use skep_spec::{Environment, Errno, Error, MapDef, ProgramSpec};
 use skep_verifier::{Digest, Verified};
 
-use crate::code::{Binding, Code, prepare};
+use crate::code::{Binding, Code, Fusing, Prepared, prepare};
 use crate::helpers;
 use crate::mem::{CtxKind, MapSet};
 
@@ -23,6 +23,7 @@ pub struct Program {
     name: String,
     id: u32,
     prog_type: ProgramType,
+    insns: Vec<Insn>,
     pub(crate) code: Vec<Code>,
     errors: Vec<DecodeError>,
     pub(crate) bound: MapSet,
@@ -141,18 +142,12 @@ impl Program {
     ) -> Result<Self, Error> {
         check_maps(spec, &maps)?;
         let row = env.program_type(spec.prog_type);
-        let prepared = prepare(
-            &spec.insns,
-            &Binding {
-                map: &|idx| maps.get(idx as usize).map(|_| MAP_TAG | u64::from(idx)),
-                map_value: &|idx, off| direct_value(maps.get(idx as usize)?, off),
-                helper: &helpers::slot,
-            },
-        );
+        let prepared = prepared(&spec.insns, &maps, Fusing::On);
         Ok(Self {
             name: spec.name.clone(),
             id: 0,
             prog_type: spec.prog_type,
+            insns: spec.insns.clone(),
             code: prepared.code,
             errors: prepared.errors,
             bound: MapSet::new(maps),
@@ -191,6 +186,16 @@ impl Program {
         self.verified
     }
 
+    /// Its slots.
+    pub fn insns(&self) -> &[Insn] {
+        &self.insns
+    }
+
+    /// The code without fused operations, for runs that are watched.
+    pub(crate) fn unfused(&self) -> Vec<Code> {
+        prepared(&self.insns, self.maps(), Fusing::Off).code
+    }
+
     /// The maps that it is bound to, in the order of the specification.
     pub fn maps(&self) -> &[Arc<Map>] {
         self.bound.maps()
@@ -202,11 +207,25 @@ impl Program {
         self.maps().get(usize::try_from(value ^ MAP_TAG).ok()?)
     }
 
+    /// The index of the map that a register content stands for.
+    pub(crate) fn map_index(&self, value: u64) -> Option<usize> {
+        usize::try_from(value ^ MAP_TAG).ok().filter(|&i| i < self.maps().len())
+    }
+
     /// The error of an undecodable slot.
     #[cold]
     pub(crate) fn decode_error(&self, pc: usize) -> Option<DecodeError> {
         self.errors.iter().find(|e| e.pc() == pc).copied()
     }
+}
+
+fn prepared(insns: &[Insn], maps: &[Arc<Map>], fusing: Fusing) -> Prepared {
+    let binding = Binding {
+        map: &|idx| maps.get(idx as usize).map(|_| MAP_TAG | u64::from(idx)),
+        map_value: &|idx, off| direct_value(maps.get(idx as usize)?, off),
+        helper: &helpers::slot,
+    };
+    prepare(insns, &binding, fusing)
 }
 
 /// The address of byte `off` of value 0: arrays of one element have one (`map_direct_value_addr`).

@@ -7,7 +7,7 @@ use crate::interp;
 use crate::mem::{Lent, Loan, Mem, Name, Stack};
 use crate::packet::Layout;
 use crate::trap::{Trap, TrapKind};
-use crate::{NoPrograms, Program};
+use crate::{NoPrograms, Observer, Program};
 
 /// Fuel of a run that is not told otherwise: about a second of interpretation.
 pub const DEFAULT_FUEL: u64 = 1 << 30;
@@ -29,6 +29,7 @@ pub struct Run<'a> {
     pub(crate) vcpu: u32,
     pub(crate) host: &'a dyn Host,
     pub(crate) programs: &'a dyn Programs,
+    pub(crate) observer: Option<&'a dyn Observer>,
 }
 
 impl fmt::Debug for Run<'_> {
@@ -64,6 +65,7 @@ impl<'a> Run<'a> {
             vcpu: 0,
             host,
             programs: &NoPrograms,
+            observer: None,
         }
     }
 
@@ -147,6 +149,13 @@ impl<'a> Run<'a> {
     #[inline(always)]
     pub fn with_programs(mut self, programs: &'a dyn Programs) -> Self {
         self.programs = programs;
+        self
+    }
+
+    /// Shows the run to an observer, instruction by instruction. It is slower by far and means the same.
+    #[must_use]
+    pub fn with_observer(mut self, observer: &'a dyn Observer) -> Self {
+        self.observer = Some(observer);
         self
     }
 
