@@ -10,9 +10,12 @@ use skep_maps::{Config, Heap, Map};
 use skep_spec::{Environment, MapDef, ProgramSpec};
 use skep_vm::{Layout, NullHost, Observer, Place, Program, Programs, Run, Stack, Step, TrapKind};
 
-/// Keeps what it is shown: program, pc, depth, registers and what they are addresses of.
+/// A step: program, pc, depth, registers and what they are addresses of.
+type Shown = (String, usize, usize, [u64; 11], [Option<Place>; 11]);
+
+/// Keeps what it is shown.
 #[derive(Default)]
-struct Seen(RefCell<Vec<(String, usize, usize, [u64; 11], [Option<Place>; 11])>>);
+struct Seen(RefCell<Vec<Shown>>);
 
 impl Observer for Seen {
     fn step(&self, step: &Step<'_>) {
