@@ -1,7 +1,7 @@
 //! Packets a second through the protocol counter of `examples/protocols`, from memory on one thread: 1,000,000
 //! packets of one kind, and as many of five kinds in no order that a branch predictor could learn.
 //!
-//! `cargo bench -p benches --bench replay`
+//! `cargo bench -p benches --bench replay`; a number behind `--` makes it as many packets, for a profiler.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -10,20 +10,24 @@ use benches::ROUNDS;
 use skep::source::Packet;
 use skep::{Backend, Object, Runner};
 
+/// Packets, unless an argument says otherwise.
 const PACKETS: usize = 1_000_000;
 const LEN: usize = 64;
 
 fn main() {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/protocols/protocols.bpf.o");
     let object = Object::open(file).expect("the example is there");
-    measure(&object, "TCP alone", |_| frame(7));
-    measure(&object, "mixed at random", |i| frame((i as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32));
+    let count = std::env::args().find_map(|a| a.parse().ok()).unwrap_or(PACKETS);
+    measure(&object, count, "TCP alone", |_| frame(7));
+    measure(&object, count, "mixed at random", |i| {
+        frame((i as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32)
+    });
 }
 
-fn measure(object: &Object, name: &str, frame: impl Fn(usize) -> [u8; LEN]) {
+fn measure(object: &Object, count: usize, name: &str, frame: impl Fn(usize) -> [u8; LEN]) {
     let loaded = object.load(&Backend::user()).expect("the example loads");
     let mut runner = Runner::new(&loaded.programs()[0]).expect("it is a socket filter");
-    let frames: Vec<[u8; LEN]> = (0..PACKETS).map(frame).collect();
+    let frames: Vec<[u8; LEN]> = (0..count).map(frame).collect();
     let packets: Vec<Packet<'_>> = frames
         .iter()
         .map(|data| Packet {
@@ -40,7 +44,7 @@ fn measure(object: &Object, name: &str, frame: impl Fn(usize) -> [u8; LEN]) {
             for packet in &packets {
                 black_box(runner.run(packet).expect("no packet is too short"));
             }
-            PACKETS as f64 / start.elapsed().as_secs_f64() / 1e6
+            count as f64 / start.elapsed().as_secs_f64() / 1e6
         })
         .collect();
     rates.sort_by(f64::total_cmp);

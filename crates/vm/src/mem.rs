@@ -9,6 +9,9 @@
 //! parts, as on hardware that has none.
 #![allow(unsafe_code)]
 
+mod span;
+mod word;
+
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::marker::PhantomData;
@@ -17,6 +20,10 @@ use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 
 use skep_isa::{AtomicOp, Size};
 use skep_maps::{Bytes, Map};
+
+pub(crate) use span::Name;
+use span::Span;
+use word::Word;
 
 use crate::trap::{MemoryFault, NEAR, Region};
 
@@ -75,63 +82,6 @@ pub(crate) struct Saved {
     pub(crate) entry: usize,
     /// Passes of `may_goto`.
     pub(crate) may_goto: u32,
-}
-
-/// What a span is, for traps: a byte, since spans are copied at every run.
-#[derive(Clone, Copy)]
-pub(crate) enum Name {
-    Nothing,
-    Stack,
-    Context,
-    Packet,
-    Buffer,
-    Values,
-    Record,
-}
-
-impl Name {
-    fn text(self) -> &'static str {
-        match self {
-            Self::Nothing => "",
-            Self::Stack => "stack",
-            Self::Context => "context",
-            Self::Packet => "packet",
-            Self::Buffer => "buffer",
-            Self::Values => "map values",
-            Self::Record => "record",
-        }
-    }
-}
-
-/// Addresses that may be accessed. Empty when `len` is 0.
-#[derive(Clone, Copy)]
-struct Span {
-    start: u64,
-    len: u64,
-    read: bool,
-    write: bool,
-    name: Name,
-}
-
-impl Span {
-    const EMPTY: Self = Self { start: 0, len: 0, read: false, write: false, name: Name::Nothing };
-
-    /// Whether `size` (at least 1) bytes from `addr` lie inside; no sum can wrap around.
-    #[inline(always)]
-    fn holds(&self, addr: u64, size: u64) -> bool {
-        let off = addr.wrapping_sub(self.start);
-        off < self.len && size <= self.len - off
-    }
-
-    #[inline(always)]
-    fn grants(&self, addr: u64, size: u64, write: bool) -> bool {
-        self.holds(addr, size) && if write { self.write } else { self.read }
-    }
-
-    fn region(&self) -> Option<Region> {
-        let Self { start, len, read: _, write, name } = *self;
-        (len > 0).then_some(Region { name: name.text(), start, len, write })
-    }
 }
 
 /// Memory that is lent for `'a`: if it is writable exclusively, so nobody else reads or writes it meanwhile,
@@ -226,73 +176,6 @@ pub(crate) enum CtxKind {
     /// Field by field, through [`Mem::ctx_load`] and [`Mem::ctx_store`].
     Fields,
 }
-
-/// A word of guest memory.
-///
-/// # Safety
-/// `BYTES` is the size that `load` and `store` access.
-pub(crate) unsafe trait Word {
-    const BYTES: u64;
-    /// # Safety
-    /// `p` is readable for `BYTES` bytes, which others access atomically or from outside Rust.
-    unsafe fn load(p: *mut u8) -> u64;
-    /// # Safety
-    /// `p` is writable for `BYTES` bytes, which others access atomically or from outside Rust.
-    unsafe fn store(p: *mut u8, v: u64);
-}
-
-// SAFETY: one byte.
-unsafe impl Word for u8 {
-    const BYTES: u64 = 1;
-    #[inline(always)]
-    unsafe fn load(p: *mut u8) -> u64 {
-        // SAFETY: the caller's promise; bytes are always aligned.
-        unsafe { AtomicU8::from_ptr(p) }.load(Ordering::Relaxed).into()
-    }
-    #[inline(always)]
-    unsafe fn store(p: *mut u8, v: u64) {
-        // SAFETY: the caller's promise; bytes are always aligned.
-        unsafe { AtomicU8::from_ptr(p) }.store(v as u8, Ordering::Relaxed);
-    }
-}
-
-macro_rules! word {
-    ($t:ty, $half:ty, $atomic:ty) => {
-        // SAFETY: an access of the atomic's size, or of two halves of it.
-        unsafe impl Word for $t {
-            const BYTES: u64 = size_of::<$t>() as u64;
-            #[inline(always)]
-            unsafe fn load(p: *mut u8) -> u64 {
-                if p.addr().is_multiple_of(size_of::<$t>()) {
-                    // SAFETY: the caller's promise, and aligned.
-                    return unsafe { <$atomic>::from_ptr(p.cast()) }.load(Ordering::Relaxed).into();
-                }
-                // SAFETY: both halves lie inside what the caller promised.
-                let (a, b) = unsafe { (<$half>::load(p), <$half>::load(p.add(size_of::<$half>()))) };
-                let (low, high) = if cfg!(target_endian = "little") { (a, b) } else { (b, a) };
-                low | high << (8 * size_of::<$half>())
-            }
-            #[inline(always)]
-            unsafe fn store(p: *mut u8, v: u64) {
-                if p.addr().is_multiple_of(size_of::<$t>()) {
-                    // SAFETY: the caller's promise, and aligned.
-                    return unsafe { <$atomic>::from_ptr(p.cast()) }.store(v as $t, Ordering::Relaxed);
-                }
-                let (low, high) = (v, v >> (8 * size_of::<$half>()));
-                let (a, b) = if cfg!(target_endian = "little") { (low, high) } else { (high, low) };
-                // SAFETY: both halves lie inside what the caller promised.
-                unsafe {
-                    <$half>::store(p, a);
-                    <$half>::store(p.add(size_of::<$half>()), b);
-                }
-            }
-        }
-    };
-}
-// `word!(u16, u8, AtomicU16)` becomes `unsafe impl Word for u16`: one access when aligned, otherwise two of u8.
-word!(u16, u8, AtomicU16);
-word!(u32, u16, AtomicU32);
-word!(u64, u32, AtomicU64);
 
 fn pointer(addr: u64) -> *mut u8 {
     with_exposed_provenance_mut(addr as usize)

@@ -1,0 +1,70 @@
+//! Words of guest memory, as machines without unaligned accesses would have them.
+
+use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
+
+/// A word of guest memory.
+///
+/// # Safety
+/// `BYTES` is the size that `load` and `store` access.
+pub(crate) unsafe trait Word {
+    const BYTES: u64;
+    /// # Safety
+    /// `p` is readable for `BYTES` bytes, which others access atomically or from outside Rust.
+    unsafe fn load(p: *mut u8) -> u64;
+    /// # Safety
+    /// `p` is writable for `BYTES` bytes, which others access atomically or from outside Rust.
+    unsafe fn store(p: *mut u8, v: u64);
+}
+
+// SAFETY: one byte.
+unsafe impl Word for u8 {
+    const BYTES: u64 = 1;
+    #[inline(always)]
+    unsafe fn load(p: *mut u8) -> u64 {
+        // SAFETY: the caller's promise; bytes are always aligned.
+        unsafe { AtomicU8::from_ptr(p) }.load(Ordering::Relaxed).into()
+    }
+    #[inline(always)]
+    unsafe fn store(p: *mut u8, v: u64) {
+        // SAFETY: the caller's promise; bytes are always aligned.
+        unsafe { AtomicU8::from_ptr(p) }.store(v as u8, Ordering::Relaxed);
+    }
+}
+
+macro_rules! word {
+    ($t:ty, $half:ty, $atomic:ty) => {
+        // SAFETY: an access of the atomic's size, or of two halves of it.
+        unsafe impl Word for $t {
+            const BYTES: u64 = size_of::<$t>() as u64;
+            #[inline(always)]
+            unsafe fn load(p: *mut u8) -> u64 {
+                if p.addr().is_multiple_of(size_of::<$t>()) {
+                    // SAFETY: the caller's promise, and aligned.
+                    return unsafe { <$atomic>::from_ptr(p.cast()) }.load(Ordering::Relaxed).into();
+                }
+                // SAFETY: both halves lie inside what the caller promised.
+                let (a, b) = unsafe { (<$half>::load(p), <$half>::load(p.add(size_of::<$half>()))) };
+                let (low, high) = if cfg!(target_endian = "little") { (a, b) } else { (b, a) };
+                low | high << (8 * size_of::<$half>())
+            }
+            #[inline(always)]
+            unsafe fn store(p: *mut u8, v: u64) {
+                if p.addr().is_multiple_of(size_of::<$t>()) {
+                    // SAFETY: the caller's promise, and aligned.
+                    return unsafe { <$atomic>::from_ptr(p.cast()) }.store(v as $t, Ordering::Relaxed);
+                }
+                let (low, high) = (v, v >> (8 * size_of::<$half>()));
+                let (a, b) = if cfg!(target_endian = "little") { (low, high) } else { (high, low) };
+                // SAFETY: both halves lie inside what the caller promised.
+                unsafe {
+                    <$half>::store(p, a);
+                    <$half>::store(p.add(size_of::<$half>()), b);
+                }
+            }
+        }
+    };
+}
+// `word!(u16, u8, AtomicU16)` becomes `unsafe impl Word for u16`: one access when aligned, otherwise two of u8.
+word!(u16, u8, AtomicU16);
+word!(u32, u16, AtomicU32);
+word!(u64, u32, AtomicU64);
