@@ -1,5 +1,7 @@
 //! What a caller may ask of a verification.
 
+use crate::limits::PROCESSED_INSNS;
+
 /// How to verify. The rules themselves come from the program and its `Environment`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
@@ -13,11 +15,20 @@ pub struct Options {
     pub record_states: bool,
     /// Store a state at every point where paths may meet (`BPF_F_TEST_STATE_FREQ`): slower, finds more.
     pub test_state_freq: bool,
+    /// Instructions that may be processed, over all paths, before the verification gives up: the kernel's limit,
+    /// or less for who has no time.
+    pub most_insns: u32,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { log_level: 0, log_size: 16 << 20, record_states: false, test_state_freq: false }
+        Self {
+            log_level: 0,
+            log_size: 16 << 20,
+            record_states: false,
+            test_state_freq: false,
+            most_insns: PROCESSED_INSNS,
+        }
     }
 }
 

@@ -100,6 +100,17 @@ fn a_million_instructions_are_enough() {
 }
 
 #[test]
+fn a_caller_may_have_less_patience() {
+    let spec = program(ProgramType::SOCKET_FILTER, "r0 = 0; r1 = 0; r1 += 1; if r1 < 90 goto -2; exit");
+    let within = |most_insns| {
+        let options = Options { most_insns, ..Options::default() };
+        verify(&spec, &Environment::default(), &options).map_err(|r| r.code()).map(|_| ())
+    };
+    assert_eq!(within(183), Ok(()));
+    assert_eq!(within(182), Err(Code::TooComplex));
+}
+
+#[test]
 fn a_loop_without_progress_is_told_from_a_long_one() {
     let r = reject("r0 = 0; r1 = 0; goto -1; exit", 3, Code::Unreachable);
     assert_eq!(r.message(), "unreachable insn 3");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use skep_abi::{MapType, ProgramType};
 use skep_spec::{Backend, BackendMap, BackendProgram, Errno, LoadError, LoadOptions, ProgramSpec, RunInput};
 
-use super::{Input, MapContents, Outcome, RunResult, Verdict};
+use super::{Input, MapContents, Outcome, RunResult, Tail, Verdict};
 
 /// The verdict that a failed load amounts to.
 pub(super) fn verdict_of(e: &LoadError) -> Verdict {
@@ -27,13 +27,31 @@ pub(super) fn maps(backend: &dyn Backend, spec: &ProgramSpec) -> Result<Vec<Arc<
     spec.maps.iter().map(create).collect()
 }
 
-/// Loads `spec`.
+/// Loads `spec`; where only the reason of a refusal is wanted, without the path that leads to it, which may be
+/// a million instructions long.
 pub(super) fn load(
     backend: &dyn Backend,
     spec: &ProgramSpec,
     maps: &[Arc<dyn BackendMap>],
+    brief: bool,
 ) -> Result<Arc<dyn BackendProgram>, Verdict> {
-    backend.load(spec, maps, LoadOptions::default()).map_err(|e| verdict_of(&e))
+    let log_level = if brief { 4 } else { 0 };
+    backend.load(spec, maps, LoadOptions { log_level }).map_err(|e| verdict_of(&e))
+}
+
+/// Loads the programs that tail calls lead to, and puts them into their slots.
+pub(super) fn load_tails(
+    backend: &dyn Backend,
+    tails: &[Tail],
+    maps: &[Arc<dyn BackendMap>],
+    brief: bool,
+) -> Result<(), Verdict> {
+    for tail in tails {
+        let program = load(backend, &tail.spec, maps, brief)?;
+        let map = maps.get(tail.map).ok_or_else(|| Verdict::Skipped(format!("no map {}", tail.map)))?;
+        map.set_program(tail.index, &*program).map_err(|e| Verdict::Rejected { log: e.to_string() })?;
+    }
+    Ok(())
 }
 
 /// Runs a loaded program on each input, then reads its maps.

@@ -10,10 +10,10 @@ use std::time::Instant;
 use skep_abi::{MapType, ProgramType};
 use skep_maps::{Config, Consumer, Heap, Map};
 use skep_spec::{Environment, ProgramSpec};
-use skep_verifier::{Options, Rejection, Verified, verify};
-use skep_vm::{ETH_HLEN, Host, Layout, Program, Run, Stack, XDP_HEADROOM};
+use skep_verifier::{Code, Options, Rejection, Verified, verify};
+use skep_vm::{ETH_HLEN, Host, Layout, Program, Programs, Run, Stack, XDP_HEADROOM};
 
-use super::{Input, MapContents, Oracle, Outcome, Privilege, RunResult, Verdict};
+use super::{Answer, Input, MapContents, Oracle, Outcome, Privilege, Question, RunResult, Tail, Verdict};
 
 /// What is left of a page for an XDP packet and its headroom, behind which the kernel keeps its
 /// `skb_shared_info` (320 bytes on x86-64).
@@ -39,24 +39,53 @@ impl Oracle for Interpreter {
     }
 
     fn verdict(&self, spec: &ProgramSpec, privilege: Privilege) -> Verdict {
-        match check(spec, &environment(privilege)) {
+        match check(spec, &environment(privilege), &Question::new(spec, privilege, &[])) {
             Ok(_) => Verdict::Accepted,
             Err(rejection) => verdict_of(&rejection),
         }
     }
 
-    fn run(&self, spec: &ProgramSpec, privilege: Privilege, inputs: &[Input]) -> Result<Outcome, Verdict> {
-        let env = environment(privilege);
-        let maps = create_maps(spec)?;
-        let built = match check(spec, &env) {
-            Ok(verified) => Program::new(&verified, &env, maps.clone()),
-            Err(rejection) if rejection.is_unsupported() => Program::unverified(spec, &env, maps.clone()),
-            Err(rejection) => return Err(verdict_of(&rejection)),
+    fn answer(&self, question: &Question<'_>) -> Answer {
+        let env = environment(question.privilege);
+        let maps = create_maps(question.spec)?;
+        let build = |spec: &ProgramSpec| {
+            let built = match check(spec, &env, question) {
+                Ok(verified) => Program::new(&verified, &env, maps.clone()),
+                Err(rejection) if rejection.is_unsupported() => Program::unverified(spec, &env, maps.clone()),
+                Err(rejection) => return Err(refusal(&rejection, question)),
+            };
+            built.map_err(|e| Verdict::Unsupported(e.to_string()))
         };
-        let program = built.map_err(|e| Verdict::Unsupported(e.to_string()))?;
-        let mut outcome = run(&program, &maps, inputs)?;
-        outcome.unverified = !program.is_verified();
+        let program = build(question.spec)?;
+        let mut slots = Slots::default();
+        for tail in question.tails {
+            let program = build(&tail.spec)?;
+            slots.put(&maps, tail, program)?;
+        }
+        let mut outcome = run(&program, &slots, &maps, question.inputs)?;
+        outcome.unverified = !program.is_verified() || slots.0.iter().any(|p| !p.is_verified());
         Ok(outcome)
+    }
+}
+
+/// The programs of tail calls: ids count from 1.
+#[derive(Default)]
+struct Slots(Vec<Arc<Program>>);
+
+impl Slots {
+    fn put(&mut self, maps: &[Arc<Map>], tail: &Tail, program: Program) -> Result<(), Verdict> {
+        let id = self.0.len() as u32 + 1;
+        let map = maps.get(tail.map).filter(|m| m.kind() == MapType::PROG_ARRAY);
+        let map = map.ok_or_else(|| Verdict::Skipped(format!("map {} is no program array", tail.map)))?;
+        map.set_program(tail.index, id).map_err(|e| Verdict::Rejected { log: e.to_string() })?;
+        self.0.push(Arc::new(program.with_id(id)));
+        Ok(())
+    }
+}
+
+impl Programs for Slots {
+    fn program(&self, id: u32) -> Option<Arc<Program>> {
+        (id as usize).checked_sub(1).and_then(|i| self.0.get(i)).cloned()
     }
 }
 
@@ -67,10 +96,24 @@ fn environment(privilege: Privilege) -> Environment {
     }
 }
 
-fn check(spec: &ProgramSpec, env: &Environment) -> Result<Verified, Rejection> {
+fn check(spec: &ProgramSpec, env: &Environment, question: &Question<'_>) -> Result<Verified, Rejection> {
+    let mut options = Options::default();
+    options.most_insns = question.most_insns.unwrap_or(options.most_insns);
+    let first = verify(spec, env, &options);
+    if question.brief {
+        return first;
+    }
     // Writing the log costs ten times the verification: only who is refused pays for it.
-    verify(spec, env, &Options::default())
-        .or_else(|_| verify(spec, env, &Options { log_level: 1, ..Options::default() }))
+    first.or_else(|_| verify(spec, env, &Options { log_level: 1, ..options }))
+}
+
+fn refusal(rejection: &Rejection, question: &Question<'_>) -> Verdict {
+    match question.most_insns {
+        Some(n) if rejection.code() == Code::TooComplex && rejection.stats().insns_processed > n => {
+            Verdict::Skipped(format!("more than {n} instructions to verify"))
+        }
+        _ => verdict_of(rejection),
+    }
 }
 
 fn verdict_of(rejection: &Rejection) -> Verdict {
@@ -89,7 +132,7 @@ fn create_maps(spec: &ProgramSpec) -> Result<Vec<Arc<Map>>, Verdict> {
     spec.maps.iter().map(create).collect()
 }
 
-fn run(program: &Program, maps: &[Arc<Map>], inputs: &[Input]) -> Result<Outcome, Verdict> {
+fn run(program: &Program, slots: &Slots, maps: &[Arc<Map>], inputs: &[Input]) -> Result<Outcome, Verdict> {
     let mut outcome = Outcome::default();
     let mut consumers: Vec<(Option<Consumer>, MapContents)> = Vec::new();
     for map in maps {
@@ -103,7 +146,7 @@ fn run(program: &Program, maps: &[Arc<Map>], inputs: &[Input]) -> Result<Outcome
     let host = TestHost::new();
     let mut stack = Stack::new();
     for input in inputs {
-        outcome.runs.push(run_once(program, &host, &mut stack, input));
+        outcome.runs.push(run_once(program, slots, &host, &mut stack, input));
         for (consumer, records) in &mut consumers {
             if let Some(consumer) = consumer {
                 consumer
@@ -123,7 +166,13 @@ fn run(program: &Program, maps: &[Arc<Map>], inputs: &[Input]) -> Result<Outcome
     Ok(outcome)
 }
 
-fn run_once(program: &Program, host: &TestHost, stack: &mut Stack, input: &Input) -> RunResult {
+fn run_once(
+    program: &Program,
+    slots: &Slots,
+    host: &TestHost,
+    stack: &mut Stack,
+    input: &Input,
+) -> RunResult {
     let mut ctx = input.ctx.clone();
     let mut packet = input.data.clone();
     let mut layout = None;
@@ -145,7 +194,7 @@ fn run_once(program: &Program, host: &TestHost, stack: &mut Stack, input: &Input
         }
         _ => {}
     }
-    let mut run = Run::new(stack, host).with_fuel(FUEL).with_ctx(&mut ctx);
+    let mut run = Run::new(stack, host).with_programs(slots).with_fuel(FUEL).with_ctx(&mut ctx);
     if let Some(layout) = layout {
         run = run.with_packet(&mut packet, layout);
     }

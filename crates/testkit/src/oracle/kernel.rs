@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use skep_linux::{LinuxBackend, Probe, unprivileged};
 use skep_spec::{BackendMap, BackendProgram, ProgramSpec};
 
-use super::{Input, Oracle, Outcome, Privilege, Verdict, drive};
+use super::{Answer, Oracle, Privilege, Question, Verdict, drive};
 
 /// `BPF_PROG_LOAD` and `BPF_PROG_TEST_RUN`.
 pub struct Kernel;
@@ -25,16 +25,16 @@ impl Oracle for Kernel {
     }
 
     fn verdict(&self, spec: &ProgramSpec, privilege: Privilege) -> Verdict {
-        match load(spec, privilege) {
+        match load(&Question::new(spec, privilege, &[])) {
             Ok(_) => Verdict::Accepted,
             Err(verdict) => verdict,
         }
     }
 
-    fn run(&self, spec: &ProgramSpec, privilege: Privilege, inputs: &[Input]) -> Result<Outcome, Verdict> {
-        let (program, maps) = load(spec, privilege)?;
+    fn answer(&self, question: &Question<'_>) -> Answer {
+        let (program, maps) = load(question)?;
         stay_on_one_cpu();
-        drive::run(&*program, &maps, inputs)
+        drive::run(&*program, &maps, question.inputs)
     }
 }
 
@@ -64,17 +64,21 @@ fn stay_on_one_cpu() {}
 
 type Loaded = (Arc<dyn BackendProgram>, Vec<Arc<dyn BackendMap>>);
 
-fn load(spec: &ProgramSpec, privilege: Privilege) -> Result<Loaded, Verdict> {
+fn load(question: &Question<'_>) -> Result<Loaded, Verdict> {
     static BACKEND: OnceLock<LinuxBackend> = OnceLock::new();
     Kernel.available().map_err(Verdict::Skipped)?;
     let backend = BACKEND.get_or_init(LinuxBackend::new);
-    let maps = drive::maps(backend, spec)?;
-    let program = match privilege {
-        Privilege::Privileged => drive::load(backend, spec, &maps)?,
+    let maps = drive::maps(backend, question.spec)?;
+    let load = || {
+        let program = drive::load(backend, question.spec, &maps, question.brief)?;
+        drive::load_tails(backend, question.tails, &maps, question.brief)?;
+        Ok(program)
+    };
+    let program = match question.privilege {
+        Privilege::Privileged => load()?,
         Privilege::Unprivileged => {
             let _admitted = Admitted::new().map_err(Verdict::Skipped)?;
-            unprivileged(|| drive::load(backend, spec, &maps))
-                .map_err(|e| Verdict::Skipped(e.to_string()))??
+            unprivileged(load).map_err(|e| Verdict::Skipped(e.to_string()))??
         }
     };
     Ok((program, maps))

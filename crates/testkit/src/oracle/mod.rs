@@ -82,6 +82,41 @@ pub struct RunResult {
     pub fault: Option<String>,
 }
 
+/// Another program over the same maps, in a slot of a program array: where tail calls lead.
+#[derive(Clone, Debug)]
+pub struct Tail {
+    /// The program array's index in [`ProgramSpec::maps`].
+    pub map: usize,
+    /// The slot.
+    pub index: u32,
+    /// The program; its maps are those of the program that is run.
+    pub spec: ProgramSpec,
+}
+
+/// What an oracle is asked.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    /// The program.
+    pub spec: &'a ProgramSpec,
+    /// Those that it may tail-call.
+    pub tails: &'a [Tail],
+    /// Who loads it.
+    pub privilege: Privilege,
+    /// Runs, in order.
+    pub inputs: &'a [Input],
+    /// A refusal is only asked for its reason, not for the whole log.
+    pub brief: bool,
+    /// Instructions after which a verification that can be bounded ends as [`Verdict::Skipped`].
+    pub most_insns: Option<u32>,
+}
+
+impl<'a> Question<'a> {
+    /// A single program, and all that an oracle says about it.
+    pub fn new(spec: &'a ProgramSpec, privilege: Privilege, inputs: &'a [Input]) -> Self {
+        Self { spec, tails: &[], privilege, inputs, brief: false, most_insns: None }
+    }
+}
+
 /// The contents of a map after all runs: keys in ascending order with their values. A ring buffer has its
 /// records as values instead, in order, under empty keys.
 pub type MapContents = Vec<(Vec<u8>, Vec<u8>)>;
@@ -122,8 +157,13 @@ pub trait Oracle: Sync {
     fn available(&self) -> Result<(), String>;
     /// Whether `spec` loads.
     fn verdict(&self, spec: &ProgramSpec, privilege: Privilege) -> Verdict;
-    /// Loads `spec` with fresh maps and runs it on each input in turn. `Err` when it does not load.
-    fn run(&self, spec: &ProgramSpec, privilege: Privilege, inputs: &[Input]) -> Result<Outcome, Verdict>;
+    /// Loads the programs with fresh maps and runs the first on each input in turn. `Err` when one does not load.
+    fn answer(&self, question: &Question<'_>) -> Answer;
+
+    /// The answer for a single program.
+    fn run(&self, spec: &ProgramSpec, privilege: Privilege, inputs: &[Input]) -> Answer {
+        self.answer(&Question::new(spec, privilege, inputs))
+    }
 }
 
 /// All oracles.

@@ -156,10 +156,11 @@ impl<'p, 'a> Explorer<'p, 'a> {
     fn step(&mut self) -> Check<Next> {
         let pc = self.pc;
         self.processed += 1;
-        if self.processed > limits::PROCESSED_INSNS {
+        let most = self.options.most_insns;
+        if self.processed > most {
             let words = format!("BPF program is too large. Processed {} insn", self.processed);
             return refuse(Code::TooComplex, words).explain(
-                format!("at most {} instructions over all paths", limits::PROCESSED_INSNS),
+                format!("at most {most} instructions over all paths"),
                 "more are needed",
                 "bound loops more tightly, or move parts to functions or tail calls",
             );
