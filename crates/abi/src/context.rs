@@ -40,6 +40,29 @@ pub enum CtxValue {
     FlowKeys,
 }
 
+/// What the runtime keeps of a number that a program stores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kept {
+    /// All of it.
+    All,
+    /// Its low 16 bits: the kernel's field is that wide.
+    Low16,
+    /// As `Low16`, but a number from 65535 on is not stored at all (`queue_mapping`: `NO_QUEUE_MAPPING`).
+    Below65535,
+}
+
+impl Kept {
+    /// What the field holds after a store of `v`; `None` when it stays as it is.
+    pub const fn keep(self, v: u64) -> Option<u64> {
+        match self {
+            Self::All => Some(v),
+            Self::Low16 => Some(v & 0xffff),
+            Self::Below65535 if v as u32 >= 0xffff => None,
+            Self::Below65535 => Some(v),
+        }
+    }
+}
+
 /// A field of a context.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct CtxField {
@@ -53,6 +76,8 @@ pub struct CtxField {
     pub access: Access,
     /// What a load gives.
     pub value: CtxValue,
+    /// What of a store stays.
+    pub kept: Kept,
 }
 
 impl CtxField {
@@ -124,7 +149,12 @@ impl Context {
 }
 
 const fn f(name: &'static str, off: u16, size: u16, access: Access, value: CtxValue) -> CtxField {
-    CtxField { name, off, size, access, value }
+    CtxField { name, off, size, access, value, kept: Kept::All }
+}
+
+/// A number of 32 bits of which the kernel keeps less.
+const fn short(name: &'static str, off: u16, kept: Kept) -> CtxField {
+    CtxField { kept, ..f(name, off, 4, Access::Exact, CtxValue::Scalar) }
 }
 
 /// The fields of `struct __sk_buff` (include/uapi/linux/bpf.h, Linux 6.18). Types differ in which they have and in
@@ -133,7 +163,7 @@ const SK_BUFF: &[CtxField] = &[
     f("len", 0, 4, Access::Exact, CtxValue::Scalar),
     f("pkt_type", 4, 4, Access::Exact, CtxValue::Scalar),
     f("mark", 8, 4, Access::Exact, CtxValue::Scalar),
-    f("queue_mapping", 12, 4, Access::Exact, CtxValue::Scalar),
+    short("queue_mapping", 12, Kept::Below65535),
     f("protocol", 16, 4, Access::Exact, CtxValue::Scalar),
     f("vlan_present", 20, 4, Access::Exact, CtxValue::Scalar),
     f("vlan_tci", 24, 4, Access::Exact, CtxValue::Scalar),
@@ -141,10 +171,10 @@ const SK_BUFF: &[CtxField] = &[
     f("priority", 32, 4, Access::Exact, CtxValue::Scalar),
     f("ingress_ifindex", 36, 4, Access::Exact, CtxValue::Scalar),
     f("ifindex", 40, 4, Access::Exact, CtxValue::Scalar),
-    f("tc_index", 44, 4, Access::Exact, CtxValue::Scalar),
+    short("tc_index", 44, Kept::Low16),
     f("cb", 48, 20, Access::Exact, CtxValue::Scalar),
     f("hash", 68, 4, Access::Exact, CtxValue::Scalar),
-    f("tc_classid", 72, 4, Access::Exact, CtxValue::Scalar),
+    short("tc_classid", 72, Kept::Low16),
     f("data", 76, 4, Access::Exact, CtxValue::PacketData),
     f("data_end", 80, 4, Access::Exact, CtxValue::PacketEnd),
     f("napi_id", 84, 4, Access::Exact, CtxValue::Scalar),
@@ -354,6 +384,13 @@ mod tests {
             let last = fields.last().expect("there are fields");
             assert!(u32::from(last.off + last.size) <= ctx.size, "{}", ctx.name);
         }
+    }
+
+    #[test]
+    fn what_stays_of_a_store() {
+        assert_eq!(Kept::All.keep(0x1_2345_6789), Some(0x1_2345_6789));
+        assert_eq!(Kept::Low16.keep(0x1_fffe), Some(0xfffe));
+        assert_eq!([0xfffe, 0xffff, 0x1_0005].map(|v| Kept::Below65535.keep(v)), [Some(0xfffe), None, None]);
     }
 
     #[test]

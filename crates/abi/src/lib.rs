@@ -15,7 +15,7 @@ mod prog;
 mod section;
 
 pub use attach::AttachType;
-pub use context::{Access, Context, CtxField, CtxShape, CtxValue};
+pub use context::{Access, Context, CtxField, CtxShape, CtxValue, Kept};
 pub use helper::{
     Arg, ArgKind, Capability, HELPER_NAMES, HELPERS, HelperFlags, HelperGroup, HelperProto, MemAccess, Ret,
     helper, helper_by_name, helper_name, ids as helper_ids,

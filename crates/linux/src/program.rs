@@ -20,6 +20,8 @@ const LOG_BYTES: usize = 64 << 10;
 const LOG_BYTES_MAX: usize = (u32::MAX >> 2) as usize;
 /// Room behind the packet of a test run for programs that make it longer.
 const GROWTH: usize = 4096;
+/// Room for the context that a test run gives back: more than any has.
+const CONTEXT_MAX: usize = 256;
 
 /// A program of the kernel.
 pub struct LinuxProgram {
@@ -298,7 +300,8 @@ impl LinuxProgram {
     fn run_packet(&self, input: RunInput<'_>) -> Result<RunOutput, Errno> {
         let mut data = vec![0; input.data.len() + GROWTH];
         let mut ctx_in = input.ctx.to_vec();
-        let mut ctx = vec![0; input.ctx.len()];
+        // The kernel gives back the whole structure, whatever part of it was given.
+        let mut ctx = vec![0; if input.ctx.is_empty() { 0 } else { CONTEXT_MAX }];
         let run = Run {
             data_in: input.data,
             data_out: &mut data,

@@ -302,6 +302,7 @@ macro_rules! context {
                     size: ::core::mem::size_of::<$ty>() as u16,
                     access: $crate::abi::Access::Narrow,
                     value: $crate::abi::CtxValue::Scalar,
+                    kept: $crate::abi::Kept::All,
                 }),+]),
             };
 

@@ -19,7 +19,7 @@
 #![deny(unsafe_code)]
 
 mod backend;
-mod context;
+mod ctx;
 mod host;
 #[cfg(target_os = "linux")]
 mod link;
@@ -38,3 +38,4 @@ pub mod vcpu;
 pub use backend::{HelperBody, Printk, UserBackend, UserOptions};
 pub use program::UserProgram;
 pub use runner::Runner;
+pub use test_run::TestRun;

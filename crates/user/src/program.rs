@@ -10,7 +10,7 @@ use skep_vm::{Host, Program, Run, Stack, Trap};
 
 use crate::backend::Shared;
 use crate::host::RunHost;
-use crate::test_run;
+use crate::test_run::TestRun;
 
 /// A loaded program.
 pub struct UserProgram {
@@ -77,7 +77,10 @@ impl BackendProgram for UserProgram {
     }
 
     fn test_run(&self, input: RunInput<'_>) -> Result<RunOutput, Error> {
-        test_run::test_run(&self.shared, &self.program, input)
+        let host = RunHost::new(&self.shared, None);
+        let lease = self.shared.domain.lease();
+        let test = TestRun::new(&self.program, &host).with_programs(&self.shared.programs);
+        test.with_vcpu(lease.cpu()).run(input)
     }
 
     fn raw_fd(&self) -> Option<i32> {

@@ -8,7 +8,8 @@ use skep_spec::{Errno, Error};
 use skep_vm::{ETH_HLEN, Layout, Program, Run, Stack, Trap, XDP_HEADROOM};
 
 use crate::backend::Shared;
-use crate::context::{SkBuff, XdpMd};
+use crate::ctx::skb::SkBuff;
+use crate::ctx::xdp::XdpMd;
 use crate::host::RunHost;
 use crate::program::UserProgram;
 use crate::source::Packet;

@@ -458,7 +458,7 @@ fn load_elsewhere(
         Some(layout) => Ok(mem.packet_addr(at(layout))),
         None => Err(TrapKind::NoPacket),
     };
-    match program.ctx.access(off, size, false) {
+    match program.ctx.load(off, size) {
         Some(CtxValue::Scalar) => Ok(mem.ctx_load(off, size)),
         Some(CtxValue::PacketData) => packet(|p| p.data),
         Some(CtxValue::PacketEnd) => packet(|p| p.end),
@@ -479,13 +479,11 @@ fn store_elsewhere(
     v: u64,
 ) -> Result<(), TrapKind> {
     let Some(off) = mem.ctx_offset(addr) else { return Err(memory_fault(program, mem, addr, size, true)) };
-    match program.ctx.access(off, size, true) {
-        Some(CtxValue::Scalar) => {
-            mem.ctx_store(off, size, v);
-            Ok(())
-        }
-        Some(_) | None => Err(ctx_fault(program, off, size, true)),
+    let Some(kept) = program.ctx.store(off, size) else { return Err(ctx_fault(program, off, size, true)) };
+    if let Some(v) = kept.keep(v) {
+        mem.ctx_store(off, size, v);
     }
+    Ok(())
 }
 
 #[cold]

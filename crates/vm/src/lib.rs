@@ -40,7 +40,7 @@ pub use host::{Host, NoPrograms, NullHost, Programs};
 pub use interp::{MAX_TAIL_CALLS, MAY_GOTO_LIMIT};
 pub use mem::{BUFFERS, FRAME_BYTES, FRAMES, RECORDS, Stack};
 pub use observe::{Observer, Place, Step};
-pub use packet::{ETH_HLEN, Layout, XDP_FRAME, XDP_HEADROOM};
+pub use packet::{ETH_HLEN, Layout, SKB_HEADROOM, SKB_MAX_LEN, XDP_FRAME, XDP_HEADROOM};
 pub use program::Program;
 pub use run::{DEFAULT_FUEL, Outcome, Run};
 pub use trap::{MemoryFault, NEAR, Region, Trap, TrapKind};

@@ -7,6 +7,14 @@ pub const XDP_HEADROOM: usize = 256;
 /// there (40 bytes on 64-bit machines).
 pub const XDP_FRAME: usize = 40;
 
+/// The longest that helpers make a packet of a socket buffer (`BPF_SKB_MAX_LEN`, net/core/filter.c: four pages
+/// less the kernel's `skb_shared_info`).
+pub const SKB_MAX_LEN: usize = 4 * 4096 - 320;
+
+/// Room before the packet of a socket buffer. The kernel makes a larger buffer when a helper needs more room; here
+/// there is enough for a packet that grows to [`SKB_MAX_LEN`] at its head.
+pub const SKB_HEADROOM: usize = 4 * 4096;
+
 /// Bytes of an Ethernet header.
 pub const ETH_HLEN: usize = 14;
 
@@ -41,6 +49,19 @@ impl Layout {
     /// filter.
     pub const fn frame_from_network(len: usize) -> Self {
         let frame = Self::frame(len);
+        Self { meta: frame.network, data: frame.network, ..frame }
+    }
+
+    /// A frame of `len` bytes in a buffer with [`SKB_HEADROOM`], seen from its Ethernet header: what programs of
+    /// traffic control get. The rest of the buffer is tailroom.
+    pub const fn skb(len: usize) -> Self {
+        let data = SKB_HEADROOM;
+        Self { meta: data, data, end: data + len, mac: Some(data), network: data + ETH_HLEN }
+    }
+
+    /// The same frame, of at least [`ETH_HLEN`] bytes, seen from behind its Ethernet header.
+    pub const fn skb_from_network(len: usize) -> Self {
+        let frame = Self::skb(len);
         Self { meta: frame.network, data: frame.network, ..frame }
     }
 

@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use skep_abi::{Context, CtxShape, CtxValue, MapFlags, PacketAccess, ProgramType};
+use skep_abi::{Context, CtxShape, CtxValue, Kept, MapFlags, PacketAccess, ProgramType};
 use skep_isa::{DecodeError, Insn, Size};
 use skep_maps::Map;
 use skep_spec::{Environment, Errno, Error, MapDef, ProgramSpec};
@@ -49,6 +49,7 @@ struct Cell {
     loads: u8,
     stores: u8,
     value: CtxValue,
+    kept: Kept,
 }
 
 const SIZES: [Size; 4] = [Size::B, Size::H, Size::W, Size::DW];
@@ -76,18 +77,25 @@ impl CtxAccess {
         }
     }
 
-    /// What an access gives; `None` when it is not allowed.
+    /// What a load gives; `None` when it is not allowed.
     #[inline]
-    pub(crate) fn access(&self, off: u64, size: Size, write: bool) -> Option<CtxValue> {
+    pub(crate) fn load(&self, off: u64, size: Size) -> Option<CtxValue> {
         let cell = self.cells.get(usize::try_from(off).ok()?)?;
-        let sizes = if write { cell.stores } else { cell.loads };
-        (sizes & size.bytes() as u8 != 0).then_some(cell.value)
+        (cell.loads & size.bytes() as u8 != 0).then_some(cell.value)
+    }
+
+    /// What stays of a store; `None` when it is not allowed.
+    #[inline]
+    pub(crate) fn store(&self, off: u64, size: Size) -> Option<Kept> {
+        let cell = self.cells.get(usize::try_from(off).ok()?)?;
+        (cell.stores & size.bytes() as u8 != 0 && cell.value == CtxValue::Scalar).then_some(cell.kept)
     }
 }
 
 impl Cell {
     fn new(ctx: &Context, off: u32) -> Self {
-        let mut cell = Self { loads: 0, stores: 0, value: CtxValue::Scalar };
+        let kept = ctx.field_at(off).map_or(Kept::All, |f| f.kept);
+        let mut cell = Self { loads: 0, stores: 0, value: CtxValue::Scalar, kept };
         for size in SIZES.map(|s| s.bytes() as u32) {
             if let Some(value) = ctx.access(off, size, false) {
                 cell.loads |= size as u8;

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use skep_abi::{MapType, ProgramType};
-use skep_spec::{Backend, BackendMap, BackendProgram, Errno, LoadError, LoadOptions, ProgramSpec, RunInput};
+use skep_spec::{
+    Backend, BackendMap, BackendProgram, Errno, Error, LoadError, LoadOptions, ProgramSpec, RunInput,
+    RunOutput,
+};
 
 use super::{Input, MapContents, Outcome, RunResult, Tail, Verdict};
 
@@ -74,15 +77,7 @@ pub(super) fn run(
     }
     for input in inputs {
         let given = RunInput { data: &input.data, ctx: &input.ctx, repeat: 1 };
-        outcome.runs.push(match program.test_run(given) {
-            // A socket filter cannot change its packet, but the kernel's test run clears the 14 bytes of
-            // Ethernet header that it hides from the program.
-            Ok(out) if prog_type == ProgramType::SOCKET_FILTER => {
-                RunResult { retval: out.retval, data: input.data.clone(), ctx: out.ctx, fault: None }
-            }
-            Ok(out) => RunResult { retval: out.retval, data: out.data, ctx: out.ctx, fault: None },
-            Err(e) => RunResult { fault: Some(e.to_string()), ..RunResult::default() },
-        });
+        outcome.runs.push(result(prog_type, input, program.test_run(given)));
         for (reader, records) in &mut readers {
             if let Some(reader) = reader {
                 reader
@@ -95,6 +90,19 @@ pub(super) fn run(
         outcome.maps.push(if map.info().kind == MapType::RINGBUF { records } else { contents(&**map) });
     }
     Ok(outcome)
+}
+
+/// What came of a test run.
+pub(super) fn result(kind: ProgramType, input: &Input, ran: Result<RunOutput, Error>) -> RunResult {
+    match ran {
+        // A socket filter cannot change its packet, but a test run clears the 14 bytes of Ethernet header that
+        // it hides from the program.
+        Ok(out) if kind == ProgramType::SOCKET_FILTER => {
+            RunResult { retval: out.retval, data: input.data.clone(), ctx: out.ctx, fault: None }
+        }
+        Ok(out) => RunResult { retval: out.retval, data: out.data, ctx: out.ctx, fault: None },
+        Err(e) => RunResult { fault: Some(e.to_string()), ..RunResult::default() },
+    }
 }
 
 /// All elements of a map, ascending by key. Program arrays hold nothing that two backends could agree on.

@@ -1,27 +1,19 @@
 //! The interpreter of `vm`, over maps of `maps`, under the verdict of `verifier`.
 //!
-//! It shows programs what the kernel's test run shows them: a socket filter sees its packet from behind the
-//! Ethernet header, an XDP program has the kernel's head- and tailroom. A program that the verifier does not
-//! support yet runs unverified, where every access is checked.
+//! It shows programs what the kernel's test run shows them: through [`TestRun`], as the user backend does. A program
+//! that the verifier does not support yet runs unverified, where every access is checked.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use skep_abi::{MapType, ProgramType};
+use skep_abi::MapType;
 use skep_maps::{Config, Consumer, Heap, Map};
-use skep_spec::{Environment, ProgramSpec};
+use skep_spec::{Environment, ProgramSpec, RunInput};
+use skep_user::TestRun;
 use skep_verifier::{Code, Options, Rejection, Verified, verify};
-use skep_vm::{ETH_HLEN, Host, Layout, Program, Programs, Run, Stack, XDP_HEADROOM};
+use skep_vm::{Host, Program, Programs};
 
-use super::{Answer, Input, MapContents, Oracle, Outcome, Privilege, Question, RunResult, Tail, Verdict};
-
-/// What is left of a page for an XDP packet and its headroom, behind which the kernel keeps its
-/// `skb_shared_info` (320 bytes on x86-64).
-const XDP_BUFFER: usize = 4096 - 320;
-
-/// Bytes of `struct __sk_buff` and `struct xdp_md`.
-const SK_BUFF_BYTES: usize = 192;
-const XDP_MD_BYTES: usize = 24;
+use super::{Answer, Input, MapContents, Oracle, Outcome, Privilege, Question, Tail, Verdict, drive};
 
 /// Fuel of a run: far more than any test needs.
 const FUEL: u64 = 1 << 26;
@@ -144,9 +136,10 @@ fn run(program: &Program, slots: &Slots, maps: &[Arc<Map>], inputs: &[Input]) ->
         consumers.push((consumer, MapContents::new()));
     }
     let host = TestHost::new();
-    let mut stack = Stack::new();
+    let test = TestRun::new(program, &host).with_programs(slots).with_fuel(FUEL);
     for input in inputs {
-        outcome.runs.push(run_once(program, slots, &host, &mut stack, input));
+        let given = RunInput { data: &input.data, ctx: &input.ctx, repeat: 1 };
+        outcome.runs.push(drive::result(program.prog_type(), input, test.run(given)));
         for (consumer, records) in &mut consumers {
             if let Some(consumer) = consumer {
                 consumer
@@ -164,61 +157,6 @@ fn run(program: &Program, slots: &Slots, maps: &[Arc<Map>], inputs: &[Input]) ->
     }
     outcome.printk = host.lines();
     Ok(outcome)
-}
-
-fn run_once(
-    program: &Program,
-    slots: &Slots,
-    host: &TestHost,
-    stack: &mut Stack,
-    input: &Input,
-) -> RunResult {
-    let mut ctx = input.ctx.clone();
-    let mut packet = input.data.clone();
-    let mut layout = None;
-    match program.prog_type() {
-        ProgramType::SOCKET_FILTER => {
-            let (want, protocol) = (SK_BUFF_BYTES, ethernet_protocol(&packet));
-            ctx.resize(ctx.len().max(want), 0);
-            let len = packet.len().saturating_sub(ETH_HLEN) as u32;
-            ctx[..4].copy_from_slice(&len.to_ne_bytes());
-            ctx[16..20].copy_from_slice(&u32::from(protocol).to_ne_bytes());
-            layout = Some(Layout::frame_from_network(packet.len()));
-        }
-        ProgramType::XDP => {
-            let data = packet;
-            ctx.resize(ctx.len().max(XDP_MD_BYTES), 0);
-            packet = vec![0; XDP_BUFFER.max(XDP_HEADROOM + data.len())];
-            packet[XDP_HEADROOM..XDP_HEADROOM + data.len()].copy_from_slice(&data);
-            layout = Some(Layout::xdp(data.len()));
-        }
-        _ => {}
-    }
-    let mut run = Run::new(stack, host).with_programs(slots).with_fuel(FUEL).with_ctx(&mut ctx);
-    if let Some(layout) = layout {
-        run = run.with_packet(&mut packet, layout);
-    }
-    let result = program.run(&mut run);
-    let after = run.packet();
-    match result {
-        Err(trap) => RunResult { fault: Some(trap.to_string()), ..RunResult::default() },
-        Ok(done) => {
-            let data = match after {
-                Some(l) if program.prog_type() == ProgramType::XDP => packet[l.data..l.end].to_vec(),
-                _ => input.data.clone(),
-            };
-            ctx.truncate(input.ctx.len());
-            RunResult { retval: done.r0 as u32, data, ctx, fault: None }
-        }
-    }
-}
-
-/// `skb->protocol` as a program reads it: the EtherType, or `ETH_P_802_2` for a length.
-fn ethernet_protocol(frame: &[u8]) -> u16 {
-    match frame.get(12..14) {
-        Some(&[hi, lo]) if u16::from_be_bytes([hi, lo]) >= 0x600 => u16::from_ne_bytes([hi, lo]),
-        _ => 4u16.to_be(),
-    }
 }
 
 fn contents(map: &Arc<Map>) -> MapContents {
