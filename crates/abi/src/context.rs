@@ -81,6 +81,15 @@ pub struct CtxField {
 }
 
 impl CtxField {
+    /// Bytes of one number of the field: all of it, or for an array those of an element. Arrays whose row says
+    /// nothing else are of `__u32`.
+    pub fn element_bytes(&self) -> u16 {
+        if let Access::Element(bytes) = self.access {
+            return bytes;
+        }
+        if matches!(self.size, 1 | 2 | 4 | 8) { self.size } else { 4 }
+    }
+
     fn allows(&self, off: u32, size: u32, write: bool) -> bool {
         let exact = off == u32::from(self.off) && size == u32::from(self.size);
         match self.access {

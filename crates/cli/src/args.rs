@@ -167,32 +167,59 @@ pub struct DisasmArgs {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(
+    override_usage = "skep prog run [OPTIONS] FILE [PROG] [data_in FILE] [data_out FILE] [ctx_in FILE] \
+                            [ctx_out FILE] [repeat N]",
+    after_help = "A context file whose name ends in .json is an object of the context's fields, as \
+                        {\"mark\": 7, \"cb\": [1, 2]}; fields left out are 0. Raw tracepoints have {\"args\": [...]}, \
+                        other contexts of bytes the fields of the structure that the program's argument points to, \
+                        by its BTF. Any other file is the bytes.\n\n\
+                        With --trace each instruction that runs comes on a line, with the registers that it changed, \
+                        below the source line that it belongs to."
+)]
 pub struct ProgRunArgs {
     /// eBPF object or assembly text (.s)
     pub file: PathBuf,
-    /// The program; may be left out if there is only one
-    pub program: Option<String>,
+    /// The program, if there are several; and bpftool's words, which are the options without dashes
+    #[arg(value_name = "PROG")]
+    pub words: Vec<OsString>,
+    #[command(flatten)]
+    pub io: ProgRunIo,
+    /// Print each instruction that runs, and the registers that it changed
+    #[arg(long)]
+    pub trace: bool,
+    /// One JSON object; with --trace one more for each instruction before it
+    #[arg(short, long)]
+    pub json: bool,
+    /// Run in the kernel
+    #[arg(long)]
+    pub linux: bool,
+}
+
+/// What a run is given and where its results go.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct ProgRunIo {
     /// The packet; `-` for stdin
     #[arg(long, value_name = "FILE")]
     pub data_in: Option<PathBuf>,
     /// Where the packet goes afterwards; `-` for a hex dump on stdout
     #[arg(long, value_name = "FILE")]
     pub data_out: Option<PathBuf>,
+    /// Most bytes that the packet may have afterwards
+    #[arg(long, value_name = "N", requires = "data_out")]
+    pub data_size_out: Option<usize>,
     /// The context; `-` for stdin
     #[arg(long, value_name = "FILE")]
     pub ctx_in: Option<PathBuf>,
     /// Where the context goes afterwards; `-` for a hex dump on stdout
     #[arg(long, value_name = "FILE")]
     pub ctx_out: Option<PathBuf>,
-    /// How often to run; the time given is the mean
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=i64::from(i32::MAX)))]
-    pub repeat: u32,
-    /// One JSON object
-    #[arg(long)]
-    pub json: bool,
-    /// Run in the kernel
-    #[arg(long)]
-    pub linux: bool,
+    /// Most bytes that the context may have afterwards
+    #[arg(long, value_name = "N", requires = "ctx_out")]
+    pub ctx_size_out: Option<usize>,
+    /// How often to run; the time given is the mean [default: 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(i32::MAX)))]
+    pub repeat: Option<u32>,
 }
 
 #[derive(Debug, clap::Args)]

@@ -70,7 +70,7 @@ pub fn assemble(args: &AsmArgs) -> Result<(), Failure> {
 }
 
 /// The names of helpers, for listings.
-fn helper_name(target: CallTarget) -> Option<&'static str> {
+pub fn helper_name(target: CallTarget) -> Option<&'static str> {
     match target {
         CallTarget::Helper(id) => abi::helper_name(id),
         CallTarget::Subprog(_) | CallTarget::Kfunc { .. } => None,

@@ -1,9 +1,9 @@
 //! Keys and values as text and as JSON, by their BTF types where there are any.
 
-use serde_json::{Map as Object, Value as Json, json};
-use skep::Map;
+use serde_json::{Value as Json, json};
 use skep::btf::print::{Options, Tree, tree};
 use skep::btf::{Btf, Kind, Type, TypeId};
+use skep::{Map, tree_json};
 
 /// The type of some bytes, if it is known.
 #[derive(Clone, Copy, Debug, Default)]
@@ -59,33 +59,7 @@ impl<'a> Shape<'a> {
 
     /// As JSON, in bpftool's spelling.
     pub fn json(self, bytes: &[u8]) -> Json {
-        to_json(&self.tree(bytes))
-    }
-}
-
-/// Numbers as numbers, enumerators by name, pointers and 128-bit numbers as text, structs as objects.
-pub fn to_json(tree: &Tree) -> Json {
-    match tree {
-        Tree::Bool(v) => json!(v),
-        Tree::Int(v) => json!(v),
-        Tree::UInt(v) => json!(v),
-        Tree::Int128(v) => json!(v.to_string()),
-        Tree::UInt128(v) => json!(format!("{v:#x}")),
-        Tree::Float(v) => json!(v),
-        Tree::Str(s) => json!(s),
-        Tree::Bytes(bytes) => json!(bytes),
-        Tree::Enum { name: Some(name), .. } => json!(name),
-        Tree::Enum { name: None, value, signed: true } => json!(value),
-        Tree::Enum { name: None, value, signed: false } => json!(value.cast_unsigned()),
-        Tree::Ptr(v) => json!(format!("{v:#x}")),
-        Tree::Struct(fields) => {
-            let mut object = Object::new();
-            for (name, value) in fields {
-                object.insert(name.clone(), to_json(value));
-            }
-            Json::Object(object)
-        }
-        Tree::Array(items) => Json::Array(items.iter().map(to_json).collect()),
+        tree_json(&self.tree(bytes))
     }
 }
 

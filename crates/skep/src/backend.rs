@@ -67,6 +67,11 @@ impl Backend {
         self.inner.name()
     }
 
+    /// The rules that programs are described by: the embedder's, or Linux's.
+    pub(crate) fn environment(&self) -> Arc<Environment> {
+        self.environment.clone().unwrap_or_default()
+    }
+
     pub(crate) fn as_dyn(&self) -> &dyn skep_spec::Backend {
         &*self.inner
     }

@@ -56,6 +56,7 @@
 mod assembly;
 mod backend;
 mod error;
+mod fixture;
 mod loaded;
 mod map;
 mod object;
@@ -67,6 +68,7 @@ mod watch;
 
 pub use backend::Backend;
 pub use error::{Error, ErrorKind};
+pub use fixture::{context_from_json, context_to_json, tree_json};
 pub use loaded::{Link, Loaded, Program};
 pub use map::{Element, Map, RingBuffer};
 pub use object::{Object, ProgramEntry, SlotEntry};
@@ -84,4 +86,4 @@ pub use skep_spec as spec;
 pub use skep_user as user;
 pub use skep_user::source;
 pub use skep_verifier as verifier;
-pub use skep_vm::{EMBEDDER_HELPERS, HelperCall, TrapKind};
+pub use skep_vm::{EMBEDDER_HELPERS, HelperCall, Observer, Place, Step, TrapKind};

@@ -7,6 +7,8 @@ use skep_spec::{
     BackendLink, BackendMap, BackendProgram, Errno, LoadError, LoadOptions, MapDef, ProgramInfo, ProgramSpec,
     RunInput, RunOutput, RunStats,
 };
+use skep_user::UserProgram;
+use skep_vm::Observer;
 
 use crate::object::SlotEntry;
 use crate::{Backend, Error, ErrorKind, Map, map};
@@ -136,6 +138,18 @@ impl Program {
     pub fn test_run(&self, input: RunInput<'_>) -> Result<RunOutput, Error> {
         // Backends name the program themselves.
         Ok(self.inner.test_run(input)?)
+    }
+
+    /// As [`Program::test_run`], with each instruction shown to an observer before it executes.
+    ///
+    /// # Errors
+    /// As there; `Unsupported` on a backend that is not the user backend.
+    pub fn test_run_watched(&self, input: RunInput<'_>, observer: &dyn Observer) -> Result<RunOutput, Error> {
+        let program = self.inner.as_any().downcast_ref::<UserProgram>().ok_or_else(|| {
+            let words = format!("program `{}`: only the user backend shows its runs", self.name());
+            Error::new(ErrorKind::Unsupported, words)
+        })?;
+        Ok(program.test_run_watched(input, observer)?)
     }
 
     /// Attaches a socket filter to a raw socket on a network interface.

@@ -93,6 +93,24 @@ impl ProgramSpec {
         Self { prog_type, insns, license: "GPL".into(), ..Self::default() }
     }
 
+    /// The source line of a slot: the last one that starts at or before it.
+    pub fn source_line(&self, pc: usize) -> Option<SourceLine> {
+        let at = |off: u32| off as usize <= pc;
+        let n = self.source_lines.partition_point(|(off, _)| at(*off));
+        if let Some((_, line)) = self.source_lines[..n].last() {
+            return Some(line.clone());
+        }
+        let n = self.line_info.partition_point(|l| at(l.insn_off));
+        let (line, btf) = (self.line_info[..n].last()?, self.btf.as_ref()?);
+        let text = |off: u32| btf.name_at(off).map(|n| btf.str(n)).unwrap_or_default();
+        Some(SourceLine {
+            file: text(line.file_name_off).into(),
+            line: line.line_col >> 10,
+            column: line.line_col & 0x3ff,
+            text: text(line.line_off).trim().into(),
+        })
+    }
+
     /// Whether the licence is compatible with the GPL by the kernel's list (include/linux/license.h).
     pub fn gpl_compatible(&self) -> bool {
         matches!(

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use skep_spec::{BackendProgram, Error, ProgramInfo, RunInput, RunOutput};
-use skep_vm::{Host, Program, Run, Stack, Trap};
+use skep_vm::{Host, Observer, Program, Run, Stack, Trap};
 
 use crate::backend::Shared;
 use crate::host::RunHost;
@@ -65,6 +65,21 @@ impl UserProgram {
         self.program.run(&mut run).map(|outcome| outcome.r0)
     }
 
+    /// As [`BackendProgram::test_run`], watched instruction by instruction.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn test_run_watched(&self, input: RunInput<'_>, observer: &dyn Observer) -> Result<RunOutput, Error> {
+        self.tested(|test| test.with_observer(observer).run(input))
+    }
+
+    fn tested<R>(&self, run: impl FnOnce(TestRun<'_>) -> R) -> R {
+        let host = RunHost::new(&self.shared, None);
+        let lease = self.shared.domain.lease();
+        let test = TestRun::new(&self.program, &host).with_programs(&self.shared.programs);
+        run(test.with_vcpu(lease.cpu()))
+    }
+
     /// The verifier's log, as much as the load options asked for.
     pub fn log(&self) -> &str {
         &self.log
@@ -77,10 +92,7 @@ impl BackendProgram for UserProgram {
     }
 
     fn test_run(&self, input: RunInput<'_>) -> Result<RunOutput, Error> {
-        let host = RunHost::new(&self.shared, None);
-        let lease = self.shared.domain.lease();
-        let test = TestRun::new(&self.program, &host).with_programs(&self.shared.programs);
-        test.with_vcpu(lease.cpu()).run(input)
+        self.tested(|test| test.run(input))
     }
 
     fn raw_fd(&self) -> Option<i32> {

@@ -81,7 +81,7 @@ impl View {
                     writeln!(
                         text,
                         "{}",
-                        json!({ "time": seconds(time), "event": e.map, "value": values::to_json(&e.value) })
+                        json!({ "time": seconds(time), "event": e.map, "value": skep::tree_json(&e.value) })
                     )
                 }
                 Form::Live | Form::Lines => writeln!(text, "{}: {}", e.map, e.value),

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use skep_abi::ProgramType;
 use skep_spec::{Errno, Error, RunInput, RunOutput};
-use skep_vm::{DEFAULT_FUEL, Host, NoPrograms, Outcome, Program, Programs, Run, Stack, Trap};
+use skep_vm::{DEFAULT_FUEL, Host, NoPrograms, Observer, Outcome, Program, Programs, Run, Stack, Trap};
 
 pub(crate) use xdp::XDP_LINEAR;
 
@@ -24,6 +24,7 @@ pub struct TestRun<'r> {
     programs: &'r dyn Programs,
     vcpu: u32,
     fuel: u64,
+    observer: Option<&'r dyn Observer>,
 }
 
 impl fmt::Debug for TestRun<'_> {
@@ -40,7 +41,7 @@ pub(crate) fn fuel(program: &Program) -> u64 {
 impl<'r> TestRun<'r> {
     /// A run on virtual CPU 0, where tail calls find no programs.
     pub fn new(program: &'r Program, host: &'r dyn Host) -> Self {
-        Self { program, host, programs: &NoPrograms, vcpu: 0, fuel: fuel(program) }
+        Self { program, host, programs: &NoPrograms, vcpu: 0, fuel: fuel(program), observer: None }
     }
 
     /// Sets where tail calls find programs.
@@ -59,6 +60,12 @@ impl<'r> TestRun<'r> {
     #[must_use]
     pub fn with_fuel(self, fuel: u64) -> Self {
         Self { fuel, ..self }
+    }
+
+    /// Shows each instruction to an observer before it executes.
+    #[must_use]
+    pub fn with_observer(self, observer: &'r dyn Observer) -> Self {
+        Self { observer: Some(observer), ..self }
     }
 
     /// Runs the program on the input as its type has it.
@@ -118,7 +125,10 @@ impl<'r> TestRun<'r> {
         let start = Instant::now();
         let mut r0 = 0;
         for _ in 0..times {
-            let run = Run::new(&mut stack, self.host).with_fuel(self.fuel);
+            let mut run = Run::new(&mut stack, self.host).with_fuel(self.fuel);
+            if let Some(observer) = self.observer {
+                run = run.with_observer(observer);
+            }
             r0 = each(run.with_vcpu(self.vcpu).with_programs(self.programs))?.r0;
         }
         Ok((r0 as u32, start.elapsed() / times))

@@ -51,7 +51,7 @@ impl Log {
         if !self.on || self.text.len() > self.limit {
             return;
         }
-        if let Some(line) = super::source_line(p.spec, pc) {
+        if let Some(line) = p.spec.source_line(pc) {
             let key = (line.file.clone(), line.line);
             if self.last_line.as_ref() != Some(&key) {
                 let file = line.file.rsplit('/').next().unwrap_or("");

@@ -2,13 +2,11 @@
 
 mod explain;
 mod log;
-mod source;
 
 use alloc::string::{String, ToString};
 
 pub(crate) use explain::explain;
 pub(crate) use log::Log;
-pub(crate) use source::source_line;
 
 use skep_isa::CallTarget;
 use skep_isa::text::Dialect;
