@@ -84,7 +84,7 @@ impl Runner {
         let now = self.packet_clock.then_some(packet.time_ns);
         let host = RunHost::new(&self.shared, now);
         let lease = self.shared.domain.lease();
-        let run = Run::new(&mut self.stack, &host)
+        let mut run = Run::new(&mut self.stack, &host)
             .with_fuel(fuel(&self.program))
             .with_vcpu(lease.cpu())
             .with_programs(&self.shared.programs);
@@ -92,7 +92,8 @@ impl Runner {
             Kind::SocketFilter(skb) => {
                 skb.set_packet(packet);
                 let layout = Layout::frame(packet.data.len());
-                let mut run = run.with_ctx(skb.image_mut()).with_packet_read_only(packet.data, layout);
+                run.lend_ctx(skb.image_mut());
+                run.lend_packet_read_only(packet.data, layout);
                 self.program.run(&mut run)?
             }
             Kind::Xdp { buffer, layout } => {

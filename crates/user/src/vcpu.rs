@@ -32,6 +32,7 @@ thread_local! {
 }
 
 /// A number that no other living thread has, never 0.
+#[inline]
 fn token() -> usize {
     LAST.with(|last| std::ptr::from_ref(last).addr())
 }
@@ -53,11 +54,19 @@ impl Domain {
     }
 
     /// Leases a slot, waiting while others have all of them.
+    #[inline]
     pub fn lease(&self) -> Lease<'_> {
+        let claim = self.claim_again().unwrap_or_else(|| self.claim_waiting());
+        self.leased(claim)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn claim_waiting(&self) -> Claim {
         let mut rounds = 0u32;
         loop {
-            if let Some(lease) = self.try_lease() {
-                return lease;
+            if let Some(claim) = self.claim() {
+                return claim;
             }
             match rounds {
                 0..64 => std::hint::spin_loop(),
@@ -89,26 +98,51 @@ impl Domain {
 
     /// Leases a slot if one is free, or this thread has one.
     pub fn try_lease(&self) -> Option<Lease<'_>> {
+        self.claim_again().or_else(|| self.claim()).map(|claim| self.leased(claim))
+    }
+
+    /// The slot of last time, if no run of this thread is under way and it is free: the usual case.
+    #[inline]
+    fn claim_again(&self) -> Option<Claim> {
+        let cpu = LAST.get();
+        let slot = self.slots.get(cpu as usize).filter(|_| ACTIVE.get() == 0)?;
+        slot.take(token()).then_some(Claim { cpu, nested: false })
+    }
+
+    fn claim(&self) -> Option<Claim> {
         let me = token();
         if ACTIVE.get() > 0
             && let Some(cpu) = self.slots.iter().position(|s| s.0.load(Ordering::Relaxed) == me)
         {
-            return Some(self.leased(cpu, true));
+            return Some(Claim { cpu: cpu as u32, nested: true });
         }
         let count = self.slots.len();
         let last = LAST.get() as usize % count;
-        let free = (0..count).map(|i| (last + i) % count).find(|&cpu| {
-            let slot = &self.slots[cpu].0;
-            slot.load(Ordering::Relaxed) == 0
-                && slot.compare_exchange(0, me, Ordering::Acquire, Ordering::Relaxed).is_ok()
-        });
-        free.map(|cpu| self.leased(cpu, false))
+        let free = (0..count).map(|i| (last + i) % count).find(|&cpu| self.slots[cpu].take(me));
+        free.map(|cpu| Claim { cpu: cpu as u32, nested: false })
     }
 
-    fn leased(&self, cpu: usize, nested: bool) -> Lease<'_> {
+    #[inline]
+    fn leased(&self, claim: Claim) -> Lease<'_> {
         ACTIVE.set(ACTIVE.get() + 1);
-        LAST.set(cpu as u32);
-        Lease { domain: self, cpu: cpu as u32, nested, thread: PhantomData }
+        LAST.set(claim.cpu);
+        Lease { domain: self, cpu: claim.cpu, nested: claim.nested, thread: PhantomData }
+    }
+}
+
+/// A slot that a thread has got, or has had.
+#[derive(Clone, Copy)]
+struct Claim {
+    cpu: u32,
+    nested: bool,
+}
+
+impl Slot {
+    /// Takes the slot if it is free.
+    #[inline]
+    fn take(&self, token: usize) -> bool {
+        self.0.load(Ordering::Relaxed) == 0
+            && self.0.compare_exchange(0, token, Ordering::Acquire, Ordering::Relaxed).is_ok()
     }
 }
 
@@ -124,6 +158,7 @@ pub struct Lease<'d> {
 
 impl Lease<'_> {
     /// Number of the virtual CPU.
+    #[inline]
     pub fn cpu(&self) -> u32 {
         self.cpu
     }
@@ -135,6 +170,7 @@ impl Lease<'_> {
 }
 
 impl Drop for Lease<'_> {
+    #[inline]
     fn drop(&mut self) {
         ACTIVE.set(ACTIVE.get() - 1);
         if !self.nested {

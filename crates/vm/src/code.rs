@@ -209,6 +209,8 @@ macro_rules! define {
             MayGoto { to: u32 },
             /// `index` into the helper table.
             Helper { index: u16 },
+            /// `bpf_map_lookup_elem`, the helper that is called most.
+            Lookup,
             TailCall,
             Subprog { to: u32 },
             Exit,
@@ -405,6 +407,7 @@ pub(crate) struct Binding<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HelperSlot {
     Table(u16),
+    Lookup,
     TailCall,
 }
 
@@ -524,6 +527,7 @@ fn lower(op: &Op, pc: usize, len: usize, binding: &Binding<'_>) -> Code {
         Op::MayGoto { off } => Code::MayGoto { to: target(off.into()) },
         Op::Call(CallTarget::Helper(id)) => match (binding.helper)(id) {
             Some(HelperSlot::Table(index)) => Code::Helper { index },
+            Some(HelperSlot::Lookup) => Code::Lookup,
             Some(HelperSlot::TailCall) => Code::TailCall,
             None => Code::Refuse(Refusal::UnknownHelper(id)),
         },

@@ -15,6 +15,7 @@ use alloc::vec::Vec;
 use skep_abi::{CtxValue, PacketAccess};
 use skep_isa::{AluOp, AtomicOp, Endian, JumpOp, Size, Width, eval};
 
+use crate::Program;
 use crate::code::{Code, Refusal, operations};
 use crate::helpers::{self, Call};
 use crate::host::{Host, Programs};
@@ -22,7 +23,6 @@ use crate::mem::{FRAMES, Mem, Saved};
 use crate::observe::{Observer, Step};
 use crate::packet::Layout;
 use crate::trap::{Trap, TrapKind};
-use crate::{Program, Run};
 
 /// Tail calls of a run (`MAX_TAIL_CALL_CNT`).
 pub const MAX_TAIL_CALLS: u32 = 33;
@@ -33,34 +33,61 @@ pub const MAY_GOTO_LIMIT: u32 = 8 << 20;
 /// Fuel between two looks at the deadline.
 const SLICE: u64 = 1 << 16;
 
-/// What a run keeps beside registers and memory.
+/// What a run is given and keeps beside registers and memory.
 pub(crate) struct State<'a> {
+    /// Fuel that each run starts with.
+    pub(crate) limit: u64,
+    /// Fuel that is left.
     pub(crate) fuel: u64,
-    deadline_ns: Option<u64>,
+    pub(crate) deadline_ns: Option<u64>,
     pub(crate) packet: Option<Layout>,
     pub(crate) ctx_addr: u64,
     pub(crate) vcpu: u32,
     pub(crate) host: &'a dyn Host,
-    programs: &'a dyn Programs,
-    observer: Option<&'a dyn Observer>,
-    args: [u64; 5],
+    pub(crate) programs: &'a dyn Programs,
+    pub(crate) observer: Option<&'a dyn Observer>,
+    /// `r1` at entry.
+    pub(crate) r1: u64,
+    /// `r2` to `r5` at entry.
+    pub(crate) others: [u64; 4],
     tail_calls: u32,
+    /// Why the run ended, if not by `exit`. Here and not in results: it is large, and rare.
+    trap: Option<Trap>,
 }
 
 impl<'a> State<'a> {
-    pub(crate) fn new(run: &Run<'a>) -> Self {
+    #[inline(always)]
+    pub(crate) fn new(limit: u64, host: &'a dyn Host, programs: &'a dyn Programs) -> Self {
         Self {
-            fuel: run.fuel,
-            deadline_ns: run.deadline_ns,
-            packet: run.packet,
-            ctx_addr: run.loan.ctx.start(),
-            vcpu: run.vcpu,
-            host: run.host,
-            programs: run.programs,
-            observer: run.observer,
-            args: run.args,
+            limit,
+            fuel: 0,
+            deadline_ns: None,
+            packet: None,
+            ctx_addr: 0,
+            vcpu: 0,
+            host,
+            programs,
+            observer: None,
+            r1: 0,
+            others: [0; 4],
             tail_calls: 0,
+            trap: None,
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn trapped(&mut self, program: &Program, pc: usize, kind: TrapKind) -> End {
+        self.trap = Some(Trap { prog_id: program.id(), pc, kind });
+        End::Trap
+    }
+
+    /// Takes a first slice of fuel; nothing when there is a deadline, which is looked at before each slice.
+    #[inline(always)]
+    fn first_slice(&mut self) -> u64 {
+        let slice = if self.deadline_ns.is_none() { self.fuel.min(SLICE) } else { 0 };
+        self.fuel -= slice;
+        slice
     }
 
     /// Takes the next slice of fuel, of at least `need`.
@@ -82,43 +109,54 @@ impl<'a> State<'a> {
 /// How a program ended.
 enum End {
     Value(u64),
-    TailCall(Arc<Program>),
+    /// To this program, with the context.
+    TailCall(Arc<Program>, u64),
+    /// [`State::trap`] says why.
+    Trap,
 }
 
-/// Runs a program from its first instruction in frame 0, and those that it tail-calls.
+/// Runs a program from its first instruction in frame 0, and those that it tail-calls. Leaves the fuel that is
+/// left.
+#[inline]
 pub(crate) fn run_chain(program: &Program, mem: &mut Mem<'_>, state: &mut State<'_>) -> Result<u64, Trap> {
-    match state.observer {
-        None => chain::<false>(program, mem, state, 0),
-        Some(_) => chain::<true>(program, mem, state, 0),
-    }
+    state.fuel = state.limit;
+    state.tail_calls = 0;
+    let (r1, others) = (state.r1, state.others);
+    let result = match state.observer {
+        None => chain::<false>(program, mem, state, (r1, &others), 0),
+        Some(_) => chain::<true>(program, mem, state, (r1, &others), 0),
+    };
+    result.ok_or_else(|| state.trap.take().expect("whoever gives no result has left a trap"))
 }
 
 /// Runs a program in frame `depth`, and those that follow by tail calls from it. Recursion is bounded by the
 /// frames: it happens only for a tail call in a subprogram, one frame deeper each time. `WATCHED` runs show each
-/// instruction to the observer.
+/// instruction to the observer. `None` after a trap.
 fn chain<const WATCHED: bool>(
     program: &Program,
     mem: &mut Mem<'_>,
     state: &mut State<'_>,
+    mut args: (u64, &[u64; 4]),
     depth: usize,
-) -> Result<u64, Trap> {
+) -> Option<u64> {
     let mut next: Option<Arc<Program>> = None;
     loop {
         let program = next.as_deref().unwrap_or(program);
-        mem.set_ctx(program.ctx.kind);
-        if let Some(packet) = state.packet
-            && program.packet != PacketAccess::None
-        {
-            mem.set_packet(packet.meta, packet.end);
-        }
-        let end = mem.with_maps(&program.bound, |mem| {
-            let result = exec::<WATCHED>(program, mem, state, depth);
-            helpers::ringbuf::discard_open(program, mem);
+        let packet = state.packet.filter(|_| program.packet != PacketAccess::None).map(|p| (p.meta, p.end));
+        let end = mem.with_program(&program.bound, program.ctx.kind, packet, |mem| {
+            let result = exec::<WATCHED>(program, mem, state, args, depth);
+            if mem.holds_records() {
+                helpers::ringbuf::discard_open(program, mem);
+            }
             result
-        })?;
+        });
         match end {
-            End::Value(v) => return Ok(v),
-            End::TailCall(p) => next = Some(p),
+            End::Value(v) => return Some(v),
+            End::TailCall(p, ctx) => {
+                next = Some(p);
+                args = (ctx, &[0; 4]);
+            }
+            End::Trap => return None,
         }
     }
 }
@@ -128,24 +166,26 @@ fn exec<const WATCHED: bool>(
     program: &Program,
     mem: &mut Mem<'_>,
     state: &mut State<'_>,
+    (r1, others): (u64, &[u64; 4]),
     base: usize,
-) -> Result<End, Trap> {
+) -> End {
     let unfused = if WATCHED { program.unfused() } else { Vec::new() };
     let code = if WATCHED { &unfused[..] } else { &program.code[..] };
     let mut depth = base;
     let mut regs = [0u64; 16];
-    regs[1..6].copy_from_slice(&state.args);
-    regs[10] = mem.enter_frame(depth, program.uses_stack);
+    regs[1] = r1;
+    regs[2..6].copy_from_slice(others);
+    regs[10] = mem.enter_frame(depth, program.stack_used);
     let mut may_goto = 0;
     let mut entry = 0;
-    let mut slice = 0u64;
+    let mut slice = state.first_slice();
     let mut pc: usize;
     let mut next_pc = 0;
 
     /// A trap at the current instruction.
     macro_rules! trap {
         ($kind:expr) => {
-            return Err(trapped(program, pc, $kind))
+            break $kind
         };
     }
     /// The value, or a trap at the current instruction.
@@ -214,7 +254,7 @@ fn exec<const WATCHED: bool>(
         }};
     }
 
-    loop {
+    let kind = loop {
         pc = next_pc;
         let Some(op) = code.get(pc) else { trap!(TrapKind::OutsideProgram) };
         next_pc = pc + 1;
@@ -318,13 +358,17 @@ fn exec<const WATCHED: bool>(
                             Code::PacketAbs { size, imm } => (size, imm as u32),
                             _ => trap!(TrapKind::NoPacket),
                         };
-                        match check!(load_packet(program, mem, state, size, off as i32)) {
-                            Some(v) => regs[0] = v,
-                            None => {
-                                regs[0] = 0;
-                                leave!();
-                            }
-                        }
+                        regs[0] = match load_packet_forward(program, mem, state, size, off as i32) {
+                            Some(v) => v,
+                            None => match check!(load_packet(program, mem, state, size, off as i32)) {
+                                Some(v) => v,
+                                None => {
+                                    regs[0] = 0;
+                                    leave!();
+                                    continue;
+                                }
+                            },
+                        };
                     }
                     Code::Jump { to } => jump!(to),
                     Code::MayGoto { to } => {
@@ -339,18 +383,26 @@ fn exec<const WATCHED: bool>(
                         let args = [regs[1], regs[2], regs[3], regs[4], regs[5]];
                         regs[0] = check!(helpers::call(index, &mut Call { program, mem, state }, args));
                     }
+                    Code::Lookup => {
+                        burn!(1);
+                        regs[0] = check!(helpers::lookup(program, mem, state.vcpu, regs[1], regs[2]));
+                    }
                     Code::TailCall => {
                         burn!(1);
                         match check!(tail_call(program, state, [regs[1], regs[2], regs[3]])) {
                             None => regs[0] = 0,
                             Some(target) => {
-                                state.args = [regs[1], 0, 0, 0, 0];
+                                let ctx = regs[1];
                                 state.fuel += slice;
                                 slice = 0;
                                 if depth == base {
-                                    return Ok(End::TailCall(target));
+                                    return End::TailCall(target, ctx);
                                 }
-                                regs[0] = chain::<WATCHED>(&target, mem, state, depth)?;
+                                let args = (ctx, &[0; 4]);
+                                let Some(value) = chain::<WATCHED>(&target, mem, state, args, depth) else {
+                                    return End::Trap;
+                                };
+                                regs[0] = value;
                                 mem.set_ctx(program.ctx.kind);
                                 leave!();
                             }
@@ -366,7 +418,7 @@ fn exec<const WATCHED: bool>(
                         mem.save(depth, Saved { pc: next_pc, callee_saved, entry, may_goto });
                         may_goto = 0;
                         entry = to as usize;
-                        regs[10] = mem.enter_frame(depth, program.uses_stack);
+                        regs[10] = mem.enter_frame(depth, program.stack_used);
                         next_pc = to as usize;
                     }
                     Code::Exit => leave!(),
@@ -411,7 +463,7 @@ fn exec<const WATCHED: bool>(
             () => {{
                 if depth == base {
                     state.fuel += slice;
-                    return Ok(End::Value(regs[0]));
+                    return End::Value(regs[0]);
                 }
                 burn!(pc.saturating_sub(entry) as u64 + 1);
                 let frame = mem.saved(depth);
@@ -424,12 +476,8 @@ fn exec<const WATCHED: bool>(
             }};
         }
         operations!(dispatch);
-    }
-}
-
-#[cold]
-fn trapped(program: &Program, pc: usize, kind: TrapKind) -> Trap {
-    Trap { prog_id: program.id(), pc, kind }
+    };
+    state.trapped(program, pc, kind)
 }
 
 /// The address of an atomic access, which must be aligned: hardware differs in what it does otherwise, and the
@@ -504,7 +552,22 @@ const SKF_NET_OFF: i32 = -0x10_0000;
 /// Offsets from here up to `SKF_NET_OFF` name bytes relative to the Ethernet header (`SKF_LL_OFF`).
 const SKF_LL_OFF: i32 = -0x20_0000;
 
+/// As [`load_packet`] for what it mostly is: inside the packet, counted from its start.
+#[inline(always)]
+fn load_packet_forward(
+    program: &Program,
+    mem: &Mem<'_>,
+    state: &State<'_>,
+    size: Size,
+    off: i32,
+) -> Option<u64> {
+    let packet = state.packet.as_ref().filter(|_| program.legacy_loads && off >= 0)?;
+    let at = packet.data.checked_add(off as usize)?;
+    (packet.end.checked_sub(size.bytes())? >= at).then(|| mem.packet_number(at, size))
+}
+
 /// A legacy packet load: a big-endian number at a packet offset; `None` when it is not inside.
+#[inline(never)]
 fn load_packet(
     program: &Program,
     mem: &Mem<'_>,

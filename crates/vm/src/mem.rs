@@ -2,7 +2,7 @@
 //!
 //! A guest address is a host virtual address and an allegation until a [`Mem`] finds it in a span that the run
 //! was granted: the live part of the stack, the context, the packet, lent buffers, reserved ring buffer
-//! records, and the values of the program's maps. The span found last is asked first.
+//! records, and the values of the program's maps. Of each kind of access, the two spans found last are asked first.
 //!
 //! All memory that a guest can name is accessed by relaxed atomic operations of at most the access's alignment,
 //! since map memory is shared with other threads and processes. An unaligned access is made of aligned
@@ -19,16 +19,18 @@ use core::ptr::with_exposed_provenance_mut;
 use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 
 use skep_isa::{AtomicOp, Size};
-use skep_maps::{Bytes, Map};
+use skep_maps::{Area, Bytes, Map};
 
 pub(crate) use span::Name;
-use span::Span;
+use span::{Recent, Span, Tag};
 use word::Word;
 
 use crate::trap::{MemoryFault, NEAR, Region};
 
 /// Bytes of a function's stack frame (`MAX_BPF_STACK`).
 pub const FRAME_BYTES: usize = 512;
+/// Bytes of a frame that are zeroed together: most functions use no more.
+const FEW: usize = 64;
 /// Functions deep (`MAX_CALL_FRAMES`).
 pub const FRAMES: usize = 8;
 /// Ring buffer records that a run may hold at a time.
@@ -95,25 +97,27 @@ pub(crate) struct Lent<'a> {
 impl<'a> Lent<'a> {
     pub(crate) const NONE: Self = Self { span: Span::EMPTY, life: PhantomData };
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn new(bytes: &'a mut [u8], write: bool, name: Name) -> Self {
         let len = bytes.len() as u64;
         let start = bytes.as_mut_ptr().expose_provenance() as u64;
-        Self { span: Span { start, len, read: true, write, name }, life: PhantomData }
+        Self { span: Span { start, len, tag: Tag::new(name, true, write) }, life: PhantomData }
     }
 
     /// Never written: not granted for stores, and [`Mem::packet_writable`] keeps helpers away.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn read_only(bytes: &'a [u8], name: Name) -> Self {
         let len = bytes.len() as u64;
         let start = bytes.as_ptr().expose_provenance() as u64;
-        Self { span: Span { start, len, read: true, write: false, name }, life: PhantomData }
+        Self { span: Span { start, len, tag: Tag::new(name, true, false) }, life: PhantomData }
     }
 
+    #[inline(always)]
     pub(crate) fn start(&self) -> u64 {
         self.span.start
     }
 
+    #[inline(always)]
     pub(crate) fn len(&self) -> usize {
         self.span.len as usize
     }
@@ -123,21 +127,25 @@ impl<'a> Lent<'a> {
 pub(crate) struct MapSet {
     maps: Vec<Arc<Map>>,
     values: Vec<Span>,
+    /// By map: where all its values stand, if they stand together.
+    together: Vec<Option<Span>>,
 }
 
 impl MapSet {
     pub(crate) fn new(maps: Vec<Arc<Map>>) -> Self {
-        let areas = maps.iter().filter(|m| m.ringbuf().is_none()).flat_map(|m| m.value_areas());
-        let values = areas
-            .map(|a| Span {
-                start: a.addr,
-                len: a.len as u64,
-                read: a.read,
-                write: a.write,
-                name: Name::Values,
-            })
-            .collect();
-        Self { maps, values }
+        let areas = |m: &Arc<Map>| match m.ringbuf() {
+            Some(_) => Vec::new(),
+            None => m.value_areas(),
+        };
+        let span = |a: &Area| Span {
+            start: a.addr,
+            len: a.len as u64,
+            tag: Tag::new(Name::Values, a.read, a.write),
+        };
+        let by_map: Vec<Vec<Span>> = maps.iter().map(|m| areas(m).iter().map(span).collect()).collect();
+        let together =
+            by_map.iter().map(|spans| <[Span; 1]>::try_from(&spans[..]).ok().map(|[s]| s)).collect();
+        Self { maps, values: by_map.into_iter().flatten().collect(), together }
     }
 
     pub(crate) fn maps(&self) -> &[Arc<Map>] {
@@ -148,23 +156,19 @@ impl MapSet {
 /// What a run is lent.
 pub(crate) struct Loan<'a> {
     pub(crate) stack: Lent<'a>,
-    pub(crate) scratch: &'a mut Scratch,
     pub(crate) ctx: Lent<'a>,
     pub(crate) packet: Lent<'a>,
     pub(crate) buffers: [Lent<'a>; BUFFERS],
 }
 
 impl<'a> Loan<'a> {
-    /// A stack and nothing else.
-    #[inline]
-    pub(crate) fn new(stack: &'a mut Stack) -> Self {
-        Self {
-            stack: Lent::new(&mut stack.bytes, true, Name::Stack),
-            scratch: &mut stack.scratch,
-            ctx: Lent::NONE,
-            packet: Lent::NONE,
-            buffers: [Lent::NONE; BUFFERS],
-        }
+    /// A stack and nothing else, and what the interpreter has of it.
+    #[inline(always)]
+    pub(crate) fn new(stack: &'a mut Stack) -> (Self, &'a mut Scratch) {
+        let stack_bytes = Lent::new(&mut stack.bytes, true, Name::Stack);
+        let buffers = [Lent::NONE; BUFFERS];
+        let loan = Self { stack: stack_bytes, ctx: Lent::NONE, packet: Lent::NONE, buffers };
+        (loan, &mut stack.scratch)
     }
 }
 
@@ -177,49 +181,59 @@ pub(crate) enum CtxKind {
     Fields,
 }
 
+/// The frames 0 to `depth` of a stack that ends at `top`.
+#[inline(always)]
+fn frames(top: u64, depth: usize) -> Span {
+    let len = ((depth + 1) * FRAME_BYTES) as u64;
+    Span { start: top - len, len, tag: Tag::new(Name::Stack, true, true) }
+}
+
+/// The part of the stack that is granted, which is always longer than a word.
+#[inline(always)]
+fn recent_stack(stack: &Span) -> Recent {
+    Recent::of(stack, true).expect("a frame is 512 bytes that may be written")
+}
+
+#[inline(always)]
 fn pointer(addr: u64) -> *mut u8 {
     with_exposed_provenance_mut(addr as usize)
 }
 
 /// What may be accessed now.
 pub(crate) struct Mem<'m> {
-    /// The span found last: a copy of one of those below, or of a map value.
-    last: Span,
-    /// The span found before that.
-    before: Span,
+    /// The spans that loads found last, the newest first: each is one of those below.
+    loads: [Recent; 2],
+    /// As `loads`, for stores.
+    stores: [Recent; 2],
     stack: Span,
-    stack_top: u64,
-    ctx_whole: Span,
     ctx: Span,
-    fields: Span,
+    /// Bytes of the context that are accessed field by field: all or none.
+    fields: u64,
     packet: Span,
-    packet_whole: Span,
-    buffers: &'m [Lent<'m>; BUFFERS],
+    loan: &'m Loan<'m>,
     scratch: &'m mut Scratch,
     record_count: usize,
     /// Records before this one belong to the maps of an outer program.
     record_base: usize,
-    /// Maps whose values are granted: null or valid, see `with_maps`.
+    /// Maps whose values are granted: null or valid, see `with_program`.
     set: *const MapSet,
     life: PhantomData<&'m mut [u8]>,
 }
 
 impl<'m> Mem<'m> {
-    /// Knows what is lent, and grants none of it but the buffers yet.
-    #[inline]
-    pub(crate) fn new(loan: &'m mut Loan<'_>) -> Self {
+    /// Knows what is lent, and grants none of it but the buffers and the first frame yet.
+    #[inline(always)]
+    pub(crate) fn new(loan: &'m mut Loan<'_>, scratch: &'m mut Scratch) -> Self {
+        let stack = frames(loan.stack.span.start + loan.stack.span.len, 0);
         Self {
-            last: Span::EMPTY,
-            before: Span::EMPTY,
-            stack: Span::EMPTY,
-            stack_top: loan.stack.span.start + loan.stack.span.len,
-            ctx_whole: loan.ctx.span,
+            loads: [recent_stack(&stack); 2],
+            stores: [recent_stack(&stack); 2],
+            stack,
             ctx: Span::EMPTY,
-            fields: Span::EMPTY,
+            fields: 0,
             packet: Span::EMPTY,
-            packet_whole: loan.packet.span,
-            buffers: &loan.buffers,
-            scratch: loan.scratch,
+            loan,
+            scratch,
             record_count: 0,
             record_base: 0,
             set: core::ptr::null(),
@@ -227,15 +241,24 @@ impl<'m> Mem<'m> {
         }
     }
 
-    /// Runs `f` with the values of `maps` granted instead of those of before. Records that `f` leaves are no
-    /// longer granted afterwards.
-    pub(crate) fn with_maps<R>(&mut self, maps: &MapSet, f: impl FnOnce(&mut Self) -> R) -> R {
+    /// Runs `f` with what a program is granted instead of what was before: the values of its maps, the context as
+    /// it accesses it, and the packet if it has any business there. Records that `f` leaves are no longer
+    /// granted afterwards.
+    #[inline(always)]
+    pub(crate) fn with_program<R>(
+        &mut self,
+        maps: &MapSet,
+        ctx: CtxKind,
+        packet: Option<(usize, usize)>,
+        f: impl FnOnce(&mut Self) -> R,
+    ) -> R {
         struct Restore<'s, 'm> {
             mem: &'s mut Mem<'m>,
             set: *const MapSet,
             record_base: usize,
         }
         impl Drop for Restore<'_, '_> {
+            #[inline(always)]
             fn drop(&mut self) {
                 self.mem.set = self.set;
                 self.mem.record_count = self.mem.record_base;
@@ -244,15 +267,25 @@ impl<'m> Mem<'m> {
             }
         }
         let (set, record_base) = (self.set, self.record_base);
-        self.forget();
         self.set = maps;
         self.record_base = self.record_count;
+        self.grant_ctx(ctx);
+        if let Some((from, to)) = packet {
+            self.grant_packet(from, to);
+        }
+        self.forget();
         let restore = Restore { mem: self, set, record_base };
         f(&mut *restore.mem)
     }
 
+    /// Where the first frame ends.
+    #[inline(always)]
+    fn stack_top(&self) -> u64 {
+        self.loan.stack.span.start + self.loan.stack.span.len
+    }
+
     fn set(&self) -> Option<&MapSet> {
-        // SAFETY: set only by `new` (null) and `with_maps`, which puts the former value back before its borrow
+        // SAFETY: set only by `new` (null) and `with_program`, which puts the former value back before its borrow
         // of the map set ends, also when `f` unwinds; the result's lifetime is a borrow of `self`, which `f`
         // cannot hold beyond its own end.
         unsafe { self.set.as_ref() }
@@ -262,31 +295,51 @@ impl<'m> Mem<'m> {
         self.set().map_or(&[], |s| &s.values)
     }
 
+    /// Forgets what was found: something may not be granted any longer. What a program is likely to look for
+    /// takes the place: the stack, and the packet or the context.
+    #[inline(always)]
     fn forget(&mut self) {
-        self.last = Span::EMPTY;
-        self.before = Span::EMPTY;
+        let stack = recent_stack(&self.stack);
+        let other = Recent::of(&self.packet, false).or_else(|| Recent::of(&self.ctx, false));
+        self.loads = [stack, other.unwrap_or(stack)];
+        self.stores = [stack; 2];
     }
 
     /// Says how the context is accessed.
     pub(crate) fn set_ctx(&mut self, kind: CtxKind) {
-        let whole = self.ctx_whole;
-        (self.ctx, self.fields) = match kind {
-            CtxKind::Fields => (Span::EMPTY, whole),
-            CtxKind::Buffer { from, write } => {
-                let from = (from as u64).min(whole.len);
-                (Span { start: whole.start + from, len: whole.len - from, write, ..whole }, Span::EMPTY)
-            }
-        };
+        self.grant_ctx(kind);
         self.forget();
     }
 
-    /// Grants the frames 0 to `depth` and nothing below; gives the address above frame `depth`.
-    pub(crate) fn enter_frame(&mut self, depth: usize, zero: bool) -> u64 {
+    #[inline(always)]
+    fn grant_ctx(&mut self, kind: CtxKind) {
+        let whole = &self.loan.ctx.span;
+        (self.ctx, self.fields) = match kind {
+            CtxKind::Fields => (Span::EMPTY, whole.len),
+            CtxKind::Buffer { from, write } => {
+                let from = (from as u64).min(whole.len);
+                let tag = whole.tag.with_write(write);
+                (Span { start: whole.start + from, len: whole.len - from, tag }, 0)
+            }
+        };
+    }
+
+    /// Grants the frames 0 to `depth` and nothing below; gives the address above frame `depth`, of which the upper
+    /// `used` bytes at least are zeroed: all that the program can reach of a frame before it has
+    /// written there.
+    #[inline(always)]
+    pub(crate) fn enter_frame(&mut self, depth: usize, used: u32) -> u64 {
         let top = self.set_depth(depth);
-        if zero {
+        match used as usize {
+            0 => {}
             // SAFETY: frame `depth` lies in the stack, which is lent to the run and 16-aligned; FRAME_BYTES bytes
-            // end at `top`.
-            unsafe { pointer(top - FRAME_BYTES as u64).write_bytes(0, FRAME_BYTES) };
+            // end at `top`, more than are zeroed here.
+            1..=FEW => unsafe { pointer(top - FEW as u64).write_bytes(0, FEW) },
+            used => {
+                let used = used.min(FRAME_BYTES);
+                // SAFETY: as above.
+                unsafe { pointer(top - used as u64).write_bytes(0, used) };
+            }
         }
         top
     }
@@ -294,40 +347,44 @@ impl<'m> Mem<'m> {
     /// As [`Self::enter_frame`] for a frame that is returned to.
     pub(crate) fn set_depth(&mut self, depth: usize) -> u64 {
         assert!(depth < FRAMES, "the interpreter counts frames");
-        let start = self.stack_top - ((depth + 1) * FRAME_BYTES) as u64;
-        self.stack = Span { start, len: self.stack_top - start, read: true, write: true, name: Name::Stack };
+        self.stack = frames(self.stack_top(), depth);
         self.forget();
-        start + FRAME_BYTES as u64
+        self.stack.start + FRAME_BYTES as u64
     }
 
     /// Grants the bytes `from..to` of the packet buffer and no others of it.
     pub(crate) fn set_packet(&mut self, from: usize, to: usize) {
-        let whole = self.packet_whole;
+        self.grant_packet(from, to);
+        self.forget();
+    }
+
+    #[inline(always)]
+    fn grant_packet(&mut self, from: usize, to: usize) {
+        let whole = &self.loan.packet.span;
         let to = (to as u64).min(whole.len);
         let from = (from as u64).min(to);
-        self.packet = Span { start: whole.start + from, len: to - from, ..whole };
-        self.forget();
+        self.packet = Span { start: whole.start + from, len: to - from, tag: whole.tag };
     }
 
     /// Bytes of the packet buffer, head- and tailroom included.
     pub(crate) fn packet_buffer_len(&self) -> usize {
-        self.packet_whole.len as usize
+        self.loan.packet.span.len as usize
     }
 
     /// Whether helpers may change the packet.
     pub(crate) fn packet_writable(&self) -> bool {
-        self.packet_whole.write
+        self.loan.packet.span.tag.grants(true)
     }
 
     /// The address of a byte of the packet buffer.
     pub(crate) fn packet_addr(&self, off: usize) -> u64 {
-        self.packet_whole.start + off as u64
+        self.loan.packet.span.start + off as u64
     }
 
     /// Reserves a record in a ring buffer of the innermost program and grants it; `None` when the run holds too
     /// many, or for the ring buffer's reasons.
     pub(crate) fn reserve_record(&mut self, map: &Arc<Map>, size: u64, flags: u64, vcpu: u32) -> Option<u64> {
-        // The record lives as long as its map: see `with_maps`.
+        // The record lives as long as its map: see `with_program`.
         if self.record_count == RECORDS
             || !self.set().is_some_and(|s| s.maps.iter().any(|m| Arc::ptr_eq(m, map)))
         {
@@ -351,6 +408,12 @@ impl<'m> Mem<'m> {
         true
     }
 
+    /// Whether the innermost program holds records.
+    #[inline(always)]
+    pub(crate) fn holds_records(&self) -> bool {
+        self.record_count != self.record_base
+    }
+
     /// The address of a record that the innermost program still holds.
     pub(crate) fn open_record(&self) -> Option<u64> {
         self.scratch.records[self.record_base..self.record_count].last().map(|r| r.0)
@@ -359,7 +422,7 @@ impl<'m> Mem<'m> {
     /// The records that are granted.
     fn records(&self) -> impl Iterator<Item = Span> {
         let open = self.scratch.records[..self.record_count].iter();
-        open.map(|&(start, len)| Span { start, len, read: true, write: true, name: Name::Record })
+        open.map(|&(start, len)| Span { start, len, tag: Tag::new(Name::Record, true, true) })
     }
 
     /// Keeps what the caller of the function in frame `depth` gets back.
@@ -372,27 +435,49 @@ impl<'m> Mem<'m> {
         self.scratch.saved[depth]
     }
 
+    /// Whether a word (1 to 8 bytes) is granted.
     #[inline(always)]
-    fn find(&mut self, addr: u64, size: u64, write: bool) -> bool {
-        if self.last.grants(addr, size, write) {
-            return true;
-        }
-        self.find_slow(addr, size, write)
+    fn find_word(&mut self, addr: u64, size: u64, write: bool) -> bool {
+        let recent = if write { &self.stores } else { &self.loads };
+        recent[0].holds(addr, size) || self.find_again(addr, size, write)
     }
 
-    /// Looks everywhere; on success the span is [`Self::last`].
+    /// Looks elsewhere, and remembers where it was.
     #[inline(never)]
-    fn find_slow(&mut self, addr: u64, size: u64, write: bool) -> bool {
-        if self.before.grants(addr, size, write) {
-            core::mem::swap(&mut self.last, &mut self.before);
+    fn find_again(&mut self, addr: u64, size: u64, write: bool) -> bool {
+        let recent = if write { &mut self.stores } else { &mut self.loads };
+        if recent[1].holds(addr, size) {
+            recent.swap(0, 1);
             return true;
         }
-        match self.granting(addr, size, write) {
-            Some(span) => {
-                self.before = core::mem::replace(&mut self.last, span);
-                true
-            }
-            None => false,
+        let Some(span) = self.granting(addr, size, write) else { return false };
+        if let Some(new) = Recent::of(&span, write) {
+            let recent = if write { &mut self.stores } else { &mut self.loads };
+            *recent = [new, recent[0]];
+        }
+        true
+    }
+
+    /// Whether bytes (at least 1) are granted.
+    #[inline]
+    fn find(&mut self, addr: u64, size: u64, write: bool) -> bool {
+        match size {
+            1..=8 => self.find_word(addr, size, write),
+            _ => self.granting(addr, size, write).is_some(),
+        }
+    }
+
+    /// Says that an address of a value of a map, by its index in the program's, is about to be accessed.
+    #[inline(always)]
+    pub(crate) fn expect_value(&mut self, map: usize) {
+        let Some(set) = self.set() else { return };
+        let Some(span) = set.together.get(map).and_then(Option::as_ref) else { return };
+        let (load, store) = (Recent::of(span, false), Recent::of(span, true));
+        if let Some(load) = load {
+            self.loads = [load, self.loads[0]];
+        }
+        if let Some(store) = store {
+            self.stores = [store, self.stores[0]];
         }
     }
 
@@ -402,7 +487,7 @@ impl<'m> Mem<'m> {
         let grants = |span: &&Span| span.grants(addr, size, write);
         let fixed = [&self.stack, &self.packet, &self.ctx].into_iter().find(grants);
         let found = fixed.or_else(|| self.values().iter().find(grants));
-        let found = found.or_else(|| self.buffers.iter().map(|b| &b.span).find(grants)).copied();
+        let found = found.or_else(|| self.loan.buffers.iter().map(|b| &b.span).find(grants)).copied();
         found.or_else(|| self.records().find(|s| s.grants(addr, size, write)))
     }
 
@@ -410,15 +495,15 @@ impl<'m> Mem<'m> {
     #[inline(always)]
     pub(crate) fn load<W: Word>(&mut self, addr: u64) -> Option<u64> {
         // SAFETY: `find` has said that the bytes lie in a span, and a span's memory lives: lent memory for 'm,
-        // map values while `maps` does, records while their map does (see `with_maps`).
-        self.find(addr, W::BYTES, false).then(|| unsafe { W::load(pointer(addr)) })
+        // map values while `maps` does, records while their map does (see `with_program`).
+        self.find_word(addr, W::BYTES, false).then(|| unsafe { W::load(pointer(addr)) })
     }
 
     /// Stores the low bytes of a word; `None` when it is not granted.
     #[inline(always)]
     pub(crate) fn store<W: Word>(&mut self, addr: u64, v: u64) -> Option<()> {
         // SAFETY: as in `load`; the span is writable.
-        self.find(addr, W::BYTES, true).then(|| unsafe { W::store(pointer(addr), v) })
+        self.find_word(addr, W::BYTES, true).then(|| unsafe { W::store(pointer(addr), v) })
     }
 
     /// An atomic read-modify-write of 4 or 8 bytes, sequentially consistent as the kernel's; gives the old
@@ -587,16 +672,16 @@ impl<'m> Mem<'m> {
     }
 
     fn packet_part(&self, off: usize, len: usize) -> u64 {
-        let whole = self.packet_whole.len as usize;
+        let whole = self.loan.packet.span.len as usize;
         assert!(off <= whole && len <= whole - off, "callers check against the packet's bounds");
-        self.packet_whole.start + off as u64
+        self.loan.packet.span.start + off as u64
     }
 
     /// The offset in a context of fields that an access names, if it starts inside.
     #[inline]
     pub(crate) fn ctx_offset(&self, addr: u64) -> Option<u64> {
-        let off = addr.wrapping_sub(self.fields.start);
-        (off < self.fields.len).then_some(off)
+        let off = addr.wrapping_sub(self.loan.ctx.span.start);
+        (off < self.fields).then_some(off)
     }
 
     /// Loads from the context image. The part lies inside.
@@ -628,24 +713,24 @@ impl<'m> Mem<'m> {
     }
 
     fn ctx_part(&self, off: u64, size: Size) -> u64 {
-        let len = self.fields.len;
+        let len = self.fields;
         assert!(off <= len && size.bytes() as u64 <= len - off, "callers check against the context's rows");
-        self.fields.start + off
+        self.loan.ctx.span.start + off
     }
 
     /// What memory of the run an address lies in, or just behind, and its start.
     pub(crate) fn region_of(&self, addr: u64) -> Option<(Name, u64)> {
-        let fixed = [&self.stack, &self.ctx_whole, &self.packet].into_iter();
-        let all = fixed.chain(self.values()).chain(self.buffers.iter().map(|b| &b.span)).copied();
+        let fixed = [&self.stack, &self.loan.ctx.span, &self.packet].into_iter();
+        let all = fixed.chain(self.values()).chain(self.loan.buffers.iter().map(|b| &b.span)).copied();
         let all = || all.clone().chain(self.records()).filter(|s| s.len > 0);
         let inside = all().find(|s| s.holds(addr, 1));
-        inside.or_else(|| all().find(|s| s.start + s.len == addr)).map(|s| (s.name, s.start))
+        inside.or_else(|| all().find(|s| s.start + s.len == addr)).map(|s| (s.tag.name(), s.start))
     }
 
     /// The frame, at most `depth`, that an address of the stack lies in or whose end it is, and the distance from
     /// that.
     pub(crate) fn frame_of(&self, addr: u64, depth: usize) -> (usize, i64) {
-        let below = self.stack_top - addr;
+        let below = self.stack_top() - addr;
         let frame = (below as usize / FRAME_BYTES).min(depth);
         (frame, (frame * FRAME_BYTES) as i64 - below as i64)
     }
@@ -653,9 +738,10 @@ impl<'m> Mem<'m> {
     /// The fault of an access that was refused.
     #[cold]
     pub(crate) fn fault(&self, addr: u64, size: u64, write: bool) -> MemoryFault {
-        let fixed = [&self.stack, &self.fields, &self.ctx, &self.packet].into_iter();
+        let fields = Span { len: self.fields, ..self.loan.ctx.span };
+        let fixed = [&self.stack, &fields, &self.ctx, &self.packet].into_iter();
         let all = fixed
-            .chain(self.buffers.iter().map(|b| &b.span))
+            .chain(self.loan.buffers.iter().map(|b| &b.span))
             .chain(self.values())
             .copied()
             .chain(self.records());

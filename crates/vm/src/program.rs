@@ -13,7 +13,7 @@ use skep_verifier::{Digest, Verified};
 
 use crate::code::{Binding, Code, Fusing, Prepared, prepare};
 use crate::helpers;
-use crate::mem::{CtxKind, MapSet};
+use crate::mem::{CtxKind, FRAME_BYTES, MapSet};
 
 /// Register contents that stand for maps: outside every memory, tagged with the map's index in its program.
 const MAP_TAG: u64 = 0xffff_9000_0000_0000;
@@ -30,7 +30,8 @@ pub struct Program {
     pub(crate) ctx: CtxAccess,
     pub(crate) packet: PacketAccess,
     pub(crate) legacy_loads: bool,
-    pub(crate) uses_stack: bool,
+    /// Bytes at the end of a frame that its function may read before it has written them, a multiple of 8.
+    pub(crate) stack_used: u32,
     verified: bool,
 }
 
@@ -127,7 +128,8 @@ impl Program {
                 return Err(Error::new(Errno::EINVAL, text));
             }
         }
-        Self::build(spec, env, maps, true)
+        let deepest = verified.subprogs().iter().map(|s| s.stack_depth).max();
+        Self::build(spec, env, maps, true, deepest.map_or(FRAME_BYTES as u32, |d| d.next_multiple_of(8)))
     }
 
     /// A program that no verifier has seen. Every access is checked; [`crate::Run::with_fuel`] bounds its time.
@@ -139,7 +141,7 @@ impl Program {
     /// # Errors
     /// `EINVAL` when `maps` are not those of the specification: fewer, or of another type or geometry.
     pub fn unverified(spec: &ProgramSpec, env: &Environment, maps: Vec<Arc<Map>>) -> Result<Self, Error> {
-        Self::build(spec, env, maps, false)
+        Self::build(spec, env, maps, false, FRAME_BYTES as u32)
     }
 
     fn build(
@@ -147,6 +149,7 @@ impl Program {
         env: &Environment,
         maps: Vec<Arc<Map>>,
         verified: bool,
+        stack_used: u32,
     ) -> Result<Self, Error> {
         check_maps(spec, &maps)?;
         let row = env.program_type(spec.prog_type);
@@ -162,7 +165,7 @@ impl Program {
             ctx: CtxAccess::new(row.map(|r| &r.ctx)),
             packet: row.map_or(PacketAccess::None, |r| r.packet),
             legacy_loads: row.is_none_or(|r| r.legacy_loads),
-            uses_stack: prepared.uses_stack,
+            stack_used: if prepared.uses_stack { stack_used } else { 0 },
             verified,
         })
     }
@@ -216,6 +219,7 @@ impl Program {
     }
 
     /// The index of the map that a register content stands for.
+    #[inline]
     pub(crate) fn map_index(&self, value: u64) -> Option<usize> {
         usize::try_from(value ^ MAP_TAG).ok().filter(|&i| i < self.maps().len())
     }

@@ -3,8 +3,8 @@
 use core::fmt;
 
 use crate::host::{Host, Programs};
-use crate::interp;
-use crate::mem::{Lent, Loan, Mem, Name, Stack};
+use crate::interp::{self, State};
+use crate::mem::{Lent, Loan, Mem, Name, Scratch, Stack};
 use crate::packet::Layout;
 use crate::trap::{Trap, TrapKind};
 use crate::{NoPrograms, Observer, Program};
@@ -22,23 +22,17 @@ pub const DEFAULT_FUEL: u64 = 1 << 30;
 /// ```
 pub struct Run<'a> {
     pub(crate) loan: Loan<'a>,
-    pub(crate) args: [u64; 5],
-    pub(crate) packet: Option<Layout>,
-    pub(crate) fuel: u64,
-    pub(crate) deadline_ns: Option<u64>,
-    pub(crate) vcpu: u32,
-    pub(crate) host: &'a dyn Host,
-    pub(crate) programs: &'a dyn Programs,
-    pub(crate) observer: Option<&'a dyn Observer>,
+    pub(crate) scratch: &'a mut Scratch,
+    pub(crate) state: State<'a>,
 }
 
 impl fmt::Debug for Run<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Run")
-            .field("packet", &self.packet)
-            .field("fuel", &self.fuel)
-            .field("deadline_ns", &self.deadline_ns)
-            .field("vcpu", &self.vcpu)
+            .field("packet", &self.state.packet)
+            .field("fuel", &self.state.limit)
+            .field("deadline_ns", &self.state.deadline_ns)
+            .field("vcpu", &self.state.vcpu)
             .finish_non_exhaustive()
     }
 }
@@ -56,26 +50,24 @@ impl<'a> Run<'a> {
     /// A run without context or packet, on virtual CPU 0, with [`DEFAULT_FUEL`].
     #[inline(always)]
     pub fn new(stack: &'a mut Stack, host: &'a dyn Host) -> Self {
-        Self {
-            loan: Loan::new(stack),
-            args: [0; 5],
-            packet: None,
-            fuel: DEFAULT_FUEL,
-            deadline_ns: None,
-            vcpu: 0,
-            host,
-            programs: &NoPrograms,
-            observer: None,
-        }
+        let (loan, scratch) = Loan::new(stack);
+        Self { loan, scratch, state: State::new(DEFAULT_FUEL, host, &NoPrograms) }
     }
 
     /// Lends the context: an image with fields at the program's own offsets, or a plain buffer. `r1` points to it.
     #[must_use]
     #[inline(always)]
     pub fn with_ctx(mut self, image: &'a mut [u8]) -> Self {
-        self.loan.ctx = Lent::new(image, true, Name::Context);
-        self.args[0] = self.loan.ctx.start();
+        self.lend_ctx(image);
         self
+    }
+
+    /// As [`Self::with_ctx`], in place.
+    #[inline(always)]
+    pub fn lend_ctx(&mut self, image: &'a mut [u8]) {
+        self.loan.ctx = Lent::new(image, true, Name::Context);
+        self.state.ctx_addr = self.loan.ctx.start();
+        self.state.r1 = self.loan.ctx.start();
     }
 
     /// Lends a packet buffer.
@@ -85,7 +77,7 @@ impl<'a> Run<'a> {
     #[must_use]
     #[inline(always)]
     pub fn with_packet(mut self, buffer: &'a mut [u8], layout: Layout) -> Self {
-        self.packet = layout.fits(buffer.len()).then_some(layout);
+        self.state.packet = layout.fits(buffer.len()).then_some(layout);
         self.loan.packet = Lent::new(buffer, true, Name::Packet);
         self
     }
@@ -95,9 +87,15 @@ impl<'a> Run<'a> {
     #[must_use]
     #[inline(always)]
     pub fn with_packet_read_only(mut self, buffer: &'a [u8], layout: Layout) -> Self {
-        self.packet = layout.fits(buffer.len()).then_some(layout);
-        self.loan.packet = Lent::read_only(buffer, Name::Packet);
+        self.lend_packet_read_only(buffer, layout);
         self
+    }
+
+    /// As [`Self::with_packet_read_only`], in place.
+    #[inline(always)]
+    pub fn lend_packet_read_only(&mut self, buffer: &'a [u8], layout: Layout) {
+        self.state.packet = layout.fits(buffer.len()).then_some(layout);
+        self.loan.packet = Lent::read_only(buffer, Name::Packet);
     }
 
     /// Lends another buffer (at most [`BUFFERS`](crate::BUFFERS)) and gives its guest address; `None` when there is no room.
@@ -111,8 +109,10 @@ impl<'a> Run<'a> {
     #[must_use]
     #[inline(always)]
     pub fn with_arg(mut self, n: usize, value: u64) -> Self {
-        if let Some(arg) = n.checked_sub(1).and_then(|i| self.args.get_mut(i)) {
-            *arg = value;
+        match n {
+            1 => self.state.r1 = value,
+            2..=5 => self.state.others[n - 2] = value,
+            _ => {}
         }
         self
     }
@@ -123,7 +123,7 @@ impl<'a> Run<'a> {
     #[must_use]
     #[inline(always)]
     pub fn with_fuel(mut self, fuel: u64) -> Self {
-        self.fuel = fuel;
+        self.state.limit = fuel;
         self
     }
 
@@ -132,7 +132,7 @@ impl<'a> Run<'a> {
     #[must_use]
     #[inline(always)]
     pub fn with_deadline(mut self, ns: u64) -> Self {
-        self.deadline_ns = Some(ns);
+        self.state.deadline_ns = Some(ns);
         self
     }
 
@@ -140,7 +140,7 @@ impl<'a> Run<'a> {
     #[must_use]
     #[inline(always)]
     pub fn with_vcpu(mut self, vcpu: u32) -> Self {
-        self.vcpu = vcpu;
+        self.state.vcpu = vcpu;
         self
     }
 
@@ -148,21 +148,21 @@ impl<'a> Run<'a> {
     #[must_use]
     #[inline(always)]
     pub fn with_programs(mut self, programs: &'a dyn Programs) -> Self {
-        self.programs = programs;
+        self.state.programs = programs;
         self
     }
 
     /// Shows the run to an observer, instruction by instruction. It is slower by far and means the same.
     #[must_use]
     pub fn with_observer(mut self, observer: &'a dyn Observer) -> Self {
-        self.observer = Some(observer);
+        self.state.observer = Some(observer);
         self
     }
 
     /// Where the packet lies now: programs may have moved its ends.
     #[inline(always)]
     pub fn packet(&self) -> Option<Layout> {
-        self.packet
+        self.state.packet
     }
 }
 
@@ -177,11 +177,8 @@ impl Program {
             let kind = TrapKind::ContextTooShort { need: self.ctx.need, have: run.loan.ctx.len() };
             return Err(Trap { prog_id: self.id(), pc: 0, kind });
         }
-        let mut state = interp::State::new(run);
-        let mut mem = Mem::new(&mut run.loan);
-        let result = interp::run_chain(self, &mut mem, &mut state);
-        let (packet, fuel) = (state.packet, state.fuel);
-        run.packet = packet;
-        result.map(|r0| Outcome { r0, fuel })
+        let mut mem = Mem::new(&mut run.loan, run.scratch);
+        let r0 = interp::run_chain(self, &mut mem, &mut run.state)?;
+        Ok(Outcome { r0, fuel: run.state.fuel })
     }
 }

@@ -143,6 +143,34 @@ proptest! {
     }
 }
 
+/// What a lookup gives is accessed where the map's values are and as the map's flags say, at both ends.
+#[test]
+fn a_looked_up_value_grants_its_map_and_no_more() {
+    use skep_abi::MapFlags;
+    let access = |flags: u32, store: bool, off: i16| {
+        let def = MapDef { flags: MapFlags(flags), ..MapDef::new(MapType::ARRAY, 4, 8, 3) };
+        let insn = |opcode, dst, src, off, imm| Insn::new(opcode, Reg(dst), Reg(src), off, imm);
+        let insns = vec![
+            insn(0x62, 10, 0, -4, 1),
+            insn(0xbf, 2, 10, 0, 0),
+            insn(0x07, 2, 0, 0, -4),
+            insn(0x18, 1, 5, 0, 0),
+            insn(0, 0, 0, 0, 0),
+            insn(0x85, 0, 0, 0, 1),
+            if store { insn(0x7a, 0, 0, off, 7) } else { insn(0x79, 0, 0, off, 0) },
+            insn(0x95, 0, 0, 0, 0),
+        ];
+        let program = Arc::new(with_maps(ProgramType::UNSPEC, insns, &[map(&def)]));
+        run(&program, 0).is_ok()
+    };
+    for store in [false, true] {
+        let inside: Vec<i16> = (-20..20).filter(|off| access(0, store, *off)).collect();
+        assert_eq!(inside, (-8..=8).collect::<Vec<_>>(), "store: {store}");
+        assert_eq!(access(MapFlags::RDONLY_PROG, store, 0), !store);
+        assert_eq!(access(MapFlags::WRONLY_PROG, store, 0), store);
+    }
+}
+
 /// The generator above reaches what it is for: most kinds of ends occur.
 #[test]
 fn generated_programs_reach_helpers_memory_and_exits() {

@@ -55,6 +55,48 @@ fn a_verified_program_runs() {
     assert_eq!(outcome.r0, 77);
 }
 
+/// Reading what was never written, which privileged programs may: zero, whatever ran on the stack before.
+#[test]
+fn frames_are_zero_as_far_as_the_proof_lets_a_function_reach() {
+    let env = Environment::default();
+    let mut stack = Stack::new();
+    // Fills four frames: `for (fp = r10, i = 64; i; i--) *(u64 *)(fp -= 8) = -1; if (--r1) call self`
+    let dirt = vec![
+        insn(0xbf, 2, 10, 0, 0),
+        insn(0xb7, 3, 0, 0, 64),
+        insn(0x07, 2, 0, 0, -8),
+        insn(0x7a, 2, 0, 0, -1),
+        insn(0x07, 3, 0, 0, -1),
+        insn(0x55, 3, 0, -4, 0),
+        insn(0x07, 1, 0, 0, -1),
+        insn(0x15, 1, 0, 1, 0),
+        insn(0x85, 0, 1, 0, -9),
+        insn(0xb7, 0, 0, 0, 0),
+        EXIT,
+    ];
+    let dirt = ProgramSpec { insns: dirt, ..ProgramSpec::default() };
+    let dirt = Program::unverified(&dirt, &env, vec![]).expect("it is well formed");
+    for (off, inner) in [(-8, -8), (-16, -256), (-64, -72), (-72, -64), (-256, -240), (-496, -8), (-8, -496)]
+    {
+        dirt.run(&mut Run::new(&mut stack, &NullHost).with_arg(1, 4)).expect("four frames");
+        // `r0 = *(u64 *)(r10 + off) | callee's`
+        let insns = vec![
+            insn(0x85, 0, 1, 0, 3),
+            insn(0x79, 1, 10, off, 0),
+            insn(0x4f, 0, 1, 0, 0),
+            EXIT,
+            insn(0x79, 0, 10, inner, 0),
+            EXIT,
+        ];
+        let spec = ProgramSpec::new(ProgramType::SYSCALL, insns);
+        let verified = verify(&spec, &env, &Options::default()).expect("privileged programs may");
+        let program = Program::new(&verified, &env, vec![]).expect("what was verified");
+        let mut ctx = [0; 8];
+        let outcome = program.run(&mut Run::new(&mut stack, &NullHost).with_ctx(&mut ctx)).expect("no trap");
+        assert_eq!(outcome.r0, 0, "at {off} and {inner}");
+    }
+}
+
 #[test]
 fn another_environment_is_refused() {
     let (def, env) = (array(2), Environment::default());

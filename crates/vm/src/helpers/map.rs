@@ -4,18 +4,28 @@ use skep_abi::MapType;
 use skep_maps::Map;
 
 use super::{Args, Call, status};
+use crate::Program;
+use crate::mem::Mem;
 use crate::trap::TrapKind;
 
 /// `bpf_map_lookup_elem(map, key)`: the address of the value, of this CPU's for per-CPU kinds, or 0.
-pub(super) fn lookup_elem(call: &mut Call<'_, '_, '_>, [map, key, ..]: Args) -> Result<u64, TrapKind> {
-    let map = call.map(map)?;
+pub(crate) fn lookup(
+    program: &Program,
+    mem: &mut Mem<'_>,
+    vcpu: u32,
+    map: u64,
+    key: u64,
+) -> Result<u64, TrapKind> {
+    let Some(index) = program.map_index(map) else { return Err(TrapKind::NotAMap(map)) };
+    let map = &program.maps()[index];
     has_values(map, "bpf_map_lookup_elem")?;
     let len = u64::from(map.key_size());
-    let vcpu = call.state.vcpu;
-    match call.mem.bytes(key, len) {
-        Some(key) => Ok(map.lookup(key, vcpu).unwrap_or(0)),
-        None => Err(call.fault(key, len, false)),
-    }
+    let Some(bytes) = mem.bytes(key, len) else {
+        return Err(TrapKind::Memory(mem.fault(key, len, false)));
+    };
+    let Some(value) = map.lookup(bytes, vcpu) else { return Ok(0) };
+    mem.expect_value(index);
+    Ok(value)
 }
 
 /// `bpf_map_update_elem(map, key, value, flags)`: 0 or a negative error number.

@@ -34,12 +34,15 @@ pub(crate) struct Call<'c, 'm, 's> {
 type Args = [u64; 5];
 type Body = fn(&mut Call<'_, '_, '_>, Args) -> Result<u64, TrapKind>;
 
+pub(crate) use map::lookup;
+
+/// `bpf_map_lookup_elem`, which the interpreter calls by name.
+const MAP_LOOKUP_ELEM: u32 = 1;
 /// `bpf_tail_call` leaves the program, so the interpreter has it.
 const TAIL_CALL: u32 = 12;
 
 /// Bodies by helper id, ascending.
 static BODIES: &[(u32, Body)] = &[
-    (1, map::lookup_elem),
     (2, map::update_elem),
     (3, map::delete_elem),
     (5, time::ktime_get_ns),
@@ -59,8 +62,10 @@ static BODIES: &[(u32, Body)] = &[
 
 /// Where the body of a helper is, if there is one.
 pub(crate) fn slot(id: u32) -> Option<HelperSlot> {
-    if id == TAIL_CALL {
-        return Some(HelperSlot::TailCall);
+    match id {
+        MAP_LOOKUP_ELEM => return Some(HelperSlot::Lookup),
+        TAIL_CALL => return Some(HelperSlot::TailCall),
+        _ => {}
     }
     if let Some(n) = id.checked_sub(embedder::EMBEDDER_HELPERS).filter(|n| *n < embedder::COUNT) {
         return Some(HelperSlot::Table(embedder::FIRST_SLOT + n as u16));

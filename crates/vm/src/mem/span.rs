@@ -2,8 +2,8 @@
 
 use crate::trap::Region;
 
-/// What a span is, for traps: a byte, since spans are copied at every run.
-#[derive(Clone, Copy)]
+/// What a span is, for traps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Name {
     Nothing,
     Stack,
@@ -15,6 +15,9 @@ pub(crate) enum Name {
 }
 
 impl Name {
+    const ALL: [Self; 7] =
+        [Self::Nothing, Self::Stack, Self::Context, Self::Packet, Self::Buffer, Self::Values, Self::Record];
+
     fn text(self) -> &'static str {
         match self {
             Self::Nothing => "",
@@ -28,18 +31,51 @@ impl Name {
     }
 }
 
+/// What a span is and grants, in one word: spans are made and copied at every run, and a copy of small parts
+/// that were just written waits for each of them.
+///
+/// ```text
+///  63 ... 8 | 7 ... 2 |   1   |  0
+///    name   |    0    | write | read
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Tag(u64);
+
+impl Tag {
+    const READ: u64 = 1;
+    const WRITE: u64 = 2;
+
+    #[inline(always)]
+    pub(super) const fn new(name: Name, read: bool, write: bool) -> Self {
+        Self((name as u64) << 8 | (write as u64 * Self::WRITE) | (read as u64 * Self::READ))
+    }
+
+    #[inline(always)]
+    pub(super) const fn grants(self, write: bool) -> bool {
+        self.0 & (if write { Self::WRITE } else { Self::READ }) != 0
+    }
+
+    /// The same with or without stores.
+    #[inline(always)]
+    pub(super) const fn with_write(self, write: bool) -> Self {
+        Self(self.0 & !Self::WRITE | (write as u64 * Self::WRITE))
+    }
+
+    pub(super) fn name(self) -> Name {
+        Name::ALL.get((self.0 >> 8) as usize).copied().unwrap_or(Name::Nothing)
+    }
+}
+
 /// Addresses that may be accessed. Empty when `len` is 0.
 #[derive(Clone, Copy)]
 pub(super) struct Span {
     pub(super) start: u64,
     pub(super) len: u64,
-    pub(super) read: bool,
-    pub(super) write: bool,
-    pub(super) name: Name,
+    pub(super) tag: Tag,
 }
 
 impl Span {
-    pub(super) const EMPTY: Self = Self { start: 0, len: 0, read: false, write: false, name: Name::Nothing };
+    pub(super) const EMPTY: Self = Self { start: 0, len: 0, tag: Tag::new(Name::Nothing, false, false) };
 
     /// Whether `size` (at least 1) bytes from `addr` lie inside; no sum can wrap around.
     #[inline(always)]
@@ -50,11 +86,91 @@ impl Span {
 
     #[inline(always)]
     pub(super) fn grants(&self, addr: u64, size: u64, write: bool) -> bool {
-        self.holds(addr, size) && if write { self.write } else { self.read }
+        self.holds(addr, size) && self.tag.grants(write)
     }
 
     pub(super) fn region(&self) -> Option<Region> {
-        let Self { start, len, read: _, write, name } = *self;
-        (len > 0).then_some(Region { name: name.text(), start, len, write })
+        let Self { start, len, tag } = *self;
+        (len > 0).then_some(Region { name: tag.name().text(), start, len, write: tag.grants(true) })
+    }
+}
+
+/// A span that was found, by what a look at it needs: the question for 8 bytes or less is one comparison.
+///
+/// Only spans of at least 8 bytes are remembered, so that no subtraction below wraps around.
+#[derive(Clone, Copy)]
+pub(super) struct Recent {
+    start: u64,
+    /// Bytes of the span less 8.
+    room: u64,
+}
+
+impl Recent {
+    /// Of a span that grants loads or stores; `None` when it does not, or is too short to be remembered.
+    #[inline(always)]
+    pub(super) fn of(span: &Span, write: bool) -> Option<Self> {
+        let room = span.len.checked_sub(8).filter(|_| span.tag.grants(write))?;
+        Some(Self { start: span.start, room })
+    }
+
+    /// Whether `size` bytes (1 to 8) from `addr` lie inside.
+    #[inline(always)]
+    pub(super) fn holds(&self, addr: u64, size: u64) -> bool {
+        addr.wrapping_sub(self.start) <= self.room + (8 - size)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The short question has the long one's answer, for every size around both ends of spans of every kind.
+    #[test]
+    fn recent_spans_grant_what_their_spans_do() {
+        for (start, len) in
+            [(0x1000, 8), (0x1000, 9), (0x1001, 15), (0x1000, 4096), (u64::MAX - 99, 64), (0, 8)]
+        {
+            for (read, write) in [(true, true), (true, false), (false, true), (false, false)] {
+                let span = Span { start, len, tag: Tag::new(Name::Buffer, read, write) };
+                for store in [false, true] {
+                    let recent = Recent::of(&span, store);
+                    assert_eq!(recent.is_some(), if store { write } else { read });
+                    for (base, d) in
+                        [start, start + len, 0].into_iter().flat_map(|b| (-20..20).map(move |d| (b, d)))
+                    {
+                        let addr = base.wrapping_add_signed(d);
+                        for size in 1..=8 {
+                            let granted = recent.is_some_and(|r| r.holds(addr, size));
+                            assert_eq!(
+                                granted,
+                                span.grants(addr, size, store),
+                                "{size} at {addr:#x} of {start:#x}+{len}"
+                            );
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn tags_keep_what_they_are_made_of() {
+        for name in Name::ALL {
+            for (read, write) in [(true, true), (true, false), (false, true), (false, false)] {
+                let tag = Tag::new(name, read, write);
+                assert_eq!((tag.name(), tag.grants(false), tag.grants(true)), (name, read, write));
+                for other in [true, false] {
+                    assert_eq!(tag.with_write(other), Tag::new(name, read, other));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn short_spans_are_not_remembered() {
+        for len in 0..8 {
+            let span = Span { start: 0x1000, len, tag: Tag::new(Name::Buffer, true, true) };
+            assert!(Recent::of(&span, false).is_none() && Recent::of(&span, true).is_none());
+        }
     }
 }
