@@ -33,6 +33,8 @@ pub enum ArgKind {
     Mem(MemAccess),
     /// Memory of a fixed size in bytes.
     FixedMem(MemAccess, u32),
+    /// The same at a multiple of its size (`MEM_ALIGNED`).
+    AlignedMem(MemAccess, u32),
     /// Size in bytes of the memory before it, at least 1.
     Size,
     /// Size in bytes of the memory before it, 0 allowed.
@@ -65,6 +67,10 @@ pub struct Arg {
 pub enum Ret {
     /// A number.
     Integer,
+    /// A negative error number, or a length of at most the `Size` argument.
+    LengthOrError,
+    /// The number of a CPU.
+    Cpu,
     /// Nothing: `r0` is unreadable afterwards.
     Void,
     /// A value of the map argument, or NULL.
@@ -138,19 +144,25 @@ pub struct HelperGroup {
     pub ids: &'static [u32],
 }
 
-macro_rules! arg {
-    ($kind:expr) => {
-        Some(Arg { kind: $kind, nullable: false })
+macro_rules! args {
+    ([$($done:tt)*]) => {
+        pad(&[$($done)*])
+    };
+    ([$($done:tt)*] or_null($kind:expr) $(, $($rest:tt)*)?) => {
+        args!([$($done)* Some(Arg { kind: $kind, nullable: true }),] $($($rest)*)?)
+    };
+    ([$($done:tt)*] $kind:expr $(, $($rest:tt)*)?) => {
+        args!([$($done)* Some(Arg { kind: $kind, nullable: false }),] $($($rest)*)?)
     };
 }
 
 macro_rules! helpers {
-    ($($id:literal $name:literal ($($arg:expr),*) -> $ret:ident, $flags:expr, $maj:literal.$min:literal, $doc:literal;)*) => {
+    ($($id:literal $name:literal ($($args:tt)*) -> $ret:ident, $flags:expr, $maj:literal.$min:literal, $doc:literal;)*) => {
         /// Every helper whose contract skep knows.
         pub static HELPERS: &[HelperProto] = &[$(HelperProto {
             id: $id,
             name: $name,
-            args: pad(&[$(arg!($arg)),*]),
+            args: args!([] $($args)*),
             ret: Ret::$ret,
             flags: HelperFlags($flags),
             since: ($maj, $min),
@@ -169,12 +181,16 @@ const fn pad(args: &[Option<Arg>]) -> [Option<Arg>; 5] {
     out
 }
 
-use ArgKind::{AllocSize, Anything, Ctx, Map, MapKey, MapValue, Mem, RingbufRecord, Size, SizeOrZero};
+use ArgKind::{
+    AlignedMem, AllocSize, Anything, ConstStr, Ctx, Map, MapKey, MapValue, Mem, RingbufRecord, Size,
+    SizeOrZero,
+};
 use HelperFlags as F;
 use MemAccess::{Read, Write};
 
 // `5 "bpf_ktime_get_ns" () -> Integer, F::NONE, 4 . 1, "…";` becomes
-// `HelperProto { id: 5, name: "bpf_ktime_get_ns", args: [None; 5], ret: Ret::Integer, … }`.
+// `HelperProto { id: 5, name: "bpf_ktime_get_ns", args: [None; 5], ret: Ret::Integer, … }`;
+// an argument `or_null(Mem(Read))` is one that NULL will do for.
 helpers! {
     1 "bpf_map_lookup_elem" (Map, MapKey) -> MapValueOrNull, F::PACKET_ARGS, 3 . 19,
         "Pointer to the value of a key, or NULL.";
@@ -182,22 +198,56 @@ helpers! {
         "Adds or replaces an element; flags BPF_ANY, BPF_NOEXIST, BPF_EXIST.";
     3 "bpf_map_delete_elem" (Map, MapKey) -> Integer, F::PACKET_ARGS, 3 . 19,
         "Deletes an element.";
+    4 "bpf_probe_read" (Mem(Write), SizeOrZero, Anything) -> Integer, F::GPL_ONLY, 4 . 1,
+        "Copies memory of the user or the kernel that may not be there.";
     5 "bpf_ktime_get_ns" () -> Integer, F::NONE, 4 . 1,
         "Nanoseconds since boot without time in suspend (CLOCK_MONOTONIC).";
     6 "bpf_trace_printk" (Mem(Read), Size) -> Integer, F::GPL_ONLY, 4 . 1,
         "Prints a formatted line to the trace log.";
     7 "bpf_get_prandom_u32" () -> Integer, F::NONE, 4 . 1,
         "A pseudo-random number of 32 bits.";
-    8 "bpf_get_smp_processor_id" () -> Integer, F::NONE, 4 . 1,
+    8 "bpf_get_smp_processor_id" () -> Cpu, F::NONE, 4 . 1,
         "The CPU that the program runs on.";
     12 "bpf_tail_call" (Ctx, Map, Anything) -> Void, F::NONE, 4 . 2,
         "Continues in another program; returns only on failure.";
+    14 "bpf_get_current_pid_tgid" () -> Integer, F::NONE, 4 . 2,
+        "The process in the upper half, the thread in the lower.";
+    15 "bpf_get_current_uid_gid" () -> Integer, F::NONE, 4 . 2,
+        "The group in the upper half, the user in the lower.";
+    16 "bpf_get_current_comm" (Mem(Write), Size) -> Integer, F::NONE, 4 . 2,
+        "Name of the thread, cut to the size and filled with zeros.";
     26 "bpf_skb_load_bytes" (Ctx, Anything, Mem(Write), Size) -> Integer, F::NONE, 4 . 5,
         "Copies bytes of the packet.";
+    35 "bpf_get_current_task" () -> Integer, F::GPL_ONLY, 4 . 8,
+        "A number that stands for the thread.";
+    42 "bpf_get_numa_node_id" () -> Integer, F::NONE, 4 . 10,
+        "The memory node of the CPU that the program runs on.";
     44 "bpf_xdp_adjust_head" (Ctx, Anything) -> Integer, F::INVALIDATES_PACKET, 4 . 10,
         "Moves the start of the packet.";
+    45 "bpf_probe_read_str" (Mem(Write), SizeOrZero, Anything) -> LengthOrError, F::GPL_ONLY, 4 . 11,
+        "Copies a string of the user or the kernel that may not be there.";
     65 "bpf_xdp_adjust_tail" (Ctx, Anything) -> Integer, F::INVALIDATES_PACKET, 4 . 18,
         "Moves the end of the packet.";
+    80 "bpf_get_current_cgroup_id" () -> Integer, F::NONE, 4 . 18,
+        "Id of the process's control group.";
+    105 "bpf_strtol" (Mem(Read), Size, Anything, AlignedMem(Write, 8)) -> Integer, F::NONE, 5 . 2,
+        "Reads a signed number from text; gives the characters used.";
+    106 "bpf_strtoul" (Mem(Read), Size, Anything, AlignedMem(Write, 8)) -> Integer, F::NONE, 5 . 2,
+        "Reads an unsigned number from text; gives the characters used.";
+    112 "bpf_probe_read_user" (Mem(Write), SizeOrZero, Anything) -> Integer, F::GPL_ONLY, 5 . 5,
+        "Copies memory of the user that may not be there.";
+    113 "bpf_probe_read_kernel" (Mem(Write), SizeOrZero, Anything) -> Integer, F::GPL_ONLY, 5 . 5,
+        "Copies memory of the kernel that may not be there.";
+    114 "bpf_probe_read_user_str" (Mem(Write), SizeOrZero, Anything) -> LengthOrError, F::GPL_ONLY, 5 . 5,
+        "Copies a string of the user that may not be there.";
+    115 "bpf_probe_read_kernel_str" (Mem(Write), SizeOrZero, Anything) -> LengthOrError, F::GPL_ONLY, 5 . 5,
+        "Copies a string of the kernel that may not be there.";
+    118 "bpf_jiffies64" () -> Integer, F::NONE, 5 . 5,
+        "Timer ticks; begins five minutes before the lower half wraps.";
+    120 "bpf_get_ns_current_pid_tgid" (Anything, Anything, Mem(Write), Size) -> Integer, F::NONE, 5 . 6,
+        "Thread and process as the process id namespace with that device and inode numbers them.";
+    123 "bpf_get_current_ancestor_cgroup_id" (Anything) -> Integer, F::NONE, 5 . 7,
+        "Id of the control group at a level above the process's, or 0.";
     125 "bpf_ktime_get_boot_ns" () -> Integer, F::NONE, 5 . 8,
         "Nanoseconds since boot with time in suspend (CLOCK_BOOTTIME).";
     130 "bpf_ringbuf_output" (Map, Mem(Read), SizeOrZero, Anything) -> Integer, F::NONE, 5 . 8,
@@ -210,6 +260,19 @@ helpers! {
         "Drops a reserved record.";
     134 "bpf_ringbuf_query" (Map, Anything) -> Integer, F::NONE, 5 . 8,
         "Fill state and positions of a ring buffer.";
+    148 "bpf_copy_from_user" (Mem(Write), SizeOrZero, Anything) -> Integer, F::MIGHT_SLEEP, 5 . 10,
+        "Copies memory of the user, waiting until it is there.";
+    160 "bpf_ktime_get_coarse_ns" () -> Integer, F::NONE, 5 . 11,
+        "Nanoseconds since boot at the last timer tick (CLOCK_MONOTONIC_COARSE).";
+    165 "bpf_snprintf" (or_null(Mem(Write)), SizeOrZero, ConstStr, or_null(Mem(Read)), SizeOrZero) -> Integer,
+        F::GPL_ONLY, 5 . 13,
+        "Formats an array of u64 into a buffer; gives the uncut length with its NUL.";
+    177 "bpf_trace_vprintk" (Mem(Read), Size, or_null(Mem(Read)), SizeOrZero) -> Integer, F::GPL_ONLY, 5 . 16,
+        "Prints a line formatted from an array of u64 to the trace log.";
+    182 "bpf_strncmp" (Mem(Read), Size, ConstStr) -> Integer, F::NONE, 5 . 17,
+        "Compares text with a constant.";
+    208 "bpf_ktime_get_tai_ns" () -> Integer, F::NONE, 6 . 1,
+        "Nanoseconds of international atomic time (CLOCK_TAI).";
 }
 
 /// The row of a helper id.

@@ -1,13 +1,14 @@
 //! The Linux eBPF contract as tables: what a helper takes and gives, what a program type sees, which
 //! map types there are, what a section name means.
 //!
-//! Tables only: no behaviour. Numbers are the kernel's UAPI (`include/uapi/linux/bpf.h`, Linux 6.18);
+//! Tables and the grammar of formats; no behaviour. Numbers are the kernel's UAPI (`include/uapi/linux/bpf.h`, Linux 6.18);
 //! section names are libbpf 1.7's. Consumers read them through `skep_spec::Environment`, so that an
 //! embedder can add rows of its own.
 #![no_std]
 #![forbid(unsafe_code)]
 
 mod attach;
+mod bprintf;
 mod context;
 mod helper;
 mod map;
@@ -15,6 +16,10 @@ mod prog;
 mod section;
 
 pub use attach::AttachType;
+pub use bprintf::{
+    BPRINTF_ARG_BYTES, BPRINTF_ARGS, BadFormat, Conversion, FormatPiece, FormatSpec, check_format,
+    format_piece,
+};
 pub use context::{Access, Context, CtxField, CtxShape, CtxValue, Kept};
 pub use helper::{
     Arg, ArgKind, Capability, HELPER_NAMES, HELPERS, HelperFlags, HelperGroup, HelperProto, MemAccess, Ret,

@@ -131,8 +131,14 @@ const PLAIN: ProgramTypeRow = ProgramTypeRow {
 };
 
 /// The same for programs on a `struct __sk_buff`.
-const ON_SK_BUFF: ProgramTypeRow =
-    ProgramTypeRow { helpers: &[ids::BASE, ids::BASE_BPF, ids::BASE_PERFMON, ids::SK_BUFF], ..PLAIN };
+const ON_SK_BUFF: ProgramTypeRow = ProgramTypeRow {
+    helpers: &[ids::BASE, ids::BASE_BPF, ids::BASE_PERFMON, ids::NETWORK, ids::SK_BUFF],
+    ..PLAIN
+};
+
+/// The same for programs that trace.
+const THAT_TRACES: ProgramTypeRow =
+    ProgramTypeRow { helpers: &[ids::BASE, ids::BASE_BPF, ids::BASE_PERFMON, ids::TRACING], ..PLAIN };
 
 /// The rows of all types that skep describes.
 pub static PROGRAM_TYPES: &[ProgramTypeRow] = &[
@@ -147,16 +153,21 @@ pub static PROGRAM_TYPES: &[ProgramTypeRow] = &[
         id: ProgramType::XDP,
         ctx: XDP_MD,
         packet: PacketAccess::ReadWrite,
-        helpers: &[ids::BASE, ids::BASE_BPF, ids::BASE_PERFMON, ids::XDP],
+        helpers: &[ids::BASE, ids::BASE_BPF, ids::BASE_PERFMON, ids::NETWORK, ids::XDP],
         ..PLAIN
     },
-    ProgramTypeRow { id: ProgramType::SYSCALL, ctx: SYSCALL_BUFFER, always_sleepable: true, ..PLAIN },
-    ProgramTypeRow { id: ProgramType::TRACEPOINT, ctx: TRACEPOINT_RECORD, private_stack: true, ..PLAIN },
+    ProgramTypeRow { id: ProgramType::SYSCALL, ctx: SYSCALL_BUFFER, always_sleepable: true, ..THAT_TRACES },
+    ProgramTypeRow {
+        id: ProgramType::TRACEPOINT,
+        ctx: TRACEPOINT_RECORD,
+        private_stack: true,
+        ..THAT_TRACES
+    },
     ProgramTypeRow {
         id: ProgramType::RAW_TRACEPOINT,
         ctx: RAW_TRACEPOINT_ARGS,
         private_stack: true,
-        ..PLAIN
+        ..THAT_TRACES
     },
     ProgramTypeRow {
         id: ProgramType::SCHED_CLS,
@@ -192,6 +203,6 @@ pub static PROGRAM_TYPES: &[ProgramTypeRow] = &[
         packet: PacketAccess::ReadWrite,
         ..ON_SK_BUFF
     },
-    ProgramTypeRow { id: ProgramType::PERF_EVENT, ctx: PERF_EVENT_DATA, private_stack: true, ..PLAIN },
-    ProgramTypeRow { id: ProgramType::KPROBE, ctx: PT_REGS, private_stack: true, ..PLAIN },
+    ProgramTypeRow { id: ProgramType::PERF_EVENT, ctx: PERF_EVENT_DATA, private_stack: true, ..THAT_TRACES },
+    ProgramTypeRow { id: ProgramType::KPROBE, ctx: PT_REGS, private_stack: true, ..THAT_TRACES },
 ];

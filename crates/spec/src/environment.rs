@@ -16,6 +16,9 @@ pub enum Profile {
     Linux6_18,
 }
 
+/// `NR_CPUS` at its largest.
+const MAX_CPUS: u32 = 8192;
+
 /// The tables and rights that verifier and engines consult: skep's own rows and an embedder's.
 #[derive(Clone, Debug)]
 pub struct Environment {
@@ -26,6 +29,9 @@ pub struct Environment {
     pub capability: Capability,
     /// Require natural alignment everywhere (`BPF_F_STRICT_ALIGNMENT`).
     pub strict_alignment: bool,
+    /// CPU numbers that programs see are below this (`nr_cpu_ids`); at least 1. Unless set the most that Linux
+    /// can have.
+    pub cpus: u32,
     helpers: Vec<Arc<HelperProto>>,
     prog_types: Vec<Arc<ProgramTypeRow>>,
 }
@@ -36,6 +42,7 @@ impl Default for Environment {
             profile: Profile::default(),
             capability: Capability::Perfmon,
             strict_alignment: false,
+            cpus: MAX_CPUS,
             helpers: Vec::new(),
             prog_types: Vec::new(),
         }

@@ -8,6 +8,8 @@ use skep_isa::text::assemble;
 use skep_isa::{Endian, Insn, Reg};
 use skep_linux::LinuxBackend;
 use skep_spec::{Backend, Environment, LoadOptions, MapDef, ProgramSpec};
+use skep_testkit::oracle::kernel::Kernel;
+use skep_testkit::oracle::{Oracle, Privilege, Verdict};
 use skep_verifier::{Code, Options, verify};
 
 /// The kernel to ask; says why not.
@@ -88,24 +90,44 @@ fn kernel_gives_programs_of_each_type_the_same_verdict() {
     assert!(wrong.is_empty(), "{} verdicts differ:\n{}", wrong.len(), wrong.join("\n"));
 }
 
+/// Words of a refusal for what the helper is, not for its arguments.
+const NOT_OFFERED: &[&str] = &["cannot use helper", "unknown func", "might sleep", "GPL-restricted"];
+
 #[test]
 fn kernel_offers_the_same_helpers() {
-    let Some(kernel) = kernel() else { return };
+    kernel_offers_the_same("GPL", Privilege::Privileged);
+}
+
+#[test]
+fn kernel_offers_the_same_helpers_to_programs_that_are_not_free() {
+    kernel_offers_the_same("Proprietary", Privilege::Privileged);
+}
+
+#[test]
+fn kernel_offers_the_same_helpers_to_the_unprivileged() {
+    kernel_offers_the_same("GPL", Privilege::Unprivileged);
+}
+
+fn kernel_offers_the_same(license: &str, privilege: Privilege) {
+    if kernel().is_none() {
+        return;
+    }
+    let privileged = privilege == Privilege::Privileged;
+    let env = if privileged { Environment::default() } else { Environment::unprivileged() };
     let mut wrong = Vec::new();
-    for row in PROGRAM_TYPES {
+    for row in PROGRAM_TYPES.iter().filter(|row| privileged || row.unprivileged) {
         for helper in HELPERS {
             // Both look whether a helper is offered before they look at its arguments, of which there are none.
             let insns = assemble(&format!("call {}\nr0 = 0\nexit", helper.id)).expect("well formed");
-            let spec = spec(row.id, insns);
-            let ours = match verify(&spec, &Environment::default(), &Options::default()) {
+            let spec = ProgramSpec { license: license.into(), ..spec(row.id, insns) };
+            let ours = match verify(&spec, &env, &Options::default()) {
                 Ok(_) => true,
-                Err(rejection) => rejection.code() != Code::UnknownHelper,
+                Err(rejection) => !matches!(rejection.code(), Code::UnknownHelper | Code::GplOnly),
             };
-            let theirs = match kernel.load_program(&spec, &[], LoadOptions { log_level: 1 }) {
-                Ok(_) => true,
-                Err(e) => {
-                    !["cannot use helper", "unknown func", "might sleep"].iter().any(|w| e.log.contains(w))
-                }
+            let theirs = match Kernel.verdict(&spec, privilege) {
+                Verdict::Rejected { log } => !NOT_OFFERED.iter().any(|w| log.contains(w)),
+                Verdict::Skipped(why) => return println!("skipped: {why}"),
+                Verdict::Accepted | Verdict::Unsupported(_) => true,
             };
             if ours != theirs {
                 let name = row.id.name().unwrap_or("?");

@@ -18,20 +18,33 @@ use skep_spec::{Environment, LoadOptions, MapDef, ProgramSpec};
 const MAP_MARK: u64 = 0x5eed_0000_0000;
 const VALUE_MARK: u64 = 0x5eee_0000_0000;
 
-fn maps() -> Vec<Arc<MapDef>> {
-    let rodata = MapDef {
+/// A map that nobody can change.
+fn constants(initial: &[u8], value_size: u32, entries: u32) -> MapDef {
+    MapDef {
         flags: MapFlags(MapFlags::RDONLY_PROG),
-        initial: Some(vec![8, 0, 0, 0, 0, 0, 0, 0]),
+        initial: Some(initial.to_vec()),
         frozen: true,
-        ..MapDef::new(MapType::ARRAY, 4, 8, 1)
-    };
+        ..MapDef::new(MapType::ARRAY, 4, value_size, entries)
+    }
+}
+
+/// `nr_cpu_ids` of this machine: one more than the largest number of a possible CPU.
+fn cpus() -> u32 {
+    let text = fs::read_to_string("/sys/devices/system/cpu/possible").unwrap_or_default();
+    text.trim().rsplit(['-', ',']).next().and_then(|n| n.parse::<u32>().ok()).map_or(1, |n| n + 1)
+}
+
+fn maps() -> Vec<Arc<MapDef>> {
     let maps = [
         MapDef::new(MapType::ARRAY, 4, 8, 1).named("array8"),
         MapDef::new(MapType::ARRAY, 4, 48, 1).named("array48"),
         MapDef::new(MapType::HASH, 8, 8, 16).named("hash8"),
         MapDef::new(MapType::PROG_ARRAY, 4, 4, 4).named("progs"),
         MapDef::new(MapType::RINGBUF, 0, 0, 4096).named("ring"),
-        rodata.named("rodata"),
+        constants(&[8, 0, 0, 0, 0, 0, 0, 0], 8, 1).named("rodata"),
+        constants(b"a%d\0%s %lu\0%z\0", 16, 1).named("text"),
+        constants(b"abcd", 4, 1).named("unended"),
+        constants(b"abc", 4, 2).named("two"),
     ];
     maps.into_iter().map(Arc::new).collect()
 }
@@ -263,7 +276,9 @@ fn skep_says_what_the_files_say() {
             let expect =
                 case.expect.as_ref().unwrap_or_else(|| panic!("{at}: no expectation; run with BLESS=1"));
             let spec = case.spec().unwrap_or_else(|e| panic!("{at}: {e}"));
-            let env = if case.unprivileged { Environment::unprivileged() } else { Environment::default() };
+            let mut env =
+                if case.unprivileged { Environment::unprivileged() } else { Environment::default() };
+            env.cpus = cpus();
             let verdict = skep_verifier::verify(&spec, &env, &skep_verifier::Options::default());
             let agrees = match (&verdict, expect, &case.differs) {
                 (Ok(_), expect, None) => *expect == Verdict::Accept,

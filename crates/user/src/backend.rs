@@ -15,6 +15,7 @@ use skep_spec::{
 use skep_verifier::{Code, Options, Rejection, verify};
 use skep_vm::{HelperCall, TrapKind};
 
+use crate::identity::Identity;
 use crate::map::UserMap;
 use crate::os::{self, MapMemory};
 use crate::program::UserProgram;
@@ -38,7 +39,7 @@ pub struct UserBackend {
 pub struct UserOptions {
     /// Virtual CPUs; `None` for as many as the machine has.
     pub cpus: Option<u32>,
-    /// Rules that programs are verified by.
+    /// Rules that programs are verified by; the number of CPUs is set to the above.
     pub environment: Environment,
     /// Where lines of `bpf_trace_printk` go: standard error unless set.
     pub printk: Printk,
@@ -68,6 +69,7 @@ pub(crate) struct Shared {
     pub(crate) domain: Domain,
     pub(crate) environment: Environment,
     pub(crate) programs: ProgramTable,
+    pub(crate) identity: Identity,
     printk: Printk,
     pub(crate) helpers: Vec<HelperBody>,
     last_map_id: AtomicU32,
@@ -105,11 +107,14 @@ impl UserBackend {
 
     /// A backend with options.
     pub fn with_options(options: UserOptions) -> Self {
-        let UserOptions { cpus, environment, printk, helpers } = options;
+        let UserOptions { cpus, mut environment, printk, helpers } = options;
+        let domain = cpus.map_or_else(Domain::of_machine, Domain::new);
+        environment.cpus = domain.cpus();
         let shared = Shared {
-            domain: cpus.map_or_else(Domain::of_machine, Domain::new),
+            domain,
             environment,
             programs: ProgramTable::new(),
+            identity: Identity::of_process(),
             printk,
             helpers,
             last_map_id: AtomicU32::new(0),

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use skep_vm::{EMBEDDER_HELPERS, HelperCall, Host, TrapKind};
+use skep_vm::{COMM_BYTES, EMBEDDER_HELPERS, HelperCall, Host, Task, TrapKind};
 
 use crate::backend::Shared;
 use crate::os;
@@ -31,6 +31,34 @@ impl Host for RunHost<'_> {
         self.now_ns.unwrap_or_else(os::boot_ns)
     }
 
+    fn coarse_ns(&self) -> u64 {
+        self.now_ns.unwrap_or_else(os::coarse_ns)
+    }
+
+    fn tai_ns(&self) -> u64 {
+        self.now_ns.unwrap_or_else(os::tai_ns)
+    }
+
+    fn task(&self) -> Task {
+        os::task()
+    }
+
+    fn uid_gid(&self) -> (u32, u32) {
+        os::uid_gid()
+    }
+
+    fn comm(&self) -> [u8; COMM_BYTES] {
+        os::comm()
+    }
+
+    fn cgroup_ids(&self) -> &[u64] {
+        &self.shared.identity.cgroups
+    }
+
+    fn pid_namespace(&self) -> Option<(u64, u64)> {
+        self.shared.identity.pid_namespace
+    }
+
     /// SplitMix64, seeded anew for each run.
     fn prandom_u32(&self) -> u32 {
         let state =
@@ -48,6 +76,7 @@ impl Host for RunHost<'_> {
     fn printk(&self, line: &[u8]) {
         self.shared.printk(line);
     }
+
     fn call_helper(&self, id: u32, call: &mut HelperCall<'_, '_, '_, '_>) -> Option<Result<u64, TrapKind>> {
         let body = self.shared.helpers.get(id.checked_sub(EMBEDDER_HELPERS)? as usize)?;
         Some(body(call))

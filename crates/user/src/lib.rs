@@ -21,6 +21,7 @@
 mod backend;
 mod ctx;
 mod host;
+mod identity;
 #[cfg(target_os = "linux")]
 mod link;
 mod map;

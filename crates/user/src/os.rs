@@ -16,7 +16,8 @@ mod imp {
     use crate::sys;
 
     pub(crate) use sys::memfd::Memfds as MapMemory;
-    pub(crate) use sys::time::{boot_ns, monotonic_ns};
+    pub(crate) use sys::task::{comm, task, uid_gid};
+    pub(crate) use sys::time::{boot_ns, coarse_ns, monotonic_ns, tai_ns};
 
     /// Wakes a thread that waits for records: an eventfd.
     #[derive(Clone)]
@@ -85,6 +86,29 @@ mod imp {
         monotonic_ns()
     }
 
+    pub(crate) fn coarse_ns() -> u64 {
+        monotonic_ns()
+    }
+
+    /// The wall clock, without what leap seconds differ.
+    pub(crate) fn tai_ns() -> u64 {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        now.map_or(0, |d| d.as_nanos() as u64)
+    }
+
+    /// The process; threads have no numbers here.
+    pub(crate) fn task() -> skep_vm::Task {
+        skep_vm::Task { pid: std::process::id(), tgid: std::process::id() }
+    }
+
+    pub(crate) fn uid_gid() -> (u32, u32) {
+        (0, 0)
+    }
+
+    pub(crate) fn comm() -> [u8; skep_vm::COMM_BYTES] {
+        [0; skep_vm::COMM_BYTES]
+    }
+
     /// Wakes a thread that waits for records; it looks every millisecond.
     #[derive(Clone)]
     pub(crate) struct Bell(Arc<AtomicBool>);
@@ -118,7 +142,7 @@ mod imp {
     }
 }
 
-pub(crate) use imp::{Bell, MapMemory, boot_ns, monotonic_ns};
+pub(crate) use imp::{Bell, MapMemory, boot_ns, coarse_ns, comm, monotonic_ns, tai_ns, task, uid_gid};
 
 /// The memory of a map, as `maps` takes it.
 #[cfg(target_os = "linux")]

@@ -28,6 +28,8 @@ pub(crate) enum Returned {
     Void,
     /// Any number.
     Integer,
+    /// A number within these bounds.
+    Within(i64, i64),
     /// A value of the map, or NULL if so said.
     MapValue { map: u16, nullable: bool },
     /// A ring buffer record of this size, or NULL.
@@ -55,10 +57,15 @@ pub(crate) fn changes_map(helper: &HelperProto) -> bool {
     matches!(helper.id, 2 | 3 | 87 | 88)
 }
 
+/// `MAX_ERRNO`: results from its negative up to -1 are errors.
+pub(crate) const MAX_ERRNO: i64 = 4095;
+
 /// `bpf_map_lookup_elem`.
 pub(crate) const LOOKUP: u32 = 1;
 /// `bpf_tail_call`.
 pub(crate) const TAIL_CALL: u32 = 12;
+/// `bpf_snprintf`.
+pub(crate) const SNPRINTF: u32 = 165;
 
 /// The register of argument `i`.
 pub(crate) fn arg_reg(i: usize) -> Reg {

@@ -15,7 +15,7 @@ impl Digest {
     /// The digest of an environment and the maps of a program.
     pub fn of(spec: &ProgramSpec, env: &Environment) -> Self {
         let mut h = Fnv(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d);
-        h.text(format_args!("{:?} {:?} {}", env.profile, env.capability, env.strict_alignment));
+        h.text(format_args!("{:?} {:?} {} {}", env.profile, env.capability, env.strict_alignment, env.cpus));
         if let Some(row) = env.program_type(spec.prog_type) {
             h.text(format_args!("{row:?}"));
             for id in row.helpers.iter().flat_map(|g| g.ids) {

@@ -36,7 +36,7 @@ mod run;
 mod trap;
 
 pub use helpers::embedder::{EMBEDDER_HELPERS, HelperCall};
-pub use host::{Host, NoPrograms, NullHost, Programs};
+pub use host::{COMM_BYTES, Host, NoPrograms, NullHost, Programs, Task};
 pub use interp::{MAX_TAIL_CALLS, MAY_GOTO_LIMIT};
 pub use mem::{BUFFERS, FRAME_BYTES, FRAMES, RECORDS, Stack};
 pub use observe::{Observer, Place, Step};

@@ -27,6 +27,10 @@ use word::Word;
 
 use crate::trap::{MemoryFault, NEAR, Region};
 
+mod probe;
+
+pub(crate) use probe::Probe;
+
 /// Bytes of a function's stack frame (`MAX_BPF_STACK`).
 pub const FRAME_BYTES: usize = 512;
 /// Bytes of a frame that are zeroed together: most functions use no more.

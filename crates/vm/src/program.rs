@@ -32,6 +32,8 @@ pub struct Program {
     pub(crate) legacy_loads: bool,
     /// Bytes at the end of a frame that its function may read before it has written them, a multiple of 8.
     pub(crate) stack_used: u32,
+    /// The largest CPU number that it may be told.
+    pub(crate) last_cpu: u32,
     verified: bool,
 }
 
@@ -166,6 +168,7 @@ impl Program {
             packet: row.map_or(PacketAccess::None, |r| r.packet),
             legacy_loads: row.is_none_or(|r| r.legacy_loads),
             stack_used: if prepared.uses_stack { stack_used } else { 0 },
+            last_cpu: env.cpus.saturating_sub(1),
             verified,
         })
     }

@@ -4,17 +4,26 @@
 use super::{Capability, HelperGroup};
 
 /// For every program.
-pub const BASE: HelperGroup =
-    HelperGroup { capability: Capability::None, ids: &[1, 2, 3, 5, 7, 8, 12, 125, 130, 131, 132, 133, 134] };
+pub const BASE: HelperGroup = HelperGroup {
+    capability: Capability::None,
+    ids: &[1, 2, 3, 5, 7, 8, 12, 14, 15, 42, 105, 106, 120, 125, 130, 131, 132, 133, 134, 182, 208],
+};
 
 /// For every program whose loader has `CAP_BPF`.
-pub const BASE_BPF: HelperGroup = HelperGroup { capability: Capability::Bpf, ids: &[] };
+pub const BASE_BPF: HelperGroup = HelperGroup { capability: Capability::Bpf, ids: &[80, 118, 123] };
 
 /// For every program whose loader has `CAP_PERFMON`.
-pub const BASE_PERFMON: HelperGroup = HelperGroup { capability: Capability::Perfmon, ids: &[6] };
+pub const BASE_PERFMON: HelperGroup =
+    HelperGroup { capability: Capability::Perfmon, ids: &[6, 16, 35, 112, 113, 114, 115, 148, 165, 177] };
 
 /// For every program on a `struct __sk_buff`.
 pub const SK_BUFF: HelperGroup = HelperGroup { capability: Capability::None, ids: &[26] };
 
 /// For XDP.
 pub const XDP: HelperGroup = HelperGroup { capability: Capability::None, ids: &[44, 65] };
+
+/// For programs in the network stack.
+pub const NETWORK: HelperGroup = HelperGroup { capability: Capability::None, ids: &[160] };
+
+/// For programs that trace; loading those needs `CAP_PERFMON` itself, but for `syscall`.
+pub const TRACING: HelperGroup = HelperGroup { capability: Capability::None, ids: &[4, 45] };

@@ -11,7 +11,7 @@ use skep_maps::{Config, Consumer, Heap, Map};
 use skep_spec::{Environment, ProgramSpec, RunInput};
 use skep_user::TestRun;
 use skep_verifier::{Code, Options, Rejection, Verified, verify};
-use skep_vm::{Host, Program, Programs};
+use skep_vm::{COMM_BYTES, Host, Program, Programs, Task};
 
 use super::{Answer, Input, MapContents, Oracle, Outcome, Privilege, Question, Tail, Verdict, drive};
 
@@ -206,6 +206,18 @@ impl Host for TestHost {
 
     fn processor_id(&self, vcpu: u32) -> u32 {
         vcpu
+    }
+
+    fn task(&self) -> Task {
+        Task { pid: 42, tgid: 41 }
+    }
+
+    fn comm(&self) -> [u8; COMM_BYTES] {
+        *b"fifteen letters\0"
+    }
+
+    fn cgroup_ids(&self) -> &[u64] {
+        &[1, 77]
     }
 
     fn printk(&self, line: &[u8]) {

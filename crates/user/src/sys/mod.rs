@@ -4,4 +4,5 @@ pub(crate) mod fd;
 pub(crate) mod memfd;
 pub(crate) mod namespace;
 pub(crate) mod packet;
+pub(crate) mod task;
 pub(crate) mod time;

@@ -19,3 +19,13 @@ pub(crate) fn monotonic_ns() -> u64 {
 pub(crate) fn boot_ns() -> u64 {
     clock_ns(libc::CLOCK_BOOTTIME)
 }
+
+/// Since boot without time in suspend, as of the last timer tick.
+pub(crate) fn coarse_ns() -> u64 {
+    clock_ns(libc::CLOCK_MONOTONIC_COARSE)
+}
+
+/// International atomic time.
+pub(crate) fn tai_ns() -> u64 {
+    clock_ns(libc::CLOCK_TAI)
+}

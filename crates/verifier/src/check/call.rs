@@ -2,13 +2,14 @@
 
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use skep_abi::{Arg, ArgKind, HelperFlags, HelperProto, MapFlags, MapType, MemAccess, Ret, helper_name};
 use skep_isa::Reg;
 use skep_spec::ProgramSpec;
 
-use super::memory::{initialised, map_direction, packet, region, stack_bounds, unmodified};
-use super::{Facts, exit, leak, leaks, readable};
+use super::memory::{aligned, initialised, map_direction, packet, region, stack_bounds, unmodified};
+use super::{Facts, exit, leak, leaks, readable, strings};
 use crate::contract::{self, Returned, StackWrite, arg_reg};
 use crate::program::Program;
 use crate::state::{self, Byte, Kind, State, place, type_name};
@@ -80,6 +81,10 @@ struct Args<'a, 'p> {
     out: contract::HelperFacts,
     map: Option<u16>,
     alloc_size: Option<u32>,
+    /// The most that the last size argument may be.
+    size_max: u64,
+    /// The string argument.
+    text: Option<Vec<u8>>,
     const_key: Option<u64>,
     ref_id: u32,
 }
@@ -94,12 +99,17 @@ pub(super) fn helper(p: &Program<'_>, s: &State, id: u32) -> Check<Facts> {
         out: contract::start(proto),
         map: None,
         alloc_size: None,
+        size_max: 0,
+        text: None,
         const_key: None,
         ref_id: 0,
     };
     for (i, arg) in proto.args.iter().enumerate() {
         let Some(arg) = arg else { break };
         a.arg(i, *arg)?;
+    }
+    if id == contract::SNPRINTF {
+        a.format()?;
     }
     if id == contract::TAIL_CALL {
         exit::no_references(s, "tail_call")?;
@@ -159,6 +169,10 @@ impl Args<'_, '_> {
             // Checked with its size, the next argument.
             ArgKind::Mem(_) => Ok(()),
             ArgKind::FixedMem(access, size) => self.memory(reg, size.into(), access, false, true),
+            ArgKind::AlignedMem(access, size) => {
+                self.memory(reg, size.into(), access, false, true)?;
+                aligned(self.p, value, 0, size as usize, true)
+            }
             ArgKind::Size => self.size(i, false),
             ArgKind::SizeOrZero => self.size(i, true),
             ArgKind::AllocSize => self.alloc_size(reg),
@@ -180,7 +194,11 @@ impl Args<'_, '_> {
                 }
                 Ok(())
             }
-            ArgKind::ConstStr | ArgKind::Func | ArgKind::StackOrNull | ArgKind::SpinLock => {
+            ArgKind::ConstStr => {
+                self.text = Some(strings::constant(self.p, self.s, reg)?);
+                Ok(())
+            }
+            ArgKind::Func | ArgKind::StackOrNull | ArgKind::SpinLock => {
                 unsupported(format!("helper {}#{}: argument {:?}", self.proto.name, self.proto.id, arg.kind))
             }
         }
@@ -200,7 +218,7 @@ impl Args<'_, '_> {
             ArgKind::Anything => (true, ""),
             ArgKind::Ctx => (value.kind == Kind::Ctx, "ctx"),
             ArgKind::Map => (matches!(value.kind, Kind::Map(_)), "map_ptr"),
-            ArgKind::MapKey | ArgKind::MapValue(_) | ArgKind::FixedMem(..) => {
+            ArgKind::MapKey | ArgKind::MapValue(_) | ArgKind::FixedMem(..) | ArgKind::AlignedMem(..) => {
                 (memory, "fp, pkt, pkt_meta, map_key, map_value, mem, ringbuf_mem, buf, trusted_ptr_")
             }
             // With a size of 0 even NULL will do, which is for the size to say.
@@ -210,7 +228,7 @@ impl Args<'_, '_> {
             ),
             ArgKind::Size | ArgKind::SizeOrZero | ArgKind::AllocSize => (value.is_scalar(), "scalar"),
             ArgKind::RingbufRecord => (matches!(value.kind, Kind::Mem { ringbuf: true, .. }), "ringbuf_mem"),
-            ArgKind::ConstStr => (true, ""),
+            ArgKind::ConstStr => (matches!(value.kind, Kind::MapValue(_)), "map_value"),
             ArgKind::Func | ArgKind::StackOrNull | ArgKind::SpinLock => (true, ""),
         };
         if fits && (!value.nullable || arg.nullable) {
@@ -346,6 +364,7 @@ impl Args<'_, '_> {
         else {
             return unsupported(format!("helper {}: a size without memory before it", self.proto.name));
         };
+        self.size_max = val.umax();
         self.memory(memory, val.umax() as i64, access, zero_ok, val.is_const())?;
         self.facts.precise = self.facts.precise.with(reg);
         Ok(())
@@ -365,6 +384,13 @@ impl Args<'_, '_> {
         self.alloc_size = Some(size);
         self.facts.precise = self.facts.precise.with(reg);
         Ok(())
+    }
+
+    /// The constant format of `bpf_snprintf` fits the number of arguments.
+    fn format(&self) -> Check<()> {
+        let bytes = self.s.reg(arg_reg(4)).val.tnum().value();
+        let text = self.text.as_deref().unwrap_or(&[]);
+        strings::format(text, bytes)
     }
 
     /// Remembers a key that is known, for arrays, where a lookup inside the bounds cannot fail.
@@ -397,6 +423,8 @@ impl Args<'_, '_> {
     fn returned(&self) -> Check<Returned> {
         Ok(match self.proto.ret {
             Ret::Integer => Returned::Integer,
+            Ret::LengthOrError => Returned::Within(-contract::MAX_ERRNO, self.size_max as i64),
+            Ret::Cpu => Returned::Within(0, i64::from(self.p.env.cpus.max(1)) - 1),
             Ret::Void => Returned::Void,
             Ret::MapValueOrNull => match self.map {
                 Some(map) => {

@@ -185,7 +185,7 @@ pub(crate) fn unmodified(s: &State, base: Reg) -> Check<()> {
     )
 }
 
-fn aligned(p: &Program<'_>, reg: &state::Reg, off: i32, size: usize, atomic: bool) -> Check<()> {
+pub(super) fn aligned(p: &Program<'_>, reg: &state::Reg, off: i32, size: usize, atomic: bool) -> Check<()> {
     let at = reg.val.tnum();
     let fixed = i64::from(reg.off) + i64::from(off);
     let (strict, what, extra) = match reg.kind {

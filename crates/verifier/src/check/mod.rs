@@ -9,6 +9,7 @@ mod jump;
 pub(crate) mod memory;
 mod packet;
 pub(crate) mod speculation;
+mod strings;
 
 use alloc::format;
 use alloc::vec::Vec;

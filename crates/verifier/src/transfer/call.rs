@@ -7,6 +7,7 @@ use skep_isa::Reg as R;
 use super::Fresh;
 use crate::check::Facts;
 use crate::contract::Returned;
+use crate::domain::Scalar;
 use crate::program::Program;
 use crate::state::{Byte, Frame, Kind, Reference, Reg, State};
 
@@ -56,6 +57,7 @@ pub(super) fn helper(p: &Program<'_>, s: &mut State, pc: usize, facts: &Facts, f
     let mut r0 = match call.ret {
         Returned::Void => Reg::NOT_INIT,
         Returned::Integer => Reg::unknown(),
+        Returned::Within(min, max) => Scalar::from_signed(min, max).map_or_else(Reg::unknown, Reg::scalar),
         Returned::MapValue { map, nullable: true } => Reg::pointer_or_null(Kind::MapValue(map), fresh.id()),
         Returned::MapValue { map, nullable: false } => Reg::pointer(Kind::MapValue(map)),
         Returned::Record { size } => Reg::pointer_or_null(Kind::Mem { size, ringbuf: true }, fresh.id()),

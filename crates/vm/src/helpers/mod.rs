@@ -4,10 +4,14 @@
 //! (memory that is not the program's, a register that is no map) is a trap; what the kernel answers with an
 //! error number is a result.
 
+mod bprintf;
 pub(crate) mod embedder;
 mod map;
+mod probe;
 pub(crate) mod ringbuf;
 mod skb;
+mod string;
+mod task;
 mod time;
 mod trace;
 mod xdp;
@@ -45,19 +49,42 @@ const TAIL_CALL: u32 = 12;
 static BODIES: &[(u32, Body)] = &[
     (2, map::update_elem),
     (3, map::delete_elem),
+    (4, probe::read),
     (5, time::ktime_get_ns),
     (6, trace::trace_printk),
     (7, time::get_prandom_u32),
     (8, time::get_smp_processor_id),
+    (14, task::pid_tgid),
+    (15, task::uid_gid),
+    (16, task::comm),
     (26, skb::skb_load_bytes),
+    (35, task::task),
+    (42, time::get_numa_node_id),
     (44, xdp::adjust_head),
+    (45, probe::read_str),
     (65, xdp::adjust_tail),
+    (80, task::cgroup_id),
+    (105, string::strtol),
+    (106, string::strtoul),
+    (112, probe::read_user),
+    (113, probe::read_kernel),
+    (114, probe::read_user_str),
+    (115, probe::read_kernel_str),
+    (118, time::jiffies64),
+    (120, task::ns_pid_tgid),
+    (123, task::ancestor_cgroup_id),
     (125, time::ktime_get_boot_ns),
     (130, ringbuf::output),
     (131, ringbuf::reserve),
     (132, ringbuf::submit),
     (133, ringbuf::discard),
     (134, ringbuf::query),
+    (148, probe::read_user),
+    (160, time::ktime_get_coarse_ns),
+    (165, string::snprintf),
+    (177, trace::trace_vprintk),
+    (182, string::strncmp),
+    (208, time::ktime_get_tai_ns),
 ];
 
 /// Where the body of a helper is, if there is one.
