@@ -47,6 +47,8 @@ pub enum Command {
 pub enum ProgCommand {
     /// Run a program once, or many times, on given bytes (BPF_PROG_TEST_RUN)
     Run(ProgRunArgs),
+    /// Print a program's instructions, or its control-flow graph
+    Dump(ProgDumpArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -220,6 +222,24 @@ pub struct ProgRunIo {
     /// How often to run; the time given is the mean [default: 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(i32::MAX)))]
     pub repeat: Option<u32>,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(
+    override_usage = "skep prog dump [OPTIONS] FILE [PROG] xlated [visual | [opcodes] [linum] | file FILE]",
+    after_help = "`visual` prints the control-flow graph for Graphviz: a cluster for each function, a node for each \
+                        basic block; edges that close a loop are red, calls dashed, unreachable code grey: \
+                        skep prog dump x.bpf.o xlated visual | dot -Tsvg > x.svg"
+)]
+pub struct ProgDumpArgs {
+    /// eBPF object or assembly text (.s)
+    pub file: PathBuf,
+    /// The program, if there are several; what to dump; and how
+    #[arg(value_name = "WORD")]
+    pub words: Vec<OsString>,
+    /// JSON instead of text
+    #[arg(short, long)]
+    pub json: bool,
 }
 
 #[derive(Debug, clap::Args)]

@@ -30,6 +30,7 @@ fn main() -> ExitCode {
         Command::Asm(args) => text::assemble(&args),
         Command::Disasm(args) => text::disassemble(&args),
         Command::Prog(ProgCommand::Run(args)) => prog::run(&args),
+        Command::Prog(ProgCommand::Dump(args)) => prog::dump(&args),
         Command::Map(MapCommand::Dump(args)) => map::dump(&args),
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -62,16 +62,16 @@ pub(crate) fn check(program: &mut Program<'_>) -> At<()> {
 }
 
 /// Successors still to visit, last first.
-struct Successors([usize; 2], u8);
+pub(crate) struct Successors([usize; 2], u8);
 
 impl Successors {
-    fn pop(&mut self) -> Option<usize> {
+    pub(crate) fn pop(&mut self) -> Option<usize> {
         self.1 = self.1.checked_sub(1)?;
         Some(self.0[usize::from(self.1)])
     }
 }
 
-fn successors(program: &mut Program<'_>, pc: usize) -> At<Successors> {
+pub(crate) fn successors(program: &mut Program<'_>, pc: usize) -> At<Successors> {
     let op = program.op(pc);
     let next = program.next(pc);
     let far = |off: i32| target(pc, off).unwrap_or(usize::MAX);

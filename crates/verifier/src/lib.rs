@@ -5,6 +5,7 @@
 //!
 //! ```text
 //! structure   fields, jump targets, subprograms, map references, limits
+//! graph       control flow as data, for people to look at
 //! cfg         every instruction can be reached; where paths may meet
 //! liveness    which registers matter where
 //! precision   which numbers a verdict rests on
@@ -30,6 +31,7 @@ mod depth;
 mod digest;
 pub mod domain;
 mod explore;
+pub mod graph;
 mod limits;
 mod liveness;
 mod options;

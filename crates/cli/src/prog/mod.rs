@@ -1,7 +1,10 @@
 //! `skep prog`: programs, with bpftool's verbs and words.
 
+mod dump;
+mod graph;
 mod run;
 mod trace;
 mod words;
 
+pub use dump::dump;
 pub use run::run;
