@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::parse::MAX_STRINGS;
@@ -24,6 +25,8 @@ use crate::{At, Btf, Error};
 /// ```
 #[derive(Clone, Debug)]
 pub struct Builder {
+    /// What a split BTF stands on.
+    base: Option<Arc<Btf>>,
     types: Vec<Type>,
     strings: String,
     names: BTreeMap<String, Name>,
@@ -38,15 +41,25 @@ impl Default for Builder {
 impl From<Btf> for Builder {
     /// To change types or add to them: ids and names stay as they are.
     fn from(btf: Btf) -> Self {
-        let (types, strings) = btf.into_parts();
-        Self { types, strings, names: BTreeMap::new() }
+        let (base, types, strings) = btf.into_parts();
+        Self { base, types, strings, names: BTreeMap::new() }
     }
 }
 
 impl Builder {
     /// Nothing but `void`.
     pub fn new() -> Self {
-        Self { types: alloc::vec![Type::Void], strings: "\0".into(), names: BTreeMap::new() }
+        Self { base: None, types: alloc::vec![Type::Void], strings: "\0".into(), names: BTreeMap::new() }
+    }
+
+    /// Nothing but what `base` has: ids and names go on where its own end.
+    pub fn split(base: Arc<Btf>) -> Self {
+        Self { base: Some(base), types: Vec::new(), strings: String::new(), names: BTreeMap::new() }
+    }
+
+    /// Ids and string offsets of the base.
+    fn start(&self) -> (u32, u32) {
+        self.base.as_ref().map_or((0, 0), |b| (b.len() as u32, b.strings_end()))
     }
 
     /// The name for a text, the same for the same text. What follows a NUL byte is left out.
@@ -58,7 +71,7 @@ impl Builder {
         if let Some(&n) = self.names.get(text) {
             return n;
         }
-        let name = Name(self.strings.len() as u32);
+        let name = Name(self.start().1 + self.strings.len() as u32);
         self.strings.push_str(text);
         self.strings.push('\0');
         self.names.insert(text.into(), name);
@@ -73,14 +86,15 @@ impl Builder {
         id
     }
 
-    /// The type with this id.
+    /// The type with this id; `None` for the base's, which stay as they are.
     pub fn ty_mut(&mut self, id: TypeId) -> Option<&mut Type> {
-        self.types.get_mut(id.index())
+        let own = id.0.checked_sub(self.start().0)?;
+        self.types.get_mut(own as usize)
     }
 
     /// The id of the type that is added next.
     pub fn next_id(&self) -> TypeId {
-        TypeId(self.types.len() as u32)
+        TypeId(self.start().0 + self.types.len() as u32)
     }
 
     /// Adds an integer of `size` bytes.
@@ -142,14 +156,17 @@ impl Builder {
     /// enumerators that do not fit 32 bits in a [`Type::Enum`], a bit-field beyond bit 2^24, strings of more
     /// than 16 MiB.
     pub fn finish(self) -> Result<Btf, Error> {
-        if self.strings.len() > MAX_STRINGS {
-            let what = format!("string section has {} bytes, more than {MAX_STRINGS}", self.strings.len());
+        let (first, first_str) = self.start();
+        let strings = first_str as usize + self.strings.len();
+        if strings > MAX_STRINGS {
+            let what = format!("string section has {strings} bytes, more than {MAX_STRINGS}");
             return Err(Error::malformed(At::Header, what));
         }
-        for (id, t) in self.types.iter().enumerate().skip(1) {
-            encodable(t).map_err(|what| Error::malformed(At::Type(id as u32), what))?;
+        let void = usize::from(self.base.is_none());
+        for (id, t) in (first..).zip(&self.types).skip(void) {
+            encodable(t).map_err(|what| Error::malformed(At::Type(id), what))?;
         }
-        Btf::from_parts(self.types, self.strings)
+        Btf::from_parts(self.base, self.types, self.strings)
     }
 }
 

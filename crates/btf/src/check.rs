@@ -13,7 +13,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crate::types::*;
-use crate::{At, Error};
+use crate::{At, Btf, Error};
 
 /// What is known of a type once it has been checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,19 +24,56 @@ pub(crate) struct Facts {
     pub(crate) resolved: TypeId,
 }
 
-pub(crate) fn check(types: &[Type], strings: &str) -> Result<Vec<Facts>, Error> {
-    for (id, t) in types.iter().enumerate().skip(1) {
-        names(id as u32, t, strings)?;
-        references(id as u32, t, types)?;
+/// Facts of the own types of `btf`, whose base is checked already.
+pub(crate) fn check(btf: &Btf) -> Result<Vec<Facts>, Error> {
+    for (id, t) in btf.iter_own() {
+        names(id.0, t, btf)?;
+        references(id.0, t, btf)?;
     }
-    let mut facts = vec![Facts { size: None, resolved: TypeId::VOID }; types.len()];
-    post_order(types, contained, "contains itself", |id| {
-        let known = of(id, types, &facts)?;
-        facts[id.index()] = known;
+    let void = usize::from(btf.base().is_none());
+    let mut known = Known { btf, facts: Vec::with_capacity(btf.len()) };
+    known.facts.resize(void + btf.iter_own().count(), Facts { size: None, resolved: TypeId::VOID });
+    post_order(btf, contained, "contains itself", |id| {
+        let facts = of(id, &known)?;
+        let own = known.own(id);
+        known.facts[own] = facts;
         Ok(())
     })?;
-    post_order(types, spelled, "refers to itself through pointers or typedefs only", |_| Ok(()))?;
-    Ok(facts)
+    post_order(btf, spelled, "refers to itself through pointers or typedefs only", |_| Ok(()))?;
+    Ok(known.facts)
+}
+
+/// Facts while they are being found: each own type's once it has been left.
+struct Known<'a> {
+    btf: &'a Btf,
+    facts: Vec<Facts>,
+}
+
+impl Known<'_> {
+    /// Index of an own type.
+    fn own(&self, id: TypeId) -> usize {
+        own(self.btf, id).expect("ids are checked, and the base's are never left")
+    }
+
+    fn facts(&self, id: TypeId) -> Facts {
+        match own(self.btf, id) {
+            Some(own) => self.facts[own],
+            None => *self.btf.facts(id).expect("ids are checked"),
+        }
+    }
+
+    /// The type behind typedefs, qualifiers and type tags.
+    fn resolved(&self, id: TypeId) -> &Type {
+        self.btf.ty(self.facts(id).resolved).expect("ids are checked")
+    }
+}
+
+/// Index among own types, `void` included; `None` for the base's.
+fn own(btf: &Btf, id: TypeId) -> Option<usize> {
+    match btf.base() {
+        Some(base) => id.index().checked_sub(base.len()),
+        None => Some(id.index()),
+    }
 }
 
 #[cold]
@@ -44,15 +81,13 @@ fn bad(id: u32, what: impl Into<String>) -> Error {
     Error::malformed(At::Type(id), what)
 }
 
-fn names(id: u32, t: &Type, strings: &str) -> Result<(), Error> {
+fn names(id: u32, t: &Type, btf: &Btf) -> Result<(), Error> {
     let check = |n: Name| {
-        if strings.is_char_boundary(n.0 as usize) && (n.0 as usize) < strings.len() {
+        if btf.name_at(n.0).is_some() {
             return Ok(());
         }
-        Err(bad(
-            id,
-            format!("name offset {:#x} is not in the string section ({:#x} bytes)", n.0, strings.len()),
-        ))
+        let end = btf.strings_end();
+        Err(bad(id, format!("name offset {:#x} is not in the string section ({end:#x} bytes)", n.0)))
     };
     check(t.name())?;
     match t {
@@ -68,17 +103,16 @@ fn names(id: u32, t: &Type, strings: &str) -> Result<(), Error> {
 }
 
 /// Ids in range, and of kinds that may be referred to from there.
-fn references(id: u32, t: &Type, types: &[Type]) -> Result<(), Error> {
+fn references(id: u32, t: &Type, btf: &Btf) -> Result<(), Error> {
     let get = |target: TypeId, role: &dyn fmt::Display| {
-        types.get(target.index()).ok_or_else(|| {
-            bad(id, format!("{role} is type {target}, but there are only {} types", types.len()))
+        btf.ty(target).ok_or_else(|| {
+            bad(id, format!("{role} is type {target}, but there are only {} types", btf.len()))
         })
     };
     // Not what only a section, a tag or nothing may refer to.
     let plain = |target: TypeId, role: &dyn fmt::Display| match get(target, role)? {
-        Type::Func { .. } | Type::Var { .. } | Type::Datasec { .. } | Type::DeclTag { .. } => {
-            let kind = types[target.index()].kind().name();
-            Err(bad(id, format!("{role} is type {target}, a {kind}")))
+        t @ (Type::Func { .. } | Type::Var { .. } | Type::Datasec { .. } | Type::DeclTag { .. }) => {
+            Err(bad(id, format!("{role} is type {target}, a {}", t.kind().name())))
         }
         _ => Ok(()),
     };
@@ -117,7 +151,7 @@ fn references(id: u32, t: &Type, types: &[Type]) -> Result<(), Error> {
             let tagged = get(*target, &"target")?;
             let (parts, what) = match tagged {
                 Type::Struct { members, .. } | Type::Union { members, .. } => (members.len(), "members"),
-                Type::Func { proto, .. } => match types.get(proto.index()) {
+                Type::Func { proto, .. } => match btf.ty(*proto) {
                     Some(Type::FuncProto { params, .. }) => (params.len(), "parameters"),
                     _ => (0, "parameters"),
                 },
@@ -156,9 +190,9 @@ fn spelled(t: &Type, i: usize) -> Option<TypeId> {
     }
 }
 
-/// Calls `leave` for each type once, after it was called for what `edge` leads to.
+/// Calls `leave` for each own type once, after it was called for what `edge` leads to.
 fn post_order(
-    types: &[Type],
+    btf: &Btf,
     edge: fn(&Type, usize) -> Option<TypeId>,
     cycle: &str,
     mut leave: impl FnMut(TypeId) -> Result<(), Error>,
@@ -169,27 +203,30 @@ fn post_order(
         Open,
         Done,
     }
-    let mut marks = vec![Mark::New; types.len()];
+    let first = btf.base().map_or(0, |b| b.len());
+    let mut marks = vec![Mark::New; btf.len() - first];
     let mut stack: Vec<(TypeId, usize)> = Vec::new();
-    for root in (0..types.len() as u32).map(TypeId) {
-        if marks[root.index()] == Mark::New {
-            marks[root.index()] = Mark::Open;
+    for root in (first as u32..btf.len() as u32).map(TypeId) {
+        if marks[root.index() - first] == Mark::New {
+            marks[root.index() - first] = Mark::Open;
             stack.push((root, 0));
         }
         while let Some((id, next)) = stack.last_mut() {
             let id = *id;
-            let Some(to) = edge(&types[id.index()], *next) else {
+            let Some(to) = btf.ty(id).and_then(|t| edge(t, *next)) else {
                 leave(id)?;
-                marks[id.index()] = Mark::Done;
+                marks[id.index() - first] = Mark::Done;
                 stack.pop();
                 continue;
             };
             *next += 1;
-            match marks[to.index()] {
+            // What is in the base cannot lead back.
+            let Some(own) = to.index().checked_sub(first) else { continue };
+            match marks[own] {
                 Mark::Done => {}
                 Mark::Open => return Err(bad(to.0, cycle)),
                 Mark::New => {
-                    marks[to.index()] = Mark::Open;
+                    marks[own] = Mark::Open;
                     stack.push((to, 0));
                 }
             }
@@ -199,22 +236,22 @@ fn post_order(
 }
 
 /// Size of a type, with the rules for its own parts, whose facts are known.
-fn of(id: TypeId, types: &[Type], facts: &[Facts]) -> Result<Facts, Error> {
+fn of(id: TypeId, known: &Known<'_>) -> Result<Facts, Error> {
     let size_of = |part: TypeId, role: &dyn fmt::Display| {
-        facts[part.index()].size.ok_or_else(|| {
-            let kind = types[facts[part.index()].resolved.index()].kind().name();
+        known.facts(part).size.ok_or_else(|| {
+            let kind = known.resolved(part).kind().name();
             bad(id.0, format!("{role} is type {part}, a {kind}, which has no size"))
         })
     };
     let own = |size| Ok(Facts { size, resolved: id });
-    match &types[id.index()] {
+    match known.btf.ty(id).expect("own types are there") {
         Type::Void | Type::Fwd { .. } | Type::Func { .. } | Type::FuncProto { .. } => own(None),
         Type::DeclTag { .. } => own(None),
         // As compilers leave it: the linker fills in sizes and offsets.
         Type::Datasec { size: 0, .. } => own(None),
         Type::Datasec { size, entries, .. } => {
             for (i, e) in entries.iter().enumerate() {
-                let of_type = facts[e.ty.index()].size.unwrap_or(0);
+                let of_type = known.facts(e.ty).size.unwrap_or(0);
                 if u64::from(e.off_bytes) + u64::from(e.size.max(of_type)) > u64::from(*size) {
                     let what =
                         format!("entry {i} at byte {} exceeds the section's {size} bytes", e.off_bytes);
@@ -240,13 +277,13 @@ fn of(id: TypeId, types: &[Type], facts: &[Facts]) -> Result<Facts, Error> {
             Err(bad(id.0, format!("size {size} of an enum is not 1, 2, 4 or 8")))
         }
         Type::Float { size, .. } | Type::Enum { size, .. } | Type::Enum64 { size, .. } => own(Some(*size)),
-        Type::Ptr { .. } => own(Some(8)),
+        Type::Ptr { .. } => own(Some(known.btf.pointer_size())),
         // Map attributes are written as lengths of arrays that nobody makes: too large is not wrong.
         Type::Array { element, len, .. } => own(size_of(*element, &"element")?.checked_mul(*len)),
         Type::Struct { size, members, .. } => {
             let mut last = 0;
             for (i, m) in members.iter().enumerate() {
-                member(id, i, m, *size, types, facts)?;
+                member(id, i, m, *size, known)?;
                 if m.off_bits < last {
                     return Err(bad(
                         id.0,
@@ -259,7 +296,7 @@ fn of(id: TypeId, types: &[Type], facts: &[Facts]) -> Result<Facts, Error> {
         }
         Type::Union { size, members, .. } => {
             for (i, m) in members.iter().enumerate() {
-                member(id, i, m, *size, types, facts)?;
+                member(id, i, m, *size, known)?;
                 if m.off_bits != 0 {
                     return Err(bad(id.0, format!("member {i} of a UNION is at bit {}, not 0", m.off_bits)));
                 }
@@ -267,19 +304,19 @@ fn of(id: TypeId, types: &[Type], facts: &[Facts]) -> Result<Facts, Error> {
             own(Some(*size))
         }
         // An extern variable may be of an incomplete type.
-        Type::Var { ty, .. } => own(facts[ty.index()].size),
+        Type::Var { ty, .. } => own(known.facts(*ty).size),
         Type::Typedef { target, .. }
         | Type::Volatile { target }
         | Type::Const { target }
         | Type::Restrict { target }
-        | Type::TypeTag { target, .. } => Ok(facts[target.index()]),
+        | Type::TypeTag { target, .. } => Ok(known.facts(*target)),
     }
 }
 
 /// A field has a size and lies within its struct; a bit-field is of a type that can be cut.
-fn member(id: TypeId, i: usize, m: &Member, size: u32, types: &[Type], facts: &[Facts]) -> Result<(), Error> {
-    let part = facts[m.ty.index()];
-    let target = &types[part.resolved.index()];
+fn member(id: TypeId, i: usize, m: &Member, size: u32, known: &Known<'_>) -> Result<(), Error> {
+    let part = known.facts(m.ty);
+    let target = known.resolved(m.ty);
     let Some(part_size) = part.size else {
         let kind = target.kind().name();
         return Err(bad(id.0, format!("member {i} is of type {}, a {kind}, which has no size", m.ty)));

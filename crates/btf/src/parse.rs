@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use crate::endian::Reader;
 use crate::types::*;
-use crate::{At, Endian, Error};
+use crate::{At, Btf, Endian, Error};
 
 pub(crate) const MAGIC: u16 = 0xeb9f;
 pub(crate) const HEADER_LEN: usize = 24;
@@ -68,7 +68,8 @@ pub(crate) fn section<'a>(body: &'a [u8], off: u32, len: u32, what: &str) -> Res
     })
 }
 
-pub(crate) fn parse(bytes: &[u8]) -> Result<(Vec<Type>, String), Error> {
+/// Own types and strings; those of a split BTF go on where those of `base` end.
+pub(crate) fn parse(bytes: &[u8], base: Option<&Btf>) -> Result<(Vec<Type>, String), Error> {
     let (endian, hdr_len) = header(bytes, HEADER_LEN)?;
     let (head, body) = bytes.split_at(hdr_len);
     if let Some(i) = head[HEADER_LEN..].iter().position(|&b| b != 0) {
@@ -84,19 +85,23 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<(Vec<Type>, String), Error> {
             format!("type section {type_off:#x}+{type_len:#x} is not aligned to 4"),
         ));
     }
-    let strings = strings(section(body, str_off, str_len, "string")?)?;
-    let types = types(section(body, type_off, type_len, "type")?, endian)?;
+    let strings = strings(section(body, str_off, str_len, "string")?, base)?;
+    let types = types(section(body, type_off, type_len, "type")?, endian, base)?;
     Ok((types, strings))
 }
 
-fn strings(bytes: &[u8]) -> Result<String, Error> {
-    if bytes.len() > MAX_STRINGS {
+fn strings(bytes: &[u8], base: Option<&Btf>) -> Result<String, Error> {
+    let len = bytes.len() + base.map_or(0, |b| b.strings_end() as usize);
+    if len > MAX_STRINGS {
         return Err(Error::malformed(
             At::Header,
-            format!("string section has {} bytes, more than {MAX_STRINGS}", bytes.len()),
+            format!("string section has {len} bytes, more than {MAX_STRINGS}"),
         ));
     }
-    if bytes.first() != Some(&0) {
+    if base.is_some() && bytes.is_empty() {
+        return Ok(String::new());
+    }
+    if base.is_none() && bytes.first() != Some(&0) {
         return Err(Error::malformed(At::String(0), "the first string is not empty"));
     }
     if bytes.last() != Some(&0) {
@@ -111,12 +116,15 @@ fn strings(bytes: &[u8]) -> Result<String, Error> {
     }
 }
 
-fn types(bytes: &[u8], endian: Endian) -> Result<Vec<Type>, Error> {
+fn types(bytes: &[u8], endian: Endian, base: Option<&Btf>) -> Result<Vec<Type>, Error> {
     let mut r = Reader::new(bytes, endian);
     let mut types = Vec::with_capacity(bytes.len() / 24 + 1);
-    types.push(Type::Void);
+    let first = base.map_or(0, |b| b.len() as u32);
+    if base.is_none() {
+        types.push(Type::Void);
+    }
     while r.remaining() > 0 {
-        let id = types.len() as u32;
+        let id = first + types.len() as u32;
         types.push(Record::read(&mut r, id)?.decode(&mut r)?);
     }
     Ok(types)

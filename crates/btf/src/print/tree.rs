@@ -91,7 +91,7 @@ impl Walk<'_> {
             Type::Int { encoding, off_bits, bits, .. } => {
                 self.int(*encoding, at + u64::from(*off_bits), u32::from(*bits))
             }
-            Type::Ptr { .. } => Ok(Tree::Ptr(self.bits(at, 64)? as u64)),
+            Type::Ptr { .. } => Ok(Tree::Ptr(self.bits(at, btf.pointer_size() * 8)? as u64)),
             Type::Float { size, .. } => match size {
                 4 => Ok(Tree::Float(f32::from_bits(self.bits(at, 32)? as u32).into())),
                 8 => Ok(Tree::Float(f64::from_bits(self.bits(at, 64)? as u64))),
