@@ -4,10 +4,10 @@
 //! section, and nothing contains itself, so that walking it needs no further care. It comes from
 //! [`Btf::parse`] (a `.BTF` section, `/sys/kernel/btf/vmlinux`) or from a [`Builder`], and goes back to bytes
 //! with [`Btf::to_bytes`]. [`BtfExt`] is the `.BTF.ext` section of an object: functions, source lines and
-//! CO-RE relocations by instruction. [`print`] turns bytes into text or a [`print::Tree`] by their type.
+//! CO-RE relocations by instruction; [`relo`] resolves those against another machine's types. [`print`] turns bytes into text or a [`print::Tree`] by their type.
 //!
-//! The format is the one of Linux 6.18 (`include/uapi/linux/btf.h`), kinds 1 to 19. Split BTF (kernel
-//! modules) is not supported yet.
+//! The format is the one of Linux 6.18 (`include/uapi/linux/btf.h`), kinds 1 to 19; split BTF (kernel modules)
+//! stands on its base.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -21,6 +21,7 @@ mod error;
 mod ext;
 mod parse;
 pub mod print;
+pub mod relo;
 mod types;
 mod write;
 

@@ -399,6 +399,14 @@ impl Type {
         }
     }
 
+    /// Enumerators of an enum of either kind; empty for any other kind.
+    pub fn values(&self) -> &[EnumValue] {
+        match self {
+            Self::Enum { values, .. } | Self::Enum64 { values, .. } => values,
+            _ => &[],
+        }
+    }
+
     /// What a typedef, qualifier or type tag stands before.
     pub fn modified(&self) -> Option<TypeId> {
         match *self {

@@ -18,4 +18,4 @@ pub use backend::{
 pub use environment::{Environment, Profile};
 pub use errno::Errno;
 pub use map::{MapDef, Pinning};
-pub use program::{FuncInfo, LineInfo, ProgramSpec, SourceLine};
+pub use program::{FuncInfo, LineInfo, Poisoned, ProgramSpec, SourceLine};

@@ -32,6 +32,21 @@ pub struct LineInfo {
     pub line_col: u32,
 }
 
+/// An instruction that a CO-RE relocation found nothing for on the target: it has become a call of helper
+/// [`Poisoned::HELPER`], which nobody has. Where it cannot be reached, that does no harm.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Poisoned {
+    /// Slot index of the instruction.
+    pub insn_off: u32,
+    /// What was looked for: `byte_off of struct task_struct.pid`.
+    pub what: String,
+}
+
+impl Poisoned {
+    /// "bad relo": libbpf's choice.
+    pub const HELPER: i32 = 0x0bad_2310;
+}
+
 /// A line of source text.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SourceLine {
@@ -74,6 +89,8 @@ pub struct ProgramSpec {
     pub func_info: Vec<FuncInfo>,
     /// Lines, ascending by `insn_off`.
     pub line_info: Vec<LineInfo>,
+    /// Instructions that CO-RE relocations found nothing for, ascending by `insn_off`.
+    pub poisoned: Vec<Poisoned>,
     /// What the program hangs on, from its section name: `sched/sched_switch`.
     pub attach_target: Option<String>,
     /// Lines for programs without BTF (assembled text): `(insn_off, line)`, ascending.

@@ -1,0 +1,175 @@
+//! Candidates by name, and what all of them that match agree on.
+
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::kind::CoreKind;
+use super::spec::Spec;
+use super::value::{self, Outcome, Patch};
+use super::{essential, same_kind};
+use crate::types::{Name, Type, TypeId};
+use crate::{At, Btf, CoreRelo, Endian, Error};
+
+/// The types of the machine that programs are to run on: the kernel's and its modules', or a file's.
+#[derive(Clone, Debug)]
+pub struct TargetBtf {
+    /// Types of the kernel proper.
+    main: Arc<Btf>,
+    /// Types of modules, split, on `main`. They are asked for what `main` does not have.
+    modules: Vec<Arc<Btf>>,
+}
+
+impl From<Arc<Btf>> for TargetBtf {
+    fn from(main: Arc<Btf>) -> Self {
+        Self { main, modules: Vec::new() }
+    }
+}
+
+impl From<Btf> for TargetBtf {
+    fn from(main: Btf) -> Self {
+        Arc::new(main).into()
+    }
+}
+
+impl TargetBtf {
+    /// With the types of a module. Of several modules that have a type, all must give the same answer.
+    #[must_use]
+    pub fn with_module(mut self, module: Arc<Btf>) -> Self {
+        self.modules.push(module);
+        self
+    }
+
+    /// Types of the kernel proper.
+    pub fn main(&self) -> &Arc<Btf> {
+        &self.main
+    }
+
+    /// Types of modules.
+    pub fn modules(&self) -> &[Arc<Btf>] {
+        &self.modules
+    }
+
+    /// Types of the same name and kind as this local one.
+    fn candidates(&self, local: &Btf, ty: TypeId) -> Vec<Candidate<'_>> {
+        let main = search(local, ty, &self.main, self.main.iter());
+        if !main.is_empty() {
+            return main;
+        }
+        self.modules.iter().flat_map(|m| search(local, ty, m, m.iter_own())).collect()
+    }
+}
+
+/// A type of the target that may be meant.
+#[derive(Clone, Copy, Debug)]
+struct Candidate<'t> {
+    btf: &'t Btf,
+    ty: TypeId,
+}
+
+/// Looks at every type: kinds first, then as much of a name as is equal.
+fn search<'t>(
+    local: &Btf,
+    ty: TypeId,
+    btf: &'t Btf,
+    types: impl Iterator<Item = (TypeId, &'t Type)>,
+) -> Vec<Candidate<'t>> {
+    let Some(wanted) = local.ty(ty).filter(|t| !t.name().is_none()) else { return Vec::new() };
+    let name = essential(local.str(wanted.name()).as_bytes());
+    let same_name = |n: Name| {
+        let rest = btf.bytes_from(n).strip_prefix(name);
+        !n.is_none() && rest.is_some_and(|_| essential(btf.str(n).as_bytes()) == name)
+    };
+    let found = types.filter(|(_, t)| same_kind(wanted, t) && same_name(t.name()));
+    found.map(|(ty, _)| Candidate { btf, ty }).collect()
+}
+
+/// Resolves the relocations of an object in their order.
+///
+/// The order matters as it does in libbpf: candidates of a type that a relocation has ruled out are not asked
+/// again for that type.
+#[derive(Debug)]
+pub struct Resolver<'a> {
+    local: &'a Btf,
+    target: &'a TargetBtf,
+    endian: Endian,
+    /// By local type.
+    candidates: BTreeMap<TypeId, Vec<Candidate<'a>>>,
+}
+
+impl<'a> Resolver<'a> {
+    /// `endian` is of the machine that programs are to run on: it decides where bits of a bit-field lie.
+    pub fn new(local: &'a Btf, target: &'a TargetBtf, endian: Endian) -> Self {
+        Self { local, target, endian, candidates: BTreeMap::new() }
+    }
+
+    /// What a relocation makes of its instruction.
+    ///
+    /// # Errors
+    /// When the relocation is damaged or of an unknown kind, and when candidates match and do not agree.
+    pub fn resolve(&mut self, relo: &CoreRelo) -> Result<Outcome, Error> {
+        let local = self.local;
+        let at = At::Type(relo.ty.0);
+        let kind = CoreKind::from_raw(relo.kind).ok_or_else(|| {
+            Error::unsupported(
+                at,
+                format!("CO-RE relocation of kind {}, and only 0 to 12 are known", relo.kind),
+            )
+        })?;
+        let ty = local.ty(relo.ty).ok_or_else(|| Error::malformed(at, "there is no such type"))?;
+        let spec = Spec::local(local, relo, kind)?;
+        if kind == CoreKind::TypeIdLocal {
+            let id = relo.ty.0.into();
+            return Ok(Outcome::Patch(Patch {
+                local: id,
+                target: id,
+                validate: false,
+                local_size: 0,
+                target_size: 0,
+                bad_resize: false,
+            }));
+        }
+        if ty.name().is_none() {
+            let what = format!("an anonymous {} cannot be looked for in the target", ty.kind().name());
+            return Err(Error::unsupported(at, what));
+        }
+        let target = self.target;
+        let candidates = self.candidates.entry(relo.ty).or_insert_with(|| target.candidates(local, relo.ty));
+        let mut matching: Vec<Candidate<'_>> = Vec::new();
+        let mut agreed: Option<(u32, Patch)> = None;
+        for c in &*candidates {
+            let Some(found) = spec.matching(kind, c.btf, c.ty)? else { continue };
+            let Outcome::Patch(patch) = value::outcome(kind, &spec, Some(&found), self.endian)? else {
+                continue;
+            };
+            matching.push(*c);
+            let Some((off_bits, first)) = &agreed else {
+                agreed = Some((found.off_bits, patch));
+                continue;
+            };
+            let differ = |what: &str, a: u64, b: u64| {
+                let what = format!(
+                    "ambiguous: the target has several types \"{}\" that match, and {what} is {a} in {} and {b} in {}",
+                    local.str(ty.name()),
+                    matching[0].ty,
+                    c.ty
+                );
+                Err(Error::malformed(at, what))
+            };
+            if *off_bits != found.off_bits {
+                return differ("the bit offset", (*off_bits).into(), found.off_bits.into());
+            }
+            if first.target != patch.target {
+                return differ(kind.name(), first.target, patch.target);
+            }
+        }
+        match agreed {
+            Some((_, patch)) => {
+                *candidates = matching;
+                Ok(Outcome::Patch(patch))
+            }
+            None => value::outcome(kind, &spec, None, self.endian),
+        }
+    }
+}
