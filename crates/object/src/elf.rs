@@ -229,6 +229,24 @@ fn is_wanted(name: &str) -> bool {
         || crate::data::Kind::of_section(name).is_some()
 }
 
+/// The contents of the first section with this name in an ELF file of any machine and type.
+pub(crate) fn find_section<'a>(
+    file: &File,
+    bytes: &'a [u8],
+    wanted: &str,
+) -> Result<Option<&'a [u8]>, Error> {
+    let bad = |e: ::object::read::Error| file.malformed(Place::File, format!("damaged ELF file: {e}"));
+    let header = FileHeader64::<Endianness>::parse(bytes).map_err(bad)?;
+    let e = header.endian().map_err(bad)?;
+    let table = header.sections(e, bytes).map_err(bad)?;
+    for s in table.iter() {
+        if table.section_name(e, s).map_err(bad)? == wanted.as_bytes() {
+            return s.data(e, bytes).map(Some).map_err(bad);
+        }
+    }
+    Ok(None)
+}
+
 /// What the file is, before anything in it is believed.
 fn identify<'a>(file: &File, bytes: &'a [u8]) -> Result<&'a FileHeader64<Endianness>, Error> {
     let refuse = |what: String| Err(file.malformed(Place::File, what));

@@ -123,4 +123,9 @@ impl Functions {
     pub(crate) fn starting_at(&self, section: usize, slot: usize) -> Option<usize> {
         self.by_start.get(&(section, slot)).copied()
     }
+    /// The function that this slot of a section belongs to.
+    pub(crate) fn containing(&self, section: usize, slot: usize) -> Option<usize> {
+        let (_, &index) = self.by_start.range((section, 0)..=(section, slot)).next_back()?;
+        (slot < self.all[index].start + self.all[index].len).then_some(index)
+    }
 }

@@ -2,7 +2,8 @@
 //!
 //! [`Object::parse`] reads a relocatable ELF file as libbpf does and yields a
 //! [`ProgramSpec`](skep_spec::ProgramSpec) for each program and a [`MapDef`](skep_spec::MapDef) for each map.
-//! It is deterministic: nothing of the host is asked.
+//! It is deterministic: nothing of the host is asked. What a file needs to know of the machine that it is to run
+//! on, [`Unlinked::link`] is given in [`Inputs`].
 //!
 //! What is wrong with the *file* (cut, contradictory, not eBPF) is an error of [`Object::parse`]. What is wrong
 //! with *one program or map* (a section name that means nothing, a kernel symbol, a map attribute that is not
@@ -27,6 +28,7 @@
 //! data     .data, .rodata, .bss → maps of one element
 //! maps     .maps + BTF → maps
 //! funcs    executable sections → functions
+//! relo     CO-RE relocations and the target's types → changed instructions
 //! link     a function and all that it calls → instructions of one program
 //! program  section name → program type; lines and functions of the linked instructions
 //! ```
@@ -44,6 +46,7 @@ mod link;
 mod maps;
 mod object;
 mod program;
+mod relo;
 
 pub use error::{Error, Place};
-pub use object::{Map, Object, Program, Slot, SlotTarget};
+pub use object::{Inputs, Map, Object, Program, Slot, SlotTarget, Unlinked, btf_section};

@@ -6,16 +6,16 @@
 
 use alloc::collections::BTreeMap;
 use alloc::format;
-use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use skep_isa::{Insn, Reg};
-use skep_spec::MapDef;
+use skep_spec::{MapDef, Poisoned};
 
 use crate::elf::{Elf, Home, Reloc, SymbolKind};
 use crate::error::{Error, File, Place};
 use crate::funcs::{Function, Functions};
+use crate::relo::Relocated;
 
 /// `R_BPF_64_64`: the 64-bit immediate of an `LDDW`.
 const R_64_64: u32 = 1;
@@ -37,8 +37,8 @@ pub(crate) struct Linker<'a> {
     pub(crate) elf: &'a Elf<'a>,
     pub(crate) functions: &'a Functions,
     pub(crate) maps: &'a MapsAt,
-    /// By section and byte: CO-RE relocations, in words.
-    pub(crate) core_relos: &'a BTreeMap<(usize, u64), String>,
+    /// What CO-RE relocations make of instructions.
+    pub(crate) relocated: &'a Relocated,
 }
 
 /// A function's place in a program.
@@ -51,10 +51,12 @@ pub(crate) struct Placed {
 }
 
 /// A linked program.
+#[derive(Default)]
 pub(crate) struct Linked {
     pub(crate) insns: Vec<Insn>,
     pub(crate) maps: Vec<Arc<MapDef>>,
     pub(crate) functions: Vec<Placed>,
+    pub(crate) poisoned: Vec<Poisoned>,
 }
 
 /// What a relocation makes of an instruction.
@@ -70,7 +72,7 @@ enum Target {
 impl Linker<'_> {
     /// Links `main` and what it needs, and takes the instructions that it copies from `budget`.
     pub(crate) fn link(&self, main: usize, budget: &mut usize) -> Result<Linked, Error> {
-        let mut out = Linked { insns: Vec::new(), maps: Vec::new(), functions: Vec::new() };
+        let mut out = Linked::default();
         let mut starts: BTreeMap<usize, usize> = BTreeMap::new();
         let mut map_indices: BTreeMap<_, i32> = BTreeMap::new();
         // Functions that are being gone through: where each starts, and its next slot.
@@ -119,9 +121,10 @@ impl Linker<'_> {
         Ok(out)
     }
 
-    /// Appends a function's instructions as they are in the file; returns the slot where they start.
+    /// Appends a function's instructions as they are in the file but for CO-RE; returns the slot where they start.
     fn place(&self, index: usize, out: &mut Linked, budget: &mut usize) -> Result<usize, Error> {
         let f = &self.functions.all[index];
+        self.relocated.function(index)?;
         let Some(left) = budget.checked_sub(f.len) else {
             let what = "with all that it calls, the file's programs have too many instructions together";
             return Err(self.file.unsupported(Place::Function { name: f.name.clone(), insn: None }, what));
@@ -131,6 +134,12 @@ impl Linker<'_> {
         let code = &self.elf.sections[f.section].data[f.start * Insn::SIZE..][..f.len * Insn::SIZE];
         let (slots, _) = code.as_chunks::<{ Insn::SIZE }>();
         out.insns.extend(slots.iter().map(|b| Insn::from_bytes(*b, self.elf.endian)));
+        for (slot, insn) in self.relocated.patched(f) {
+            out.insns[start + slot] = insn;
+        }
+        for (slot, what) in self.relocated.poisoned(f) {
+            out.poisoned.push(Poisoned { insn_off: (start + slot) as u32, what: what.into() });
+        }
         out.functions.push(Placed { function: index, start });
         Ok(start)
     }
@@ -144,11 +153,6 @@ impl Linker<'_> {
     fn target(&self, f: &Function, i: usize, insn: Insn) -> Result<Target, Error> {
         let bad = |what| Err(self.file.malformed(f.at(i), what));
         let off = f.off_bytes() + (i * Insn::SIZE) as u64;
-        if let Some(what) = self.core_relos.get(&(f.section, off)) {
-            return Err(self
-                .file
-                .unsupported(f.at(i), format!("not supported yet: CO-RE relocation ({what})")));
-        }
         if insn.is_wide() {
             if i + 1 >= f.len {
                 return bad("an LDDW whose second slot lies outside the function".into());

@@ -5,7 +5,8 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use skep_btf::Btf;
+use skep_btf::relo::TargetBtf;
+use skep_btf::{Btf, BtfExt, CoreRelo};
 use skep_isa::Endian;
 use skep_spec::{MapDef, ProgramSpec};
 
@@ -14,7 +15,7 @@ use crate::error::{Error, File, Place};
 use crate::funcs::{Function, Functions};
 use crate::link::{Linker, MapsAt};
 use crate::program::{self, Info};
-use crate::{btf, data, maps};
+use crate::{btf, data, maps, relo};
 
 /// Most instructions that all programs of a file may have together once they are linked: each gets its own
 /// copy of what it calls, so a small file could ask for very many.
@@ -82,24 +83,14 @@ pub enum SlotTarget {
 }
 
 impl Object {
-    /// Reads an object for this machine's byte order. `name` is the file's; errors begin with it.
+    /// Reads an object for this machine's byte order, without anything of the machine that it is to run on.
+    /// `name` is the file's; errors begin with it.
     ///
     /// # Errors
     /// When the file is not a relocatable 64-bit ELF file for eBPF in this byte order, or is damaged: whatever
     /// concerns one program or map only is an error there.
     pub fn parse(name: &str, bytes: &[u8]) -> Result<Self, Error> {
-        let object = Self::parse_any_endian(name, bytes)?;
-        if object.endian != Endian::NATIVE {
-            let (built, here, arch) = match object.endian {
-                Endian::Big => ("big", "little", "bpfel"),
-                Endian::Little => ("little", "big", "bpfeb"),
-            };
-            let what = format!(
-                "compiled for {built}-endian machines, and this one is {here}-endian: compile with -target bpf or -target {arch}"
-            );
-            return Err(File(name.into()).malformed(Place::File, what));
-        }
-        Ok(object)
+        Unlinked::parse(name, bytes)?.link(&Inputs::default())
     }
 
     /// Reads an object of either byte order, to look at: its constants and its data are laid out for machines
@@ -108,45 +99,7 @@ impl Object {
     /// # Errors
     /// As [`Self::parse`], but for the byte order.
     pub fn parse_any_endian(name: &str, bytes: &[u8]) -> Result<Self, Error> {
-        let file = File(name.into());
-        let elf = Elf::parse(&file, bytes)?;
-        let stem = stem(name);
-        let (btf, ext) = btf::read(&file, &elf)?;
-        let btf = btf.map(Arc::new);
-        let license = license(&file, &elf)?;
-        let kernel_version = kernel_version(&file, &elf)?;
-        let functions = Functions::find(&file, &elf)?;
-        let (maps, places) = all_maps(&file, &elf, &stem, btf.as_ref(), &functions)?;
-
-        let core_relos = program::core_relos(&elf, btf.as_deref(), &ext);
-        let info = Info::new(&elf, btf.as_deref(), &ext);
-        let linker =
-            Linker { file: &file, elf: &elf, functions: &functions, maps: &places, core_relos: &core_relos };
-        let mut budget = MAX_LINKED;
-        let mut programs = Vec::new();
-        for (index, f) in functions.all.iter().enumerate() {
-            if !is_program(f, &elf) {
-                continue;
-            }
-            let section = elf.sections[f.section].name;
-            let (section, autoload) = section.strip_prefix('?').map_or((section, true), |s| (s, false));
-            let spec = program::by_section(&file, section).and_then(|spec| {
-                let linked = linker.link(index, &mut budget)?;
-                Ok(ProgramSpec {
-                    name: f.name.clone(),
-                    license: license.clone(),
-                    kernel_version,
-                    func_info: info.funcs(&functions, &linked),
-                    line_info: info.lines(&functions, &linked),
-                    btf: btf.clone(),
-                    insns: linked.insns,
-                    maps: linked.maps,
-                    ..spec
-                })
-            });
-            programs.push(Program { name: f.name.clone(), section: section.into(), autoload, spec });
-        }
-        Ok(Self { name: stem, endian: elf.endian, programs, maps, btf, license, kernel_version })
+        Unlinked::parse_any_endian(name, bytes)?.link(&Inputs::default())
     }
 
     /// The program with this name.
@@ -158,6 +111,131 @@ impl Object {
     pub fn map(&self, name: &str) -> Option<&Map> {
         self.maps.iter().find(|m| m.name == name)
     }
+}
+
+/// A file that has been read and not yet been linked for a machine: it says what it needs of one.
+///
+/// ```
+/// use skep_object::{Inputs, Unlinked};
+/// # if cfg!(target_endian = "big") { return Ok(()) }
+/// let bytes = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/protocols/protocols.bpf.o"));
+/// let unlinked = Unlinked::parse("protocols.bpf.o", bytes)?;
+/// assert!(!unlinked.needs_target());
+/// let object = unlinked.link(&Inputs::default())?;
+/// assert_eq!(object.programs.len(), 1);
+/// # Ok::<(), skep_object::Error>(())
+/// ```
+pub struct Unlinked<'a> {
+    file: File,
+    stem: String,
+    elf: Elf<'a>,
+    btf: Option<Arc<Btf>>,
+    ext: BtfExt,
+}
+
+/// What an object asks of the machine that it is to run on.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Inputs<'a> {
+    /// Types for CO-RE relocations. Without them, programs that need some cannot be used, and say so.
+    pub target: Option<&'a TargetBtf>,
+}
+
+impl<'a> Unlinked<'a> {
+    /// Reads a file for this machine's byte order.
+    ///
+    /// # Errors
+    /// As [`Object::parse`].
+    pub fn parse(name: &str, bytes: &'a [u8]) -> Result<Self, Error> {
+        let unlinked = Self::parse_any_endian(name, bytes)?;
+        if unlinked.elf.endian != Endian::NATIVE {
+            let (built, here, arch) = match unlinked.elf.endian {
+                Endian::Big => ("big", "little", "bpfel"),
+                Endian::Little => ("little", "big", "bpfeb"),
+            };
+            let what = format!(
+                "compiled for {built}-endian machines, and this one is {here}-endian: compile with -target bpf or -target {arch}"
+            );
+            return Err(unlinked.file.malformed(Place::File, what));
+        }
+        Ok(unlinked)
+    }
+
+    /// Reads a file of either byte order.
+    ///
+    /// # Errors
+    /// As [`Object::parse_any_endian`].
+    pub fn parse_any_endian(name: &str, bytes: &'a [u8]) -> Result<Self, Error> {
+        let file = File(name.into());
+        let elf = Elf::parse(&file, bytes)?;
+        let (btf, ext) = btf::read(&file, &elf)?;
+        Ok(Self { stem: stem(name), file, elf, btf: btf.map(Arc::new), ext })
+    }
+
+    /// Types of the file, with sections' sizes and variables' offsets filled in.
+    pub fn btf(&self) -> Option<&Arc<Btf>> {
+        self.btf.as_ref()
+    }
+
+    /// CO-RE relocations in the order of the file.
+    pub fn core_relos(&self) -> impl Iterator<Item = &CoreRelo> {
+        self.ext.core_relos.iter().flat_map(|s| &s.records)
+    }
+
+    /// Whether there are CO-RE relocations that need [`Inputs::target`].
+    pub fn needs_target(&self) -> bool {
+        self.core_relos().any(relo::needs_target)
+    }
+
+    /// Makes specs of all programs and maps.
+    ///
+    /// # Errors
+    /// When the file is damaged: whatever concerns one program or map only is an error there.
+    pub fn link(&self, inputs: &Inputs<'_>) -> Result<Object, Error> {
+        let Self { file, stem, elf, btf, ext } = self;
+        let license = license(file, elf)?;
+        let kernel_version = kernel_version(file, elf)?;
+        let functions = Functions::find(file, elf)?;
+        let (maps, places) = all_maps(file, elf, stem, btf.as_ref(), &functions)?;
+
+        let relocated = relo::relocate(file, elf, &functions, btf.as_deref(), ext, inputs.target);
+        let info = Info::new(elf, btf.as_deref(), ext);
+        let linker = Linker { file, elf, functions: &functions, maps: &places, relocated: &relocated };
+        let mut budget = MAX_LINKED;
+        let mut programs = Vec::new();
+        for (index, f) in functions.all.iter().enumerate() {
+            if !is_program(f, elf) {
+                continue;
+            }
+            let section = elf.sections[f.section].name;
+            let (section, autoload) = section.strip_prefix('?').map_or((section, true), |s| (s, false));
+            let spec = program::by_section(file, section).and_then(|spec| {
+                let linked = linker.link(index, &mut budget)?;
+                Ok(ProgramSpec {
+                    name: f.name.clone(),
+                    license: license.clone(),
+                    kernel_version,
+                    func_info: info.funcs(&functions, &linked),
+                    line_info: info.lines(&functions, &linked),
+                    btf: btf.clone(),
+                    insns: linked.insns,
+                    maps: linked.maps,
+                    poisoned: linked.poisoned,
+                    ..spec
+                })
+            });
+            programs.push(Program { name: f.name.clone(), section: section.into(), autoload, spec });
+        }
+        let btf = btf.clone();
+        Ok(Object { name: stem.clone(), endian: elf.endian, programs, maps, btf, license, kernel_version })
+    }
+}
+
+/// The `.BTF` section of an ELF file of any machine: types of a kernel image, a module or a program.
+///
+/// # Errors
+/// When the file is no 64-bit ELF file or damaged.
+pub fn btf_section<'a>(name: &str, bytes: &'a [u8]) -> Result<Option<&'a [u8]>, Error> {
+    crate::elf::find_section(&File(name.into()), bytes, ".BTF")
 }
 
 /// Whether a function is entered from outside; others are only called.

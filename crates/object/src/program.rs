@@ -1,7 +1,6 @@
 //! From a linked function to a `ProgramSpec`: type by section name, lines and functions.
 
 use alloc::collections::BTreeMap;
-use alloc::format;
 use alloc::vec::Vec;
 
 use skep_abi::{SectionFlags, find_section};
@@ -98,35 +97,4 @@ fn by_place<T, V>(
         }));
     }
     out
-}
-
-/// CO-RE relocations by section number and byte, in words.
-pub(crate) fn core_relos(
-    elf: &Elf<'_>,
-    btf: Option<&Btf>,
-    ext: &BtfExt,
-) -> BTreeMap<(usize, u64), alloc::string::String> {
-    /// `enum bpf_core_relo_kind`.
-    const KINDS: [&str; 13] = [
-        "field_byte_offset",
-        "field_byte_size",
-        "field_exists",
-        "field_signed",
-        "field_lshift_u64",
-        "field_rshift_u64",
-        "type_id_local",
-        "type_id_target",
-        "type_exists",
-        "type_size",
-        "enumval_exists",
-        "enumval_value",
-        "type_matches",
-    ];
-    let Some(btf) = btf else { return BTreeMap::new() };
-    by_place(elf, btf, &ext.core_relos, |r| {
-        let kind = KINDS.get(r.kind as usize).copied().unwrap_or("unknown kind");
-        let name = btf.name(r.ty).unwrap_or("anonymous");
-        let what = format!("{kind} of type {} \"{name}\", access {}", r.ty, btf.str(r.access));
-        (r.insn_off_bytes, what)
-    })
 }

@@ -233,7 +233,7 @@ fn what_is_not_supported_yet_says_so() {
         ("config", "not supported yet: extern \"CONFIG_HZ\""),
         ("ksym", "not supported yet: extern \"init_task\""),
         ("kfunc", "\"bpf_some_kfunc\" is not defined in this file"),
-        ("core", "not supported yet: CO-RE relocation (field_byte_offset of type"),
+        ("core", "it needs the types of the machine that it is to run on (CO-RE: byte_off of struct"),
     ] {
         let e = program(&o, name).spec.as_ref().expect_err(want);
         assert!(e.is_unsupported() && e.message().contains(want), "{e}");

@@ -5,10 +5,11 @@
 
 mod common;
 
-use common::{all_paths, read};
+use common::{all_paths, fixture_path, read};
 use skep_btf::print::{Options, format_value};
-use skep_btf::{Endian, TypeId};
-use skep_object::Object;
+use skep_btf::relo::TargetBtf;
+use skep_btf::{Btf, Endian, TypeId};
+use skep_object::{Inputs, Object, Unlinked, btf_section};
 
 /// xorshift64*: the same damage in every run.
 struct Random(u64);
@@ -111,13 +112,17 @@ fn damaged_objects() {
     let count: usize = std::env::var("SKEP_MUTATIONS").ok().and_then(|n| n.parse().ok()).unwrap_or(20_000);
     let files: Vec<_> = all_paths().into_iter().map(|p| (read(&p), p)).collect();
     let mut r = Random(0x5eed_0f5e_ed0f_5eed);
+    let target = target(&read(&fixture_path("core/moved.target.o"))).expect("right");
     let (mut accepted, mut refused) = (0, 0);
     for i in 0..count {
         let (whole, path) = &files[i % files.len()];
         let mut bytes = whole.clone();
         damage(&mut bytes, &mut r);
         let start = std::time::Instant::now();
-        match Object::parse_any_endian("damaged.o", &bytes) {
+        match Unlinked::parse_any_endian("damaged.o", &bytes).and_then(|u| {
+            exercise(&u.link(&Inputs::default())?);
+            u.link(&Inputs { target: Some(&target) })
+        }) {
             Ok(o) => {
                 exercise(&o);
                 accepted += 1;
@@ -132,4 +137,93 @@ fn damaged_objects() {
     println!("{accepted} accepted, {refused} refused");
     // The damage must be neither invisible nor always fatal, or the test shows nothing.
     assert!(accepted > count / 20 && refused > count / 20, "{accepted} accepted, {refused} refused");
+}
+
+fn target(object: &[u8]) -> Option<TargetBtf> {
+    let section = btf_section("target", object).ok()??;
+    Btf::parse(section).ok().map(Into::into)
+}
+
+/// Damage where CO-RE looks: types and strings of the program and of the target, and the records between them.
+/// Errors name the section, the record and the type.
+#[test]
+fn damaged_relocations() {
+    let count: usize = std::env::var("SKEP_MUTATIONS").ok().and_then(|n| n.parse().ok()).unwrap_or(20_000);
+    let core = |p: &std::path::PathBuf| p.parent().is_some_and(|d| d.ends_with("core"));
+    let (targets, programs): (Vec<_>, Vec<_>) = all_paths()
+        .into_iter()
+        .filter(core)
+        .map(|p| (read(&p), p))
+        .partition(|(_, p)| p.to_string_lossy().ends_with(".target.o"));
+    assert!(targets.len() > 1 && programs.len() > 5, "the fixtures are there");
+    let mut r = Random(0x0c0d_e0c0_de0c_0de1);
+    let (mut whole, mut spoiled, mut refused, mut poisoned) = (0, 0, 0, 0);
+    for i in 0..count {
+        let (mut program, _) = programs[r.below(programs.len())].clone();
+        let (mut target_bytes, _) = targets[r.below(targets.len())].clone();
+        // `.BTF` and `.BTF.ext` open with this number.
+        let magic: Vec<_> =
+            (0..program.len() - 4).filter(|&at| program[at..at + 4] == [0x9f, 0xeb, 1, 0]).collect();
+        let [btf, ext] = magic[..] else { panic!("two sections, not {magic:x?}") };
+        let u32_at = |b: &[u8], at: usize| u32::from_le_bytes(b[at..at + 4].try_into().unwrap()) as usize;
+        let relos = ext + 32 + u32_at(&program, ext + 24);
+        match r.below(4) {
+            // A word of a record: instruction, type, access, kind.
+            0 | 1 => {
+                let words = u32_at(&program, ext + 28) / 4;
+                let at = relos + r.below(words) * 4;
+                let word = match r.below(3) {
+                    0 => r.next() as u32 & 0xff,
+                    1 => EDGES[r.below(EDGES.len())] as u32,
+                    _ => (u32_at(&program, at) as u32).wrapping_add(r.below(17) as u32).wrapping_sub(8),
+                };
+                program[at..at + 4].copy_from_slice(&word.to_le_bytes());
+            }
+            // A word or a digit of the types and strings: access strings among them.
+            2 => {
+                let at = btf + 24 + r.below(ext.saturating_sub(btf + 24));
+                program[at] = match r.below(3) {
+                    0 => b"0123456789:-"[r.below(12)],
+                    1 => program[at].wrapping_add(1),
+                    _ => r.next() as u8,
+                };
+            }
+            _ => {
+                let btf = target_bytes.windows(4).position(|w| w == [0x9f, 0xeb, 1, 0]).expect("types");
+                for _ in 0..1 + r.below(3) {
+                    let at = btf + 24 + r.below(target_bytes.len() - btf - 24);
+                    target_bytes[at] =
+                        if r.below(2) == 0 { r.next() as u8 & 31 } else { target_bytes[at] ^ 1 };
+                }
+            }
+        }
+        let start = std::time::Instant::now();
+        let Some(target) = target(&target_bytes) else {
+            refused += 1;
+            continue;
+        };
+        let linked = Unlinked::parse_any_endian("damaged.o", &program)
+            .and_then(|u| u.link(&Inputs { target: Some(&target) }));
+        match linked {
+            Ok(o) => {
+                exercise(&o);
+                let errors = o.programs.iter().filter_map(|p| p.spec.as_ref().err());
+                for e in errors.clone().filter(|e| e.message().contains("CO-RE relocation")) {
+                    let text = e.to_string();
+                    let place = ["function \"", "instruction ", " of section \""];
+                    assert!(place.iter().all(|p| text.contains(p)), "{text}");
+                }
+                if errors.count() > 0 {
+                    spoiled += 1
+                } else {
+                    whole += 1
+                }
+                poisoned += o.programs.iter().flat_map(|p| &p.spec).map(|s| s.poisoned.len()).sum::<usize>();
+            }
+            Err(_) => refused += 1,
+        }
+        assert!(start.elapsed().as_secs() < 5, "mutation {i} takes too long");
+    }
+    println!("{whole} whole, {spoiled} spoiled, {refused} refused, {poisoned} instructions poisoned");
+    assert!([whole, spoiled, refused, poisoned].iter().all(|&n| n > count / 50));
 }
