@@ -73,7 +73,22 @@ pub fn test(args: &[String]) -> Vec<Step> {
     steps.push(Step::cargo("tests", &cargo));
     steps.push(embedder("embed", "run"));
     steps.push(embedder("rules", "test"));
+    steps.push(Step::call("libbpf", libbpf));
     steps
+}
+
+/// Our loader beside libbpf, where that can be built: it needs libelf, zlib, make and a C compiler.
+fn libbpf() -> Result<(), String> {
+    for library in ["libelf", "zlib"] {
+        let found = Command::new("pkg-config").args(["--exists", library]).status();
+        if !found.is_ok_and(|s| s.success()) {
+            eprintln!("xtask: skipped: pkg-config finds no {library}, so libbpf cannot be built");
+            return Ok(());
+        }
+    }
+    let manifest = "tests/libbpf/Cargo.toml";
+    let args = ["test", "--quiet", "--manifest-path", manifest, "--target-dir", "target"];
+    (Step::cargo("tests/libbpf", &args).run)()
 }
 
 /// A crate in `examples` that stands outside the workspace, built and run or tested in the same target directory.

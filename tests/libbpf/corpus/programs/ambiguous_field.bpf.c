@@ -1,0 +1,5 @@
+#include "../core.h"
+
+struct twin { int same; int differs; } CORE;
+
+SEC("socket") int differs(struct twin *t) { return t->differs; }

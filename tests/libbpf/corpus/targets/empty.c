@@ -1,0 +1,2 @@
+/* Nothing that anybody asks for. */
+int nothing;
