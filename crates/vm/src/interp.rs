@@ -179,9 +179,26 @@ fn exec<const WATCHED: bool>(
     let mut may_goto = 0;
     let mut entry = 0;
     let mut slice = state.first_slice();
-    let mut pc: usize;
-    let mut next_pc = 0;
+    let mut ops = code.iter();
 
+    /// The slot behind the current instruction.
+    macro_rules! next_pc {
+        () => {
+            code.len() - ops.as_slice().len()
+        };
+    }
+    /// Goes on at a slot.
+    macro_rules! go {
+        ($to:expr) => {
+            ops = code.get($to..).unwrap_or(&[]).iter()
+        };
+    }
+    /// Goes on to the next part of a fused operation, which is the next slot.
+    macro_rules! part {
+        () => {
+            let _ = ops.next();
+        };
+    }
     /// A trap at the current instruction.
     macro_rules! trap {
         ($kind:expr) => {
@@ -228,11 +245,11 @@ fn exec<const WATCHED: bool>(
     /// A taken jump. Backward ones pay for the slots between.
     macro_rules! jump {
         ($to:expr) => {{
-            let to = $to as usize;
-            if to <= pc {
-                burn!((pc - to) as u64 + 1);
+            let (to, next) = ($to as usize, next_pc!());
+            if to < next {
+                burn!((next - to) as u64);
             }
-            next_pc = to;
+            go!(to);
         }};
     }
     macro_rules! load {
@@ -255,11 +272,9 @@ fn exec<const WATCHED: bool>(
     }
 
     let kind = loop {
-        pc = next_pc;
-        let Some(op) = code.get(pc) else { trap!(TrapKind::OutsideProgram) };
-        next_pc = pc + 1;
+        let Some(op) = ops.next() else { trap!(TrapKind::OutsideProgram) };
         if WATCHED && let Some(observer) = state.observer {
-            Step::show(observer, program, (mem, state.packet), (pc, depth), &regs);
+            Step::show(observer, program, (mem, state.packet), (next_pc!() - 1, depth), &regs);
         }
         macro_rules! dispatch {
             (
@@ -296,7 +311,7 @@ fn exec<const WATCHED: bool>(
                     Code::Swap { kind, size, d } => r!(d) = eval::swap(kind, size, Endian::NATIVE, r!(d)),
                     Code::Const { d, value } => {
                         r!(d) = value;
-                        next_pc = pc + 2;
+                        part!();
                     }
                     Code::LoadB { d, s, off } => load!(u8, Size::B, d, s, off),
                     Code::LoadH { d, s, off } => load!(u16, Size::H, d, s, off),
@@ -415,27 +430,26 @@ fn exec<const WATCHED: bool>(
                         }
                         depth += 1;
                         let callee_saved = [regs[6], regs[7], regs[8], regs[9]];
-                        mem.save(depth, Saved { pc: next_pc, callee_saved, entry, may_goto });
+                        mem.save(depth, Saved { pc: next_pc!(), callee_saved, entry, may_goto });
                         may_goto = 0;
                         entry = to as usize;
                         regs[10] = mem.enter_frame(depth, program.stack_used);
-                        next_pc = to as usize;
+                        go!(to as usize);
                     }
                     Code::Exit => leave!(),
-                    Code::Refuse(refusal) => trap!(refuse(program, refusal, pc)),
+                    Code::Refuse(refusal) => trap!(refuse(program, refusal, next_pc!() - 1)),
                     Code::Outside => trap!(TrapKind::OutsideProgram),
                     $(
                         Code::$pair { d, s, d2, s2, imm, imm2 } => {
                             r!(d) = eval::alu(AluOp::$pa, Width::$paw, r!(d), operand!($pak, s, imm));
                             r!(d2) = eval::alu(AluOp::$pb, Width::$pbw, r!(d2), operand!($pbk, s2, imm2));
-                            next_pc = pc + 2;
+                            part!();
                         }
                     )*
                     $(
                         Code::$branch { d, s, d2, imm, s2, imm2, to } => {
                             r!(d) = eval::alu(AluOp::$ba, Width::$baw, r!(d), operand!($bak, s, imm));
-                            pc += 1;
-                            next_pc = pc + 1;
+                            part!();
                             if eval::jump(JumpOp::$bj, Width::$bjw, r!(d2), operand!($bjk, s2, imm2)) { jump!(to) }
                         }
                     )*
@@ -443,15 +457,15 @@ fn exec<const WATCHED: bool>(
                         Code::$loaded { d, s, off, d2, s2, imm2 } => {
                             load!($lt, Size::$lsize, d, s, off);
                             r!(d2) = eval::alu(AluOp::$lb, Width::$lbw, r!(d2), operand!($lbk, s2, imm2));
-                            next_pc = pc + 2;
+                            part!();
                         }
                     )*
                     $(
                         Code::$indexed { sum, s, s2, d, off } => {
                             r!(sum) = eval::alu(AluOp::Mov, Width::W64, r!(sum), r!(s));
                             r!(sum) = eval::alu(AluOp::Add, Width::W64, r!(sum), r!(s2));
-                            pc += 2;
-                            next_pc = pc + 1;
+                            part!();
+                            part!();
                             load!($it, Size::$isize, d, sum, off);
                         }
                     )*
@@ -465,19 +479,19 @@ fn exec<const WATCHED: bool>(
                     state.fuel += slice;
                     return End::Value(regs[0]);
                 }
-                burn!(pc.saturating_sub(entry) as u64 + 1);
+                burn!((next_pc!() - 1).saturating_sub(entry) as u64 + 1);
                 let frame = mem.saved(depth);
                 depth -= 1;
                 regs[6..10].copy_from_slice(&frame.callee_saved);
                 regs[10] = mem.set_depth(depth);
                 may_goto = frame.may_goto;
                 entry = frame.entry;
-                next_pc = frame.pc;
+                go!(frame.pc);
             }};
         }
         operations!(dispatch);
     };
-    state.trapped(program, pc, kind)
+    state.trapped(program, next_pc!() - 1, kind)
 }
 
 /// The address of an atomic access, which must be aligned: hardware differs in what it does otherwise, and the
