@@ -19,7 +19,7 @@ use crate::Program;
 use crate::code::{Code, Refusal, operations};
 use crate::helpers::{self, Call};
 use crate::host::{Host, Programs};
-use crate::mem::{FRAMES, Mem, Saved};
+use crate::mem::{CALL_FRAMES, FRAMES, Mem, Saved};
 use crate::observe::{Observer, Step};
 use crate::packet::Layout;
 use crate::trap::{Trap, TrapKind};
@@ -425,7 +425,7 @@ fn exec<const WATCHED: bool>(
                     }
                     Code::Subprog { to } => {
                         burn!(1);
-                        if depth + 1 == FRAMES {
+                        if depth - base + 1 == CALL_FRAMES || depth + 1 == FRAMES {
                             trap!(TrapKind::CallDepth);
                         }
                         depth += 1;

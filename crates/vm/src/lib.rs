@@ -38,7 +38,7 @@ mod trap;
 pub use helpers::embedder::{EMBEDDER_HELPERS, HelperCall};
 pub use host::{COMM_BYTES, Host, NoPrograms, NullHost, Programs, Task};
 pub use interp::{MAX_TAIL_CALLS, MAY_GOTO_LIMIT};
-pub use mem::{BUFFERS, FRAME_BYTES, FRAMES, RECORDS, Stack};
+pub use mem::{BUFFERS, CALL_FRAMES, FRAME_BYTES, FRAMES, RECORDS, Stack};
 pub use observe::{Observer, Place, Step};
 pub use packet::{ETH_HLEN, Layout, SKB_HEADROOM, SKB_MAX_LEN, XDP_FRAME, XDP_HEADROOM};
 pub use program::Program;

@@ -35,14 +35,17 @@ pub(crate) use probe::Probe;
 pub const FRAME_BYTES: usize = 512;
 /// Bytes of a frame that are zeroed together: most functions use no more.
 const FEW: usize = 64;
-/// Functions deep (`MAX_CALL_FRAMES`).
-pub const FRAMES: usize = 8;
+/// Functions deep that one program may be (`MAX_CALL_FRAMES`).
+pub const CALL_FRAMES: usize = 8;
+/// Functions deep with all that tail calls out of functions leave waiting. Linux has room for seven of them for each
+/// of 33 tail calls; here there is room for one, and for one program's own calls.
+pub const FRAMES: usize = CALL_FRAMES + 33;
 /// Ring buffer records that a run may hold at a time.
 pub const RECORDS: usize = 32;
 /// Buffers that may be lent to a run beside context and packet.
 pub const BUFFERS: usize = 4;
 
-/// The stack of a run: eight frames of 512 bytes, and what the interpreter keeps for each. Reused from run to run,
+/// The stack of a run: [`FRAMES`] of 512 bytes, and what the interpreter keeps for each. Reused from run to run,
 /// so that a run need not clear it; a frame is zeroed when it is entered.
 #[repr(C, align(16))]
 pub struct Stack {

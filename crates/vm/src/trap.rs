@@ -4,6 +4,8 @@ use core::fmt;
 
 use skep_isa::DecodeError;
 
+use crate::mem::{CALL_FRAMES, FRAMES};
+
 /// A run that ended before its program's `exit`. Data, never a panic.
 ///
 /// Nothing of the host was harmed; what the program did before (map updates, packet stores) stands.
@@ -54,7 +56,7 @@ pub enum TrapKind {
     JumpIndirect,
     /// `addr_space_cast`: the program has no arena.
     NoArena,
-    /// More than eight functions deep.
+    /// More than [`CALL_FRAMES`] functions deep, or [`FRAMES`] with those that tail calls left waiting.
     CallDepth,
     /// Not an instruction.
     BadInstruction(DecodeError),
@@ -175,7 +177,10 @@ impl fmt::Display for TrapKind {
                 f.write_str("gotox (indirect jump) is not supported; compile with -fno-jump-tables")
             }
             Self::NoArena => f.write_str("addr_space_cast in a program without an arena map"),
-            Self::CallDepth => f.write_str("call stack of more than 8 frames"),
+            Self::CallDepth => write!(
+                f,
+                "call stack of more than {CALL_FRAMES} frames, or of {FRAMES} with those that tail calls left waiting"
+            ),
             Self::BadInstruction(e) => e.fmt(f),
             Self::SecondSlot => f.write_str("jump into the second slot of an LDDW"),
             Self::FramePointer => f.write_str("frame pointer r10 is read-only"),

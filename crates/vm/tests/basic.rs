@@ -2,9 +2,14 @@
 
 mod common;
 
+use std::sync::Arc;
+
 use common::{program, r, r0, run, slots};
+use skep_abi::{MapType, ProgramType};
 use skep_isa::{AluOp, AtomicOp, CallTarget, Imm64, JumpOp, Op, Operand, Size, SwapKind, Width, eval, table};
-use skep_vm::TrapKind;
+use skep_maps::{Config, Heap, Map};
+use skep_spec::{Environment, MapDef, ProgramSpec};
+use skep_vm::{NullHost, Program, Programs, Run, Stack, TrapKind};
 
 fn mov(dst: u8, imm: i32) -> Op {
     Op::Alu { width: Width::W64, op: AluOp::Mov, dst: r(dst), src: Operand::Imm(imm) }
@@ -333,6 +338,39 @@ fn eight_frames_and_no_more() {
     };
     assert_eq!(f(6).expect("eight frames").r0, 6);
     assert_eq!(f(7).expect_err("nine frames").kind, TrapKind::CallDepth);
+}
+
+/// Generated programs found this: each tail call out of a function leaves its caller waiting, and Linux allows 33.
+#[test]
+fn tail_calls_out_of_functions_nest_to_their_limit() {
+    struct Again(std::sync::OnceLock<Arc<Program>>);
+    impl Programs for Again {
+        fn program(&self, _: u32) -> Option<Arc<Program>> {
+            self.0.get().cloned()
+        }
+    }
+    let def = Arc::new(MapDef::new(MapType::PROG_ARRAY, 4, 4, 1).named("jumps"));
+    let map = Map::create(&def, &Config::new(1), &Heap).expect("small");
+    map.set_program(0, 1).expect("a slot");
+    let add = Op::Alu { width: Width::W64, op: AluOp::Add, dst: r(0), src: Operand::Imm(1) };
+    // The main function adds one to what its function returns; that starts it again, as long as that is allowed.
+    let ops = [
+        Op::Call(CallTarget::Subprog(2)),
+        add,
+        Op::Exit,
+        Op::LoadImm64 { dst: r(2), value: Imm64::MapIdx(0) },
+        mov(3, 0),
+        Op::Call(CallTarget::Helper(12)),
+        mov(0, 0),
+        Op::Exit,
+    ];
+    let spec = ProgramSpec { maps: vec![def], ..ProgramSpec::new(ProgramType::UNSPEC, slots(&ops)) };
+    let program = Program::unverified(&spec, &Environment::default(), vec![map]).expect("its map");
+    let (again, mut stack) = (Again(std::sync::OnceLock::new()), Stack::new());
+    let _ = again.0.set(Arc::new(program));
+    let first = again.program(1).expect("set");
+    let mut run = Run::new(&mut stack, &NullHost).with_programs(&again);
+    assert_eq!(first.run(&mut run).expect("33 tail calls").r0, u64::from(skep_vm::MAX_TAIL_CALLS) + 1);
 }
 
 #[test]

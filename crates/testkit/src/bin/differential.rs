@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! differential [--count N] [--seed S] [--jobs J] [--seconds T] [--write]
+//! differential --show S
 //! ```
 //!
 //! Seeds S to S+N-1 are tried on J threads (2), for at most T seconds. A disagreement is shrunk and printed; with
@@ -12,7 +13,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use skep_testkit::generate::{self, Divergence, campaign::Campaign, program, shrink};
+use skep_testkit::generate::{self, Divergence, campaign::Campaign, program};
 use skep_testkit::oracle::{self, Oracle};
 use skep_testkit::rowfiles;
 
@@ -28,6 +29,12 @@ fn main() -> ExitCode {
             "--jobs" => jobs = number().unwrap_or(jobs),
             "--seconds" => seconds = number(),
             "--write" => write = true,
+            "--show" => {
+                let Some(seed) = number() else { continue };
+                let g = program::generate(seed);
+                println!("{}", rowfiles::render(&format!("Seed {seed}."), &g.spec, &g.inputs));
+                return ExitCode::SUCCESS;
+            }
             _ => {
                 eprintln!("usage: differential [--count N] [--seed S] [--jobs J] [--seconds T] [--write]");
                 return ExitCode::from(2);
@@ -57,14 +64,11 @@ fn main() -> ExitCode {
     let elapsed = start.elapsed().as_secs_f64();
     for Divergence { seed, what } in &found {
         let generated = program::generate(*seed);
-        // A smaller program counts if it differs in the same way: a verdict, or a result.
-        let kind = what.split([':', ',']).next().unwrap_or("").to_string();
-        let kind = kind.split(' ').next().unwrap_or("").to_string();
-        let mut shows =
-            |g: &program::Generated| generate::compare(g, &oracles).1.is_some_and(|w| w.starts_with(&kind));
-        let small = shrink::shrink(&generated, &mut shows);
+        let closed = generate::is_closed(&generated);
+        let small = generate::smallest(&generated, what, &oracles);
         let what = generate::compare(&small, &oracles).1.unwrap_or_else(|| what.clone());
-        println!("seed {seed}: {what}");
+        let open = if closed { "" } else { " (its result may depend on leftovers)" };
+        println!("seed {seed}: {what}{open}");
         let text = rowfiles::render(&format!("Seed {seed}: {what}"), &small.spec, &small.inputs);
         println!("{text}");
         if write {

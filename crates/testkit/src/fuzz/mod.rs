@@ -8,6 +8,7 @@ pub mod seeds;
 
 use std::sync::Arc;
 
+use skep_abi::MapType;
 use skep_btf::{Btf, Endian};
 use skep_isa::text::Dialect;
 use skep_isa::{Insn, decode_all};
@@ -89,8 +90,18 @@ pub fn insns(data: &[u8]) {
     }
 }
 
+/// The maps that the slots may name.
 fn maps() -> Vec<Arc<MapDef>> {
-    crate::generate::program::maps()
+    [
+        MapDef::new(MapType::ARRAY, 4, 152, 1).named("single"),
+        MapDef::new(MapType::ARRAY, 4, 16, 4).named("array"),
+        MapDef::new(MapType::HASH, 8, 16, 4).named("hash"),
+        MapDef::new(MapType::PERCPU_ARRAY, 4, 16, 4).named("percpu_array"),
+        MapDef::new(MapType::PERCPU_HASH, 8, 16, 4).named("percpu_hash"),
+        MapDef::new(MapType::RINGBUF, 0, 0, 4096).named("ring"),
+    ]
+    .map(Arc::new)
+    .into()
 }
 
 /// A capture file: every whole packet comes out within bounds, then the end, a cut or an error.

@@ -6,7 +6,7 @@ use std::fmt;
 use skep_isa::{CallTarget, Op, decode_all, table};
 
 use super::program::Generated;
-use crate::oracle::{Answer, Outcome};
+use crate::oracle::{Answer, Outcome, Verdict};
 
 /// Counts over many programs.
 #[derive(Clone, Debug, Default)]
@@ -19,6 +19,10 @@ pub struct Coverage {
     pub altered: usize,
     /// Programs that all oracles ran and agreed on.
     pub compared: usize,
+    /// Programs that an oracle could not or would not judge.
+    pub skipped: usize,
+    /// Why the reference refuses programs that were not altered.
+    pub refusals: BTreeMap<String, usize>,
     /// Accepted programs that hold an instruction of the row.
     pub rows: BTreeMap<&'static str, usize>,
     /// Conditional jumps whose side `(row, taken)` a run reached.
@@ -35,13 +39,27 @@ impl Coverage {
         self.programs += 1;
         self.altered += usize::from(generated.altered);
         // The last oracle is the kernel, where there is one: its verdict is the reference.
-        let Some(Ok(outcome)) = answers.last() else { return };
+        let outcome = match answers.last() {
+            Some(Ok(outcome)) => outcome,
+            Some(Err(Verdict::Skipped(_))) => {
+                self.skipped += 1;
+                return;
+            }
+            Some(Err(verdict)) if !generated.altered => {
+                // Numbers aside, so that reasons meet.
+                let words = verdict.last_words();
+                let class = words.split(|c: char| c.is_ascii_digit()).collect::<Vec<_>>().join("#");
+                *self.refusals.entry(class).or_default() += 1;
+                return;
+            }
+            Some(Err(_)) | None => return,
+        };
         self.accepted += 1;
         if answers.len() > 1 && answers.iter().all(Result::is_ok) && !generated.altered {
             self.compared += 1;
         }
         let (mut rows, mut helpers) = (BTreeSet::new(), BTreeSet::new());
-        for (_, op) in decode_all(&generated.spec.insns).map_while(Result::ok) {
+        for (_, op) in generated.programs().flat_map(|p| decode_all(&p.insns).map_while(Result::ok)) {
             rows.extend(op.row().map(|r| r.name));
             if let Op::Call(CallTarget::Helper(id)) = op {
                 helpers.insert(id);
@@ -69,6 +87,8 @@ impl Coverage {
         self.accepted += other.accepted;
         self.altered += other.altered;
         self.compared += other.compared;
+        self.skipped += other.skipped;
+        sum(&mut self.refusals, other.refusals);
         self.sides.extend(other.sides);
         sum(&mut self.rows, other.rows);
         sum(&mut self.helpers, other.helpers);
@@ -96,9 +116,12 @@ impl fmt::Display for Coverage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "programs {}, accepted {}, altered {}, compared {}",
-            self.programs, self.accepted, self.altered, self.compared
+            "programs {}, accepted {}, altered {}, compared {}, skipped {}",
+            self.programs, self.accepted, self.altered, self.compared, self.skipped
         )?;
+        for (why, n) in &self.refusals {
+            writeln!(f, "refused {n}: {why}")?;
+        }
         let missing = self.missing_rows();
         let all = table::rows().len();
         writeln!(f, "instruction rows {} of {all}, missing: {}", all - missing.len(), missing.join(" "))?;

@@ -13,24 +13,50 @@ const NOP: Insn = Insn::new(0x05, Reg(0), Reg(0), 0, 0);
 /// The smallest program found for which `shows` still holds. `shows` holds for `generated` itself.
 pub fn shrink(generated: &Generated, shows: &mut dyn FnMut(&Generated) -> bool) -> Generated {
     let mut best = generated.clone();
-    while best.inputs.len() > 1 {
-        let candidates = (0..best.inputs.len()).map(|i| {
-            let mut smaller = best.clone();
-            smaller.inputs.remove(i);
-            smaller
-        });
-        let Some(smaller) = candidates.into_iter().find(|c| shows(c)) else { break };
+    while let Some(smaller) = without_one(&best.inputs, best.inputs.len() > 1, |inputs| {
+        Some(Generated { inputs, ..best.clone() }).filter(&mut *shows)
+    }) {
         best = smaller;
     }
-    let mut width = best.spec.insns.len().div_ceil(2).max(1);
+    while let Some(smaller) =
+        without_one(&best.tails, true, |tails| Some(Generated { tails, ..best.clone() }).filter(&mut *shows))
+    {
+        best = smaller;
+    }
+    for which in 0..=best.tails.len() {
+        best = shrink_code(best, which, shows);
+    }
+    best
+}
+
+/// `f` of the list without one of its elements, the first for which there is something.
+fn without_one<T: Clone, R>(list: &[T], try_it: bool, mut f: impl FnMut(Vec<T>) -> Option<R>) -> Option<R> {
+    (0..list.len()).filter(|_| try_it).find_map(|i| {
+        let mut rest = list.to_vec();
+        rest.remove(i);
+        f(rest)
+    })
+}
+
+/// The slots of a program: 0 is the one that is run, then those of the tail calls.
+fn code(g: &mut Generated, which: usize) -> &mut Vec<Insn> {
+    match which.checked_sub(1) {
+        None => &mut g.spec.insns,
+        Some(i) => &mut g.tails[i].spec.insns,
+    }
+}
+
+fn shrink_code(mut best: Generated, which: usize, shows: &mut dyn FnMut(&Generated) -> bool) -> Generated {
+    let len = code(&mut best, which).len();
+    let mut width = len.div_ceil(2).max(1);
     loop {
         let mut changed = false;
         let mut start = 0;
-        while start < best.spec.insns.len() {
-            let end = (start + width).min(best.spec.insns.len());
+        while start < len {
+            let end = (start + width).min(len);
             let mut smaller = best.clone();
-            smaller.spec.insns[start..end].fill(NOP);
-            if smaller.spec.insns != best.spec.insns && shows(&smaller) {
+            code(&mut smaller, which)[start..end].fill(NOP);
+            if code(&mut smaller, which) != code(&mut best, which) && shows(&smaller) {
                 best = smaller;
                 changed = true;
             }
@@ -40,12 +66,12 @@ pub fn shrink(generated: &Generated, shows: &mut dyn FnMut(&Generated) -> bool) 
             break;
         }
         width = width.div_ceil(2).max(1);
-        if width == 1 && !changed && best.spec.insns.len() <= 1 {
+        if width == 1 && !changed && len <= 1 {
             break;
         }
     }
     let mut packed = best.clone();
-    packed.spec.insns = without_nops(&best.spec.insns);
+    *code(&mut packed, which) = without_nops(code(&mut best, which));
     if shows(&packed) { packed } else { best }
 }
 
