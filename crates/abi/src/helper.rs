@@ -230,6 +230,12 @@ helpers! {
         "Moves the end of the packet.";
     80 "bpf_get_current_cgroup_id" () -> Integer, F::NONE, 4 . 18,
         "Id of the process's control group.";
+    87 "bpf_map_push_elem" (Map, MapValue(Read), Anything) -> Integer, F::PACKET_ARGS, 4 . 20,
+        "Adds a value to a queue or stack; with BPF_EXIST the oldest goes when it is full.";
+    88 "bpf_map_pop_elem" (Map, MapValue(Write)) -> Integer, F::NONE, 4 . 20,
+        "Takes the next value out of a queue or stack.";
+    89 "bpf_map_peek_elem" (Map, MapValue(Write)) -> Integer, F::NONE, 4 . 20,
+        "Copies the next value of a queue or stack.";
     105 "bpf_strtol" (Mem(Read), Size, Anything, AlignedMem(Write, 8)) -> Integer, F::NONE, 5 . 2,
         "Reads a signed number from text; gives the characters used.";
     106 "bpf_strtoul" (Mem(Read), Size, Anything, AlignedMem(Write, 8)) -> Integer, F::NONE, 5 . 2,
@@ -271,6 +277,8 @@ helpers! {
         "Prints a line formatted from an array of u64 to the trace log.";
     182 "bpf_strncmp" (Mem(Read), Size, ConstStr) -> Integer, F::NONE, 5 . 17,
         "Compares text with a constant.";
+    195 "bpf_map_lookup_percpu_elem" (Map, MapKey, Anything) -> MapValueOrNull, F::PACKET_ARGS, 5 . 19,
+        "Pointer to the value of a key that another CPU has, or NULL.";
     208 "bpf_ktime_get_tai_ns" () -> Integer, F::NONE, 6 . 1,
         "Nanoseconds of international atomic time (CLOCK_TAI).";
 }

@@ -205,6 +205,22 @@ const ARRAY_FLAGS: u32 = MapFlags::NUMA_NODE
 const LOOKUP_UPDATE_DELETE: &[u32] = &[1, 2, 3, 164];
 const LOOKUP_PERCPU: &[u32] = &[1, 2, 3, 164, 195];
 
+/// Queues and stacks.
+const NO_KEYS: MapTypeRow = MapTypeRow {
+    id: MapType::QUEUE,
+    key: Rule::Zero,
+    value: Rule::Between(1, KMALLOC_MAX),
+    entries: Rule::Between(1, u32::MAX),
+    flags: MapFlags::NUMA_NODE
+        | MapFlags::RDONLY
+        | MapFlags::WRONLY
+        | MapFlags::RDONLY_PROG
+        | MapFlags::WRONLY_PROG,
+    per_cpu: false,
+    value_pointers: false,
+    helpers: &[87, 88, 89],
+};
+
 /// The rows of all kinds that the user backend has.
 ///
 /// `flags` says which flags exist for the kind, not which combinations are legal: `maps` refuses the
@@ -290,6 +306,8 @@ pub static MAP_TYPES: &[MapTypeRow] = &[
         value_pointers: true,
         helpers: LOOKUP_UPDATE_DELETE,
     },
+    MapTypeRow { id: MapType::QUEUE, ..NO_KEYS },
+    MapTypeRow { id: MapType::STACK, ..NO_KEYS },
     MapTypeRow {
         id: MapType::RINGBUF,
         key: Rule::Zero,

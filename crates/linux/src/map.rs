@@ -97,6 +97,11 @@ impl BackendMap for LinuxMap {
         self.fd.delete(key).map_err(|e| self.error(e, "deleting from"))
     }
 
+    fn lookup_and_delete(&self, key: &[u8]) -> Result<Vec<u8>, Error> {
+        self.check_key(key)?;
+        self.fd.lookup_and_delete(key).map_err(|e| self.error(e, "taking a value out of"))
+    }
+
     fn next_key(&self, key: Option<&[u8]>) -> Result<Vec<u8>, Error> {
         key.map_or(Ok(()), |k| self.check_key(k))?;
         self.fd.next_key(key).map_err(|e| self.error(e, "walking the keys of"))

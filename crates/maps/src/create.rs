@@ -74,10 +74,11 @@ pub(crate) fn check(def: &MapDef, config: &Config, memory: &dyn Memory) -> Resul
             hash(&check)?;
         }
         MapType::LPM_TRIE => lpm_trie(&check)?,
+        MapType::QUEUE | MapType::STACK => queue(&check)?,
         MapType::RINGBUF => ringbuf(&check, memory.page_size())?,
         kind => {
-            let what = "not supported yet here: use array, percpu_array, hash, percpu_hash, lru_hash, lru_percpu_hash, lpm_trie, prog_array \
-                 or ringbuf";
+            let what = "not supported yet here: use array, percpu_array, hash, percpu_hash, lru_hash, lru_percpu_hash, \
+                 lpm_trie, prog_array, queue, stack or ringbuf";
             return Err(check.fail(Errno::EINVAL, "type", kind.0.into(), what));
         }
     }
@@ -221,6 +222,17 @@ fn lpm_trie(check: &Check<'_>) -> Result<(), Error> {
     check.that(fits, Errno::EINVAL, "key_size", def.key_size.into(), what)?;
     let fits = def.value_size != 0 && u64::from(def.value_size) <= KMALLOC_MAX - LPM_NODE;
     check.that(fits, Errno::EINVAL, "value_size", def.value_size.into(), "must be from 1 to 4194024")
+}
+
+fn queue(check: &Check<'_>) -> Result<(), Error> {
+    let def = check.0;
+    check.that(def.max_entries != 0, Errno::EINVAL, "max_entries", 0, "must be at least 1")?;
+    let what = "queues and stacks have no keys, set 0";
+    check.that(def.key_size == 0, Errno::EINVAL, "key_size", def.key_size.into(), what)?;
+    check.that(def.value_size != 0, Errno::EINVAL, "value_size", 0, "must be at least 1")?;
+    known_flags(check, ACCESS | MapFlags::NUMA_NODE)?;
+    let size = u64::from(def.value_size);
+    check.that(size <= KMALLOC_MAX, Errno::E2BIG, "value_size", size, "a value has at most 4194304 bytes")
 }
 
 fn ringbuf(check: &Check<'_>, page: usize) -> Result<(), Error> {

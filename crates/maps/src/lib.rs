@@ -3,8 +3,8 @@
 //! A [`Map`] is one or two blocks of memory with a documented, position-independent layout (see
 //! [`layout`]) and a private, trusted copy of its geometry. It has two faces:
 //!
-//! - the **program side** ([`Map::lookup`], [`Map::update`], [`Map::delete`], [`Map::get_program`],
-//!   [`Map::ringbuf`]) is what helpers call. It never allocates, takes no lock of the standard library,
+//! - the **program side** ([`Map::lookup`], [`Map::update`], [`Map::delete`], [`Map::push`], [`Map::pop`],
+//!   [`Map::peek`], [`Map::get_program`], [`Map::ringbuf`]) is what helpers call. It never allocates, takes no lock of the standard library,
 //!   and does not panic whatever a program or a peer process wrote into the shared memory. Each call
 //!   names the virtual CPU that it runs on;
 //! - the **host side** ([`Map::lookup_copy`], [`Map::update_from_host`], [`Map::delete_from_host`],
@@ -48,6 +48,7 @@ mod mem;
 mod percpu_array;
 mod pool;
 mod prog_array;
+mod queue;
 mod ringbuf;
 mod sync;
 
@@ -59,5 +60,5 @@ pub mod layout {
 
 pub use array::ArrayGeometry;
 pub use map::{Area, Config, Map};
-pub use mem::{Block, Bytes, Heap, Memory};
+pub use mem::{Block, Bytes, BytesMut, Heap, Memory};
 pub use ringbuf::{Consumer, Query, Ringbuf, Wake};

@@ -12,9 +12,10 @@ use crate::array::{Array, ArrayGeometry};
 use crate::geometry::{FROZEN, Geometry};
 use crate::hash::Hash;
 use crate::lpm_trie::LpmTrie;
-use crate::mem::{Block, Bytes, Memory};
+use crate::mem::{Block, Bytes, BytesMut, Memory};
 use crate::percpu_array::PercpuArray;
 use crate::prog_array::ProgArray;
+use crate::queue::Queue;
 use crate::ringbuf::{Consumer, Ringbuf};
 use crate::sync::{Ordering, Owner};
 
@@ -77,6 +78,7 @@ enum Kind {
     Hash(Hash),
     LpmTrie(LpmTrie),
     ProgArray(ProgArray),
+    Queue(Queue),
     Ringbuf(Ringbuf),
 }
 
@@ -110,6 +112,7 @@ impl Map {
             kind if crate::create::is_hash(kind) => Hash::new(geometry, memory).map(Kind::Hash),
             MapType::LPM_TRIE => LpmTrie::new(geometry, memory).map(Kind::LpmTrie),
             MapType::PROG_ARRAY => ProgArray::new(geometry, memory).map(Kind::ProgArray),
+            MapType::QUEUE | MapType::STACK => Queue::new(geometry, memory).map(Kind::Queue),
             _ => Ringbuf::new(geometry, memory).map(Kind::Ringbuf),
         };
         let kind = kind.map_err(|errno| {
@@ -150,6 +153,7 @@ impl Map {
             Kind::Hash(k) => k,
             Kind::LpmTrie(k) => k,
             Kind::ProgArray(k) => k,
+            Kind::Queue(k) => k,
             Kind::Ringbuf(k) => k,
         }
     }
@@ -217,7 +221,7 @@ impl Map {
             Kind::Hash(hash) => hash.lookup(key, cpu),
             Kind::PercpuArray(array) => array.lookup(key, cpu),
             Kind::LpmTrie(trie) => trie.lookup(key, cpu),
-            Kind::ProgArray(_) | Kind::Ringbuf(_) => None,
+            Kind::ProgArray(_) | Kind::Queue(_) | Kind::Ringbuf(_) => None,
         }
     }
 
@@ -250,6 +254,50 @@ impl Map {
             return Err(Errno::EINVAL);
         }
         self.ops().delete(key, Owner::cpu(cpu))
+    }
+
+    /// `bpf_map_push_elem` of a program that runs on `cpu`.
+    ///
+    /// # Errors
+    /// As the helper: `E2BIG` when a queue or stack is full, unless `flags` are `BPF_EXIST` (the oldest value goes),
+    /// `EINVAL` other flags, kinds and lengths; `EBUSY` and `EPERM` as for [`Self::update`].
+    pub fn push(&self, value: Bytes<'_>, flags: u64, cpu: u32) -> Result<(), Errno> {
+        if self.geometry.flags.has(MapFlags::RDONLY_PROG) {
+            return Err(Errno::EPERM);
+        }
+        match &self.kind {
+            Kind::Queue(queue) if value.len() == self.geometry.value_size => {
+                queue.push(value, flags, Owner::cpu(cpu))
+            }
+            _ => Err(Errno::EINVAL),
+        }
+    }
+
+    /// `bpf_map_pop_elem` of a program that runs on `cpu`: the next value, taken out.
+    ///
+    /// # Errors
+    /// As the helper: `ENOENT` when there is none, and then zeros are written; `EINVAL` other kinds and lengths;
+    /// `EBUSY` and `EPERM` as for [`Self::update`].
+    pub fn pop(&self, to: &mut BytesMut<'_>, cpu: u32) -> Result<(), Errno> {
+        if self.geometry.flags.has(MapFlags::RDONLY_PROG) {
+            return Err(Errno::EPERM);
+        }
+        self.next_value(to, true, Owner::cpu(cpu))
+    }
+
+    /// `bpf_map_peek_elem` of a program that runs on `cpu`: the next value, left where it is.
+    ///
+    /// # Errors
+    /// As [`Self::pop`], but for `EPERM`.
+    pub fn peek(&self, to: &mut BytesMut<'_>, cpu: u32) -> Result<(), Errno> {
+        self.next_value(to, false, Owner::cpu(cpu))
+    }
+
+    fn next_value(&self, to: &mut BytesMut<'_>, take: bool, owner: Owner) -> Result<(), Errno> {
+        match &self.kind {
+            Kind::Queue(queue) if to.len() == self.geometry.value_size => queue.next(to, take, owner),
+            _ => Err(Errno::EINVAL),
+        }
     }
 
     /// The id of the program in a slot of a program array; `None` for an empty slot, an index outside and
@@ -339,6 +387,24 @@ impl Map {
         self.ops()
             .update_from_host(key.into(), value.into(), flags)
             .map_err(|e| self.error(e, OP, self.words(e)))
+    }
+
+    /// A copy of the next value of a queue or stack, taken out (`BPF_MAP_LOOKUP_AND_DELETE_ELEM`).
+    ///
+    /// # Errors
+    /// `ENOENT` when there is none, `EPERM` on a `BPF_F_RDONLY`, `BPF_F_WRONLY` or frozen map, `ENOTSUPP` for other
+    /// kinds.
+    pub fn pop_from_host(&self) -> Result<Vec<u8>, Error> {
+        const OP: &str = "pop";
+        self.may_read(OP)?;
+        self.may_write(OP)?;
+        if !matches!(self.kind, Kind::Queue(_)) {
+            return Err(self.error(Errno::ENOTSUPP, OP, "only queues and stacks have it"));
+        }
+        let mut out = alloc::vec![0; self.geometry.value_size];
+        self.next_value(&mut BytesMut::from(&mut out[..]), true, Owner::HOST)
+            .map_err(|e| self.error(e, OP, self.words(e)))?;
+        Ok(out)
     }
 
     /// Deletes an element (`BPF_MAP_DELETE_ELEM`).
@@ -448,7 +514,10 @@ impl Map {
     /// What an error number of a kind's operation means.
     fn words(&self, errno: Errno) -> &'static str {
         let hash = matches!(self.kind, Kind::Hash(_));
+        let queue = matches!(self.kind, Kind::Queue(_));
         match errno {
+            Errno::ENOENT if queue => "it is empty",
+            Errno::E2BIG if queue => "it is full: max_entries values; BPF_EXIST drops the oldest",
             Errno::ENOENT => "no such key",
             Errno::EEXIST if hash || matches!(self.kind, Kind::LpmTrie(_)) => "the key exists already",
             Errno::EEXIST => "the elements of an array always exist, BPF_NOEXIST cannot succeed",

@@ -234,6 +234,61 @@ impl Bytes<'_> {
     }
 }
 
+/// Bytes to copy to: private, or shared with others that may read and write them meanwhile.
+///
+/// Only ever written by word-wise relaxed atomic stores.
+pub struct BytesMut<'a> {
+    ptr: *mut u8,
+    len: usize,
+    life: PhantomData<&'a mut [u8]>,
+}
+
+impl<'a> From<&'a mut [u8]> for BytesMut<'a> {
+    fn from(bytes: &'a mut [u8]) -> Self {
+        Self { ptr: bytes.as_mut_ptr(), len: bytes.len(), life: PhantomData }
+    }
+}
+
+impl fmt::Debug for BytesMut<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "BytesMut({:p}, {} bytes)", self.ptr, self.len)
+    }
+}
+
+impl BytesMut<'_> {
+    /// Memory that a guest named and that was granted to it.
+    ///
+    /// # Safety
+    /// For the lifetime, which the caller chooses,
+    /// - the memory from host address `addr` is valid for writes of `len` bytes;
+    /// - whoever accesses it in this process does so atomically or from outside Rust (programs).
+    pub unsafe fn shared(addr: u64, len: usize) -> Self {
+        Self { ptr: core::ptr::with_exposed_provenance_mut(addr as usize), len, life: PhantomData }
+    }
+
+    /// Bytes.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Copies in as much as there is room for.
+    pub(crate) fn write(&mut self, from: Bytes<'_>) {
+        // SAFETY: writable by the constructor, `from` readable by its own, both for the lesser length.
+        unsafe { copy(from.ptr, self.ptr, from.len.min(self.len)) }
+    }
+
+    /// Writes zeros.
+    pub(crate) fn zero(&mut self) {
+        // SAFETY: writable by the constructor.
+        unsafe { zero(self.ptr, self.len) }
+    }
+}
+
 /// # Safety
 /// `p` is readable, and written by others only atomically or from outside Rust.
 #[inline]

@@ -6,7 +6,7 @@ mod support;
 use std::sync::{Arc, Mutex};
 
 use skep_abi::MapType;
-use skep_maps::{Block, Bytes, Config, Heap, Map, Memory};
+use skep_maps::{Block, Bytes, BytesMut, Config, Heap, Map, Memory};
 use skep_spec::MapDef;
 use support::Rng;
 
@@ -82,7 +82,9 @@ fn attack(def: &MapDef, rounds: u64) {
             }
             let value = rng.bytes(value_size);
             let (k, v) = (Bytes::from(key.as_slice()), Bytes::from(value.as_slice()));
-            match rng.below(8) {
+            match rng.below(10) {
+                8 => drop(map.push(v, rng.below(3), 0)),
+                9 => drop(map.pop(&mut BytesMut::from(&mut vec![0; value_size][..]), 1)),
                 0 => drop(map.update(k, v, rng.below(3), 0)),
                 1 => drop(map.update_from_host(&key, &rng.bytes(map.host_value_size()), rng.below(3))),
                 2 => drop(map.delete(k, 1)),
@@ -132,6 +134,13 @@ fn hashes() {
 fn lpm_tries() {
     let flags = skep_abi::MapFlags(skep_abi::MapFlags::NO_PREALLOC);
     attack(&MapDef { flags, ..MapDef::new(MapType::LPM_TRIE, 8, 12, 8) }, 30 * support::campaign());
+}
+
+#[test]
+fn queues() {
+    for kind in [MapType::QUEUE, MapType::STACK] {
+        attack(&MapDef::new(kind, 0, 12, 8), 30 * support::campaign());
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use skep_maps::{Config, Heap, Map};
 use skep_spec::{Errno, MapDef};
 use support::KernelMap;
 
-const KINDS: [MapType; 9] = [
+const KINDS: [MapType; 11] = [
     MapType::ARRAY,
     MapType::HASH,
     MapType::PERCPU_ARRAY,
@@ -16,6 +16,8 @@ const KINDS: [MapType; 9] = [
     MapType::LRU_PERCPU_HASH,
     MapType::LPM_TRIE,
     MapType::PROG_ARRAY,
+    MapType::QUEUE,
+    MapType::STACK,
     MapType::RINGBUF,
 ];
 const SIZES: [u32; 30] = [
@@ -107,6 +109,7 @@ fn ask(def: &MapDef) {
 fn legal(kind: MapType) -> MapDef {
     match kind {
         MapType::RINGBUF => MapDef::new(kind, 0, 0, 4096),
+        MapType::QUEUE | MapType::STACK => MapDef::new(kind, 0, 4, 4),
         MapType::LPM_TRIE => MapDef { flags: MapFlags(MapFlags::NO_PREALLOC), ..MapDef::new(kind, 8, 4, 4) },
         _ => MapDef::new(kind, 4, 4, 4),
     }

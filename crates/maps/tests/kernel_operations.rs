@@ -95,6 +95,11 @@ impl Pair {
         );
     }
 
+    fn pop(&self) {
+        let ours = self.ours.pop_from_host().map_err(|e| e.errno);
+        assert_eq!(ours, self.kernel.pop(), "{}: pop", self.what);
+    }
+
     /// `rounds` random operations with keys from a pool somewhat larger than the map.
     fn random(&self, rng: &mut Rng, rounds: u64, keys: &[Vec<u8>], ordered: bool) {
         for round in 0..rounds {
@@ -377,6 +382,51 @@ fn prog_arrays() {
             4 => pair.delete(&key),
             5 => pair.lookup(&key, rng.pick(&[0, 0, 4, 8])),
             _ => pair.compare_keys(true),
+        }
+    }
+}
+
+/// Queues and stacks: values in and out, full and empty, oldest dropped.
+#[test]
+fn queues_and_stacks() {
+    if !support::kernel_or_skip() {
+        return;
+    }
+    for kind in [MapType::QUEUE, MapType::STACK] {
+        for (value, entries) in [(1, 1), (4, 2), (8, 5), (13, 8), (100, 3)] {
+            let mut rng = Rng::new(u64::from(value * entries));
+            let pair = Pair::new(&def(kind, 0, value, entries, 0));
+            for round in 0..600 * support::campaign() {
+                match rng.below(16) {
+                    0..7 => pair.update(&[], &rng.bytes(value as usize), rng.pick(FLAGS)),
+                    7..10 => pair.lookup(&[], 0),
+                    10 => pair.lookup(&[], rng.pick(FLAGS)),
+                    11..15 => pair.pop(),
+                    _ if round % 4 == 0 => pair.delete(&[]),
+                    _ => {
+                        let ours = pair.ours.next_key(None).map_err(|e| e.errno);
+                        assert_eq!(ours, pair.kernel.next_key(None), "{}: next key", pair.what);
+                    }
+                }
+            }
+        }
+        for flags in [0, MapFlags::RDONLY, MapFlags::WRONLY, MapFlags::RDONLY_PROG, MapFlags::WRONLY_PROG] {
+            let pair = Pair::new(&def(kind, 0, 4, 2, flags));
+            for frozen in [false, true] {
+                for _ in 0..3 {
+                    pair.update(&[], &[7; 4], 0);
+                    pair.lookup(&[], 0);
+                }
+                pair.pop();
+                if !frozen {
+                    assert_eq!(
+                        pair.ours.freeze().map_err(|e| e.errno),
+                        pair.kernel.freeze(),
+                        "{}",
+                        pair.what
+                    );
+                }
+            }
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use skep_abi::{MapFlags, MapType};
-use skep_maps::{Bytes, Config, Heap, Map};
+use skep_maps::{Bytes, BytesMut, Config, Heap, Map};
 use skep_spec::{Errno, MapDef};
 
 fn map(kind: MapType, key: u32, value: u32, entries: u32, flags: u32) -> Arc<Map> {
@@ -31,6 +31,46 @@ fn op() -> impl Strategy<Value = Op> {
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// A queue is a queue and a stack is a stack; program and host side agree.
+    #[test]
+    fn queue_is_a_queue(
+        stack in any::<bool>(),
+        value_len in 1..40usize,
+        entries in 1..6u32,
+        ops in vec((0..6u8, any::<u8>()), 1..200),
+    ) {
+        let kind = if stack { MapType::STACK } else { MapType::QUEUE };
+        let m = map(kind, 0, value_len as u32, entries, 0);
+        let mut model: VecDeque<Vec<u8>> = VecDeque::new();
+        for (op, v) in ops {
+            let value = vec![v; value_len];
+            let full = model.len() == entries as usize;
+            let expected = match (op, full) {
+                (0 | 1, true) => Err(Errno::E2BIG),
+                (2, true) => model.pop_front().map(drop).ok_or(Errno::ENOENT),
+                _ => Ok(()),
+            };
+            let next = |model: &VecDeque<Vec<u8>>| if stack { model.back().cloned() } else { model.front().cloned() };
+            match op {
+                0 => prop_assert_eq!(m.push(Bytes::from(&value[..]), 0, 1), expected),
+                1 => prop_assert_eq!(m.update_from_host(&[], &value, 0).map_err(|e| e.errno), expected),
+                2 => prop_assert_eq!(m.push(Bytes::from(&value[..]), 2, 0), expected),
+                3 => prop_assert_eq!(m.lookup_copy(&[], 0).ok(), next(&model)),
+                _ => {
+                    let mut out = vec![0xaa; value_len];
+                    let done = m.pop(&mut BytesMut::from(&mut out[..]), 2);
+                    let wanted = if stack { model.pop_back() } else { model.pop_front() };
+                    prop_assert_eq!(done.is_ok(), wanted.is_some());
+                    prop_assert_eq!(out, wanted.unwrap_or_else(|| vec![0; value_len]));
+                    continue;
+                }
+            }
+            if op < 3 && expected.is_ok() {
+                model.push_back(value);
+            }
+        }
+    }
 
     /// A hash is a map from keys to values with at most `max_entries` keys; program and host side agree.
     #[test]

@@ -170,6 +170,26 @@ impl Map {
         }
     }
 
+    /// Adds a value to a queue or stack; with `BPF_EXIST` in `flags` the oldest goes when it is full.
+    ///
+    /// # Errors
+    /// As `BPF_MAP_UPDATE_ELEM`: `E2BIG` when it is full, `EINVAL` for maps with keys.
+    pub fn push<V: Value>(&self, value: &V, flags: u64) -> Result<(), Error> {
+        self.update(&[], &value.to_bytes(), flags)
+    }
+
+    /// Takes the next value out of a queue or stack; `None` when it is empty.
+    ///
+    /// # Errors
+    /// As `BPF_MAP_LOOKUP_AND_DELETE_ELEM`; `EINVAL` when the value is not of the size of `V`.
+    pub fn pop<V: Value>(&self) -> Result<Option<V>, Error> {
+        match self.inner.lookup_and_delete(&[]) {
+            Ok(bytes) => V::from_bytes(&bytes).map(Some).ok_or_else(|| self.wrong_size::<V>()),
+            Err(e) if e.errno == Errno::ENOENT => Ok(None),
+            Err(e) => Err(self.fail("pop", e)),
+        }
+    }
+
     /// All elements, as bytes. Elements that come or go meanwhile may or may not be among them.
     ///
     /// # Errors

@@ -156,6 +156,11 @@ pub trait BackendMap: Send + Sync {
     /// # Errors
     /// As `BPF_MAP_DELETE_ELEM`.
     fn delete(&self, key: &[u8]) -> Result<(), Error>;
+    /// The value of a key, taken out; queues and stacks have no keys and give the next value.
+    ///
+    /// # Errors
+    /// As `BPF_MAP_LOOKUP_AND_DELETE_ELEM`: `ENOENT` when there is none, `ENOTSUPP` for kinds without it.
+    fn lookup_and_delete(&self, key: &[u8]) -> Result<Vec<u8>, Error>;
     /// The key after `key`, the first for `None` and for a key that is absent.
     ///
     /// # Errors

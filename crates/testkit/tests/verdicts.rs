@@ -41,6 +41,10 @@ fn maps() -> Vec<Arc<MapDef>> {
         MapDef::new(MapType::HASH, 8, 8, 16).named("hash8"),
         MapDef::new(MapType::PROG_ARRAY, 4, 4, 4).named("progs"),
         MapDef::new(MapType::RINGBUF, 0, 0, 4096).named("ring"),
+        MapDef::new(MapType::QUEUE, 0, 8, 4).named("queue"),
+        MapDef { flags: MapFlags(MapFlags::RDONLY_PROG), ..MapDef::new(MapType::STACK, 0, 8, 4) }
+            .named("fixed_stack"),
+        MapDef::new(MapType::PERCPU_ARRAY, 4, 8, 2).named("percpu"),
         constants(&[8, 0, 0, 0, 0, 0, 0, 0], 8, 1).named("rodata"),
         constants(b"a%d\0%s %lu\0%z\0", 16, 1).named("text"),
         constants(b"abcd", 4, 1).named("unended"),

@@ -123,6 +123,14 @@ impl BackendMap for UserMap {
         Ok(())
     }
 
+    fn lookup_and_delete(&self, key: &[u8]) -> Result<Vec<u8>, Error> {
+        if !key.is_empty() {
+            let text = format!("map {}: only values without keys are taken out yet", self.map.name());
+            return Err(Error::new(Errno::ENOTSUPP, text));
+        }
+        self.map.pop_from_host()
+    }
+
     fn next_key(&self, key: Option<&[u8]>) -> Result<Vec<u8>, Error> {
         self.map.next_key(key)
     }

@@ -19,7 +19,7 @@ use core::ptr::with_exposed_provenance_mut;
 use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 
 use skep_isa::{AtomicOp, Size};
-use skep_maps::{Area, Bytes, Map};
+use skep_maps::{Area, Bytes, BytesMut, Map};
 
 pub(crate) use span::Name;
 use span::{Recent, Span, Tag};
@@ -580,6 +580,15 @@ impl<'m> Mem<'m> {
         }
         // SAFETY: readable by `find`, for as long as `self` is borrowed: see `load`.
         self.find(addr, len, false).then(|| unsafe { Bytes::shared(addr, len as usize) })
+    }
+
+    /// Bytes that a helper writes; `None` when they are not granted.
+    pub(crate) fn bytes_mut(&mut self, addr: u64, len: u64) -> Option<BytesMut<'_>> {
+        if len == 0 {
+            return Some(BytesMut::from(&mut [][..]));
+        }
+        // SAFETY: writable by `find`, for as long as `self` is borrowed: see `store`.
+        self.find(addr, len, true).then(|| unsafe { BytesMut::shared(addr, len as usize) })
     }
 
     /// Two parts that a helper reads; `None` when either is not granted.

@@ -6,7 +6,10 @@ use super::{Capability, HelperGroup};
 /// For every program.
 pub const BASE: HelperGroup = HelperGroup {
     capability: Capability::None,
-    ids: &[1, 2, 3, 5, 7, 8, 12, 14, 15, 42, 105, 106, 120, 125, 130, 131, 132, 133, 134, 182, 208],
+    ids: &[
+        1, 2, 3, 5, 7, 8, 12, 14, 15, 42, 87, 88, 89, 105, 106, 120, 125, 130, 131, 132, 133, 134, 182, 195,
+        208,
+    ],
 };
 
 /// For every program whose loader has `CAP_BPF`.

@@ -16,6 +16,7 @@ pub(super) mod cmd {
     pub const PROG_TEST_RUN: c_long = 10;
     pub const OBJ_GET_INFO_BY_FD: c_long = 15;
     pub const BTF_LOAD: c_long = 18;
+    pub const MAP_LOOKUP_AND_DELETE_ELEM: c_long = 21;
     pub const MAP_FREEZE: c_long = 22;
     pub const ENABLE_STATS: c_long = 32;
 }

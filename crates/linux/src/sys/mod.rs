@@ -145,6 +145,14 @@ impl MapFd {
         self.elem(cmd::MAP_DELETE_ELEM, self.key(key)?, 0, 0)
     }
 
+    /// `BPF_MAP_LOOKUP_AND_DELETE_ELEM`.
+    pub fn lookup_and_delete(&self, key: &[u8]) -> Result<Vec<u8>, Errno> {
+        let key = self.key(key)?;
+        let mut value = vec![0; self.value_len];
+        self.elem(cmd::MAP_LOOKUP_AND_DELETE_ELEM, key, address_mut(&mut value), 0)?;
+        Ok(value)
+    }
+
     /// `BPF_MAP_GET_NEXT_KEY`.
     pub fn next_key(&self, key: Option<&[u8]>) -> Result<Vec<u8>, Errno> {
         let key = key.map_or(Ok(0), |k| self.key(k))?;

@@ -14,6 +14,7 @@ const MAP_NEXT_KEY: c_long = 4;
 const PROG_LOAD: c_long = 5;
 const PROG_RUN: c_long = 10;
 const OBJ_GET_INFO: c_long = 15;
+const MAP_LOOKUP_AND_DELETE: c_long = 21;
 const MAP_FREEZE: c_long = 22;
 
 /// `union bpf_attr`, large enough for what is used here; 64-bit fields are cut in two.
@@ -82,6 +83,13 @@ impl KernelMap {
 
     pub fn delete(&self, key: &[u8]) -> Result<(), Errno> {
         bpf(MAP_DELETE, &mut self.elem(Some(key), &[], 0)).map(drop)
+    }
+
+    /// `BPF_MAP_LOOKUP_AND_DELETE_ELEM` without a key.
+    pub fn pop(&self) -> Result<Vec<u8>, Errno> {
+        let out = vec![0; self.host_value_size];
+        bpf(MAP_LOOKUP_AND_DELETE, &mut self.elem(None, &out, 0))?;
+        Ok(out)
     }
 
     pub fn next_key(&self, key: Option<&[u8]>) -> Result<Vec<u8>, Errno> {

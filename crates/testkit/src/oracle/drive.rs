@@ -111,6 +111,13 @@ fn contents(map: &dyn BackendMap) -> MapContents {
     if map.info().kind == MapType::PROG_ARRAY {
         return all;
     }
+    if matches!(map.info().kind, MapType::QUEUE | MapType::STACK) {
+        // Values without keys, in the order that they come out.
+        while let Ok(value) = map.lookup_and_delete(&[]) {
+            all.push((Vec::new(), value));
+        }
+        return all;
+    }
     let mut key = map.next_key(None).ok();
     // Nobody else writes to the map, so the walk ends; the bound is for a backend that errs.
     while let Some(k) = key.take()

@@ -161,6 +161,12 @@ fn run(program: &Program, slots: &Slots, maps: &[Arc<Map>], inputs: &[Input]) ->
 
 fn contents(map: &Arc<Map>) -> MapContents {
     let mut all = MapContents::new();
+    if matches!(map.kind(), MapType::QUEUE | MapType::STACK) {
+        while let Ok(value) = map.pop_from_host() {
+            all.push((Vec::new(), value));
+        }
+        return all;
+    }
     let mut key = map.next_key(None).ok();
     while let Some(k) = key.take()
         && all.len() <= map.max_entries() as usize

@@ -1,4 +1,4 @@
-//! Map lookup, update and delete (kernel/bpf/helpers.c).
+//! Maps: lookup, update, delete; push, pop, peek (kernel/bpf/helpers.c).
 
 use skep_abi::MapType;
 use skep_maps::Map;
@@ -58,10 +58,67 @@ pub(super) fn delete_elem(call: &mut Call<'_, '_, '_>, [map, key, ..]: Args) -> 
     }
 }
 
+/// `bpf_map_lookup_percpu_elem(map, key, cpu)`: as [`lookup_elem`] of another CPU; 0 for a CPU that there is not.
+pub(super) fn lookup_percpu_elem(
+    call: &mut Call<'_, '_, '_>,
+    [map, key, cpu, ..]: Args,
+) -> Result<u64, TrapKind> {
+    let map = call.map(map)?;
+    if !map.is_percpu() {
+        return Err(TrapKind::WrongMap { helper: "bpf_map_lookup_percpu_elem", map_type: map.kind() });
+    }
+    let (len, cpu) = (u64::from(map.key_size()), cpu as u32);
+    match call.mem.bytes(key, len) {
+        Some(_) if cpu >= map.cpus() => Ok(0),
+        Some(key) => Ok(map.lookup(key, cpu).unwrap_or(0)),
+        None => Err(call.fault(key, len, false)),
+    }
+}
+
+/// `bpf_map_push_elem(map, value, flags)`: 0 or a negative error number.
+pub(super) fn push_elem(call: &mut Call<'_, '_, '_>, [map, value, flags, ..]: Args) -> Result<u64, TrapKind> {
+    let map = queue(call, map, "bpf_map_push_elem")?;
+    let (len, vcpu) = (u64::from(map.value_size()), call.state.vcpu);
+    match call.mem.bytes(value, len) {
+        Some(value) => Ok(status(map.push(value, flags, vcpu))),
+        None => Err(call.fault(value, len, false)),
+    }
+}
+
+/// `bpf_map_pop_elem(map, value)`: 0, or a negative error number and zeros.
+pub(super) fn pop_elem(call: &mut Call<'_, '_, '_>, [map, value, ..]: Args) -> Result<u64, TrapKind> {
+    let map = queue(call, map, "bpf_map_pop_elem")?;
+    let (len, vcpu) = (u64::from(map.value_size()), call.state.vcpu);
+    match call.mem.bytes_mut(value, len) {
+        Some(mut to) => Ok(status(map.pop(&mut to, vcpu))),
+        None => Err(call.fault(value, len, true)),
+    }
+}
+
+/// `bpf_map_peek_elem(map, value)`: 0, or a negative error number and zeros.
+pub(super) fn peek_elem(call: &mut Call<'_, '_, '_>, [map, value, ..]: Args) -> Result<u64, TrapKind> {
+    let map = queue(call, map, "bpf_map_peek_elem")?;
+    let (len, vcpu) = (u64::from(map.value_size()), call.state.vcpu);
+    match call.mem.bytes_mut(value, len) {
+        Some(mut to) => Ok(status(map.peek(&mut to, vcpu))),
+        None => Err(call.fault(value, len, true)),
+    }
+}
+
+fn queue<'c>(call: &Call<'c, '_, '_>, map: u64, helper: &'static str) -> Result<&'c Map, TrapKind> {
+    let map = call.map(map)?;
+    match map.kind() {
+        MapType::QUEUE | MapType::STACK => Ok(map),
+        map_type => Err(TrapKind::WrongMap { helper, map_type }),
+    }
+}
+
 /// Kinds whose elements are no values keep programs out (`check_map_func_compatibility`).
 fn has_values(map: &Map, helper: &'static str) -> Result<(), TrapKind> {
     match map.kind() {
-        map_type @ (MapType::PROG_ARRAY | MapType::RINGBUF) => Err(TrapKind::WrongMap { helper, map_type }),
+        map_type @ (MapType::PROG_ARRAY | MapType::QUEUE | MapType::STACK | MapType::RINGBUF) => {
+            Err(TrapKind::WrongMap { helper, map_type })
+        }
         _ => Ok(()),
     }
 }

@@ -64,6 +64,9 @@ static BODIES: &[(u32, Body)] = &[
     (45, probe::read_str),
     (65, xdp::adjust_tail),
     (80, task::cgroup_id),
+    (87, map::push_elem),
+    (88, map::pop_elem),
+    (89, map::peek_elem),
     (105, string::strtol),
     (106, string::strtoul),
     (112, probe::read_user),
@@ -84,6 +87,7 @@ static BODIES: &[(u32, Body)] = &[
     (165, string::snprintf),
     (177, trace::trace_vprintk),
     (182, string::strncmp),
+    (195, map::lookup_percpu_elem),
     (208, time::ktime_get_tai_ns),
 ];
 
