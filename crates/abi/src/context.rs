@@ -206,10 +206,16 @@ const SK_BUFF: &[CtxField] = &[
 
 /// A field of `struct __sk_buff` by its name, accessed so; an unknown name does not compile.
 const fn skb(name: &str, access: Access) -> CtxField {
+    CtxField { access, ..*sk_buff_field(name) }
+}
+
+/// A field of `struct __sk_buff` by its name. Meant for constants: an unknown name panics, so that it does not
+/// compile there.
+pub const fn sk_buff_field(name: &str) -> &'static CtxField {
     let mut i = 0;
     while i < SK_BUFF.len() {
         if same(SK_BUFF[i].name.as_bytes(), name.as_bytes()) {
-            return CtxField { access, ..SK_BUFF[i] };
+            return &SK_BUFF[i];
         }
         i += 1;
     }
@@ -224,9 +230,12 @@ const fn same(a: &[u8], b: &[u8]) -> bool {
     i == a.len() && i == b.len()
 }
 
+/// Bytes of `struct __sk_buff`.
+pub const SK_BUFF_BYTES: u32 = 192;
+
 /// `struct __sk_buff` with these of its fields.
 const fn sk_buff(fields: &'static [CtxField]) -> Context {
-    Context { name: "__sk_buff", size: 192, shape: CtxShape::Fields(fields) }
+    Context { name: "__sk_buff", size: SK_BUFF_BYTES, shape: CtxShape::Fields(fields) }
 }
 
 /// `struct __sk_buff` for socket filters (`sk_filter_is_valid_access`, net/core/filter.c, Linux 6.18).

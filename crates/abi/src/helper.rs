@@ -186,7 +186,7 @@ use ArgKind::{
     SizeOrZero,
 };
 use HelperFlags as F;
-use MemAccess::{Read, Write};
+use MemAccess::{Read, ReadWrite, Write};
 
 // `5 "bpf_ktime_get_ns" () -> Integer, F::NONE, 4 . 1, "…";` becomes
 // `HelperProto { id: 5, name: "bpf_ktime_get_ns", args: [None; 5], ret: Ret::Integer, … }`;
@@ -208,26 +208,68 @@ helpers! {
         "A pseudo-random number of 32 bits.";
     8 "bpf_get_smp_processor_id" () -> Cpu, F::NONE, 4 . 1,
         "The CPU that the program runs on.";
+    9 "bpf_skb_store_bytes" (Ctx, Anything, Mem(Read), Size, Anything) -> Integer, F::INVALIDATES_PACKET, 4 . 1,
+        "Overwrites bytes of the packet.";
+    10 "bpf_l3_csum_replace" (Ctx, Anything, Anything, Anything, Anything) -> Integer, F::INVALIDATES_PACKET, 4 . 1,
+        "Brings a checksum in the packet up to date with a change that it covers.";
+    11 "bpf_l4_csum_replace" (Ctx, Anything, Anything, Anything, Anything) -> Integer, F::INVALIDATES_PACKET, 4 . 1,
+        "The same for the checksum of a transport header, which may cover a pseudo-header.";
     12 "bpf_tail_call" (Ctx, Map, Anything) -> Void, F::NONE, 4 . 2,
         "Continues in another program; returns only on failure.";
+    13 "bpf_clone_redirect" (Ctx, Anything, Anything) -> Integer, F::INVALIDATES_PACKET, 4 . 2,
+        "Sends a copy of the packet out of an interface, or into it.";
     14 "bpf_get_current_pid_tgid" () -> Integer, F::NONE, 4 . 2,
         "The process in the upper half, the thread in the lower.";
     15 "bpf_get_current_uid_gid" () -> Integer, F::NONE, 4 . 2,
         "The group in the upper half, the user in the lower.";
     16 "bpf_get_current_comm" (Mem(Write), Size) -> Integer, F::NONE, 4 . 2,
         "Name of the thread, cut to the size and filled with zeros.";
+    18 "bpf_skb_vlan_push" (Ctx, Anything, Anything) -> Integer, F::INVALIDATES_PACKET, 4 . 3,
+        "Adds an outermost VLAN tag.";
+    19 "bpf_skb_vlan_pop" (Ctx) -> Integer, F::INVALIDATES_PACKET, 4 . 3,
+        "Takes the outermost VLAN tag off.";
+    23 "bpf_redirect" (Anything, Anything) -> Integer, F::NONE, 4 . 4,
+        "Says where the packet goes if the program returns so.";
+    24 "bpf_get_route_realm" (Ctx) -> Integer, F::NONE, 4 . 4,
+        "The realm of the packet's route.";
     26 "bpf_skb_load_bytes" (Ctx, Anything, Mem(Write), Size) -> Integer, F::NONE, 4 . 5,
         "Copies bytes of the packet.";
+    28 "bpf_csum_diff" (or_null(Mem(Read)), SizeOrZero, or_null(Mem(Read)), SizeOrZero, Anything) -> Integer, F::PACKET_ARGS, 4 . 6,
+        "The checksum of what a change takes away and adds.";
+    31 "bpf_skb_change_proto" (Ctx, Anything, Anything) -> Integer, F::INVALIDATES_PACKET, 4 . 8,
+        "Makes room for turning IPv4 into IPv6, or the reverse.";
+    32 "bpf_skb_change_type" (Ctx, Anything) -> Integer, F::NONE, 4 . 8,
+        "Sets the type of the packet.";
+    34 "bpf_get_hash_recalc" (Ctx) -> Integer, F::NONE, 4 . 8,
+        "The hash of the packet's flow, computed if it is not known.";
     35 "bpf_get_current_task" () -> Integer, F::GPL_ONLY, 4 . 8,
         "A number that stands for the thread.";
+    38 "bpf_skb_change_tail" (Ctx, Anything, Anything) -> Integer, F::INVALIDATES_PACKET, 4 . 9,
+        "Sets the length of the packet; moves its end.";
+    39 "bpf_skb_pull_data" (Ctx, Anything) -> Integer, F::INVALIDATES_PACKET, 4 . 9,
+        "Makes bytes of the packet accessible by address.";
+    40 "bpf_csum_update" (Ctx, Anything) -> Integer, F::NONE, 4 . 9,
+        "Adds to the checksum that the device computed over the packet.";
+    41 "bpf_set_hash_invalid" (Ctx) -> Integer, F::NONE, 4 . 9,
+        "Forgets the hash of the packet's flow.";
     42 "bpf_get_numa_node_id" () -> Integer, F::NONE, 4 . 10,
         "The memory node of the CPU that the program runs on.";
+    43 "bpf_skb_change_head" (Ctx, Anything, Anything) -> Integer, F::INVALIDATES_PACKET, 4 . 10,
+        "Adds zeroed bytes before the packet.";
     44 "bpf_xdp_adjust_head" (Ctx, Anything) -> Integer, F::INVALIDATES_PACKET, 4 . 10,
         "Moves the start of the packet.";
     45 "bpf_probe_read_str" (Mem(Write), SizeOrZero, Anything) -> LengthOrError, F::GPL_ONLY, 4 . 11,
         "Copies a string of the user or the kernel that may not be there.";
+    48 "bpf_set_hash" (Ctx, Anything) -> Integer, F::NONE, 4 . 13,
+        "Sets the hash of the packet's flow.";
+    50 "bpf_skb_adjust_room" (Ctx, Anything, Anything, Anything) -> Integer, F::INVALIDATES_PACKET, 4 . 13,
+        "Adds or removes bytes behind the Ethernet or the network header.";
     65 "bpf_xdp_adjust_tail" (Ctx, Anything) -> Integer, F::INVALIDATES_PACKET, 4 . 18,
         "Moves the end of the packet.";
+    68 "bpf_skb_load_bytes_relative" (Ctx, Anything, Mem(Write), Size, Anything) -> Integer, F::NONE, 4 . 18,
+        "Copies bytes of the packet, counted from a header.";
+    69 "bpf_fib_lookup" (Ctx, Mem(ReadWrite), Size, Anything) -> Integer, F::GPL_ONLY, 4 . 18,
+        "Looks a route up, and the neighbour that it leads to.";
     80 "bpf_get_current_cgroup_id" () -> Integer, F::NONE, 4 . 18,
         "Id of the process's control group.";
     87 "bpf_map_push_elem" (Map, MapValue(Read), Anything) -> Integer, F::PACKET_ARGS, 4 . 20,
@@ -266,10 +308,18 @@ helpers! {
         "Drops a reserved record.";
     134 "bpf_ringbuf_query" (Map, Anything) -> Integer, F::NONE, 5 . 8,
         "Fill state and positions of a ring buffer.";
+    135 "bpf_csum_level" (Ctx, Anything) -> Integer, F::NONE, 5 . 8,
+        "Asks or changes how many checksums the device has verified.";
     148 "bpf_copy_from_user" (Mem(Write), SizeOrZero, Anything) -> Integer, F::MIGHT_SLEEP, 5 . 10,
         "Copies memory of the user, waiting until it is there.";
+    152 "bpf_redirect_neigh" (Anything, or_null(Mem(Read)), SizeOrZero, Anything) -> Integer, F::NONE, 5 . 10,
+        "As bpf_redirect, with the addresses of the next hop filled in.";
+    155 "bpf_redirect_peer" (Anything, Anything) -> Integer, F::NONE, 5 . 10,
+        "As bpf_redirect into the peer of an interface in another namespace.";
     160 "bpf_ktime_get_coarse_ns" () -> Integer, F::NONE, 5 . 11,
         "Nanoseconds since boot at the last timer tick (CLOCK_MONOTONIC_COARSE).";
+    163 "bpf_check_mtu" (Ctx, Anything, AlignedMem(ReadWrite, 4), Anything, Anything) -> Integer, F::GPL_ONLY, 5 . 12,
+        "Compares the packet's length with the largest of an interface.";
     165 "bpf_snprintf" (or_null(Mem(Write)), SizeOrZero, ConstStr, or_null(Mem(Read)), SizeOrZero) -> Integer,
         F::GPL_ONLY, 5 . 13,
         "Formats an array of u64 into a buffer; gives the uncut length with its NUL.";

@@ -116,6 +116,13 @@ impl ProgramTypeRow {
     }
 }
 
+/// The helpers that all programs have, and more.
+macro_rules! base_and {
+    ($($group:ident),*) => {
+        &[ids::BASE, ids::BASE_BPF, ids::BASE_PERFMON $(, ids::$group)*]
+    };
+}
+
 /// What most types have: privileged loaders only, any return value, no packet, one stack for all functions, no
 /// sleep, and the helpers that all programs have. `ctx` is each type's own.
 const PLAIN: ProgramTypeRow = ProgramTypeRow {
@@ -127,18 +134,31 @@ const PLAIN: ProgramTypeRow = ProgramTypeRow {
     unprivileged: false,
     private_stack: false,
     always_sleepable: false,
-    helpers: &[ids::BASE, ids::BASE_BPF, ids::BASE_PERFMON],
+    helpers: base_and!(),
 };
 
 /// The same for programs on a `struct __sk_buff`.
-const ON_SK_BUFF: ProgramTypeRow = ProgramTypeRow {
-    helpers: &[ids::BASE, ids::BASE_BPF, ids::BASE_PERFMON, ids::NETWORK, ids::SK_BUFF],
+const ON_SK_BUFF: ProgramTypeRow = ProgramTypeRow { helpers: base_and!(NETWORK, SK_BUFF), ..PLAIN };
+
+/// Lightweight tunnels.
+const LWT: ProgramTypeRow = ProgramTypeRow {
+    ctx: SK_BUFF_LWT,
+    packet: PacketAccess::Read,
+    helpers: base_and!(NETWORK, SK_BUFF, LWT),
+    ..PLAIN
+};
+
+/// Traffic control.
+const TC: ProgramTypeRow = ProgramTypeRow {
+    ctx: SK_BUFF_TC,
+    packet: PacketAccess::ReadWrite,
+    legacy_loads: true,
+    helpers: base_and!(NETWORK, SK_BUFF, SK_BUFF_RELATIVE, TC),
     ..PLAIN
 };
 
 /// The same for programs that trace.
-const THAT_TRACES: ProgramTypeRow =
-    ProgramTypeRow { helpers: &[ids::BASE, ids::BASE_BPF, ids::BASE_PERFMON, ids::TRACING], ..PLAIN };
+const THAT_TRACES: ProgramTypeRow = ProgramTypeRow { helpers: base_and!(TRACING), ..PLAIN };
 
 /// The rows of all types that skep describes.
 pub static PROGRAM_TYPES: &[ProgramTypeRow] = &[
@@ -147,13 +167,14 @@ pub static PROGRAM_TYPES: &[ProgramTypeRow] = &[
         ctx: SK_BUFF_SOCKET_FILTER,
         legacy_loads: true,
         unprivileged: true,
+        helpers: base_and!(NETWORK, SK_BUFF, SK_BUFF_RELATIVE),
         ..ON_SK_BUFF
     },
     ProgramTypeRow {
         id: ProgramType::XDP,
         ctx: XDP_MD,
         packet: PacketAccess::ReadWrite,
-        helpers: &[ids::BASE, ids::BASE_BPF, ids::BASE_PERFMON, ids::NETWORK, ids::XDP],
+        helpers: base_and!(NETWORK, XDP, XDP_ROUTING),
         ..PLAIN
     },
     ProgramTypeRow { id: ProgramType::SYSCALL, ctx: SYSCALL_BUFFER, always_sleepable: true, ..THAT_TRACES },
@@ -169,38 +190,22 @@ pub static PROGRAM_TYPES: &[ProgramTypeRow] = &[
         private_stack: true,
         ..THAT_TRACES
     },
-    ProgramTypeRow {
-        id: ProgramType::SCHED_CLS,
-        ctx: SK_BUFF_TC,
-        packet: PacketAccess::ReadWrite,
-        legacy_loads: true,
-        ..ON_SK_BUFF
-    },
-    ProgramTypeRow {
-        id: ProgramType::SCHED_ACT,
-        ctx: SK_BUFF_TC,
-        packet: PacketAccess::ReadWrite,
-        legacy_loads: true,
-        ..ON_SK_BUFF
-    },
-    ProgramTypeRow { id: ProgramType::LWT_IN, ctx: SK_BUFF_LWT, packet: PacketAccess::Read, ..ON_SK_BUFF },
-    ProgramTypeRow { id: ProgramType::LWT_OUT, ctx: SK_BUFF_LWT, packet: PacketAccess::Read, ..ON_SK_BUFF },
+    ProgramTypeRow { id: ProgramType::SCHED_CLS, ..TC },
+    ProgramTypeRow { id: ProgramType::SCHED_ACT, ..TC },
+    ProgramTypeRow { id: ProgramType::LWT_IN, ..LWT },
+    ProgramTypeRow { id: ProgramType::LWT_OUT, ..LWT },
     ProgramTypeRow {
         id: ProgramType::LWT_XMIT,
-        ctx: SK_BUFF_LWT,
         packet: PacketAccess::ReadWrite,
-        ..ON_SK_BUFF
+        helpers: base_and!(NETWORK, SK_BUFF, LWT, LWT_XMIT),
+        ..LWT
     },
-    ProgramTypeRow {
-        id: ProgramType::LWT_SEG6LOCAL,
-        ctx: SK_BUFF_LWT,
-        packet: PacketAccess::Read,
-        ..ON_SK_BUFF
-    },
+    ProgramTypeRow { id: ProgramType::LWT_SEG6LOCAL, ..LWT },
     ProgramTypeRow {
         id: ProgramType::SK_SKB,
         ctx: SK_BUFF_SK_SKB,
         packet: PacketAccess::ReadWrite,
+        helpers: base_and!(NETWORK, SK_BUFF, SK_SKB),
         ..ON_SK_BUFF
     },
     ProgramTypeRow { id: ProgramType::PERF_EVENT, ctx: PERF_EVENT_DATA, private_stack: true, ..THAT_TRACES },

@@ -19,7 +19,7 @@ const LOG_BYTES: usize = 64 << 10;
 /// The kernel's bound on `log_size` (`UINT_MAX >> 2`).
 const LOG_BYTES_MAX: usize = (u32::MAX >> 2) as usize;
 /// Room behind the packet of a test run for programs that make it longer.
-const GROWTH: usize = 4096;
+const GROWTH: usize = 1 << 16;
 /// Room for the context that a test run gives back: more than any has.
 const CONTEXT_MAX: usize = 256;
 
@@ -317,6 +317,7 @@ impl LinuxProgram {
             data,
             ctx,
             duration: Duration::from_nanos(u64::from(ran.duration_ns)),
+            ..RunOutput::default()
         })
     }
 
@@ -333,7 +334,7 @@ impl LinuxProgram {
             let run = Run { data_in: &[], data_out: &mut [], ctx_in: &mut ctx, ctx_out: &mut [], repeat: 0 };
             retval = sys::test_run(self.fd.as_fd(), run)?.retval;
         }
-        Ok(RunOutput { retval, data: Vec::new(), ctx, duration: start.elapsed() / repeat })
+        Ok(RunOutput { retval, ctx, duration: start.elapsed() / repeat, ..RunOutput::default() })
     }
 
     #[cold]

@@ -10,7 +10,7 @@ use core::time::Duration;
 
 use skep_abi::{MapType, ProgramType};
 
-use crate::{Errno, MapDef, ProgramSpec};
+use crate::{CloneRedirect, Errno, MapDef, ProgramSpec, Redirect};
 
 /// A failed operation: a Linux error number and words that name what failed and what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,6 +124,10 @@ pub struct RunOutput {
     pub ctx: Vec<u8>,
     /// Mean time of a run.
     pub duration: Duration,
+    /// Where the last run wanted the packet to go. Linux does not tell.
+    pub redirect: Option<Redirect>,
+    /// Copies of the packet that the last run sent. Linux has sent them, and does not tell.
+    pub clones: Vec<CloneRedirect>,
 }
 
 /// What an attached program has seen.

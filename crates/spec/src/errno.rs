@@ -49,9 +49,12 @@ errnos! {
     38 ENOSYS "Function not implemented",
     62 ETIME "Timer expired",
     71 EPROTO "Protocol error",
+    74 EBADMSG "Bad message",
     75 EOVERFLOW "Value too large for defined data type",
     95 EOPNOTSUPP "Operation not supported",
+    97 EAFNOSUPPORT "Address family not supported by protocol",
     110 ETIMEDOUT "Connection timed out",
+    114 EALREADY "Operation already in progress",
     524 ENOTSUPP "Operation not supported (kernel-internal)",
 }
 

@@ -6,6 +6,7 @@
 extern crate alloc;
 
 mod backend;
+mod effect;
 mod environment;
 mod errno;
 mod map;
@@ -15,6 +16,7 @@ pub use backend::{
     Backend, BackendLink, BackendMap, BackendProgram, ByteReader, Error, LoadError, LoadOptions, MapInfo,
     ProgramInfo, RunInput, RunOutput, RunStats,
 };
+pub use effect::{CloneRedirect, NextHop, Redirect, RedirectTo};
 pub use environment::{Environment, Profile};
 pub use errno::Errno;
 pub use map::{MapDef, Pinning};

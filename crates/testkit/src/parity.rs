@@ -39,6 +39,7 @@ const DELIBERATE: &str = "\
 | high half of `r0` after a `cmpxchg32` that succeeds | kept, if its verifier saw no 64-bit use of `r0` on that path, as where another path joined first | zeros, as RFC 9669 says | `tests/cases/atomic/cmpxchg32-clears-the-high-half.s`, `cmpxchg32-in-linux.s` |
 | programs with very many paths | refused beyond 1,000,000 instructions or 8,192 waiting branches | the same limits, but paths that are alike are seen sooner, so a few more programs pass | `generate::deliberate` in `crates/testkit` |
 | tail calls out of functions | up to 33, each leaving up to seven functions waiting | the same while 41 functions or fewer wait in all, then a trap | `tail_calls_out_of_functions_nest_to_their_limit` in `crates/vm/tests/basic.rs` |
+| a pointer that may be NULL where a helper takes NULL with a size of 0 (`bpf_csum_diff`) | any size; the helper then reads from NULL | refused unless the size is 0 | `tests/verdicts/packet_helpers.txt` |
 | packet of a socket filter's test run | its first 14 bytes come back as zeros | comes back unchanged | `oracle/drive.rs` in `crates/testkit` |
 | `LDDW` with `src` 1 or 2 (a map by descriptor) | a descriptor of the loading process | refused: specifications name maps by index (`src` 5, 6) | `tests/cases/insn/lddw_map_fd.s`, `lddw_map_value_fd.s` |
 

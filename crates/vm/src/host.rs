@@ -4,7 +4,78 @@ use alloc::sync::Arc;
 
 use crate::Program;
 use crate::helpers::embedder::HelperCall;
+use crate::packet::ETH_HLEN;
 use crate::trap::TrapKind;
+
+/// A network interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Interface {
+    /// Most bytes of a packet behind its Ethernet header.
+    pub mtu: u32,
+    /// Bytes of its Ethernet header (`hard_header_len`).
+    pub header: u32,
+}
+
+impl Interface {
+    /// Number of the loopback device.
+    pub const LOOPBACK: u32 = 1;
+}
+
+/// A `struct bpf_fib_lookup`, as the program gave it: the question, and room for the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FibLookup(pub [u8; FibLookup::BYTES]);
+
+impl FibLookup {
+    /// Bytes of the structure.
+    pub const BYTES: usize = 64;
+    /// A route and a neighbour have been found (`BPF_FIB_LKUP_RET_SUCCESS`).
+    pub const SUCCESS: i32 = 0;
+    /// No route (`BPF_FIB_LKUP_RET_NOT_FWDED`).
+    pub const NOT_FWDED: i32 = 4;
+    /// The packet is too long (`BPF_FIB_LKUP_RET_FRAG_NEEDED`).
+    pub const FRAG_NEEDED: i32 = 8;
+
+    /// Address family: 2 for IPv4, 10 for IPv6.
+    pub fn family(&self) -> u8 {
+        self.0[0]
+    }
+
+    /// Length of the packet from its network header, 0 if the packet at hand is meant.
+    pub fn tot_len(&self) -> u16 {
+        u16::from_ne_bytes([self.0[6], self.0[7]])
+    }
+
+    /// Answers with the largest length on the route (in place of `tot_len`).
+    pub fn set_mtu_result(&mut self, mtu: u16) {
+        self.0[6..8].copy_from_slice(&mtu.to_ne_bytes());
+    }
+
+    /// The interface that the packet comes in by, and in the answer the one it goes out by.
+    pub fn ifindex(&self) -> u32 {
+        u32::from_ne_bytes([self.0[8], self.0[9], self.0[10], self.0[11]])
+    }
+
+    /// Answers with the interface that the packet goes out by.
+    pub fn set_ifindex(&mut self, ifindex: u32) {
+        self.0[8..12].copy_from_slice(&ifindex.to_ne_bytes());
+    }
+
+    /// Source and destination in network byte order; IPv4 addresses in the first four bytes.
+    pub fn addresses(&self) -> ([u8; 16], [u8; 16]) {
+        (core::array::from_fn(|i| self.0[16 + i]), core::array::from_fn(|i| self.0[32 + i]))
+    }
+
+    /// Answers with the next hop's address, in place of the destination.
+    pub fn set_next_hop(&mut self, addr: [u8; 16]) {
+        self.0[32..48].copy_from_slice(&addr);
+    }
+
+    /// Answers with the Ethernet addresses of the outgoing interface and of the neighbour.
+    pub fn set_ethernet(&mut self, source: [u8; 6], destination: [u8; 6]) {
+        self.0[52..58].copy_from_slice(&source);
+        self.0[58..].copy_from_slice(&destination);
+    }
+}
 
 /// Bytes of a thread's name with its NUL (`TASK_COMM_LEN`).
 pub const COMM_BYTES: usize = 16;
@@ -66,6 +137,17 @@ pub trait Host {
     }
     /// Takes a line of `bpf_trace_printk`, without its final newline if it had one.
     fn printk(&self, line: &[u8]);
+    /// A network interface by its number; where nothing is said, there is only the loopback device.
+    fn interface(&self, ifindex: u32) -> Option<Interface> {
+        (ifindex == Interface::LOOPBACK).then_some(Interface { mtu: 65536, header: ETH_HLEN as u32 })
+    }
+    /// Looks a route up for `bpf_fib_lookup`: writes what it finds into `query` and gives the helper's result
+    /// (`BPF_FIB_LKUP_RET_*`, or a negative error number). Where nothing is said, there is no route:
+    /// `BPF_FIB_LKUP_RET_NOT_FWDED`. The interface of the query exists.
+    fn fib_lookup(&self, query: &mut FibLookup, flags: u32) -> i32 {
+        let _ = (query, flags);
+        FibLookup::NOT_FWDED
+    }
     /// Runs the body of an embedder's helper, of an id from [`EMBEDDER_HELPERS`](crate::EMBEDDER_HELPERS) on; `None`
     /// when there is no such helper.
     fn call_helper(&self, id: u32, call: &mut HelperCall<'_, '_, '_, '_>) -> Option<Result<u64, TrapKind>> {

@@ -14,6 +14,7 @@ use alloc::vec::Vec;
 
 use skep_abi::{CtxValue, PacketAccess};
 use skep_isa::{AluOp, AtomicOp, Endian, JumpOp, Size, Width, eval};
+use skep_spec::Redirect;
 
 use crate::Program;
 use crate::code::{Code, Refusal, operations};
@@ -22,6 +23,7 @@ use crate::host::{Host, Programs};
 use crate::mem::{CALL_FRAMES, FRAMES, Mem, Saved};
 use crate::observe::{Observer, Step};
 use crate::packet::Layout;
+use crate::skb::SkbState;
 use crate::trap::{Trap, TrapKind};
 
 /// Tail calls of a run (`MAX_TAIL_CALL_CNT`).
@@ -41,6 +43,9 @@ pub(crate) struct State<'a> {
     pub(crate) fuel: u64,
     pub(crate) deadline_ns: Option<u64>,
     pub(crate) packet: Option<Layout>,
+    pub(crate) skb: SkbState,
+    pub(crate) redirect: Option<Redirect>,
+    pub(crate) clone_count: usize,
     pub(crate) ctx_addr: u64,
     pub(crate) vcpu: u32,
     pub(crate) host: &'a dyn Host,
@@ -63,6 +68,9 @@ impl<'a> State<'a> {
             fuel: 0,
             deadline_ns: None,
             packet: None,
+            skb: SkbState::default(),
+            redirect: None,
+            clone_count: 0,
             ctx_addr: 0,
             vcpu: 0,
             host,
@@ -121,6 +129,7 @@ enum End {
 pub(crate) fn run_chain(program: &Program, mem: &mut Mem<'_>, state: &mut State<'_>) -> Result<u64, Trap> {
     state.fuel = state.limit;
     state.tail_calls = 0;
+    (state.redirect, state.clone_count) = (None, 0);
     let (r1, others) = (state.r1, state.others);
     let result = match state.observer {
         None => chain::<false>(program, mem, state, (r1, &others), 0),

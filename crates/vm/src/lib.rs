@@ -33,14 +33,16 @@ mod observe;
 mod packet;
 mod program;
 mod run;
+mod skb;
 mod trap;
 
 pub use helpers::embedder::{EMBEDDER_HELPERS, HelperCall};
-pub use host::{COMM_BYTES, Host, NoPrograms, NullHost, Programs, Task};
+pub use host::{COMM_BYTES, FibLookup, Host, Interface, NoPrograms, NullHost, Programs, Task};
 pub use interp::{MAX_TAIL_CALLS, MAY_GOTO_LIMIT};
-pub use mem::{BUFFERS, CALL_FRAMES, FRAME_BYTES, FRAMES, RECORDS, Stack};
+pub use mem::{BUFFERS, CALL_FRAMES, CLONES, FRAME_BYTES, FRAMES, RECORDS, Stack};
 pub use observe::{Observer, Place, Step};
 pub use packet::{ETH_HLEN, Layout, SKB_HEADROOM, SKB_MAX_LEN, XDP_FRAME, XDP_HEADROOM};
 pub use program::Program;
 pub use run::{DEFAULT_FUEL, Outcome, Run};
+pub use skb::SkbState;
 pub use trap::{MemoryFault, NEAR, Region, Trap, TrapKind};

@@ -20,6 +20,7 @@ use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 
 use skep_isa::{AtomicOp, Size};
 use skep_maps::{Area, Bytes, BytesMut, Map};
+use skep_spec::CloneRedirect;
 
 pub(crate) use span::Name;
 use span::{Recent, Span, Tag};
@@ -42,6 +43,8 @@ pub const CALL_FRAMES: usize = 8;
 pub const FRAMES: usize = CALL_FRAMES + 33;
 /// Ring buffer records that a run may hold at a time.
 pub const RECORDS: usize = 32;
+/// Copies of the packet that a run may send (`bpf_clone_redirect`).
+pub const CLONES: usize = 16;
 /// Buffers that may be lent to a run beside context and packet.
 pub const BUFFERS: usize = 4;
 
@@ -71,12 +74,20 @@ pub(crate) struct Scratch {
     saved: [Saved; FRAMES],
     /// Records that the run holds: address and length.
     records: [(u64, u64); RECORDS],
+    /// Copies of the packet that the run has sent.
+    clones: [CloneRedirect; CLONES],
 }
 
 impl Scratch {
     const fn new() -> Self {
         let saved = Saved { pc: 0, callee_saved: [0; 4], entry: 0, may_goto: 0 };
-        Self { saved: [saved; FRAMES], records: [(0, 0); RECORDS] }
+        let clone = CloneRedirect { ifindex: 0, ingress: false, len: 0 };
+        Self { saved: [saved; FRAMES], records: [(0, 0); RECORDS], clones: [clone; CLONES] }
+    }
+
+    /// The first `count` copies that the run has sent.
+    pub(crate) fn clones(&self, count: usize) -> &[CloneRedirect] {
+        &self.clones[..count]
     }
 }
 
@@ -388,6 +399,12 @@ impl<'m> Mem<'m> {
         self.loan.packet.span.start + off as u64
     }
 
+    /// Keeps a copy of the packet that is sent as number `count` of the run; `false` when there are too many.
+    pub(crate) fn keep_clone(&mut self, count: usize, clone: CloneRedirect) -> bool {
+        let free = self.scratch.clones.get_mut(count);
+        free.map(|slot| *slot = clone).is_some()
+    }
+
     /// Reserves a record in a ring buffer of the innermost program and grants it; `None` when the run holds too
     /// many, or for the ring buffer's reasons.
     pub(crate) fn reserve_record(&mut self, map: &Arc<Map>, size: u64, flags: u64, vcpu: u32) -> Option<u64> {
@@ -655,6 +672,41 @@ impl<'m> Mem<'m> {
             unsafe { u8::store(pointer(to + i), u8::load(pointer(from + i))) };
         }
         Some(())
+    }
+
+    /// Copies guest memory to the packet buffer; `None` when the guest may not read there. The part lies in the
+    /// packet buffer.
+    pub(crate) fn copy_to_packet(&mut self, from: u64, off: usize, len: usize) -> Option<()> {
+        assert!(self.packet_writable(), "callers check");
+        let to = self.packet_part(off, len);
+        if len > 0 && !self.find(from, len as u64, false) {
+            return None;
+        }
+        for i in 0..len as u64 {
+            // SAFETY: `find` has bounded the source, `packet_part` the destination; the packet is lent exclusively
+            // for 'm.
+            unsafe { u8::store(pointer(to + i), u8::load(pointer(from + i))) };
+        }
+        Some(())
+    }
+
+    /// Copies bytes of the packet buffer out. The part lies in the packet buffer.
+    pub(crate) fn read_packet(&self, off: usize, to: &mut [u8]) {
+        let from = self.packet_part(off, to.len());
+        for (i, byte) in to.iter_mut().enumerate() {
+            // SAFETY: `packet_part` has bounded the bytes; the packet is lent for 'm.
+            *byte = unsafe { u8::load(pointer(from + i as u64)) } as u8;
+        }
+    }
+
+    /// Overwrites bytes of the packet buffer. The part lies in the packet buffer.
+    pub(crate) fn write_packet(&mut self, off: usize, from: &[u8]) {
+        assert!(self.packet_writable(), "callers check");
+        let to = self.packet_part(off, from.len());
+        for (i, &byte) in from.iter().enumerate() {
+            // SAFETY: `packet_part` has bounded the bytes; the packet is lent exclusively for 'm.
+            unsafe { u8::store(pointer(to + i as u64), byte.into()) };
+        }
     }
 
     /// A big-endian number of the packet buffer. The part lies in the packet buffer.

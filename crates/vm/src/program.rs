@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use skep_abi::{Context, CtxShape, CtxValue, Kept, MapFlags, PacketAccess, ProgramType};
+use skep_abi::{Context, CtxShape, CtxValue, Kept, MapFlags, PacketAccess, ProgramType, SK_BUFF_BYTES};
 use skep_isa::{DecodeError, Insn, Size};
 use skep_maps::Map;
 use skep_spec::{Environment, Errno, Error, MapDef, ProgramSpec};
@@ -55,6 +55,8 @@ struct Cell {
     kept: Kept,
 }
 
+/// Bytes of `struct xdp_md`.
+const XDP_MD_BYTES: usize = 24;
 const SIZES: [Size; 4] = [Size::B, Size::H, Size::W, Size::DW];
 
 impl CtxAccess {
@@ -78,6 +80,16 @@ impl CtxAccess {
                 cells: (0..ctx.size).map(|off| Cell::new(ctx, off)).collect(),
             },
         }
+    }
+
+    /// Whether it is a `struct __sk_buff`, all of it.
+    pub(crate) fn is_sk_buff(&self) -> bool {
+        self.name == "__sk_buff" && self.need >= SK_BUFF_BYTES as usize
+    }
+
+    /// Whether it is a `struct xdp_md`, all of it.
+    pub(crate) fn is_xdp_md(&self) -> bool {
+        self.name == "xdp_md" && self.need >= XDP_MD_BYTES
     }
 
     /// What a load gives; `None` when it is not allowed.

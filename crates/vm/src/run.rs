@@ -2,10 +2,13 @@
 
 use core::fmt;
 
+use skep_spec::{CloneRedirect, Redirect};
+
 use crate::host::{Host, Programs};
 use crate::interp::{self, State};
 use crate::mem::{Lent, Loan, Mem, Name, Scratch, Stack};
 use crate::packet::Layout;
+use crate::skb::SkbState;
 use crate::trap::{Trap, TrapKind};
 use crate::{NoPrograms, Observer, Program};
 
@@ -98,6 +101,14 @@ impl<'a> Run<'a> {
         self.loan.packet = Lent::read_only(buffer, Name::Packet);
     }
 
+    /// Sets what a socket buffer knows beside its bytes and its `__sk_buff`.
+    #[must_use]
+    #[inline(always)]
+    pub fn with_skb(mut self, skb: SkbState) -> Self {
+        self.state.skb = skb;
+        self
+    }
+
     /// Lends another buffer (at most [`BUFFERS`](crate::BUFFERS)) and gives its guest address; `None` when there is no room.
     pub fn lend(&mut self, bytes: &'a mut [u8], write: bool) -> Option<u64> {
         let free = self.loan.buffers.iter_mut().find(|b| b.len() == 0)?;
@@ -163,6 +174,22 @@ impl<'a> Run<'a> {
     #[inline(always)]
     pub fn packet(&self) -> Option<Layout> {
         self.state.packet
+    }
+
+    /// What the socket buffer knows now: helpers may have changed it.
+    pub fn skb(&self) -> SkbState {
+        self.state.skb
+    }
+
+    /// Where the program wanted the packet to go, if a redirecting helper succeeded. Nothing has been sent: that is
+    /// for the caller, and only if the verdict says so too.
+    pub fn redirect(&self) -> Option<Redirect> {
+        self.state.redirect
+    }
+
+    /// The copies of the packet that the program sent by `bpf_clone_redirect`, in order. That is for the caller, too.
+    pub fn clones(&self) -> &[CloneRedirect] {
+        self.scratch.clones(self.state.clone_count)
     }
 }
 

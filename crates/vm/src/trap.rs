@@ -81,6 +81,8 @@ pub enum TrapKind {
     },
     /// A helper's context argument is not the context.
     NotTheContext(u64),
+    /// A helper works on socket buffers, and the program's context is another structure.
+    NotAnSkb(&'static str),
     /// A ring buffer record that is not reserved, or no longer.
     NotARecord(u64),
     /// A helper's size argument that no program may pass.
@@ -193,6 +195,7 @@ impl fmt::Display for TrapKind {
                 write!(f, "{helper} does not work on maps of type {name}")
             }
             Self::NotTheContext(v) => write!(f, "context argument {v:#x} is not the context"),
+            Self::NotAnSkb(name) => write!(f, "a helper of struct __sk_buff in a program on {name}"),
             Self::NotARecord(v) => write!(f, "{v:#x} is not a reserved ring buffer record"),
             Self::Size(n) => write!(f, "size argument {n} is out of range"),
             Self::NoPacket => f.write_str("packet operation in a run without a packet"),

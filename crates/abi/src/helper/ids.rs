@@ -22,8 +22,30 @@ pub const BASE_PERFMON: HelperGroup =
 /// For every program on a `struct __sk_buff`.
 pub const SK_BUFF: HelperGroup = HelperGroup { capability: Capability::None, ids: &[26] };
 
+/// For socket filters, traffic control and control groups: loads relative to a header.
+pub const SK_BUFF_RELATIVE: HelperGroup = HelperGroup { capability: Capability::None, ids: &[68] };
+
+/// For traffic control (`tc_cls_act_func_proto`).
+pub const TC: HelperGroup = HelperGroup {
+    capability: Capability::None,
+    ids: &[9, 10, 11, 13, 18, 19, 23, 24, 28, 31, 32, 34, 38, 39, 40, 41, 43, 48, 50, 69, 135, 152, 155, 163],
+};
+
+/// For lightweight tunnels (`lwt_out_func_proto`).
+pub const LWT: HelperGroup = HelperGroup { capability: Capability::None, ids: &[24, 28, 34, 39] };
+
+/// For lightweight tunnels that transmit (`lwt_xmit_func_proto`).
+pub const LWT_XMIT: HelperGroup =
+    HelperGroup { capability: Capability::None, ids: &[9, 10, 11, 13, 23, 38, 40, 41, 43, 135] };
+
+/// For socket maps (`sk_skb_func_proto`).
+pub const SK_SKB: HelperGroup = HelperGroup { capability: Capability::None, ids: &[9, 38, 39, 43, 50] };
+
 /// For XDP.
 pub const XDP: HelperGroup = HelperGroup { capability: Capability::None, ids: &[44, 65] };
+
+/// For XDP: checksums and where the packet goes.
+pub const XDP_ROUTING: HelperGroup = HelperGroup { capability: Capability::None, ids: &[23, 28, 69, 163] };
 
 /// For programs in the network stack.
 pub const NETWORK: HelperGroup = HelperGroup { capability: Capability::None, ids: &[160] };

@@ -8,7 +8,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use skep_abi::ProgramType;
-use skep_spec::{Errno, Error, RunInput, RunOutput};
+use skep_spec::{CloneRedirect, Errno, Error, Redirect, RunInput, RunOutput};
 use skep_vm::{DEFAULT_FUEL, Host, NoPrograms, Observer, Outcome, Program, Programs, Run, Stack, Trap};
 
 pub(crate) use xdp::XDP_LINEAR;
@@ -30,6 +30,22 @@ pub struct TestRun<'r> {
 impl fmt::Debug for TestRun<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TestRun").field("program", &self.program.name()).finish_non_exhaustive()
+    }
+}
+
+/// What a run recorded instead of doing it.
+#[derive(Default)]
+struct Effects {
+    redirect: Option<Redirect>,
+    clones: Vec<CloneRedirect>,
+}
+
+impl Effects {
+    /// Those of this run, not of the one before.
+    fn take(&mut self, run: &Run<'_>) {
+        self.redirect = run.redirect();
+        self.clones.clear();
+        self.clones.extend_from_slice(run.clones());
     }
 }
 

@@ -22,7 +22,7 @@ impl TestRun<'_> {
         let mut ctx = Aligned::new(input.ctx);
         let ran = self.repeat(input.repeat, |run| self.program.run(&mut run.with_ctx(ctx.bytes_mut())));
         let (retval, duration) = ran.map_err(|t| self.short_context(&t, input.ctx.len()))?;
-        Ok(RunOutput { retval, data: Vec::new(), ctx: ctx.bytes_mut().to_vec(), duration })
+        Ok(RunOutput { retval, ctx: ctx.bytes_mut().to_vec(), duration, ..RunOutput::default() })
     }
 
     /// `bpf_prog_test_run_raw_tp`

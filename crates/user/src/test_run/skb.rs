@@ -1,9 +1,9 @@
 //! Test runs of programs on a `struct __sk_buff` (`bpf_prog_test_run_skb`).
 
 use skep_spec::{Error, RunInput, RunOutput};
-use skep_vm::{ETH_HLEN, Layout, SKB_HEADROOM, SKB_MAX_LEN};
+use skep_vm::{ETH_HLEN, Layout, SKB_HEADROOM, SKB_MAX_LEN, SkbState};
 
-use super::TestRun;
+use super::{Effects, TestRun};
 use crate::ctx::skb::SkBuff;
 use crate::source::ethertype;
 
@@ -48,7 +48,7 @@ impl TestRun<'_> {
             .map_err(|t| self.trapped(&t))?;
         let mut data = input.data.to_vec();
         data[..ETH_HLEN].fill(0);
-        Ok(RunOutput { retval, data, ctx: skb.to_user(input.ctx), duration })
+        Ok(RunOutput { retval, data, ctx: skb.to_user(input.ctx), duration, ..RunOutput::default() })
     }
 
     /// Programs that may change their packet. As in Linux, a repeated run goes on with the packet and the context
@@ -62,11 +62,14 @@ impl TestRun<'_> {
             Start::Frame => Layout::skb(len),
             Start::Network => Layout::skb_from_network(len),
         };
+        let (mut state, mut effects) = (SkbState::default(), Effects::default());
         let (retval, duration) = self
             .repeat(input.repeat, |run| {
-                let mut run = run.with_ctx(skb.image_mut()).with_packet(&mut buffer, layout);
+                let mut run = run.with_ctx(skb.image_mut()).with_packet(&mut buffer, layout).with_skb(state);
                 let outcome = self.program.run(&mut run)?;
                 layout = run.packet().unwrap_or(layout);
+                state = run.skb();
+                effects.take(&run);
                 Ok(outcome)
             })
             .map_err(|t| self.trapped(&t))?;
@@ -75,6 +78,7 @@ impl TestRun<'_> {
             Start::Network => vec![0; ETH_HLEN],
         };
         data.extend_from_slice(&buffer[layout.data..layout.end]);
-        Ok(RunOutput { retval, data, ctx: skb.to_user(input.ctx), duration })
+        let Effects { redirect, clones } = effects;
+        Ok(RunOutput { retval, data, ctx: skb.to_user(input.ctx), duration, redirect, clones })
     }
 }

@@ -3,7 +3,7 @@
 use skep_spec::{Error, RunInput, RunOutput};
 use skep_vm::{ETH_HLEN, Layout, XDP_HEADROOM};
 
-use super::TestRun;
+use super::{Effects, TestRun};
 use crate::ctx::xdp::XdpMd;
 
 /// Bytes of a packet that stand in one piece before an XDP program: a page less head- and tailroom.
@@ -20,18 +20,20 @@ impl TestRun<'_> {
         buffer[start..start + linear].copy_from_slice(&input.data[..linear]);
         // As in Linux, a repeated run goes on with the packet that the run before left.
         let mut last = layout;
-        let mut image = given.image;
+        let (mut image, mut effects) = (given.image, Effects::default());
         let (retval, duration) = self
             .repeat(input.repeat, |run| {
                 let mut run = run.with_ctx(&mut image).with_packet(&mut buffer, last);
                 let outcome = self.program.run(&mut run)?;
                 last = run.packet().unwrap_or(last);
+                effects.take(&run);
                 Ok(outcome)
             })
             .map_err(|t| self.trapped(&t))?;
         let mut data = buffer[last.meta..last.end].to_vec();
         data.extend_from_slice(&input.data[linear..]);
         let ctx = if input.ctx.is_empty() { Vec::new() } else { given.to_user(last) };
-        Ok(RunOutput { retval, data, ctx, duration })
+        let Effects { redirect, clones } = effects;
+        Ok(RunOutput { retval, data, ctx, duration, redirect, clones })
     }
 }

@@ -284,6 +284,15 @@ impl Args<'_, '_> {
         let value = s.reg(reg);
         let writes = access != MemAccess::Read;
         let reads = access != MemAccess::Write;
+        if value.nullable && size > 0 {
+            // Linux 6.18 lets this pass where NULL is allowed, and its helper then reads from NULL.
+            let words = format!("R{} type={} may be NULL, the size is not 0", reg.0, type_name(value));
+            return refuse(Code::NullPointer, words).explain(
+                "memory, or NULL and a size of 0",
+                format!("r{} is {}", reg.0, state::register(p.spec, s.depth(), value)),
+                "compare the pointer with 0 first",
+            );
+        }
         match value.kind {
             Kind::Packet { .. } | Kind::PacketMeta { .. } => {
                 if writes && p.row.packet != skep_abi::PacketAccess::ReadWrite {

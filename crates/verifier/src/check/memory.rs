@@ -185,17 +185,17 @@ pub(crate) fn unmodified(s: &State, base: Reg) -> Check<()> {
     )
 }
 
-pub(super) fn aligned(p: &Program<'_>, reg: &state::Reg, off: i32, size: usize, atomic: bool) -> Check<()> {
+pub(super) fn aligned(p: &Program<'_>, reg: &state::Reg, off: i32, size: usize, always: bool) -> Check<()> {
     let at = reg.val.tnum();
     let fixed = i64::from(reg.off) + i64::from(off);
     let (strict, what, extra) = match reg.kind {
         Kind::Stack { .. } => (true, "stack ", 0),
         // The packet starts 2 bytes off a multiple of 4, so that the network header is aligned.
         Kind::Packet { .. } | Kind::PacketMeta { .. } => (p.strict_alignment, "packet ", 2),
-        Kind::MapValue(_) => (p.strict_alignment || atomic, "value ", 0),
+        Kind::MapValue(_) => (p.strict_alignment || always, "value ", 0),
         // The context's own rows say how its fields are aligned.
         Kind::Ctx => return Ok(()),
-        _ => (p.strict_alignment || atomic, "", 0),
+        _ => (p.strict_alignment || always, "", 0),
     };
     let misses = (fixed + extra) as u64 & (size as u64 - 1) != 0;
     let low = size as u64 - 1;

@@ -8,7 +8,9 @@ mod bprintf;
 pub(crate) mod embedder;
 mod map;
 mod probe;
+mod redirect;
 pub(crate) mod ringbuf;
+mod route;
 mod skb;
 mod string;
 mod task;
@@ -54,15 +56,36 @@ static BODIES: &[(u32, Body)] = &[
     (6, trace::trace_printk),
     (7, time::get_prandom_u32),
     (8, time::get_smp_processor_id),
+    (9, skb::store_bytes),
+    (10, skb::l3_csum_replace),
+    (11, skb::l4_csum_replace),
+    (13, redirect::clone_redirect),
     (14, task::pid_tgid),
     (15, task::uid_gid),
     (16, task::comm),
-    (26, skb::skb_load_bytes),
+    (18, skb::vlan_push),
+    (19, skb::vlan_pop),
+    (23, redirect::redirect),
+    (24, skb::get_route_realm),
+    (26, skb::load_bytes),
+    (28, skb::csum_diff),
+    (31, skb::change_proto),
+    (32, skb::change_type),
+    (34, skb::get_hash_recalc),
     (35, task::task),
+    (38, skb::change_tail),
+    (39, skb::pull_data),
+    (40, skb::csum_update),
+    (41, skb::set_hash_invalid),
     (42, time::get_numa_node_id),
+    (43, skb::change_head),
     (44, xdp::adjust_head),
     (45, probe::read_str),
+    (48, skb::set_hash),
+    (50, skb::adjust_room),
     (65, xdp::adjust_tail),
+    (68, skb::load_bytes_relative),
+    (69, route::fib_lookup),
     (80, task::cgroup_id),
     (87, map::push_elem),
     (88, map::pop_elem),
@@ -82,8 +105,12 @@ static BODIES: &[(u32, Body)] = &[
     (132, ringbuf::submit),
     (133, ringbuf::discard),
     (134, ringbuf::query),
+    (135, skb::csum_level),
     (148, probe::read_user),
+    (152, redirect::redirect_neigh),
+    (155, redirect::redirect_peer),
     (160, time::ktime_get_coarse_ns),
+    (163, route::check_mtu),
     (165, string::snprintf),
     (177, trace::trace_vprintk),
     (182, string::strncmp),

@@ -1,0 +1,49 @@
+//! Effects that a run records instead of having them.
+
+/// Where a program wants its packet to go, as the last of its redirecting helpers that succeeded recorded it.
+///
+/// It counts only if the program's verdict says so as well: `TC_ACT_REDIRECT` and `BPF_REDIRECT` are 7,
+/// `XDP_REDIRECT` is 4.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Redirect {
+    /// Number of the interface.
+    pub ifindex: u32,
+    /// What is meant by it.
+    pub to: RedirectTo,
+}
+
+/// What a [`Redirect`] means by its interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RedirectTo {
+    /// The interface sends the packet (`bpf_redirect`).
+    Egress,
+    /// The interface receives the packet (`bpf_redirect` with `BPF_F_INGRESS`).
+    Ingress,
+    /// The interface's peer in another namespace receives the packet (`bpf_redirect_peer`).
+    Peer,
+    /// The interface sends the packet to a neighbour, whose address the routing table gives
+    /// (`bpf_redirect_neigh` without parameters).
+    Neighbour,
+    /// The same to this next hop (`bpf_redirect_neigh` with `struct bpf_redir_neigh`).
+    NextHop(NextHop),
+}
+
+/// A next hop (`struct bpf_redir_neigh`), as the program gave it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct NextHop {
+    /// Address family: 2 for IPv4, 10 for IPv6.
+    pub family: u32,
+    /// The address, in network byte order; IPv4 in the first four bytes.
+    pub addr: [u8; 16],
+}
+
+/// A copy of the packet that a program sent (`bpf_clone_redirect`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct CloneRedirect {
+    /// Number of the interface.
+    pub ifindex: u32,
+    /// The interface receives the copy instead of sending it (`BPF_F_INGRESS`).
+    pub ingress: bool,
+    /// Bytes of the packet at that time.
+    pub len: u32,
+}
