@@ -40,6 +40,7 @@ const DELIBERATE: &str = "\
 | programs with very many paths | refused beyond 1,000,000 instructions or 8,192 waiting branches | the same limits, but paths that are alike are seen sooner, so a few more programs pass | `generate::deliberate` in `crates/testkit` |
 | tail calls out of functions | up to 33, each leaving up to seven functions waiting | the same while 41 functions or fewer wait in all, then a trap | `tail_calls_out_of_functions_nest_to_their_limit` in `crates/vm/tests/basic.rs` |
 | a pointer that may be NULL where a helper takes NULL with a size of 0 (`bpf_csum_diff`) | any size; the helper then reads from NULL | refused unless the size is 0 | `tests/verdicts/packet_helpers.txt` |
+| narrow load from `__sk_buff` behind the first byte of `pkt_type`, `queue_mapping`, `protocol`, `vlan_*`, `tc_index` | gives what the field's first byte or two give, if the load is as wide as the kernel's own field | gives the bytes that stand there | `SHORT` in `crates/testkit/src/generate/make/kinds.rs` |
 | packet of a socket filter's test run | its first 14 bytes come back as zeros | comes back unchanged | `oracle/drive.rs` in `crates/testkit` |
 | `LDDW` with `src` 1 or 2 (a map by descriptor) | a descriptor of the loading process | refused: specifications name maps by index (`src` 5, 6) | `tests/cases/insn/lddw_map_fd.s`, `lddw_map_value_fd.s` |
 

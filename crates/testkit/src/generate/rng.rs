@@ -34,6 +34,17 @@ impl Rng {
         &from[self.below(from.len())]
     }
 
+    /// One of several, by their weights.
+    pub fn weighted<'a, T>(&mut self, from: &'a [T], weight: impl Fn(&T) -> usize) -> &'a T {
+        let mut left = self.below(from.iter().map(&weight).sum());
+        let chosen = from.iter().find(|one| {
+            let hit = left < weight(one);
+            left = left.wrapping_sub(weight(one));
+            hit
+        });
+        chosen.unwrap_or(&from[0])
+    }
+
     /// A 64-bit operand, often at an edge.
     pub fn operand(&mut self) -> u64 {
         match self.below(4) {

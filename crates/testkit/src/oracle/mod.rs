@@ -214,9 +214,24 @@ pub fn difference(a: (&str, &Outcome), b: (&str, &Outcome)) -> Option<String> {
         }
     }
     for (i, (x, y)) in a.maps.iter().zip(&b.maps).enumerate() {
-        if x != y {
-            return differ(&format_args!("map {i}"), x, y);
+        if let Some((n, x, y)) = first_difference(x, y) {
+            return differ(&format_args!("map {i}, element {n}"), &x, &y);
         }
     }
     None
+}
+
+/// The first element that two maps do not share, with its number; of values, eight bytes and their offset.
+fn first_difference(x: &MapContents, y: &MapContents) -> Option<(String, Vec<u8>, Vec<u8>)> {
+    let n = (0..x.len().max(y.len())).find(|&n| x.get(n) != y.get(n))?;
+    let (Some((x_key, x)), Some((y_key, y))) = (x.get(n), y.get(n)) else {
+        let all = |m: &MapContents| m.get(n).map_or_else(Vec::new, |(k, v)| [&k[..], &v[..]].concat());
+        return Some((format!("{n}, of {} and {}", x.len(), y.len()), all(x), all(y)));
+    };
+    if x_key != y_key || x.len() != y.len() {
+        return Some((format!("{n}, key or length"), [&x_key[..], x].concat(), [&y_key[..], y].concat()));
+    }
+    let at = x.iter().zip(y).position(|(a, b)| a != b)? & !7;
+    let eight = |v: &[u8]| v[at..v.len().min(at + 8)].to_vec();
+    Some((format!("{n}, byte {at}"), eight(x), eight(y)))
 }

@@ -81,6 +81,11 @@ impl Gen {
         self.frame.known.regs[0] = true;
     }
 
+    /// Whether the program's type has a helper that skep knows.
+    pub(super) fn has(&self, name: &str) -> bool {
+        helper_by_name(name).is_some_and(|h| self.kind.has(h.id))
+    }
+
     /// What a call leaves of numbers: none in `r0` to `r5`.
     pub(super) fn clobber(&mut self) {
         self.frame.known.regs[..6].fill(false);
@@ -139,7 +144,7 @@ impl Gen {
         let ctx = self.frame.ctx.filter(|_| self.rng.chance(50));
         match ctx {
             Some(ctx) => {
-                let (size, off) = *self.rng.pick(self.kind.numbers);
+                let (size, off) = *self.rng.pick(&self.kind.numbers);
                 self.plain_load(size, dst, ctx, off);
             }
             None if self.rng.chance(50) => {

@@ -1,9 +1,12 @@
-//! The program types that programs are made of.
+//! The program types that programs are made of: what their rows in `abi` say, and how often.
 
-use skep_abi::ProgramType;
+use std::sync::OnceLock;
+
+use skep_abi::{CtxShape, CtxValue, PROGRAM_TYPES, PacketAccess, ProgramType, ProgramTypeRow, ReturnRange};
 use skep_isa::Size;
 
 use super::super::rng::Rng;
+use super::memory::SIZES;
 
 /// How a type sees its packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,87 +26,131 @@ pub enum Packet {
     },
 }
 
+/// What test runs are given as the context.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum CtxInput {
+    /// None.
+    None,
+    /// Words.
+    Words(usize),
+    /// Nothing, or a `struct __sk_buff` with the fields that a test run takes.
+    SkBuff,
+}
+
+/// A type that is generated.
+struct Type {
+    prog_type: ProgramType,
+    weight: usize,
+    input: CtxInput,
+    /// Context fields whose numbers are not the same everywhere, by name.
+    unlike: &'static [&'static str],
+}
+
+/// Numbers of the running machine: a hash of addresses in time, a socket's family, where the packet was polled.
+const SK_BUFF_UNLIKE: &[&str] = &["hash", "napi_id"];
+
+/// Fields of which Linux keeps less than 32 bits: a narrow load behind their first byte gives it what the whole field
+/// gives (`convert_ctx_accesses` shifts only what is narrower than the kernel's own field; docs/parity.md).
+const SHORT: &[&str] =
+    &["pkt_type", "queue_mapping", "protocol", "vlan_present", "vlan_tci", "vlan_proto", "tc_index"];
+
+const fn sk_buff(prog_type: ProgramType, weight: usize) -> Type {
+    Type { prog_type, weight, input: CtxInput::SkBuff, unlike: SK_BUFF_UNLIKE }
+}
+
+const TYPES: &[Type] = &[
+    Type { prog_type: ProgramType::SYSCALL, weight: 6, input: CtxInput::Words(4), unlike: &[] },
+    sk_buff(ProgramType::SOCKET_FILTER, 6),
+    Type { prog_type: ProgramType::XDP, weight: 6, input: CtxInput::None, unlike: &["egress_ifindex"] },
+    Type { prog_type: ProgramType::RAW_TRACEPOINT, weight: 2, input: CtxInput::Words(3), unlike: &[] },
+    sk_buff(ProgramType::SCHED_CLS, 6),
+    sk_buff(ProgramType::SCHED_ACT, 1),
+    sk_buff(ProgramType::LWT_IN, 1),
+    sk_buff(ProgramType::LWT_OUT, 1),
+    sk_buff(ProgramType::LWT_XMIT, 2),
+];
+
 /// A program type as the generator uses it.
 #[derive(Debug)]
-pub struct Kind {
-    /// The type.
-    pub prog_type: ProgramType,
+pub(super) struct Kind {
+    pub row: &'static ProgramTypeRow,
     weight: usize,
-    /// How it sees its packet.
+    pub input: CtxInput,
     pub packet: Packet,
     /// Numbers in the context that test runs set alike everywhere.
-    pub numbers: &'static [(Size, i16)],
+    pub numbers: Vec<(Size, i16)>,
     /// Fields that it may store into.
-    pub stores: &'static [(Size, i16)],
-    /// Bytes of the context that test runs are given; 0 for none.
-    pub ctx_bytes: usize,
-    /// `LD_ABS` and `LD_IND` are allowed.
-    pub legacy_loads: bool,
-    /// Program arrays and tries may be used: not by programs that sleep.
-    pub tail_calls: bool,
+    pub stores: Vec<(Size, i16)>,
     /// Largest value that it may return.
     pub most: Option<u32>,
 }
 
-const CB: &[(Size, i16)] = &[(Size::W, 48), (Size::W, 52), (Size::W, 56), (Size::W, 60), (Size::W, 64)];
+impl Kind {
+    fn new(of: &Type) -> Option<Self> {
+        let row = PROGRAM_TYPES.iter().find(|r| r.id == of.prog_type)?;
+        let (mut numbers, mut stores) = (Vec::new(), Vec::new());
+        let bytes = match of.input {
+            CtxInput::Words(n) => 8 * n as u32,
+            CtxInput::None | CtxInput::SkBuff => row.ctx.size,
+        };
+        let like = |off: u32| {
+            row.ctx.field_at(off).is_none_or(|f| {
+                let behind = off > f.off.into() && SHORT.contains(&f.name);
+                !behind && !of.unlike.contains(&f.name)
+            })
+        };
+        for off in (0..bytes).filter(|&off| like(off)) {
+            for size in SIZES {
+                let at = (size, off as i16);
+                let inside = off + size.bytes() as u32 <= bytes;
+                let is = |write| {
+                    inside && row.ctx.access(off, size.bytes() as u32, write) == Some(CtxValue::Scalar)
+                };
+                // Raw tracepoints have words, whatever else their rows let pass.
+                if is(false) && (of.prog_type != ProgramType::RAW_TRACEPOINT || size == Size::DW) {
+                    numbers.push(at);
+                }
+                if is(true) {
+                    stores.push(at);
+                }
+            }
+        }
+        let offset = |value| {
+            let at = |off: &u32| row.ctx.access(*off, 4, false) == Some(value);
+            (0..row.ctx.size).step_by(4).find(at).map(|off| off as i16)
+        };
+        let direct = |stores| {
+            let (data, end) = (offset(CtxValue::PacketData)?, offset(CtxValue::PacketEnd)?);
+            Some(Packet::Direct { data, end, stores })
+        };
+        let packet = match (row.packet, row.ctx.shape) {
+            (PacketAccess::Read, _) => direct(false),
+            (PacketAccess::ReadWrite, _) => direct(true),
+            (PacketAccess::None, CtxShape::Fields(_)) => Some(Packet::Helpers),
+            (PacketAccess::None, CtxShape::Buffer { .. }) => None,
+        };
+        let most = match row.returns {
+            ReturnRange::Any => None,
+            ReturnRange::Within(_, most) => Some(most as u32),
+        };
+        let packet = packet.unwrap_or(Packet::None);
+        Some(Self { row, weight: of.weight, input: of.input, packet, numbers, stores, most })
+    }
 
-/// All of them.
-pub const KINDS: &[Kind] = &[
-    Kind {
-        prog_type: ProgramType::SYSCALL,
-        weight: 3,
-        packet: Packet::None,
-        numbers: &[(Size::DW, 0), (Size::DW, 8), (Size::W, 16), (Size::H, 20), (Size::B, 21)],
-        stores: &[(Size::DW, 24), (Size::DW, 16), (Size::W, 28), (Size::H, 30), (Size::B, 25)],
-        ctx_bytes: 32,
-        legacy_loads: false,
-        tail_calls: false,
-        most: None,
-    },
-    Kind {
-        prog_type: ProgramType::SOCKET_FILTER,
-        weight: 3,
-        packet: Packet::Helpers,
-        numbers: &[(Size::W, 0), (Size::W, 16), (Size::W, 48), (Size::W, 64)],
-        stores: CB,
-        ctx_bytes: 0,
-        legacy_loads: true,
-        tail_calls: true,
-        most: None,
-    },
-    Kind {
-        prog_type: ProgramType::XDP,
-        weight: 3,
-        packet: Packet::Direct { data: 0, end: 4, stores: true },
-        numbers: &[(Size::W, 16)],
-        stores: &[],
-        ctx_bytes: 0,
-        legacy_loads: false,
-        tail_calls: true,
-        most: None,
-    },
-    Kind {
-        prog_type: ProgramType::RAW_TRACEPOINT,
-        weight: 1,
-        packet: Packet::None,
-        numbers: &[(Size::DW, 0), (Size::DW, 8), (Size::DW, 16)],
-        stores: &[],
-        ctx_bytes: 24,
-        legacy_loads: false,
-        tail_calls: true,
-        most: None,
-    },
-];
+    /// Whether the type offers a helper.
+    pub fn has(&self, helper: u32) -> bool {
+        self.row.helper_capability(helper).is_some()
+    }
+
+    /// Programs that sleep may not use program arrays, tries and the like.
+    pub fn sleeps(&self) -> bool {
+        self.row.always_sleepable
+    }
+}
 
 /// One of them, by weight.
 pub(super) fn pick(rng: &mut Rng) -> &'static Kind {
-    let mut left = rng.below(KINDS.iter().map(|k| k.weight).sum());
-    KINDS
-        .iter()
-        .find(|k| {
-            let hit = left < k.weight;
-            left = left.wrapping_sub(k.weight);
-            hit
-        })
-        .unwrap_or(&KINDS[0])
+    static KINDS: OnceLock<Vec<Kind>> = OnceLock::new();
+    let kinds = KINDS.get_or_init(|| TYPES.iter().filter_map(Kind::new).collect());
+    rng.weighted(kinds, |k| k.weight)
 }

@@ -108,15 +108,9 @@ impl Gen {
     fn keyed_map(&mut self) -> Chosen {
         let there = self.keyed_maps();
         let index = if there.is_empty() || there.len() < MOST && self.rng.chance(40) {
-            let sleeps = !self.kind.tail_calls;
-            let shapes: Vec<&Shape> = SHAPES.iter().filter(|s| s.sleepable || !sleeps).collect();
-            let mut left = self.rng.below(shapes.iter().map(|s| s.weight).sum());
-            let shape = shapes.iter().find(|s| {
-                let hit = left < s.weight;
-                left = left.wrapping_sub(s.weight);
-                hit
-            });
-            let shape = shape.unwrap_or(&shapes[0]);
+            let usable = |s: &&Shape| s.sleepable || !self.kind.sleeps();
+            let shapes: Vec<&Shape> = SHAPES.iter().filter(usable).collect();
+            let shape = *self.rng.weighted(&shapes, |s| s.weight);
             let value = *self.rng.pick(&[8, 16, VALUE_BYTES as u32]);
             let (key, entries) = (*self.rng.pick(shape.keys), *self.rng.pick(shape.entries));
             let mut def = MapDef::new(shape.kind, key, value, entries);

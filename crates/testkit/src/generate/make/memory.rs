@@ -7,7 +7,7 @@ use skep_isa::{AluOp, AtomicOp, Op, Operand, Reg, Size, Width};
 
 use super::{FP, Gen, R0, R1, R2, R3, R5, SLOTS, VALUE_BYTES};
 
-const SIZES: [Size; 4] = [Size::B, Size::H, Size::W, Size::DW];
+pub(super) const SIZES: [Size; 4] = [Size::B, Size::H, Size::W, Size::DW];
 
 impl Gen {
     pub(super) fn size(&mut self) -> Size {

@@ -124,7 +124,7 @@ pub(super) struct Made {
     pub tails: Vec<Tail>,
     pub branches: Vec<&'static str>,
     pub loop_control: Vec<usize>,
-    pub kind: &'static Kind,
+    kind: &'static Kind,
     pub rng: Rng,
 }
 
@@ -132,7 +132,7 @@ pub(super) struct Made {
 pub(super) fn make(seed: u64) -> Made {
     let mut rng = Rng::new(seed);
     let kind = kinds::pick(&mut rng);
-    let tails = if kind.tail_calls && rng.chance(20) { 1 + rng.below(2) as u32 } else { 0 };
+    let tails = if !kind.sleeps() && rng.chance(20) { 1 + rng.below(2) as u32 } else { 0 };
     let mut g = Gen {
         kind,
         code: Vec::new(),
@@ -144,7 +144,7 @@ pub(super) fn make(seed: u64) -> Made {
         maps: vec![Arc::new(maps::out(1 + tails))],
         number: 0,
         tails,
-        legacy_loads: kind.legacy_loads && rng.chance(60),
+        legacy_loads: kind.row.legacy_loads && rng.chance(60),
         rng,
     };
     let n = 2 + g.rng.below(6);
@@ -164,7 +164,7 @@ pub(super) fn make(seed: u64) -> Made {
         maps: g.maps.clone(),
         btf: Some(types::btf()),
         func_info,
-        ..ProgramSpec::new(kind.prog_type, insns)
+        ..ProgramSpec::new(kind.row.id, insns)
     });
     let spec = specs.next().unwrap_or_default();
     let map = g.maps.iter().position(|m| m.kind == skep_abi::MapType::PROG_ARRAY);
@@ -204,19 +204,9 @@ impl Gen {
     }
 
     fn block(&mut self, depth: usize) {
-        let fitting = || BLOCKS.iter().filter(|b| (b.fits)(self, depth));
-        let sum: usize = fitting().map(|b| b.weight).sum();
-        let mut left = self.rng.clone().below(sum);
-        let chosen = fitting().find(|b| {
-            let hit = left < b.weight;
-            left = left.wrapping_sub(b.weight);
-            hit
-        });
-        let write = chosen.map(|b| b.write);
-        self.rng.bits();
-        if let Some(write) = write {
-            write(self, depth);
-        }
+        let fitting: Vec<&Block> = BLOCKS.iter().filter(|b| (b.fits)(self, depth)).collect();
+        let write = self.rng.weighted(&fitting, |b| b.weight).write;
+        write(self, depth);
     }
 
     fn blocks(&mut self, depth: usize) {

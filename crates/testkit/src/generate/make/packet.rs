@@ -10,18 +10,22 @@ impl Gen {
         let Some(ctx) = self.frame.ctx else { return self.arithmetic() };
         let legacy = self.legacy_loads && self.frame.level == 0;
         match self.kind.packet {
-            _ if !self.kind.stores.is_empty() && self.rng.chance(30) => self.context_store(ctx),
-            Packet::Helpers | Packet::Direct { .. } if legacy && self.rng.chance(60) => self.legacy_load(),
+            _ if !self.kind.stores.is_empty() && self.rng.chance(25) => self.context_store(ctx),
+            Packet::Helpers | Packet::Direct { .. } if legacy && self.rng.chance(50) => self.legacy_load(),
+            Packet::Helpers | Packet::Direct { .. }
+                if self.has("bpf_skb_load_bytes") && self.rng.chance(30) =>
+            {
+                self.load_bytes(ctx);
+            }
             Packet::Direct { data, end, stores } => {
-                if self.kind.prog_type == skep_abi::ProgramType::XDP && self.rng.chance(25) {
+                if self.has("bpf_xdp_adjust_head") && self.rng.chance(25) {
                     self.move_an_end(ctx);
                 } else {
                     self.direct_access(ctx, data, end, stores);
                 }
             }
-            Packet::Helpers => self.load_bytes(ctx),
-            Packet::None => {
-                let (size, off) = *self.rng.pick(self.kind.numbers);
+            Packet::Helpers | Packet::None => {
+                let (size, off) = *self.rng.pick(&self.kind.numbers);
                 let dst = self.target();
                 self.plain_load(size, dst, ctx, off);
                 self.set_known(dst, true);
@@ -30,7 +34,7 @@ impl Gen {
     }
 
     fn context_store(&mut self, ctx: Reg) {
-        let (size, off) = *self.rng.pick(self.kind.stores);
+        let (size, off) = *self.rng.pick(&self.kind.stores);
         let src = self.number();
         self.store(size, ctx, off, Operand::Reg(src));
     }
