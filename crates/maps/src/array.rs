@@ -50,6 +50,11 @@ impl Array {
         self.payload.write(0, bytes);
     }
 
+    /// The address of a value; the index is one of the array's.
+    pub fn value(&self, index: u32) -> u64 {
+        self.payload.addr(self.value_off(index))
+    }
+
     fn value_off(&self, index: u32) -> usize {
         index as usize * self.geometry.stride
     }

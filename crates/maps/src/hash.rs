@@ -35,6 +35,7 @@ use crate::mem::{Block, Bytes, Memory};
 use crate::percpu_array::PercpuValues;
 use crate::pool::Pool;
 use crate::sync::{AtomicU32, Guard, Ordering, Owner, fence, lock};
+use crate::walk::{Element, Key, Step, Walk};
 
 /// Bytes of a bucket: lock, version, head, unused.
 const BUCKET: usize = 16;
@@ -53,6 +54,9 @@ const EVICTIONS: u32 = 128;
 const BUSY: u32 = 4;
 /// How often a lookup starts over before it gives its answer whatever others do.
 const RETRIES: u32 = 1 << 16;
+
+/// Buckets that a walk looks at in one step.
+const BUCKETS_A_STEP: u32 = 64;
 
 pub(crate) struct Hash {
     geometry: Geometry,
@@ -352,6 +356,31 @@ impl Hash {
             }
         }
         Ok(())
+    }
+
+    /// The next element of a walk, after some buckets at most.
+    pub fn step(&self, walk: &mut Walk, cpu: u32) -> Step {
+        let cpu = if self.percpu { cpu } else { 0 };
+        if cpu >= self.values.cpus {
+            return Step::End;
+        }
+        for _ in 0..BUCKETS_A_STEP {
+            let Some(at) = u32::try_from(walk.at).ok().filter(|at| *at <= self.mask) else {
+                return Step::End;
+            };
+            let bucket = self.bucket(at);
+            let link = walk.link.unwrap_or_else(|| bucket.head.load(Ordering::Acquire));
+            // An element that was taken for another key meanwhile leads elsewhere.
+            let here = |index: &u32| self.elem(*index, HASH).load(Ordering::Relaxed) & self.mask == at;
+            let Some(index) = self.follow(link).filter(here) else {
+                *walk = Walk { at: walk.at + 1, link: None };
+                continue;
+            };
+            walk.link = Some(self.elem(index, NEXT).load(Ordering::Acquire));
+            let key = Key::At(self.metadata.addr(self.elem_off(index) + self.key));
+            return Step::Element(Element { key, value: self.metadata.addr(self.values.off(index, cpu)) });
+        }
+        Step::Nothing
     }
 
     /// The first key of the buckets from `bucket` on.

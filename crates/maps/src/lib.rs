@@ -51,6 +51,7 @@ mod prog_array;
 mod queue;
 mod ringbuf;
 mod sync;
+mod walk;
 
 /// The layout of the shared memory.
 #[doc = include_str!("../../../docs/map-layout.md")]
@@ -62,3 +63,4 @@ pub use array::ArrayGeometry;
 pub use map::{Area, Config, Map};
 pub use mem::{Block, Bytes, BytesMut, Heap, Memory};
 pub use ringbuf::{Consumer, Query, Ringbuf, Wake};
+pub use walk::{Element, Key, Step, Walk};

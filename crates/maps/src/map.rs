@@ -72,7 +72,7 @@ pub(crate) trait Ops {
     fn metadata(&self) -> &Block;
 }
 
-enum Kind {
+pub(crate) enum Kind {
     Array(Array),
     PercpuArray(PercpuArray),
     Hash(Hash),
@@ -85,8 +85,8 @@ enum Kind {
 /// A map. Threads share it by `Arc`; when the last one is dropped, its memory is freed.
 pub struct Map {
     name: String,
-    geometry: Geometry,
-    kind: Kind,
+    pub(crate) geometry: Geometry,
+    pub(crate) kind: Kind,
 }
 
 impl core::fmt::Debug for Map {

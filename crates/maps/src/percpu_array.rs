@@ -77,6 +77,11 @@ impl PercpuArray {
         Ok(Self { geometry, metadata, values })
     }
 
+    /// The address of a CPU's value; the index is one of the array's.
+    pub fn value(&self, index: u32, cpu: u32) -> Option<u64> {
+        (cpu < self.geometry.cpus).then(|| self.metadata.addr(self.values.off(index, cpu)))
+    }
+
     /// Per-CPU arrays do not know `BPF_F_LOCK` at all.
     fn check(&self, key: Bytes<'_>, flags: u64) -> Result<u32, Errno> {
         if flags > UpdateFlags::EXIST {
