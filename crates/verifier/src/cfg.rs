@@ -9,10 +9,11 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use skep_abi::HelperFlags;
-use skep_isa::{CallTarget, Op};
+use skep_isa::{CallTarget, Imm64, Op};
 
 use crate::Code;
-use crate::program::{Points, Program, target};
+use crate::contract;
+use crate::program::{Points, Program, Store, target};
 use crate::structure::{At, at};
 use crate::violation::refuse;
 
@@ -87,7 +88,7 @@ pub(crate) fn successors(program: &mut Program<'_>, pc: usize) -> At<Successors>
             Successors([far(off.into()), next], 2)
         }
         Op::MayGoto { off } => {
-            program.points[pc] = Points { prune: true, jump: true, store: true };
+            program.points[pc] = Points { prune: true, jump: true, store: Some(Store::MayGoto) };
             meet(program, far(off.into()));
             Successors([far(off.into()), next], 2)
         }
@@ -99,12 +100,27 @@ pub(crate) fn successors(program: &mut Program<'_>, pc: usize) -> At<Successors>
             meet(program, far(off));
             Successors([far(off), next], 2)
         }
-        Op::Call(_) => {
+        // The address of a function: the graph goes on there too.
+        Op::LoadImm64 { value: Imm64::Code(off), .. } => {
+            program.points[pc].prune = true;
+            meet(program, next);
+            meet(program, far(off));
+            Successors([far(off), next], 2)
+        }
+        Op::Call(target) => {
+            if calls_back(target) {
+                program.points[pc] = Points { prune: true, jump: true, store: Some(Store::Callback) };
+            }
             meet(program, next);
             Successors([next, 0], 1)
         }
         _ => Successors([next, 0], 1),
     })
+}
+
+/// Whether a call may run functions of the program before it returns.
+fn calls_back(target: CallTarget) -> bool {
+    matches!(target, CallTarget::Helper(contract::LOOP | contract::FOR_EACH_MAP_ELEM))
 }
 
 fn meet(program: &mut Program<'_>, pc: usize) {
@@ -125,7 +141,7 @@ fn packet_changes(program: &mut Program<'_>) {
                     program.env.helper(id).is_some_and(|h| h.flags.has(HelperFlags::INVALIDATES_PACKET));
                 program.subprogs[caller].changes_packet |= changes;
             }
-            Some(Op::Call(CallTarget::Subprog(off))) => {
+            Some(Op::Call(CallTarget::Subprog(off)) | Op::LoadImm64 { value: Imm64::Code(off), .. }) => {
                 if let Some(callee) = target(pc, off).and_then(|to| program.subprog_at(to)) {
                     calls.push((caller, callee));
                 }

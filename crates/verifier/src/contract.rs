@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use skep_abi::{HelperFlags, HelperProto, MapTypeRow};
+use skep_abi::{HelperFlags, HelperProto, MapType, MapTypeRow};
 use skep_isa::Reg;
 
 /// What a helper call that was found legal does to the state.
@@ -18,6 +18,26 @@ pub(crate) struct HelperFacts {
     pub(crate) acquires: bool,
     /// Packet pointers are void afterwards.
     pub(crate) changes_packet: bool,
+    /// What it calls back.
+    pub(crate) callback: Option<Callback>,
+}
+
+/// A function of the program that a helper calls back, any number of times from none on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Callback {
+    /// The subprogram.
+    pub(crate) subprog: u16,
+    /// What it is called with.
+    pub(crate) args: CallbackArgs,
+}
+
+/// The registers of a callback at its entry; those that are not named are unreadable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CallbackArgs {
+    /// `bpf_loop`: the index, and the call's third argument; called at most this often.
+    Loop { most: u64 },
+    /// `bpf_for_each_map_elem`: the map, key, value, and the call's third argument.
+    MapElem { map: u16 },
 }
 
 /// `r0` after a call.
@@ -62,6 +82,24 @@ pub(crate) const MAX_ERRNO: i64 = 4095;
 
 /// `bpf_map_lookup_elem`.
 pub(crate) const LOOKUP: u32 = 1;
+/// `bpf_for_each_map_elem`.
+pub(crate) const FOR_EACH_MAP_ELEM: u32 = 164;
+/// `bpf_loop`.
+pub(crate) const LOOP: u32 = 181;
+
+/// Whether the map type's elements can be walked by callbacks (`map_for_each_callback`).
+pub(crate) fn walks(kind: MapType) -> bool {
+    matches!(
+        kind,
+        MapType::ARRAY
+            | MapType::PERCPU_ARRAY
+            | MapType::HASH
+            | MapType::PERCPU_HASH
+            | MapType::LRU_HASH
+            | MapType::LRU_PERCPU_HASH
+    )
+}
+
 /// `bpf_tail_call`.
 pub(crate) const TAIL_CALL: u32 = 12;
 /// `bpf_snprintf`.

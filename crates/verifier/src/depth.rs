@@ -7,7 +7,7 @@ use alloc::format;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use skep_isa::{CallTarget, Op};
+use skep_isa::{CallTarget, Imm64, Op};
 
 use crate::program::{Program, target};
 use crate::structure::{At, at};
@@ -31,7 +31,9 @@ struct Walk<'p, 'a> {
 pub(crate) fn check(p: &Program<'_>, depths: &[u32]) -> At<()> {
     let mut calls = vec![Vec::new(); p.subprogs.len()];
     for pc in 0..p.ops.len() {
-        if let Some(Op::Call(CallTarget::Subprog(off))) = p.ops[pc]
+        // Whose address is taken counts as called there: it may be called back.
+        if let Some(Op::Call(CallTarget::Subprog(off)) | Op::LoadImm64 { value: Imm64::Code(off), .. }) =
+            p.ops[pc]
             && let Some(callee) = target(pc, off).and_then(|to| p.subprog_at(to))
         {
             calls[p.subprog_of(pc)].push((pc, callee));

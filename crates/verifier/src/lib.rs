@@ -8,6 +8,7 @@
 //! graph       control flow as data, for people to look at
 //! cfg         every instruction can be reached; where paths may meet
 //! liveness    which registers matter where
+//! loops       which instructions are parts of loops
 //! precision   which numbers a verdict rests on
 //! domain      what is known about a number
 //! state       registers, stack, references; when one state covers another
@@ -34,6 +35,7 @@ mod explore;
 pub mod graph;
 mod limits;
 mod liveness;
+mod loops;
 mod options;
 mod precision;
 mod program;

@@ -34,7 +34,8 @@ pub(crate) fn compute(program: &mut Program<'_>) {
     program.live = live;
 }
 
-fn next_slots(program: &Program<'_>, pc: usize, op: Op) -> impl Iterator<Item = usize> {
+/// Where an instruction goes on within its function.
+pub(crate) fn next_slots(program: &Program<'_>, pc: usize, op: Op) -> impl Iterator<Item = usize> {
     let next = program.next(pc);
     let slots: Vec<usize> = match op {
         Op::Exit => Vec::new(),

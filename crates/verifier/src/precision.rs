@@ -16,6 +16,7 @@ use alloc::vec::Vec;
 use skep_isa::{AluOp, CallTarget, Op, Operand, Reg, RegSet};
 
 use crate::check::fetched;
+use crate::contract;
 use crate::explore::{History, NodeId, Step, Store};
 use crate::program::Program;
 use crate::state::{Frame, Reg as Known, State};
@@ -143,6 +144,22 @@ impl Wanted {
                 self.share(step);
             }
             Op::Jump { .. } => {}
+            // Into the callback: its index, key and value come from nowhere, its context is the third argument. The
+            // caller has the registers that it had before.
+            Op::Call(CallTarget::Helper(id)) if step.callback => {
+                let Some(caller) = f.checked_sub(1) else { return Err(Lost) };
+                let ctx = if id == contract::LOOP { Reg(2) } else { Reg(4) };
+                if self.take(f, ctx) {
+                    self.want(caller, Reg(3));
+                }
+                for r in 1..=5 {
+                    self.take(f, Reg(r));
+                }
+                if !self.frames[f].regs.is_empty() || self.frames[f].slots != 0 {
+                    return Err(Lost);
+                }
+                *frame = caller;
+            }
             Op::Call(CallTarget::Helper(_)) => {
                 self.take(f, Reg::R0);
                 if (1..=5).any(|r| self.has(Place::Reg(f, Reg(r)))) {
@@ -167,7 +184,8 @@ impl Wanted {
                 if callee >= self.frames.len() {
                     return Err(Lost);
                 }
-                if self.take(f, Reg::R0) {
+                // A callback returns to the call; its caller's registers are those before the call.
+                if !step.callback && self.take(f, Reg::R0) {
                     self.want(callee, Reg::R0);
                 }
                 *frame = callee;
@@ -236,7 +254,8 @@ fn mark(reg: &mut Known) -> bool {
     new
 }
 
-/// Marks everything that is wanted here, and what it comes from, in the stored states of the path.
+/// Marks everything that is wanted here, and what it comes from, in the stored states of the path; says whether
+/// anything was not marked before.
 pub(crate) fn trace(
     p: &Program<'_>,
     store: &mut Store,
@@ -244,24 +263,27 @@ pub(crate) fn trace(
     depth: usize,
     history: &History,
     parent: Option<NodeId>,
-) {
+) -> bool {
+    let mut changed = false;
     let mut frame = depth;
     let mut lost = walk(p, &mut wanted, &history.steps, &mut frame);
     let mut at = parent;
     while let Some(id) = at {
         let node = store.node_mut(id);
         if lost {
-            mark_all(&mut node.state);
+            changed |= mark_all(&mut node.state);
         } else {
             wanted.mark(&mut node.state);
             if wanted.is_empty() {
-                return;
+                return changed;
             }
+            changed = true;
             debug_assert_eq!(frame, node.state.depth(), "the walk keeps count of the frames");
             lost = walk(p, &mut wanted, &node.history.steps, &mut frame);
         }
         at = node.parent;
     }
+    changed
 }
 
 /// Walks back over some steps; says whether it got lost.
@@ -269,10 +291,10 @@ fn walk(p: &Program<'_>, wanted: &mut Wanted, steps: &[Step], frame: &mut usize)
     steps.iter().rev().any(|step| wanted.undo(p, step, frame).is_err())
 }
 
-fn mark_all(state: &mut State) {
-    state.for_each_reg(|reg| {
-        mark(reg);
-    });
+fn mark_all(state: &mut State) -> bool {
+    let mut changed = false;
+    state.for_each_reg(|reg| changed |= mark(reg));
+    changed
 }
 
 /// What a state that was explored before has marked.

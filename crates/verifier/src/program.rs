@@ -17,6 +17,8 @@ pub(crate) struct Program<'a> {
     pub(crate) points: Vec<Points>,
     /// Registers that some continuation from the slot may read.
     pub(crate) live: Vec<RegSet>,
+    /// By slot, the loop that it is part of: the number of its strongly connected component, 0 for none.
+    pub(crate) loops: Vec<u32>,
     pub(crate) strict_alignment: bool,
 }
 
@@ -38,8 +40,17 @@ pub(crate) struct Points {
     pub(crate) prune: bool,
     /// Control does not only come from the slot before: the history counts it.
     pub(crate) jump: bool,
-    /// The state is stored each time, so that the loop around a `may_goto` can end here.
-    pub(crate) store: bool,
+    /// The state is stored each time, so that a loop can end here.
+    pub(crate) store: Option<Store>,
+}
+
+/// A loop that ends by itself, so that it is explored until nothing new comes of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Store {
+    /// Around a `may_goto`.
+    MayGoto,
+    /// A helper that calls back.
+    Callback,
 }
 
 impl Program<'_> {

@@ -5,7 +5,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use skep_abi::{Capability, MapFlags, MapType};
-use skep_btf::{Kind, Type, TypeId};
+use skep_btf::{FuncLinkage, Kind, Type, TypeId};
 use skep_isa::{CallTarget, Imm64, Op};
 use skep_spec::{Environment, ProgramSpec};
 
@@ -46,6 +46,7 @@ pub(crate) fn prepare<'a>(spec: &'a ProgramSpec, env: &'a Environment) -> At<Pro
         subprogs,
         points: vec![Points::default(); n],
         live: Vec::new(),
+        loops: Vec::new(),
         strict_alignment: env.strict_alignment || spec.flags & ProgramSpec::STRICT_ALIGNMENT != 0,
     };
     returns_are_known(&program)?;
@@ -240,12 +241,25 @@ fn returns_are_known(program: &Program<'_>) -> At<()> {
     Ok(())
 }
 
+/// The linkage of the function that starts at a slot; `None` if its type is unknown.
+pub(crate) fn linkage(spec: &ProgramSpec, start: usize) -> Option<FuncLinkage> {
+    match function(spec, start)? {
+        Type::Func { linkage, .. } => Some(*linkage),
+        _ => None,
+    }
+}
+
+/// The type of the function that starts at a slot.
+fn function(spec: &ProgramSpec, start: usize) -> Option<&Type> {
+    let info = spec.func_info.iter().find(|f| f.insn_off as usize == start)?;
+    spec.btf.as_ref()?.ty(TypeId(info.type_id))
+}
+
 /// Whether the function that starts at a slot returns an integer of at most 4 bytes or an enum; `None` if its
 /// type is unknown.
 fn returns_number(spec: &ProgramSpec, start: usize) -> Option<bool> {
-    let info = spec.func_info.iter().find(|f| f.insn_off as usize == start)?;
     let btf = spec.btf.as_ref()?;
-    let Type::Func { proto, .. } = btf.ty(TypeId(info.type_id))? else { return None };
+    let Type::Func { proto, .. } = function(spec, start)? else { return None };
     let Type::FuncProto { ret, .. } = btf.ty(*proto)? else { return None };
     Some(match btf.resolved(*ret).kind() {
         Kind::Int => btf.size_of(*ret).is_some_and(|n| n <= 8),
@@ -259,7 +273,6 @@ fn platform_address(program: &Program<'_>, value: Imm64) -> Check<()> {
     match value {
         Imm64::Code(_) if program.spec.func_info.is_empty() => refuse(Code::BadInsn, "missing btf func_info")
             .explain("BTF that says what the function is", "the program has none", "compile with -g"),
-        Imm64::Code(_) => unsupported("addresses of functions (callbacks)"),
         Imm64::Variable { btf_id, .. } if btf_id <= 0 => {
             let words = format!("pseudo btf_id {btf_id} in ldimm64 isn't KIND_VAR or KIND_FUNC.");
             refuse(Code::BadInsn, words)
@@ -269,7 +282,8 @@ fn platform_address(program: &Program<'_>, value: Imm64) -> Check<()> {
         | Imm64::MapFd(_)
         | Imm64::MapValueFd { .. }
         | Imm64::MapIdx(_)
-        | Imm64::MapValueIdx { .. } => Ok(()),
+        | Imm64::MapValueIdx { .. }
+        | Imm64::Code(_) => Ok(()),
     }
 }
 

@@ -12,7 +12,9 @@ use crate::program::Program;
 use crate::rejection::{Inner, Rejection};
 use crate::report::{self, Log};
 use crate::violation::Violation;
-use crate::{Digest, Options, Stats, Subprog, Verified, cfg, depth, liveness, state, structure, verified};
+use crate::{
+    Digest, Options, Stats, Subprog, Verified, cfg, depth, liveness, loops, state, structure, verified,
+};
 
 /// Verifies a program for an environment.
 ///
@@ -24,6 +26,7 @@ pub fn verify(spec: &ProgramSpec, env: &Environment, options: &Options) -> Resul
     let mut p = structure::prepare(spec, env).map_err(early)?;
     cfg::check(&mut p).map_err(early)?;
     liveness::compute(&mut p);
+    loops::compute(&mut p);
     let mut explorer = Explorer::new(&p, options);
     if let Err(v) = explorer.run() {
         return Err(refused_at(&p, explorer, options, *v));

@@ -62,6 +62,8 @@ pub enum AccessBase {
     Stack,
     /// A map value.
     MapValue,
+    /// A map's key, in the callback of `bpf_for_each_map_elem`.
+    MapKey,
     /// The packet, or the metadata before it.
     Packet,
     /// Memory that a helper returned.
@@ -102,6 +104,9 @@ pub struct InsnFacts {
     pub reached: bool,
     /// What it accesses, if it accesses memory.
     pub access: Option<AccessBase>,
+    /// A call of `bpf_loop` whose function or flags differ by path: Linux leaves the loop to the helper, which
+    /// takes the number of iterations as 32 bits, where it otherwise puts the loop into the program.
+    pub loop_out_of_line: bool,
 }
 
 impl Verified {

@@ -121,7 +121,8 @@ fn arithmetic(
         );
     }
     match reg.kind {
-        Kind::Ctx | Kind::MapValue(_) | Kind::Packet { .. } | Kind::PacketMeta { .. } => {}
+        Kind::Ctx | Kind::MapValue(_) | Kind::MapKey(_) | Kind::Func(_) => {}
+        Kind::Packet { .. } | Kind::PacketMeta { .. } => {}
         Kind::Stack { .. } | Kind::Mem { .. } => {}
         Kind::Map(_) if by.as_const() == Some(0) && op == AluOp::Add => {}
         Kind::Map(_) | Kind::PacketEnd | Kind::NotInit | Kind::Scalar => {

@@ -10,13 +10,19 @@ use skep_spec::ProgramSpec;
 
 use super::memory::{aligned, initialised, map_direction, packet, region, stack_bounds, unmodified};
 use super::{Facts, exit, leak, leaks, readable, strings};
-use crate::contract::{self, Returned, StackWrite, arg_reg};
+use crate::contract::{self, Callback, CallbackArgs, Returned, StackWrite, arg_reg};
 use crate::program::Program;
 use crate::state::{self, Byte, Kind, State, place, type_name};
 use crate::violation::{Check, Explain, refuse, unsupported};
 use crate::{Code, limits};
 
 pub(super) fn subprog(s: &State) -> Check<Facts> {
+    room_for_frame(s)?;
+    Ok(Facts::default())
+}
+
+/// One function more may be entered.
+fn room_for_frame(s: &State) -> Check<()> {
     let frames = s.frames.len() + 1;
     if frames > limits::FRAMES {
         return refuse(Code::CallDepth, format!("the call stack of {} frames is too deep", frames - 1))
@@ -26,7 +32,7 @@ pub(super) fn subprog(s: &State) -> Check<Facts> {
                 "inline some of them; recursion is not possible",
             );
     }
-    Ok(Facts::default())
+    Ok(())
 }
 
 /// The helper, if the environment offers it to this program.
@@ -87,6 +93,7 @@ struct Args<'a, 'p> {
     text: Option<Vec<u8>>,
     const_key: Option<u64>,
     ref_id: u32,
+    func: Option<u16>,
 }
 
 pub(super) fn helper(p: &Program<'_>, s: &State, id: u32) -> Check<Facts> {
@@ -103,6 +110,7 @@ pub(super) fn helper(p: &Program<'_>, s: &State, id: u32) -> Check<Facts> {
         text: None,
         const_key: None,
         ref_id: 0,
+        func: None,
     };
     for (i, arg) in proto.args.iter().enumerate() {
         let Some(arg) = arg else { break };
@@ -113,7 +121,9 @@ pub(super) fn helper(p: &Program<'_>, s: &State, id: u32) -> Check<Facts> {
     }
     if id == contract::TAIL_CALL {
         exit::no_references(s, "tail_call")?;
+        exit::no_tail_call_in_callback(s)?;
     }
+    a.callback()?;
     if proto.flags.has(HelperFlags::RELEASES) {
         if !s.holds(a.ref_id) {
             let words = format!("func {}#{id} reference has not been acquired before", proto.name);
@@ -198,7 +208,16 @@ impl Args<'_, '_> {
                 self.text = Some(strings::constant(self.p, self.s, reg)?);
                 Ok(())
             }
-            ArgKind::Func | ArgKind::StackOrNull | ArgKind::SpinLock => {
+            ArgKind::Func => {
+                if let Kind::Func(subprog) = value.kind {
+                    unmodified(self.s, reg)?;
+                    self.func = Some(subprog);
+                }
+                Ok(())
+            }
+            // Given to the callback as it is.
+            ArgKind::StackOrNull => Ok(()),
+            ArgKind::SpinLock => {
                 unsupported(format!("helper {}#{}: argument {:?}", self.proto.name, self.proto.id, arg.kind))
             }
         }
@@ -212,6 +231,7 @@ impl Args<'_, '_> {
                 | Kind::Packet { .. }
                 | Kind::PacketMeta { .. }
                 | Kind::MapValue(_)
+                | Kind::MapKey(_)
                 | Kind::Mem { .. }
         );
         let (fits, expected) = match arg.kind {
@@ -229,7 +249,9 @@ impl Args<'_, '_> {
             ArgKind::Size | ArgKind::SizeOrZero | ArgKind::AllocSize => (value.is_scalar(), "scalar"),
             ArgKind::RingbufRecord => (matches!(value.kind, Kind::Mem { ringbuf: true, .. }), "ringbuf_mem"),
             ArgKind::ConstStr => (matches!(value.kind, Kind::MapValue(_)), "map_value"),
-            ArgKind::Func | ArgKind::StackOrNull | ArgKind::SpinLock => (true, ""),
+            ArgKind::Func => (matches!(value.kind, Kind::Func(_)), "func"),
+            ArgKind::StackOrNull => (value.is_null() || matches!(value.kind, Kind::Stack { .. }), "fp"),
+            ArgKind::SpinLock => (true, ""),
         };
         if fits && (!value.nullable || arg.nullable) {
             return Ok(());
@@ -256,7 +278,8 @@ impl Args<'_, '_> {
         let def = self.p.map(idx);
         let name = self.proto.name;
         let row = self.p.env.map_type(def.kind);
-        if !row.is_some_and(|row| contract::map_fits(row, self.proto)) {
+        let walks = self.proto.id == contract::FOR_EACH_MAP_ELEM;
+        if !walks && !row.is_some_and(|row| contract::map_fits(row, self.proto)) {
             let words = format!("cannot pass map_type {} into func {name}#{}", def.kind.0, self.proto.id);
             return refuse(Code::BadMapForHelper, words).explain(
                 format!("a map that {name} takes"),
@@ -305,6 +328,15 @@ impl Args<'_, '_> {
                 let len = p.map(map).value_size;
                 region(s, reg, value.off, size, len.into(), zero_ok, |at| {
                     format!("invalid access to map value, value_size={len} off={at} size={size}")
+                })
+            }
+            Kind::MapKey(_) if writes => {
+                refuse(Code::ForbiddenAccess, format!("R{} cannot write into map_key", reg.0))
+            }
+            Kind::MapKey(map) => {
+                let len = p.map(map).key_size;
+                region(s, reg, value.off, size, len.into(), false, |at| {
+                    format!("invalid access to map key, key_size={len} off={at} size={size}")
                 })
             }
             Kind::Mem { size: len, .. } => region(s, reg, value.off, size, len.into(), zero_ok, |at| {
@@ -427,6 +459,37 @@ impl Args<'_, '_> {
             self.const_key = Some(u64::from(key as u32));
             self.facts.precise_slots.push((frame.into(), slot));
         }
+    }
+
+    /// What the helper calls back, if it does.
+    fn callback(&mut self) -> Check<()> {
+        let args = match (self.proto.id, self.map) {
+            (contract::LOOP, _) => {
+                // How often the callback is explored rests on it.
+                self.facts.precise = self.facts.precise.with(Reg(1));
+                // Whether Linux puts the loop into the program rests on the flags.
+                if self.s.reg(Reg(4)).is_null() {
+                    self.facts.precise = self.facts.precise.with(Reg(4));
+                }
+                CallbackArgs::Loop { most: self.s.reg(Reg(1)).val.umax() }
+            }
+            (contract::FOR_EACH_MAP_ELEM, Some(map)) => {
+                let def = self.p.map(map);
+                if !contract::walks(def.kind) {
+                    return refuse(Code::BadMapForHelper, "callback function not allowed for map").explain(
+                        "a hash or array map, or a per-CPU or LRU one",
+                        format!("map {} is a {}", def.name, def.kind.name().unwrap_or("map of unknown type")),
+                        "walk another map, or look keys up one by one",
+                    );
+                }
+                CallbackArgs::MapElem { map }
+            }
+            _ => return Ok(()),
+        };
+        let Some(subprog) = self.func else { return Ok(()) };
+        room_for_frame(self.s)?;
+        self.out.callback = Some(Callback { subprog, args });
+        Ok(())
     }
 
     fn returned(&self) -> Check<Returned> {

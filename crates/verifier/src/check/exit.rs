@@ -21,7 +21,7 @@ pub(super) fn exit(p: &Program<'_>, s: &State) -> Check<Facts> {
                 "let the caller pass a buffer",
             );
         }
-        return Ok(Facts::default());
+        return if s.frame().callback { callback_exit(s) } else { Ok(Facts::default()) };
     }
     no_references(s, "BPF_EXIT instruction in main prog")?;
     readable(s, Reg::R0)?;
@@ -41,15 +41,61 @@ pub(super) fn exit(p: &Program<'_>, s: &State) -> Check<Facts> {
     }
     let (min, max) = (r0.val.smin(), r0.val.smax());
     if min < lo.into() || max > hi.into() {
-        let known = match (min, max) {
-            (i64::MIN, i64::MAX) => "has unknown scalar value".into(),
-            _ => format!("has smin={min} smax={max}"),
-        };
+        let known = range_words(min, max);
         let words = format!("At program exit the register R0 {known} should have been in [{lo}, {hi}]");
         let have = format!("r0 is in [{min}, {max}]");
         return refuse(Code::BadReturnValue, words).explain(required, have, "set r0 before exit");
     }
     Ok(Facts::precise(RegSet::EMPTY.with(Reg::R0)))
+}
+
+/// A callback says with 0 that it wants to be called again, with 1 that it does not.
+fn callback_exit(s: &State) -> Check<Facts> {
+    let r0 = s.reg(Reg::R0);
+    let required = "a return value of 0 (go on) or 1 (stop) on every path of a callback";
+    if !r0.is_scalar() {
+        let have = if r0.is_init() { "r0 is a pointer" } else { "r0 was never written" };
+        return refuse(Code::BadReturnValue, "R0 not a scalar value").explain(
+            required,
+            have,
+            "set r0 before exit",
+        );
+    }
+    let (min, max) = (r0.val.smin(), r0.val.smax());
+    if min < 0 || max > 1 {
+        return bad_callback_value(
+            &range_words(min, max),
+            format!("r0 is in [{min}, {max}]"),
+            "set r0 before exit",
+        );
+    }
+    Ok(Facts::precise(RegSet::EMPTY.with(Reg::R0)))
+}
+
+/// A tail call that succeeds makes the callback return what the other program returns, which may be anything.
+pub(super) fn no_tail_call_in_callback(s: &State) -> Check<()> {
+    if !s.frame().callback {
+        return Ok(());
+    }
+    bad_callback_value(
+        "has unknown scalar value",
+        "another program's return value would be the callback's".into(),
+        "note the wish on the stack and make the tail call after the loop",
+    )
+}
+
+fn bad_callback_value<T>(what: &str, have: alloc::string::String, remedy: &str) -> Check<T> {
+    let words = format!("At callback return the register R0 {what} should have been in [0, 1]");
+    let required = "a return value of 0 (go on) or 1 (stop) on every path of a callback";
+    refuse(Code::BadReturnValue, words).explain(required, have, remedy)
+}
+
+/// The kernel's words for a range that was found.
+fn range_words(min: i64, max: i64) -> alloc::string::String {
+    match (min, max) {
+        (i64::MIN, i64::MAX) => "has unknown scalar value".into(),
+        _ => format!("has smin={min} smax={max}"),
+    }
 }
 
 /// Nothing is held that must be released.

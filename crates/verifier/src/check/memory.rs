@@ -47,6 +47,8 @@ pub(crate) enum Target {
     Ctx(CtxValue),
     /// A frame's stack; the first byte is at an offset in `min..=max`.
     Stack { frame: usize, min: i32, max: i32 },
+    /// A map's key.
+    MapKey,
     /// A map value; `folded` is what a load from read-only frozen contents gives.
     MapValue { folded: Option<u64> },
     /// The packet or its metadata.
@@ -61,6 +63,7 @@ impl Target {
         match self {
             Self::Ctx(_) => AccessBase::Ctx,
             Self::Stack { .. } => AccessBase::Stack,
+            Self::MapKey => AccessBase::MapKey,
             Self::MapValue { .. } => AccessBase::MapValue,
             Self::Packet => AccessBase::Packet,
             Self::Mem => AccessBase::Mem,
@@ -81,7 +84,8 @@ pub(crate) fn access(
     if matches!(reg.kind, Kind::Map(_)) && p.env.privileged() && matches!(intent, Intent::Load) {
         return unsupported("loads from struct bpf_map");
     }
-    if !reg.is_pointer() || reg.nullable || matches!(reg.kind, Kind::Map(_) | Kind::PacketEnd) {
+    let opaque = matches!(reg.kind, Kind::Map(_) | Kind::PacketEnd | Kind::Func(_));
+    if !reg.is_pointer() || reg.nullable || opaque {
         return not_memory(p, s, base);
     }
     aligned(p, reg, off, size, intent.is_atomic())?;
@@ -102,6 +106,21 @@ pub(crate) fn access(
                 )
             })?;
             Ok(Target::MapValue { folded: folded(p, reg, map, off, size) })
+        }
+        Kind::MapKey(map) => {
+            if intent.writes() {
+                return refuse(Code::ForbiddenAccess, format!("write to change key R{} not allowed", base.0))
+                    .explain(
+                        "a map's key is only read",
+                        format!("r{} points to the key that the map holds", base.0),
+                        "delete the element and insert one under the other key",
+                    );
+            }
+            let len = p.map(map).key_size;
+            region(s, base, off, size as i64, len.into(), false, |at| {
+                format!("invalid access to map key, key_size={len} off={at} size={size}")
+            })?;
+            Ok(Target::MapKey)
         }
         Kind::Mem { size: len, .. } => {
             leak_into("mem")?;
@@ -140,7 +159,9 @@ pub(crate) fn access(
             }
             Ok(target)
         }
-        Kind::NotInit | Kind::Scalar | Kind::Map(_) | Kind::PacketEnd => not_memory(p, s, base),
+        Kind::NotInit | Kind::Scalar | Kind::Map(_) | Kind::PacketEnd | Kind::Func(_) => {
+            not_memory(p, s, base)
+        }
     }
 }
 
@@ -193,6 +214,7 @@ pub(super) fn aligned(p: &Program<'_>, reg: &state::Reg, off: i32, size: usize, 
         // The packet starts 2 bytes off a multiple of 4, so that the network header is aligned.
         Kind::Packet { .. } | Kind::PacketMeta { .. } => (p.strict_alignment, "packet ", 2),
         Kind::MapValue(_) => (p.strict_alignment || always, "value ", 0),
+        Kind::MapKey(_) => (p.strict_alignment || always, "key ", 0),
         // The context's own rows say how its fields are aligned.
         Kind::Ctx => return Ok(()),
         _ => (p.strict_alignment || always, "", 0),

@@ -14,6 +14,7 @@ mod strings;
 use alloc::format;
 use alloc::vec::Vec;
 
+use skep_btf::FuncLinkage;
 use skep_isa::{CallTarget, Imm64, Op, Operand, Reg, RegSet};
 
 use crate::Code;
@@ -71,7 +72,8 @@ pub(crate) fn insn(p: &Program<'_>, s: &State, pc: usize, op: Op) -> Check<Facts
             writable(dst)?;
             match value {
                 Imm64::Const(_) | Imm64::MapIdx(_) | Imm64::MapValueIdx { .. } => Ok(Facts::default()),
-                Imm64::MapFd(_) | Imm64::MapValueFd { .. } | Imm64::Variable { .. } | Imm64::Code(_) => {
+                Imm64::Code(off) => static_function(p, pc, off).map(|()| Facts::default()),
+                Imm64::MapFd(_) | Imm64::MapValueFd { .. } | Imm64::Variable { .. } => {
                     unsupported("this form of LDDW")
                 }
             }
@@ -109,6 +111,23 @@ pub(crate) fn insn(p: &Program<'_>, s: &State, pc: usize, op: Op) -> Check<Facts
         Op::CallIndirect { .. } => unsupported(format!("indirect call (callx) at insn {pc}")),
         Op::JumpIndirect { .. } => unsupported(format!("indirect jump (gotox) at insn {pc}")),
     }
+}
+
+/// The address of a function may be taken only of a static one: it is verified for each call of its.
+fn static_function(p: &Program<'_>, pc: usize, off: i32) -> Check<()> {
+    let start = crate::program::target(pc, off).unwrap_or(usize::MAX);
+    let linkage = crate::structure::linkage(p.spec, start);
+    if linkage == Some(FuncLinkage::Static) {
+        return Ok(());
+    }
+    refuse(Code::BadArgument, "callback function not static").explain(
+        "a callback declared static",
+        match linkage {
+            Some(_) => "the function is visible outside its file",
+            None => "the function has no type",
+        },
+        "declare it static, and compile with -g",
+    )
 }
 
 /// The register has been written.

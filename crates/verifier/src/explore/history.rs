@@ -11,6 +11,8 @@ pub(crate) struct Step {
     pub(crate) pc: u32,
     /// Frame and slot whose register was saved or restored.
     pub(crate) slot: Option<(u8, u8)>,
+    /// A helper called back here, or a callback returned to it.
+    pub(crate) callback: bool,
     /// Registers that learned together from a comparison.
     pub(crate) linked: Option<Rc<[Place]>>,
 }
@@ -25,7 +27,7 @@ pub(crate) struct History {
 
 impl History {
     pub(crate) fn push(&mut self, pc: usize, jump: bool) {
-        self.steps.push(Step { pc: pc as u32, slot: None, linked: None });
+        self.steps.push(Step { pc: pc as u32, slot: None, callback: false, linked: None });
         self.notable += u32::from(jump);
     }
 
@@ -34,6 +36,13 @@ impl History {
         let (Some((frame, slot)), Some(step)) = (slot, self.steps.last_mut()) else { return };
         step.slot = Some((frame as u8, slot as u8));
         self.notable += u32::from(!counted);
+    }
+
+    /// Says of the last step that it entered or left a callback.
+    pub(crate) fn note_callback(&mut self) {
+        if let Some(step) = self.steps.last_mut() {
+            step.callback = true;
+        }
     }
 
     /// Adds which registers learned together at the last step.

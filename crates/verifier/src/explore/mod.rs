@@ -7,7 +7,7 @@
 //! and the rules for storing states are those of Linux 6.18, so that programs at the limit get its verdict.
 
 mod history;
-mod may_goto;
+mod rounds;
 mod store;
 mod visit;
 
@@ -21,16 +21,19 @@ use skep_isa::{CallTarget, Op, Reg};
 pub(crate) use history::{History, Step};
 pub(crate) use store::{NodeId, Store};
 
+use rounds::Rounds;
+
 use crate::check::{self, Facts, Masking, Target, speculation};
+use crate::contract::{Callback, CallbackArgs};
 use crate::precision::{self, Wanted};
 use crate::program::{Program, target};
 use crate::report::Log;
 use crate::state::State;
-use crate::transfer::{self, Fresh, jump};
+use crate::transfer::{self, Fresh, Left, jump};
 use crate::violation::{Check, Explain, refuse};
 use crate::{AccessBase, Code, Decision, InsnFacts, Observed, Options, Stats, limits};
 
-/// A branch that waits.
+/// A branch, or a callback, that waits.
 struct Pending {
     state: State,
     pc: usize,
@@ -50,6 +53,7 @@ pub(crate) struct Explorer<'p, 'a> {
     parent: Option<NodeId>,
     pending: Vec<Pending>,
     store: Store,
+    rounds: Rounds,
     fresh: Fresh,
     /// Decisions as links to the one before; 0 is the start.
     trails: Vec<(usize, Decision)>,
@@ -61,6 +65,8 @@ pub(crate) struct Explorer<'p, 'a> {
     pub(crate) facts: Vec<InsnFacts>,
     /// How unprivileged additions are masked, by instruction.
     maskings: BTreeMap<usize, Masking>,
+    /// The function that a `bpf_loop` calls on the first path, by instruction.
+    looped: BTreeMap<usize, u16>,
     /// A masking depends on the bounds of a number: only equal numbers make a state superfluous.
     bounds_matter: bool,
     /// Deepest stack use of each subprogram, bytes.
@@ -87,6 +93,7 @@ impl<'p, 'a> Explorer<'p, 'a> {
             parent: None,
             pending: Vec::new(),
             store: Store::new(n),
+            rounds: Rounds::default(),
             fresh: Fresh::default(),
             trails: Vec::new(),
             trail: 0,
@@ -96,6 +103,7 @@ impl<'p, 'a> Explorer<'p, 'a> {
             max_states_per_insn: 0,
             facts: vec![InsnFacts::default(); n],
             maskings: BTreeMap::new(),
+            looped: BTreeMap::new(),
             bounds_matter: false,
             depths: vec![0; p.subprogs.len()],
             states: if options.record_states { vec![Vec::new(); n] } else { Vec::new() },
@@ -113,7 +121,7 @@ impl<'p, 'a> Explorer<'p, 'a> {
             match self.step()? {
                 Next::Go(pc) => self.pc = pc,
                 Next::End => {
-                    self.store.finish(self.parent);
+                    self.finish();
                     if !self.resume() {
                         return Ok(());
                     }
@@ -221,17 +229,50 @@ impl<'p, 'a> Explorer<'p, 'a> {
                 transfer::enter(&mut self.state, pc, callee);
                 Ok(Next::Go(to))
             }
-            Op::Exit if self.state.depth() > 0 => {
-                let callsite = transfer::leave(&mut self.state);
-                Ok(callsite.map_or(Next::End, |call| Next::Go(self.p.next(call))))
-            }
+            Op::Exit if self.state.depth() > 0 => Ok(match transfer::leave(&mut self.state) {
+                None => Next::End,
+                Some(Left::Called(call)) => Next::Go(self.p.next(call)),
+                Some(Left::CalledBack(call)) => {
+                    self.history.note_callback();
+                    self.back_at_call(call);
+                    Next::Go(call)
+                }
+            }),
             Op::Exit => Ok(Next::End),
             _ => {
+                if let Some(callback) = facts.helper.as_ref().and_then(|h| h.callback) {
+                    self.call_back(pc, callback)?;
+                }
                 let slot = transfer::apply(self.p, &mut self.state, pc, op, facts, &mut self.fresh);
                 self.history.note_slot(slot, self.p.points[pc].jump);
                 Ok(Next::Go(next))
             }
         }
+    }
+
+    /// Puts aside what follows if a helper calls back; what follows if it does not, or no more, goes on.
+    fn call_back(&mut self, pc: usize, callback: Callback) -> Check<()> {
+        let again = match callback.args {
+            CallbackArgs::Loop { most } => u64::from(self.state.frame().callback_depth) < most,
+            CallbackArgs::MapElem { .. } => true,
+        };
+        if let CallbackArgs::Loop { .. } = callback.args {
+            let first = *self.looped.entry(pc).or_insert(callback.subprog);
+            let fits = first == callback.subprog && self.state.reg(Reg(4)).is_null();
+            self.facts[pc].loop_out_of_line |= !fits;
+        }
+        if again {
+            let mut state = self.state.clone();
+            transfer::call_back(&mut state, pc, callback);
+            let to = self.p.subprogs[usize::from(callback.subprog)].start;
+            self.put_aside(Decision { pc, taken: true }, to, state)?;
+            if let Some(pending) = self.pending.last_mut() {
+                pending.history.note_callback();
+            }
+            self.decided(pc, false);
+        }
+        self.state.frame_mut().callback_depth = 0;
+        Ok(())
     }
 
     fn decided(&mut self, pc: usize, taken: bool) {
@@ -305,7 +346,7 @@ impl<'p, 'a> Explorer<'p, 'a> {
 
     /// Protects the numbers that a check relied on.
     fn rely(&mut self, facts: &Facts) {
-        if !self.tracks_precision() || (facts.precise.is_empty() && facts.precise_slots.is_empty()) {
+        if !self.marks_precision() || (facts.precise.is_empty() && facts.precise_slots.is_empty()) {
             return;
         }
         let mut wanted = Wanted::new();
@@ -335,8 +376,13 @@ impl<'p, 'a> Explorer<'p, 'a> {
     }
 
     /// Without `CAP_BPF` every number counts.
+    fn marks_precision(&self) -> bool {
+        self.p.env.privileged()
+    }
+
+    /// Whether numbers that are not marked do not count when states are compared.
     fn tracks_precision(&self) -> bool {
-        self.p.env.privileged() && !self.options.record_states
+        self.marks_precision() && !self.options.record_states
     }
 }
 

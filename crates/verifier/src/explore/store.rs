@@ -20,9 +20,12 @@ pub(crate) struct Node {
     pub(crate) history: History,
     /// Paths through here that are not finished. 0: every continuation was found safe.
     pub(crate) branches: u32,
+    /// The loop that it lies in.
+    pub(crate) round: Option<usize>,
     hits: u32,
     misses: u32,
     listed: bool,
+    closed: bool,
 }
 
 /// All stored states.
@@ -75,7 +78,18 @@ impl Store {
         parent: Option<NodeId>,
         history: History,
     ) -> NodeId {
-        let node = Node { state, pc, parent, history, branches: 1, hits: 0, misses: 0, listed: true };
+        let node = Node {
+            state,
+            pc,
+            parent,
+            history,
+            branches: 1,
+            round: None,
+            hits: 0,
+            misses: 0,
+            listed: true,
+            closed: false,
+        };
         let id = match self.free.pop() {
             Some(id) => {
                 self.nodes[id] = Some(node);
@@ -98,11 +112,13 @@ impl Store {
         self.node_mut(id).hits += 1;
     }
 
-    /// Notes that a state did not help; says whether it has failed so often that it should go.
-    pub(crate) fn miss(&mut self, id: NodeId, counts: bool) -> bool {
+    /// Notes that a state did not help; says whether it has failed so often that it should go. `keep`: loops end
+    /// here, so that a state is worth more while it is being explored.
+    pub(crate) fn miss(&mut self, id: NodeId, counts: bool, keep: bool) -> bool {
         let node = self.node_mut(id);
         node.misses += u32::from(counts);
-        node.misses > node.hits * 3 + 3
+        let patience = if keep && node.branches > 0 { 64 } else { 3 };
+        node.misses > node.hits * patience + patience
     }
 
     /// Forgets the `i`-th state at an instruction, as far as later comparisons go.
@@ -120,25 +136,25 @@ impl Store {
         }
     }
 
-    /// A path through a state has ended; so have those of its parents for which it was the last.
-    pub(crate) fn finish(&mut self, mut id: Option<NodeId>) {
-        while let Some(at) = id {
-            let node = self.node_mut(at);
-            node.branches -= 1;
-            if node.branches > 0 {
-                return;
-            }
-            id = node.parent;
-            // Nothing walks back through a finished state.
-            node.history = History::default();
-            node.parent = None;
-            self.collect(at);
-        }
+    /// A path through a state has ended; says whether it was the last.
+    pub(crate) fn leave(&mut self, id: NodeId) -> bool {
+        let node = self.node_mut(id);
+        node.branches -= 1;
+        node.branches == 0
+    }
+
+    /// Nothing will walk back through a finished state.
+    pub(crate) fn close(&mut self, id: NodeId) {
+        let node = self.node_mut(id);
+        node.history = History::default();
+        node.parent = None;
+        node.closed = true;
+        self.collect(id);
     }
 
     fn collect(&mut self, id: NodeId) {
         let node = self.node(id);
-        if !node.listed && node.branches == 0 {
+        if !node.listed && node.closed {
             self.nodes[id] = None;
             self.free.push(id);
             self.in_use -= 1;

@@ -5,7 +5,8 @@ use alloc::vec::Vec;
 
 use skep_isa::RegSet;
 
-use super::{Explorer, History};
+use super::{Explorer, History, NodeId};
+use crate::program::Store;
 use crate::state::{Exactness, State, equal};
 use crate::violation::{Check, Explain, refuse};
 use crate::{Code, limits};
@@ -14,42 +15,49 @@ impl Explorer<'_, '_> {
     /// Compares with the states stored here; says whether one covers ours. If none does, ours may be stored.
     pub(super) fn visit(&mut self) -> Check<bool> {
         let pc = self.pc;
-        let store_always = self.p.points[pc].store;
-        let force = store_always || self.options.test_state_freq || self.history.notable > 40;
+        let store = self.p.points[pc].store;
+        let force = store.is_some() || self.options.test_state_freq || self.history.notable > 40;
         let (jumps, insns) = (self.jumps - self.last_stored.0, self.processed - self.last_stored.1);
         let mut add = force || (jumps >= 2 && insns >= 8);
         let live = self.live();
-        let covers = Exactness::Covers {
-            track_precision: self.tracks_precision(),
+        let covers = |track_precision| Exactness::Covers {
+            track_precision,
             may_leak: self.p.may_leak(),
             same_bounds: self.bounds_matter,
         };
+        let (covers, every_number) = (covers(self.tracks_precision()), covers(false));
         let mut i = 0;
         let mut seen = 0;
         while i < self.store.count(pc) {
             let id = self.store.nth(pc, i);
             seen += 1;
-            if self.store.node(id).branches > 0 {
-                if store_always && self.closes_loop(id, &live) {
-                    self.store.hit(id);
+            let node = self.store.node(id);
+            if node.branches > 0 {
+                let goes_around = match store {
+                    None => false,
+                    Some(Store::MayGoto) => node.state.may_gotos != self.state.may_gotos,
+                    Some(Store::Callback) => true,
+                };
+                if goes_around && equal(&node.state, &self.state, &live, every_number) {
+                    self.end_at(id, true);
                     return Ok(true);
                 }
-                self.no_progress(&self.store.node(id).state, &live)?;
+                if store != Some(Store::Callback) {
+                    self.no_progress(&node.state, &live)?;
+                }
                 // Iterations of a loop differ: storing each would help nobody.
                 if !force && jumps < 20 && insns < 100 {
                     add = false;
                 }
-            } else if equal(&self.store.node(id).state, &self.state, &live, covers) {
-                self.store.hit(id);
-                if self.tracks_precision() {
-                    let wanted = crate::precision::wanted_by(&self.store.node(id).state);
-                    if !wanted.is_empty() {
-                        self.trace(wanted);
-                    }
+            } else {
+                let incomplete = self.is_incomplete(id);
+                let how = if incomplete { every_number } else { covers };
+                if equal(&node.state, &self.state, &live, how) {
+                    self.end_at(id, incomplete);
+                    return Ok(true);
                 }
-                return Ok(true);
             }
-            if self.store.miss(id, add) {
+            if self.store.miss(id, add, store.is_some()) {
                 self.store.evict(pc, i);
             } else {
                 i += 1;
@@ -63,11 +71,26 @@ impl Explorer<'_, '_> {
         Ok(false)
     }
 
+    /// The running path ends at a state that covers it; `around`: that state is not complete.
+    fn end_at(&mut self, id: NodeId, around: bool) {
+        self.store.hit(id);
+        if self.marks_precision() {
+            let wanted = crate::precision::wanted_by(&self.store.node(id).state);
+            if !wanted.is_empty() {
+                self.trace(wanted);
+            }
+        }
+        if around {
+            self.go_back(id);
+        }
+    }
+
     fn store_state(&mut self) {
         self.last_stored = (self.jumps, self.processed);
         self.drop_lonely_ids();
         let history = core::mem::take(&mut self.history);
         let id = self.store.add(self.pc, self.state.clone(), self.parent, history);
+        self.enter_round(id);
         self.parent = Some(id);
         self.history = History::default();
     }
@@ -98,6 +121,7 @@ impl Explorer<'_, '_> {
         let all = RegSet::from_bits(0x7ff);
         let (a, b) = (old.frame(), self.state.frame());
         let maybe = old.may_gotos == self.state.may_gotos
+            && old.callbacks == self.state.callbacks
             && old.frames.len() == self.state.frames.len()
             && all.iter().all(|r| a.regs[r.index()].same_as(&b.regs[r.index()]));
         if !maybe || !equal(old, &self.state, live, Exactness::Same) {

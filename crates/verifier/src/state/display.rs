@@ -17,6 +17,8 @@ pub(crate) fn type_name(reg: &Reg) -> &'static str {
         (Kind::Scalar, _) => "scalar",
         (Kind::Ctx, _) => "ctx",
         (Kind::Map(_), _) => "map_ptr",
+        (Kind::MapKey(_), _) => "map_key",
+        (Kind::Func(_), _) => "func",
         (Kind::MapValue(_), false) => "map_value",
         (Kind::MapValue(_), true) => "map_value_or_null",
         (Kind::Packet { .. }, _) => "pkt",
@@ -66,7 +68,7 @@ pub(crate) fn register(spec: &ProgramSpec, frame: usize, reg: &Reg) -> String {
     if reg.ref_id != 0 {
         item(format!("ref_obj_id={}", reg.ref_id));
     }
-    if let Kind::Map(idx) | Kind::MapValue(idx) = reg.kind
+    if let Kind::Map(idx) | Kind::MapValue(idx) | Kind::MapKey(idx) = reg.kind
         && let Some(map) = spec.maps.get(usize::from(idx))
     {
         item(format!("map={},ks={},vs={}", map.name, map.key_size, map.value_size));

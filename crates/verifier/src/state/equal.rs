@@ -61,10 +61,14 @@ impl Ids {
 }
 
 /// Whether call chains and references are alike, which is cheap to see.
-pub(crate) fn refs_and_calls_match(old: &State, new: &State) -> bool {
+fn refs_and_calls_match(old: &State, new: &State) -> bool {
     old.frames.len() == new.frames.len()
         && old.refs.len() == new.refs.len()
-        && old.frames.iter().zip(&new.frames).all(|(a, b)| a.callsite == b.callsite && a.subprog == b.subprog)
+        && old
+            .frames
+            .iter()
+            .zip(&new.frames)
+            .all(|(a, b)| (a.callsite, a.subprog, a.callback) == (b.callsite, b.subprog, b.callback))
 }
 
 /// Whether `new` adds nothing to `old`, which was explored from the same instruction. `live` gives for each
@@ -85,6 +89,10 @@ pub(crate) fn equal(old: &State, new: &State, live: &[RegSet], how: Exactness) -
 }
 
 fn frames_match(old: &Frame, new: &Frame, live: RegSet, how: Exactness, ids: &mut Ids) -> bool {
+    // The old one was explored for as many callbacks more as its number of iterations left.
+    if old.callback_depth > new.callback_depth {
+        return false;
+    }
     let regs = live
         .iter()
         .all(|r| r.index() > 10 || regs_match(&old.regs[r.index()], &new.regs[r.index()], how, ids));
@@ -115,7 +123,9 @@ fn regs_match(old: &Reg, new: &Reg, how: Exactness, ids: &mut Ids) -> bool {
             let covered = if same_bounds { old.val == new.val } else { old.val.contains(&new.val) };
             old.delta == new.delta && ids.scalars_match(old.id, new.id) && covered
         }
-        (Kind::MapValue(a), Kind::MapValue(b)) if a == b => ranges_match(old, new, ids),
+        (Kind::MapValue(a), Kind::MapValue(b)) | (Kind::MapKey(a), Kind::MapKey(b)) if a == b => {
+            ranges_match(old, new, ids)
+        }
         (Kind::Mem { .. }, Kind::Mem { .. }) if old.kind == new.kind => ranges_match(old, new, ids),
         (Kind::Packet { range: a }, Kind::Packet { range: b })
         | (Kind::PacketMeta { range: a }, Kind::PacketMeta { range: b }) => {

@@ -10,7 +10,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 pub(crate) use display::{known, register, type_name};
-pub(crate) use equal::{Exactness, equal, refs_and_calls_match};
+pub(crate) use equal::{Exactness, equal};
 pub(crate) use reg::{Kind, Reg};
 pub(crate) use stack::{Byte, Slot, Stack, place, reads_low_part};
 
@@ -24,6 +24,10 @@ pub(crate) struct Frame {
     /// The call that made the frame; 0 for the main function.
     pub(crate) callsite: usize,
     pub(crate) subprog: usize,
+    /// A helper called it back: it returns to the call itself, where the helper may call again.
+    pub(crate) callback: bool,
+    /// How many times in a row the call at which the frame stands has called back.
+    pub(crate) callback_depth: u32,
 }
 
 /// A reference that must be released.
@@ -41,6 +45,8 @@ pub(crate) struct State {
     pub(crate) refs: Vec<Reference>,
     /// How many times the path went on past a `may_goto`: each spends some of the run's budget.
     pub(crate) may_gotos: u32,
+    /// How many times the path entered a callback.
+    pub(crate) callbacks: u32,
 }
 
 impl State {
@@ -48,7 +54,7 @@ impl State {
     pub(crate) fn entry() -> Self {
         let mut frame = Frame::new(0, 0, 0);
         frame.regs[1] = Reg::pointer(Kind::Ctx);
-        Self { frames: vec![Rc::new(frame)], refs: Vec::new(), may_gotos: 0 }
+        Self { frames: vec![Rc::new(frame)], refs: Vec::new(), may_gotos: 0, callbacks: 0 }
     }
 
     /// Index of the running frame.
@@ -134,7 +140,7 @@ impl Frame {
     pub(crate) fn new(index: u8, callsite: usize, subprog: usize) -> Self {
         let mut regs = [const { Reg::NOT_INIT }; 11];
         regs[10] = Reg::pointer(Kind::Stack { frame: index });
-        Self { regs, stack: Stack::default(), callsite, subprog }
+        Self { regs, stack: Stack::default(), callsite, subprog, callback: false, callback_depth: 0 }
     }
 }
 

@@ -15,6 +15,10 @@ pub(crate) enum Kind {
     Map(u16),
     /// A value of a map.
     MapValue(u16),
+    /// A key of a map, as the callback of `bpf_for_each_map_elem` sees it.
+    MapKey(u16),
+    /// A function of the program, by the index of its subprogram.
+    Func(u16),
     /// Packet data; `range` bytes from the variable part on are known to be there.
     Packet { range: u32 },
     /// Metadata before the packet.
@@ -134,6 +138,7 @@ impl Reg {
 
     /// Whether a pointer certainly is not NULL in a comparison with 0.
     pub(crate) fn is_not_null(&self) -> bool {
-        !self.nullable && matches!(self.kind, Kind::MapValue(_) | Kind::Mem { .. } | Kind::Map(_))
+        !self.nullable
+            && matches!(self.kind, Kind::MapValue(_) | Kind::MapKey(_) | Kind::Mem { .. } | Kind::Map(_))
     }
 }

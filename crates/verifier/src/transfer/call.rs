@@ -6,7 +6,7 @@ use skep_isa::Reg as R;
 
 use super::Fresh;
 use crate::check::Facts;
-use crate::contract::Returned;
+use crate::contract::{Callback, CallbackArgs, Returned};
 use crate::domain::Scalar;
 use crate::program::Program;
 use crate::state::{Byte, Frame, Kind, Reference, Reg, State};
@@ -79,9 +79,43 @@ pub(crate) fn enter(s: &mut State, pc: usize, subprog: usize) {
     s.frames.push(Rc::new(callee));
 }
 
-/// Leaves the running function; gives the call that made its frame.
-pub(crate) fn leave(s: &mut State) -> Option<usize> {
+/// Enters a function that the helper at `pc` calls back. The caller keeps its registers as they were before
+/// the call, where the callback returns to.
+pub(crate) fn call_back(s: &mut State, pc: usize, callback: Callback) {
+    let caller = s.frame();
+    let mut callee = Frame::new(s.frames.len() as u8, pc, callback.subprog.into());
+    callee.callback = true;
+    match callback.args {
+        CallbackArgs::Loop { .. } => {
+            callee.regs[1] = Reg::unknown();
+            callee.regs[2] = caller.regs[3].clone();
+        }
+        CallbackArgs::MapElem { map } => {
+            callee.regs[1] = caller.regs[1].clone();
+            callee.regs[2] = Reg::pointer(Kind::MapKey(map));
+            callee.regs[3] = Reg::pointer(Kind::MapValue(map));
+            callee.regs[4] = caller.regs[3].clone();
+        }
+    }
+    s.frame_mut().callback_depth += 1;
+    s.callbacks += 1;
+    s.frames.push(Rc::new(callee));
+}
+
+/// How a function was left.
+pub(crate) enum Left {
+    /// Its caller goes on behind this call.
+    Called(usize),
+    /// The helper called here may call back again.
+    CalledBack(usize),
+}
+
+/// Leaves the running function.
+pub(crate) fn leave(s: &mut State) -> Option<Left> {
     let callee = s.frames.pop()?;
+    if callee.callback {
+        return Some(Left::CalledBack(callee.callsite));
+    }
     s.set(R::R0, callee.regs[0].clone());
-    Some(callee.callsite)
+    Some(Left::Called(callee.callsite))
 }

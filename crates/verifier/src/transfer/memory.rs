@@ -23,7 +23,7 @@ pub(super) fn load(
         Some(Target::Ctx(value)) => (from_context(value), None),
         Some(Target::Stack { frame, min, max }) => from_stack(s, frame, min, max, size.bytes(), fresh),
         Some(Target::MapValue { folded: Some(n) }) => (Reg::scalar(Scalar::known(n)), None),
-        Some(Target::MapValue { folded: None } | Target::Packet | Target::Mem) | None => {
+        Some(Target::MapValue { folded: None } | Target::MapKey | Target::Packet | Target::Mem) | None => {
             (Reg::unknown(), None)
         }
     };

@@ -9,10 +9,10 @@ pub(crate) mod pointer;
 
 use skep_isa::{CallTarget, Imm64, Op, Operand};
 
-pub(crate) use call::{enter, leave};
+pub(crate) use call::{Left, call_back, enter, leave};
 
 use crate::check::Facts;
-use crate::program::Program;
+use crate::program::{Program, target};
 use crate::state::{Kind, Reg, State};
 
 /// The stack slot, by frame, whose register an instruction saved or restored.
@@ -44,7 +44,7 @@ pub(crate) fn apply(
         Op::Neg { width, dst } => alu::neg(s, width, dst),
         Op::Swap { kind, size, dst } => alu::swap(s, kind, size, dst),
         Op::MovSx { width, from, dst, src } => alu::movsx(s, width, from, dst, src, fresh),
-        Op::LoadImm64 { dst, value } => s.set(dst, immediate(value)),
+        Op::LoadImm64 { dst, value } => s.set(dst, immediate(p, pc, value)),
         Op::Load { size, signed, dst, src: _, off: _ } => {
             return memory::load(s, facts, size, signed, dst, fresh);
         }
@@ -69,7 +69,7 @@ pub(crate) fn apply(
     None
 }
 
-fn immediate(value: Imm64) -> Reg {
+fn immediate(p: &Program<'_>, pc: usize, value: Imm64) -> Reg {
     let map = |idx: i32| u16::try_from(idx).unwrap_or(u16::MAX);
     match value {
         Imm64::Const(n) => Reg::scalar(crate::domain::Scalar::known(n)),
@@ -80,6 +80,10 @@ fn immediate(value: Imm64) -> Reg {
             reg.off = off_bytes as i32;
             reg
         }
-        Imm64::MapFd(_) | Imm64::MapValueFd { .. } | Imm64::Variable { .. } | Imm64::Code(_) => Reg::NOT_INIT,
+        Imm64::Code(off) => match target(pc, off).and_then(|to| p.subprog_at(to)) {
+            Some(subprog) => Reg::pointer(Kind::Func(subprog as u16)),
+            None => Reg::NOT_INIT,
+        },
+        Imm64::MapFd(_) | Imm64::MapValueFd { .. } | Imm64::Variable { .. } => Reg::NOT_INIT,
     }
 }

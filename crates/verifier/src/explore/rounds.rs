@@ -1,0 +1,215 @@
+//! Loops that end by themselves: around a `may_goto` (Linux 6.9), whose budget ends them, and through a
+//! helper that calls back, which does so a bounded number of times.
+//!
+//! Idea: a path that comes back to a state that covers its own need not go around again, even if that state's
+//! other continuations are still being explored. Since nobody knows yet which numbers these rest on, all count
+//! in the comparison; and when they are known, what they rest on must be passed on to the path that ended here.
+//! So such ends are kept (`Back`) until everything that was explored from the loop's entry is finished, and then
+//! passed on until nothing changes. A state inside the loop that is finished before is not complete: it too
+//! covers others only if every number counts. (Linux 6.18: `struct bpf_scc_visit`, `propagate_backedges`.)
+//!
+//! Numbers that differ from one time around to the next, but that nothing rests on, are forgotten: the second
+//! time around they are equal.
+
+use alloc::collections::BTreeMap;
+use alloc::rc::Rc;
+use alloc::vec::Vec;
+
+use super::{Explorer, History, NodeId};
+use crate::precision;
+use crate::program::Program;
+use crate::state::{Frame, Reg, Slot, State};
+
+/// The outermost loop that a state is in: the calls that lead to the function, and the loop's number.
+type Key = (Vec<usize>, u32);
+
+/// How often marks are passed on before all numbers are marked.
+const ROUNDS: u32 = 64;
+
+/// A path that ended at a state that is not complete.
+#[derive(Debug)]
+struct Back {
+    /// The state that covers it.
+    to: NodeId,
+    depth: usize,
+    history: History,
+    parent: Option<NodeId>,
+}
+
+/// One time that the exploration entered a loop.
+#[derive(Debug, Default)]
+struct Visit {
+    /// The first state stored in it; `None` when everything from there on is finished.
+    entry: Option<NodeId>,
+    backs: Vec<Back>,
+    /// States that are finished, but that walks back may still come through.
+    finished: Vec<NodeId>,
+}
+
+/// All loops in which states were stored.
+#[derive(Debug, Default)]
+pub(super) struct Rounds {
+    numbers: BTreeMap<Key, usize>,
+    visits: Vec<Visit>,
+}
+
+impl Rounds {
+    /// The loop that a state before `pc` is in.
+    fn of(&mut self, p: &Program<'_>, state: &State, pc: usize) -> Option<usize> {
+        let here = state.frames.iter().skip(1).map(|f| f.callsite).chain([pc]);
+        let mut calls = Vec::new();
+        for at in here {
+            match p.loops[at] {
+                0 => calls.push(at),
+                number => {
+                    let next = self.visits.len();
+                    let visit = *self.numbers.entry((calls, number)).or_insert(next);
+                    if visit == next {
+                        self.visits.push(Visit::default());
+                    }
+                    return Some(visit);
+                }
+            }
+        }
+        None
+    }
+}
+
+impl Explorer<'_, '_> {
+    /// Notes in which loop a state that was just stored lies.
+    pub(super) fn enter_round(&mut self, id: NodeId) {
+        let node = self.store.node(id);
+        let round = self.rounds.of(self.p, &node.state, node.pc);
+        self.store.node_mut(id).round = round;
+        if let Some(round) = round {
+            self.rounds.visits[round].entry.get_or_insert(id);
+        }
+    }
+
+    /// Whether more may become known about what a finished state rests on.
+    pub(super) fn is_incomplete(&self, id: NodeId) -> bool {
+        self.store.node(id).round.is_some_and(|round| !self.rounds.visits[round].backs.is_empty())
+    }
+
+    /// Keeps the end of the running path at a state that covers it and is not complete.
+    pub(super) fn go_back(&mut self, to: NodeId) {
+        // A state that ends a loop is in one.
+        let Some(round) = self.store.node(to).round else { return };
+        let (depth, history) = (self.state.depth(), self.history.clone());
+        self.rounds.visits[round].backs.push(Back { to, depth, history, parent: self.parent });
+    }
+
+    /// The running path has ended; so have the states for which it was the last.
+    pub(super) fn finish(&mut self) {
+        let mut at = self.parent;
+        while let Some(id) = at {
+            if !self.store.leave(id) {
+                return;
+            }
+            at = self.store.node(id).parent;
+            match self.store.node(id).round {
+                None => self.store.close(id),
+                Some(round) => {
+                    self.rounds.visits[round].finished.push(id);
+                    if self.rounds.visits[round].entry == Some(id) {
+                        self.leave_round(round);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Everything from a loop's entry on is finished: what its states rest on is passed around.
+    fn leave_round(&mut self, round: usize) {
+        let Visit { entry: _, backs, finished } = core::mem::take(&mut self.rounds.visits[round]);
+        let mut rounds = 0;
+        loop {
+            let mut changed = false;
+            for back in &backs {
+                let covers = &self.store.node(back.to).state;
+                let wanted = match rounds < ROUNDS {
+                    true => precision::wanted_by(covers),
+                    false => precision::all_numbers(covers),
+                };
+                if self.marks_precision() && !wanted.is_empty() {
+                    let store = &mut self.store;
+                    changed |=
+                        precision::trace(self.p, store, wanted, back.depth, &back.history, back.parent);
+                }
+            }
+            rounds += 1;
+            if !changed || rounds > ROUNDS {
+                break;
+            }
+        }
+        for id in finished {
+            self.store.close(id);
+        }
+    }
+
+    /// The state that goes on past the `may_goto` at `pc`.
+    pub(super) fn past_may_goto(&self, pc: usize) -> State {
+        let mut on = self.state.clone();
+        on.may_gotos += 1;
+        // The last state stored is the one just now.
+        let before = self.parent.and_then(|id| self.store.node(id).parent);
+        self.forget_since(pc, before, &mut on);
+        on
+    }
+
+    /// A callback has returned to the call at `pc`.
+    pub(super) fn back_at_call(&mut self, pc: usize) {
+        let mut state = self.state.clone();
+        self.forget_since(pc, self.parent, &mut state);
+        self.state = state;
+    }
+
+    /// Forgets in `now` what differs from the last time that the path was at `pc`, going back from `at`.
+    fn forget_since(&self, pc: usize, mut at: Option<NodeId>, now: &mut State) {
+        while let Some(id) = at {
+            let node = self.store.node(id);
+            if node.pc == pc && same_calls(&node.state, now) {
+                forget_what_differs(&node.state, now);
+                return;
+            }
+            at = node.parent;
+        }
+    }
+}
+
+fn same_calls(old: &State, now: &State) -> bool {
+    let calls = |s: &State| s.frames.iter().map(|f| f.callsite).collect::<Vec<_>>();
+    calls(old) == calls(now)
+}
+
+/// Forgets the numbers that nothing rests on and that are not what they were.
+fn forget_what_differs(old: &State, now: &mut State) {
+    let forgets =
+        |a: &Reg, b: &Reg| a.is_scalar() && b.is_scalar() && !a.precise && !b.precise && a.val != b.val;
+    for (a, b) in old.frames.iter().zip(&mut now.frames) {
+        if !differs(a, b, forgets) {
+            continue;
+        }
+        let b = Rc::make_mut(b);
+        for (a, b) in a.regs.iter().zip(&mut b.regs) {
+            if forgets(a, b) {
+                *b = Reg::unknown();
+            }
+        }
+        for (a, b) in a.stack.slots.iter().zip(&mut b.stack.slots) {
+            if let (Some((a, _)), Some((c, _))) = (a.spill(), b.spill())
+                && forgets(a, c)
+            {
+                b.spilled = Some(Rc::new(Reg::unknown()));
+            }
+        }
+    }
+}
+
+/// Whether there is anything to forget in a frame.
+fn differs(old: &Frame, now: &Frame, forgets: impl Fn(&Reg, &Reg) -> bool) -> bool {
+    let slots =
+        |(a, b): (&Slot, &Slot)| a.spill().zip(b.spill()).is_some_and(|((a, _), (b, _))| forgets(a, b));
+    old.regs.iter().zip(&now.regs).any(|(a, b)| forgets(a, b))
+        || old.stack.slots.iter().zip(&now.stack.slots).any(slots)
+}
