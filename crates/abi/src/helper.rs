@@ -182,8 +182,8 @@ const fn pad(args: &[Option<Arg>]) -> [Option<Arg>; 5] {
 }
 
 use ArgKind::{
-    AlignedMem, AllocSize, Anything, ConstStr, Ctx, Map, MapKey, MapValue, Mem, RingbufRecord, Size,
-    SizeOrZero,
+    AlignedMem, AllocSize, Anything, ConstStr, Ctx, Func, Map, MapKey, MapValue, Mem, RingbufRecord, Size,
+    SizeOrZero, StackOrNull,
 };
 use HelperFlags as F;
 use MemAccess::{Read, ReadWrite, Write};
@@ -320,11 +320,15 @@ helpers! {
         "Nanoseconds since boot at the last timer tick (CLOCK_MONOTONIC_COARSE).";
     163 "bpf_check_mtu" (Ctx, Anything, AlignedMem(ReadWrite, 4), Anything, Anything) -> Integer, F::GPL_ONLY, 5 . 12,
         "Compares the packet's length with the largest of an interface.";
+    164 "bpf_for_each_map_elem" (Map, Func, StackOrNull, Anything) -> Integer, F::NONE, 5 . 13,
+        "Calls a function for each element of a map; the number of elements called for.";
     165 "bpf_snprintf" (or_null(Mem(Write)), SizeOrZero, ConstStr, or_null(Mem(Read)), SizeOrZero) -> Integer,
         F::GPL_ONLY, 5 . 13,
         "Formats an array of u64 into a buffer; gives the uncut length with its NUL.";
     177 "bpf_trace_vprintk" (Mem(Read), Size, or_null(Mem(Read)), SizeOrZero) -> Integer, F::GPL_ONLY, 5 . 16,
         "Prints a line formatted from an array of u64 to the trace log.";
+    181 "bpf_loop" (Anything, Func, StackOrNull, Anything) -> Integer, F::NONE, 5 . 17,
+        "Calls a function up to a number of times; how often it was called.";
     182 "bpf_strncmp" (Mem(Read), Size, ConstStr) -> Integer, F::NONE, 5 . 17,
         "Compares text with a constant.";
     195 "bpf_map_lookup_percpu_elem" (Map, MapKey, Anything) -> MapValueOrNull, F::PACKET_ARGS, 5 . 19,

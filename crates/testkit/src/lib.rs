@@ -4,6 +4,7 @@
 //!
 //! - [`oracle`]: who can say what a program does: the interpreter, the running kernel.
 //! - [`case`]: file tests.
+//! - [`functions`]: types for assembled programs with callbacks.
 //! - [`fuzz`]: fuzz targets, and campaigns that need no nightly compiler.
 //! - [`generate`]: random programs, shrinking, coverage.
 //! - [`parity`]: the page that compares skep with Linux.
@@ -13,6 +14,7 @@
 
 pub mod build;
 pub mod case;
+pub mod functions;
 pub mod fuzz;
 pub mod generate;
 pub mod oracle;

@@ -13,6 +13,7 @@ use skep_isa::text::assemble;
 use skep_isa::{Imm64, Insn, Op};
 use skep_linux::LinuxBackend;
 use skep_spec::{Environment, LoadOptions, MapDef, ProgramSpec};
+use skep_testkit::functions;
 
 /// Constants of this form in the assembled text stand for map references: index in bits 16–23, offset below.
 const MAP_MARK: u64 = 0x5eed_0000_0000;
@@ -49,6 +50,11 @@ fn maps() -> Vec<Arc<MapDef>> {
         constants(b"a%d\0%s %lu\0%z\0", 16, 1).named("text"),
         constants(b"abcd", 4, 1).named("unended"),
         constants(b"abc", 4, 2).named("two"),
+        MapDef::new(MapType::PERCPU_HASH, 8, 8, 16).named("percpu8"),
+        MapDef::new(MapType::PERCPU_ARRAY, 4, 8, 4).named("percpuarray8"),
+        MapDef::new(MapType::LRU_HASH, 8, 8, 16).named("lru8"),
+        MapDef { flags: MapFlags(MapFlags::NO_PREALLOC), ..MapDef::new(MapType::LPM_TRIE, 8, 8, 16) }
+            .named("lpm8"),
     ];
     maps.into_iter().map(Arc::new).collect()
 }
@@ -151,7 +157,10 @@ impl Case {
             }
             pc += slots;
         }
-        Ok(ProgramSpec { name: "verdict".into(), maps: used, ..ProgramSpec::new(self.prog_type, insns) })
+        let mut spec =
+            ProgramSpec { name: "verdict".into(), maps: used, ..ProgramSpec::new(self.prog_type, insns) };
+        functions::describe(&mut spec);
+        Ok(spec)
     }
 }
 

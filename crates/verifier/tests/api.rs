@@ -56,9 +56,9 @@ fn an_explanation_names_line_obligation_and_way_out() {
 
 #[test]
 fn what_is_not_known_says_so() {
-    let r = reject("r1 = r10; call 4; r0 = 0; exit", 1, Code::Unsupported);
+    let r = reject("r1 = r10; call 53; r0 = 0; exit", 1, Code::Unsupported);
     assert!(r.is_unsupported());
-    assert_eq!(r.message(), "not supported yet: helper bpf_probe_read#4");
+    assert_eq!(r.message(), "not supported yet: helper bpf_sock_map_update#53");
 }
 
 #[test]

@@ -13,6 +13,8 @@ use skep_isa::{
     SwapKind, Width, decode,
 };
 
+use crate::callback::{self, CallBack};
+
 /// Lists the two-operand operations and comparisons with the names of their prepared forms: 64-bit by
 /// register and by constant, 32-bit by register and by constant.
 ///
@@ -212,6 +214,7 @@ macro_rules! define {
             /// `bpf_map_lookup_elem`, the helper that is called most.
             Lookup,
             TailCall,
+            CallBack { call: CallBack },
             Subprog { to: u32 },
             Exit,
             /// Anything that traps when it is reached.
@@ -401,6 +404,8 @@ pub(crate) struct Binding<'a> {
     pub(crate) map_value: &'a dyn Fn(u32, u32) -> Option<u64>,
     /// The place of a helper in the helper table.
     pub(crate) helper: &'a dyn Fn(u32) -> Option<HelperSlot>,
+    /// Whether all 64 bits of the number of iterations of the `bpf_loop` in a slot count.
+    pub(crate) wide_loop: &'a dyn Fn(usize) -> bool,
 }
 
 /// Where a helper's body is.
@@ -409,6 +414,8 @@ pub(crate) enum HelperSlot {
     Table(u16),
     Lookup,
     TailCall,
+    Loop,
+    ForEach,
 }
 
 /// Prepared code and the errors of its undecodable slots, ascending by slot.
@@ -529,6 +536,10 @@ fn lower(op: &Op, pc: usize, len: usize, binding: &Binding<'_>) -> Code {
             Some(HelperSlot::Table(index)) => Code::Helper { index },
             Some(HelperSlot::Lookup) => Code::Lookup,
             Some(HelperSlot::TailCall) => Code::TailCall,
+            Some(HelperSlot::Loop) => {
+                Code::CallBack { call: CallBack::Loop { wide: (binding.wide_loop)(pc) } }
+            }
+            Some(HelperSlot::ForEach) => Code::CallBack { call: CallBack::ForEach },
             None => Code::Refuse(Refusal::UnknownHelper(id)),
         },
         Op::Call(CallTarget::Subprog(off)) => Code::Subprog { to: target(off) },
@@ -538,9 +549,6 @@ fn lower(op: &Op, pc: usize, len: usize, binding: &Binding<'_>) -> Code {
         Op::Exit => Code::Exit,
     }
 }
-
-/// A value for a code address: outside every memory, tagged with the slot number.
-const CODE_TAG: u64 = 0xffff_a000_0000_0000;
 
 fn load_imm64(dst: Reg, value: Imm64, pc: usize, binding: &Binding<'_>) -> Code {
     let value = match value {
@@ -554,7 +562,9 @@ fn load_imm64(dst: Reg, value: Imm64, pc: usize, binding: &Binding<'_>) -> Code 
             .ok_or(Refusal::UnboundMap(idx)),
         Imm64::MapFd(fd) | Imm64::MapValueFd { fd, .. } => Err(Refusal::UnboundMap(fd)),
         Imm64::Variable { btf_id, .. } => Err(Refusal::Variable(btf_id)),
-        Imm64::Code(off) => Ok(CODE_TAG.wrapping_add((pc as u64).wrapping_add(1).wrapping_add(off as u64))),
+        Imm64::Code(off) => {
+            Ok(callback::function((pc as u64).wrapping_add(1).wrapping_add_signed(i64::from(off))))
+        }
     };
     match value {
         Ok(value) => Code::Const { d: dst.into(), value },

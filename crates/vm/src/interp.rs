@@ -17,6 +17,7 @@ use skep_isa::{AluOp, AtomicOp, Endian, JumpOp, Size, Width, eval};
 use skep_spec::Redirect;
 
 use crate::Program;
+use crate::callback::{self, Begin, Next};
 use crate::code::{Code, Refusal, operations};
 use crate::helpers::{self, Call};
 use crate::host::{Host, Programs};
@@ -101,7 +102,7 @@ impl<'a> State<'a> {
     /// Takes the next slice of fuel, of at least `need`.
     #[cold]
     #[inline(never)]
-    fn refill(&mut self, need: u64) -> Result<u64, TrapKind> {
+    pub(crate) fn refill(&mut self, need: u64) -> Result<u64, TrapKind> {
         if self.fuel < need {
             return Err(TrapKind::Fuel);
         }
@@ -439,11 +440,30 @@ fn exec<const WATCHED: bool>(
                         }
                         depth += 1;
                         let callee_saved = [regs[6], regs[7], regs[8], regs[9]];
-                        mem.save(depth, Saved { pc: next_pc!(), callee_saved, entry, may_goto });
+                        mem.save(depth, Saved { pc: next_pc!(), callee_saved, entry, may_goto, callback: false });
                         may_goto = 0;
                         entry = to as usize;
                         regs[10] = mem.enter_frame(depth, program.stack_used);
                         go!(to as usize);
+                    }
+                    Code::CallBack { call } => {
+                        burn!(1);
+                        let args = [regs[1], regs[2], regs[3], regs[4], regs[5]];
+                        match check!(callback::begin(program, call, args)) {
+                            Begin::Result(v) => regs[0] = v,
+                            Begin::Calls { slot, iteration } => {
+                                if depth - base + 1 == CALL_FRAMES || depth + 1 == FRAMES {
+                                    trap!(TrapKind::CallDepth);
+                                }
+                                depth += 1;
+                                let callee_saved = [regs[6], regs[7], regs[8], regs[9]];
+                                let saved = Saved { pc: next_pc!(), callee_saved, entry, may_goto, callback: true };
+                                mem.save(depth, saved);
+                                mem.set_iteration(depth, iteration);
+                                entry = slot;
+                                call_back!(false);
+                            }
+                        }
                     }
                     Code::Exit => leave!(),
                     Code::Refuse(refusal) => trap!(refuse(program, refusal, next_pc!() - 1)),
@@ -481,6 +501,37 @@ fn exec<const WATCHED: bool>(
                 }
             };
         }
+        /// Goes on in the caller of the function.
+        macro_rules! go_back {
+            ($frame:expr) => {{
+                let frame = $frame;
+                depth -= 1;
+                regs[6..10].copy_from_slice(&frame.callee_saved);
+                regs[10] = mem.set_depth(depth);
+                may_goto = frame.may_goto;
+                entry = frame.entry;
+                go!(frame.pc);
+            }};
+        }
+        /// Calls the function in the innermost frame back once more, or returns from the helper that does.
+        macro_rules! call_back {
+            ($stop:expr) => {{
+                let (next, left) = check!(callback::next(program, mem, state, depth, $stop, slice));
+                slice = left;
+                match next {
+                    Next::Call(args) => {
+                        regs[1..6].copy_from_slice(&args);
+                        may_goto = 0;
+                        regs[10] = mem.enter_frame(depth, program.stack_used);
+                        go!(entry);
+                    }
+                    Next::Result(v) => {
+                        go_back!(mem.saved(depth));
+                        regs[0] = v;
+                    }
+                }
+            }};
+        }
         /// Returns from the function.
         macro_rules! leave {
             () => {{
@@ -490,12 +541,11 @@ fn exec<const WATCHED: bool>(
                 }
                 burn!((next_pc!() - 1).saturating_sub(entry) as u64 + 1);
                 let frame = mem.saved(depth);
-                depth -= 1;
-                regs[6..10].copy_from_slice(&frame.callee_saved);
-                regs[10] = mem.set_depth(depth);
-                may_goto = frame.may_goto;
-                entry = frame.entry;
-                go!(frame.pc);
+                if frame.callback {
+                    call_back!(regs[0] != 0);
+                } else {
+                    go_back!(frame);
+                }
             }};
         }
         operations!(dispatch);

@@ -24,6 +24,7 @@
 
 extern crate alloc;
 
+mod callback;
 mod code;
 mod helpers;
 mod host;

@@ -9,6 +9,7 @@
 //! parts, as on hardware that has none.
 #![allow(unsafe_code)]
 
+mod keys;
 mod span;
 mod word;
 
@@ -26,6 +27,7 @@ pub(crate) use span::Name;
 use span::{Recent, Span, Tag};
 use word::Word;
 
+use crate::callback::Iteration;
 use crate::trap::{MemoryFault, NEAR, Region};
 
 mod probe;
@@ -48,18 +50,21 @@ pub const CLONES: usize = 16;
 /// Buffers that may be lent to a run beside context and packet.
 pub const BUFFERS: usize = 4;
 
+/// Bytes of all frames.
+const STACK_BYTES: usize = FRAMES * FRAME_BYTES;
+
 /// The stack of a run: [`FRAMES`] of 512 bytes, and what the interpreter keeps for each. Reused from run to run,
 /// so that a run need not clear it; a frame is zeroed when it is entered.
 #[repr(C, align(16))]
 pub struct Stack {
-    bytes: [u8; FRAMES * FRAME_BYTES],
+    bytes: [u8; STACK_BYTES + keys::BYTES],
     scratch: Scratch,
 }
 
 impl Stack {
     /// A zeroed stack.
     pub const fn new() -> Self {
-        Self { bytes: [0; FRAMES * FRAME_BYTES], scratch: Scratch::new() }
+        Self { bytes: [0; STACK_BYTES + keys::BYTES], scratch: Scratch::new() }
     }
 }
 
@@ -72,6 +77,8 @@ impl Default for Stack {
 /// What a run keeps out of its programs' reach. Contents from before a run mean nothing.
 pub(crate) struct Scratch {
     saved: [Saved; FRAMES],
+    iterations: [Iteration; FRAMES],
+    keys: keys::Keys,
     /// Records that the run holds: address and length.
     records: [(u64, u64); RECORDS],
     /// Copies of the packet that the run has sent.
@@ -80,9 +87,11 @@ pub(crate) struct Scratch {
 
 impl Scratch {
     const fn new() -> Self {
-        let saved = Saved { pc: 0, callee_saved: [0; 4], entry: 0, may_goto: 0 };
+        let saved = Saved { pc: 0, callee_saved: [0; 4], entry: 0, may_goto: 0, callback: false };
+        let (iterations, keys) = ([Iteration::NONE; FRAMES], keys::NONE);
         let clone = CloneRedirect { ifindex: 0, ingress: false, len: 0 };
-        Self { saved: [saved; FRAMES], records: [(0, 0); RECORDS], clones: [clone; CLONES] }
+        let (records, clones) = ([(0, 0); RECORDS], [clone; CLONES]);
+        Self { saved: [saved; FRAMES], iterations, keys, records, clones }
     }
 
     /// The first `count` copies that the run has sent.
@@ -102,6 +111,8 @@ pub(crate) struct Saved {
     pub(crate) entry: usize,
     /// Passes of `may_goto`.
     pub(crate) may_goto: u32,
+    /// The callee is called by a helper, which may call it again.
+    pub(crate) callback: bool,
 }
 
 /// Memory that is lent for `'a`: if it is writable exclusively, so nobody else reads or writes it meanwhile,
@@ -230,6 +241,8 @@ pub(crate) struct Mem<'m> {
     packet: Span,
     loan: &'m Loan<'m>,
     scratch: &'m mut Scratch,
+    /// Frames whose function was called back with a key, by bit.
+    keys: u64,
     record_count: usize,
     /// Records before this one belong to the maps of an outer program.
     record_base: usize,
@@ -242,7 +255,7 @@ impl<'m> Mem<'m> {
     /// Knows what is lent, and grants none of it but the buffers and the first frame yet.
     #[inline(always)]
     pub(crate) fn new(loan: &'m mut Loan<'_>, scratch: &'m mut Scratch) -> Self {
-        let stack = frames(loan.stack.span.start + loan.stack.span.len, 0);
+        let stack = frames(loan.stack.span.start + STACK_BYTES as u64, 0);
         Self {
             loads: [recent_stack(&stack); 2],
             stores: [recent_stack(&stack); 2],
@@ -252,6 +265,7 @@ impl<'m> Mem<'m> {
             packet: Span::EMPTY,
             loan,
             scratch,
+            keys: 0,
             record_count: 0,
             record_base: 0,
             set: core::ptr::null(),
@@ -274,6 +288,7 @@ impl<'m> Mem<'m> {
             mem: &'s mut Mem<'m>,
             set: *const MapSet,
             record_base: usize,
+            keys: u64,
         }
         impl Drop for Restore<'_, '_> {
             #[inline(always)]
@@ -281,10 +296,12 @@ impl<'m> Mem<'m> {
                 self.mem.set = self.set;
                 self.mem.record_count = self.mem.record_base;
                 self.mem.record_base = self.record_base;
+                self.mem.keys = self.keys;
                 self.mem.forget();
             }
         }
-        let (set, record_base) = (self.set, self.record_base);
+        // The outer program's keys lie in its own maps.
+        let (set, record_base, keys) = (self.set, self.record_base, core::mem::take(&mut self.keys));
         self.set = maps;
         self.record_base = self.record_count;
         self.grant_ctx(ctx);
@@ -292,14 +309,14 @@ impl<'m> Mem<'m> {
             self.grant_packet(from, to);
         }
         self.forget();
-        let restore = Restore { mem: self, set, record_base };
+        let restore = Restore { mem: self, set, record_base, keys };
         f(&mut *restore.mem)
     }
 
     /// Where the first frame ends.
     #[inline(always)]
     fn stack_top(&self) -> u64 {
-        self.loan.stack.span.start + self.loan.stack.span.len
+        self.loan.stack.span.start + STACK_BYTES as u64
     }
 
     fn set(&self) -> Option<&MapSet> {
@@ -512,14 +529,16 @@ impl<'m> Mem<'m> {
         let fixed = [&self.stack, &self.packet, &self.ctx].into_iter().find(grants);
         let found = fixed.or_else(|| self.values().iter().find(grants));
         let found = found.or_else(|| self.loan.buffers.iter().map(|b| &b.span).find(grants)).copied();
-        found.or_else(|| self.records().find(|s| s.grants(addr, size, write)))
+        found
+            .or_else(|| self.records().find(|s| s.grants(addr, size, write)))
+            .or_else(|| self.keys().find(|s| s.grants(addr, size, write)))
     }
 
     /// Loads a word, zero-extended; `None` when it is not granted.
     #[inline(always)]
     pub(crate) fn load<W: Word>(&mut self, addr: u64) -> Option<u64> {
         // SAFETY: `find` has said that the bytes lie in a span, and a span's memory lives: lent memory for 'm,
-        // map values while `maps` does, records while their map does (see `with_program`).
+        // map values and keys while `maps` does, records while their map does (see `with_program`).
         self.find_word(addr, W::BYTES, false).then(|| unsafe { W::load(pointer(addr)) })
     }
 
@@ -790,7 +809,7 @@ impl<'m> Mem<'m> {
     pub(crate) fn region_of(&self, addr: u64) -> Option<(Name, u64)> {
         let fixed = [&self.stack, &self.loan.ctx.span, &self.packet].into_iter();
         let all = fixed.chain(self.values()).chain(self.loan.buffers.iter().map(|b| &b.span)).copied();
-        let all = || all.clone().chain(self.records()).filter(|s| s.len > 0);
+        let all = || all.clone().chain(self.records()).chain(self.keys()).filter(|s| s.len > 0);
         let inside = all().find(|s| s.holds(addr, 1));
         inside.or_else(|| all().find(|s| s.start + s.len == addr)).map(|s| (s.tag.name(), s.start))
     }
@@ -812,7 +831,8 @@ impl<'m> Mem<'m> {
             .chain(self.loan.buffers.iter().map(|b| &b.span))
             .chain(self.values())
             .copied()
-            .chain(self.records());
+            .chain(self.records())
+            .chain(self.keys());
         let distance = |r: &Region| match addr.checked_sub(r.start) {
             None => r.start - addr,
             Some(off) => off.saturating_sub(r.len - 1),

@@ -81,6 +81,11 @@ pub enum Place {
         /// Bytes from its start.
         off: u64,
     },
+    /// A map's key that a callback was called with.
+    Key {
+        /// Bytes from its start.
+        off: u64,
+    },
     /// Another buffer that was lent to the run.
     Buffer {
         /// Bytes from its start.
@@ -122,6 +127,7 @@ impl Step<'_> {
             }
             Name::Buffer => Place::Buffer { off },
             Name::Record => Place::Record { off },
+            Name::Key => Place::Key { off },
             Name::Values => {
                 let held = |m: &Map| m.value_areas().iter().any(|a| a.addr == start);
                 let map = self.program.maps().iter().position(|m| held(m))?;

@@ -34,6 +34,9 @@ pub struct Program {
     pub(crate) stack_used: u32,
     /// The largest CPU number that it may be told.
     pub(crate) last_cpu: u32,
+    /// Slots of calls of `bpf_loop` that take the number of iterations as 32 bits: those that Linux does not put
+    /// into the program, since it cannot tell what is called, or with which flags.
+    narrow_loops: Vec<usize>,
     verified: bool,
 }
 
@@ -143,7 +146,10 @@ impl Program {
             }
         }
         let deepest = verified.subprogs().iter().map(|s| s.stack_depth).max();
-        Self::build(spec, env, maps, true, deepest.map_or(FRAME_BYTES as u32, |d| d.next_multiple_of(8)))
+        let stack_used = deepest.map_or(FRAME_BYTES as u32, |d| d.next_multiple_of(8));
+        let insns = verified.insns().iter().enumerate();
+        let narrow_loops = insns.filter(|(_, i)| i.loop_out_of_line).map(|(pc, _)| pc).collect();
+        Self::build(spec, env, maps, Some(narrow_loops), stack_used)
     }
 
     /// A program that no verifier has seen. Every access is checked; [`crate::Run::with_fuel`] bounds its time.
@@ -155,19 +161,21 @@ impl Program {
     /// # Errors
     /// `EINVAL` when `maps` are not those of the specification: fewer, or of another type or geometry.
     pub fn unverified(spec: &ProgramSpec, env: &Environment, maps: Vec<Arc<Map>>) -> Result<Self, Error> {
-        Self::build(spec, env, maps, false, FRAME_BYTES as u32)
+        Self::build(spec, env, maps, None, FRAME_BYTES as u32)
     }
 
     fn build(
         spec: &ProgramSpec,
         env: &Environment,
         maps: Vec<Arc<Map>>,
-        verified: bool,
+        verified: Option<Vec<usize>>,
         stack_used: u32,
     ) -> Result<Self, Error> {
         check_maps(spec, &maps)?;
         let row = env.program_type(spec.prog_type);
-        let prepared = prepared(&spec.insns, &maps, Fusing::On);
+        let is_verified = verified.is_some();
+        let narrow_loops = verified.unwrap_or_default();
+        let prepared = prepared(&spec.insns, &maps, &narrow_loops, Fusing::On);
         Ok(Self {
             name: spec.name.clone(),
             id: 0,
@@ -181,7 +189,8 @@ impl Program {
             legacy_loads: row.is_none_or(|r| r.legacy_loads),
             stack_used: if prepared.uses_stack { stack_used } else { 0 },
             last_cpu: env.cpus.saturating_sub(1),
-            verified,
+            narrow_loops,
+            verified: is_verified,
         })
     }
 
@@ -219,7 +228,7 @@ impl Program {
 
     /// The code without fused operations, for runs that are watched.
     pub(crate) fn unfused(&self) -> Vec<Code> {
-        prepared(&self.insns, self.maps(), Fusing::Off).code
+        prepared(&self.insns, self.maps(), &self.narrow_loops, Fusing::Off).code
     }
 
     /// The maps that it is bound to, in the order of the specification.
@@ -239,6 +248,11 @@ impl Program {
         usize::try_from(value ^ MAP_TAG).ok().filter(|&i| i < self.maps().len())
     }
 
+    /// Slots, without the one behind the last.
+    pub(crate) fn slots(&self) -> usize {
+        self.code.len().saturating_sub(1)
+    }
+
     /// The error of an undecodable slot.
     #[cold]
     pub(crate) fn decode_error(&self, pc: usize) -> Option<DecodeError> {
@@ -246,11 +260,12 @@ impl Program {
     }
 }
 
-fn prepared(insns: &[Insn], maps: &[Arc<Map>], fusing: Fusing) -> Prepared {
+fn prepared(insns: &[Insn], maps: &[Arc<Map>], narrow_loops: &[usize], fusing: Fusing) -> Prepared {
     let binding = Binding {
         map: &|idx| maps.get(idx as usize).map(|_| MAP_TAG | u64::from(idx)),
         map_value: &|idx, off| direct_value(maps.get(idx as usize)?, off),
         helper: &helpers::slot,
+        wide_loop: &|pc| !narrow_loops.contains(&pc),
     };
     prepare(insns, &binding, fusing)
 }

@@ -72,6 +72,8 @@ pub enum TrapKind {
     Variable(i32),
     /// A helper's map argument is not one of the program's maps.
     NotAMap(u64),
+    /// A helper's function argument is no address of an instruction of the program.
+    NotAFunction(u64),
     /// A helper's map argument is of a kind that the helper does not work on.
     WrongMap {
         /// The helper.
@@ -190,6 +192,7 @@ impl fmt::Display for TrapKind {
             Self::UnboundMap(idx) => write!(f, "LDDW names map {idx}, which the program was not loaded with"),
             Self::Variable(id) => write!(f, "LDDW names kernel variable #{id}: not supported yet"),
             Self::NotAMap(v) => write!(f, "map argument {v:#x} is not one of the program's maps"),
+            Self::NotAFunction(v) => write!(f, "function argument {v:#x} is not one of the program's"),
             Self::WrongMap { helper, map_type } => {
                 let name = map_type.name().unwrap_or("unknown");
                 write!(f, "{helper} does not work on maps of type {name}")

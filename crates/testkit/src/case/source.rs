@@ -7,6 +7,8 @@ use skep_isa::text::{Assembler, Assembly, Linked, MapDecl, RelocationKind};
 use skep_isa::{CallTarget, Insn};
 use skep_spec::{MapDef, ProgramSpec, SourceLine};
 
+use crate::functions;
+
 /// The programs of an assembly text.
 ///
 /// # Errors
@@ -52,7 +54,7 @@ fn program(
         column: 0,
         text: text.get(n as usize - 1).unwrap_or(&"").trim().into(),
     };
-    Ok(ProgramSpec {
+    let mut spec = ProgramSpec {
         name: name.into(),
         section: section.into(),
         attach_type,
@@ -60,7 +62,11 @@ fn program(
         maps: maps.to_vec(),
         source_lines: (0u32..).zip(&linked.lines).map(|(slot, &n)| (slot, line(n))).collect(),
         ..ProgramSpec::new(prog_type, insns)
-    })
+    };
+    if functions::calls_back(&spec) {
+        functions::describe(&mut spec);
+    }
+    Ok(spec)
 }
 
 fn map(decl: &MapDecl) -> Result<Arc<MapDef>, String> {

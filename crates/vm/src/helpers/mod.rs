@@ -46,6 +46,9 @@ pub(crate) use map::lookup;
 const MAP_LOOKUP_ELEM: u32 = 1;
 /// `bpf_tail_call` leaves the program, so the interpreter has it.
 const TAIL_CALL: u32 = 12;
+/// `bpf_for_each_map_elem` and `bpf_loop` enter functions of the program: see [`crate::callback`].
+const FOR_EACH_MAP_ELEM: u32 = 164;
+const LOOP: u32 = 181;
 
 /// Bodies by helper id, ascending.
 static BODIES: &[(u32, Body)] = &[
@@ -123,6 +126,8 @@ pub(crate) fn slot(id: u32) -> Option<HelperSlot> {
     match id {
         MAP_LOOKUP_ELEM => return Some(HelperSlot::Lookup),
         TAIL_CALL => return Some(HelperSlot::TailCall),
+        FOR_EACH_MAP_ELEM => return Some(HelperSlot::ForEach),
+        LOOP => return Some(HelperSlot::Loop),
         _ => {}
     }
     if let Some(n) = id.checked_sub(embedder::EMBEDDER_HELPERS).filter(|n| *n < embedder::COUNT) {

@@ -12,11 +12,20 @@ pub(crate) enum Name {
     Buffer,
     Values,
     Record,
+    Key,
 }
 
 impl Name {
-    const ALL: [Self; 7] =
-        [Self::Nothing, Self::Stack, Self::Context, Self::Packet, Self::Buffer, Self::Values, Self::Record];
+    const ALL: [Self; 8] = [
+        Self::Nothing,
+        Self::Stack,
+        Self::Context,
+        Self::Packet,
+        Self::Buffer,
+        Self::Values,
+        Self::Record,
+        Self::Key,
+    ];
 
     fn text(self) -> &'static str {
         match self {
@@ -27,6 +36,7 @@ impl Name {
             Self::Buffer => "buffer",
             Self::Values => "map values",
             Self::Record => "record",
+            Self::Key => "key",
         }
     }
 }

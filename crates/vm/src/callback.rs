@@ -1,0 +1,157 @@
+//! Helpers that call functions of the program back: `bpf_loop` and `bpf_for_each_map_elem`.
+//!
+//! They have no body that runs while the function does. A call of one leaves an [`Iteration`] beside the
+//! function's frame; whenever the function returns, [`next`] says with which registers it is entered again, or
+//! what the helper's result is. So callbacks nest as deep as there are frames, and the host's stack does not grow.
+
+use skep_maps::{Key, Step, Walk};
+use skep_spec::Errno;
+
+use crate::Program;
+use crate::interp::State;
+use crate::mem::Mem;
+use crate::trap::TrapKind;
+
+/// Most iterations of `bpf_loop` (`BPF_MAX_LOOPS`).
+const MAX_LOOPS: u64 = 8 << 20;
+
+/// A value for a code address: outside every memory, tagged with the slot number.
+const CODE_TAG: u64 = 0xffff_a000_0000_0000;
+
+/// The register content for the function at a slot.
+pub(crate) fn function(slot: u64) -> u64 {
+    CODE_TAG.wrapping_add(slot)
+}
+
+/// Which helper calls back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CallBack {
+    /// `bpf_loop(nr_loops, callback, ctx, flags)`. `wide`: all 64 bits of the number count, as they do where
+    /// Linux puts the loop into the program; otherwise the low 32.
+    Loop { wide: bool },
+    /// `bpf_for_each_map_elem(map, callback, ctx, flags)`.
+    ForEach,
+}
+
+/// Calls of a function that are under way.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Iteration {
+    over: Over,
+    /// What the function gets from the helper's caller.
+    ctx: u64,
+    /// Calls so far.
+    done: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Over {
+    /// The numbers below this.
+    Numbers(u64),
+    /// The elements of a map, by the register content that stands for it.
+    Map { map: u64, walk: Walk },
+}
+
+impl Iteration {
+    pub(crate) const NONE: Self = Self { over: Over::Numbers(0), ctx: 0, done: 0 };
+}
+
+/// What a call of the helper comes to.
+pub(crate) enum Begin {
+    /// A result at once.
+    Result(u64),
+    /// Calls of the function at a slot, as [`next`] says.
+    Calls { slot: usize, iteration: Iteration },
+}
+
+/// Starts a helper with its arguments.
+pub(crate) fn begin(
+    program: &Program,
+    call: CallBack,
+    [what, callback, ctx, flags, _]: [u64; 5],
+) -> Result<Begin, TrapKind> {
+    let slot = usize::try_from(callback ^ CODE_TAG).ok().filter(|slot| *slot < program.slots());
+    let slot = slot.ok_or(TrapKind::NotAFunction(callback))?;
+    let over = match call {
+        CallBack::Loop { wide } => Over::Numbers(if wide { what } else { u64::from(what as u32) }),
+        CallBack::ForEach => {
+            let map = program.map(what).ok_or(TrapKind::NotAMap(what))?;
+            if !map.can_walk() {
+                return Err(TrapKind::WrongMap { helper: "bpf_for_each_map_elem", map_type: map.kind() });
+            }
+            Over::Map { map: what, walk: Walk::default() }
+        }
+    };
+    let wide = matches!(call, CallBack::Loop { wide: true });
+    let refused = |e: Errno| match wide {
+        // In place, Linux moves the number as 32 bits (`inline_bpf_loop`).
+        true => Ok(Begin::Result(u64::from(-e.0 as u32))),
+        false => Ok(Begin::Result(i64::from(-e.0) as u64)),
+    };
+    match over {
+        _ if flags != 0 => refused(Errno::EINVAL),
+        Over::Numbers(n) if n > MAX_LOOPS => refused(Errno::E2BIG),
+        Over::Numbers(_) | Over::Map { .. } => {
+            Ok(Begin::Calls { slot, iteration: Iteration { over, ctx, done: 0 } })
+        }
+    }
+}
+
+/// What comes next of an iteration.
+pub(crate) enum Next {
+    /// The function is called, with these argument registers.
+    Call([u64; 5]),
+    /// The helper returns.
+    Result(u64),
+}
+
+/// Goes on with the iteration beside frame `depth`; `stop`: the function has asked for no more calls. Each step
+/// takes 1 of `slice`, the fuel at hand; what is left of it is given back.
+#[inline(never)]
+pub(crate) fn next(
+    program: &Program,
+    mem: &mut Mem<'_>,
+    state: &mut State<'_>,
+    depth: usize,
+    stop: bool,
+    mut slice: u64,
+) -> Result<(Next, u64), TrapKind> {
+    let mut iteration = mem.iteration(depth);
+    let Iteration { over, ctx, done } = &mut iteration;
+    let args = loop {
+        if slice == 0 {
+            slice = state.refill(1)?;
+        }
+        slice -= 1;
+        match over {
+            _ if stop => break None,
+            Over::Numbers(most) => break (*done < *most).then_some([*done, *ctx, 0, 0, 0]),
+            Over::Map { map, walk } => {
+                let Some(walked) = program.map(*map) else { break None };
+                match walked.walk(walk, state.vcpu) {
+                    Step::Element(element) => {
+                        let key = match element.key {
+                            Key::Index(index) => mem.grant_index(depth, index),
+                            Key::At(addr) => mem.grant_key(depth, addr, walked.key_size()),
+                        };
+                        break Some([*map, key, element.value, *ctx, 0]);
+                    }
+                    Step::Nothing => {}
+                    Step::End => break None,
+                }
+            }
+        }
+    };
+    let next = match args {
+        Some(args) => {
+            *done += 1;
+            mem.set_iteration(depth, iteration);
+            Next::Call(args)
+        }
+        None => {
+            let done = *done;
+            mem.take_key(depth);
+            Next::Result(done)
+        }
+    };
+    Ok((next, slice))
+}
