@@ -8,6 +8,7 @@
 pub mod campaign;
 pub mod coverage;
 mod make;
+pub mod packets;
 pub mod program;
 pub mod rng;
 pub mod shrink;

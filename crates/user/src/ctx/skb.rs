@@ -129,6 +129,12 @@ impl SkBuff {
         for part in TAKEN {
             out[part.clone()].copy_from_slice(&self.0.0[part]);
         }
+        // Not written back, even where a helper has changed it.
+        let given = field::GSO_SIZE..field::GSO_SIZE + 4;
+        out[given.clone()].fill(0);
+        if let Some(size) = user.get(given.clone()) {
+            out[given].copy_from_slice(size);
+        }
         out
     }
 }
