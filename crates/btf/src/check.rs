@@ -33,13 +33,14 @@ pub(crate) fn check(btf: &Btf) -> Result<Vec<Facts>, Error> {
     let void = usize::from(btf.base().is_none());
     let mut known = Known { btf, facts: Vec::with_capacity(btf.len()) };
     known.facts.resize(void + btf.iter_own().count(), Facts { size: None, resolved: TypeId::VOID });
-    post_order(btf, contained, "contains itself", |id| {
+    let first = btf.base().map_or(0, |b| b.len());
+    post_order(btf, first, contained, "contains itself", |id| {
         let facts = of(id, &known)?;
         let own = known.own(id);
         known.facts[own] = facts;
         Ok(())
     })?;
-    post_order(btf, spelled, "refers to itself through pointers or typedefs only", |_| Ok(()))?;
+    post_order(btf, first, spelled, "refers to itself through pointers or typedefs only", |_| Ok(()))?;
     Ok(known.facts)
 }
 
@@ -171,7 +172,7 @@ fn references(id: u32, t: &Type, btf: &Btf) -> Result<(), Error> {
 }
 
 /// The `i`th type whose value is part of a value of `t`, or that `t` stands for.
-fn contained(t: &Type, i: usize) -> Option<TypeId> {
+pub(crate) fn contained(t: &Type, i: usize) -> Option<TypeId> {
     match t {
         Type::Struct { members, .. } | Type::Union { members, .. } => members.get(i).map(|m| m.ty),
         Type::Array { element, .. } => (i == 0).then_some(*element),
@@ -190,9 +191,10 @@ fn spelled(t: &Type, i: usize) -> Option<TypeId> {
     }
 }
 
-/// Calls `leave` for each own type once, after it was called for what `edge` leads to.
-fn post_order(
+/// Calls `leave` for each type from `first` on once, after it was called for what `edge` leads to.
+pub(crate) fn post_order(
     btf: &Btf,
+    first: usize,
     edge: fn(&Type, usize) -> Option<TypeId>,
     cycle: &str,
     mut leave: impl FnMut(TypeId) -> Result<(), Error>,
@@ -203,7 +205,6 @@ fn post_order(
         Open,
         Done,
     }
-    let first = btf.base().map_or(0, |b| b.len());
     let mut marks = vec![Mark::New; btf.len() - first];
     let mut stack: Vec<(TypeId, usize)> = Vec::new();
     for root in (first as u32..btf.len() as u32).map(TypeId) {
@@ -220,7 +221,7 @@ fn post_order(
                 continue;
             };
             *next += 1;
-            // What is in the base cannot lead back.
+            // What is before cannot lead back: it is of the base.
             let Some(own) = to.index().checked_sub(first) else { continue };
             match marks[own] {
                 Mark::Done => {}

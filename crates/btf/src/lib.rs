@@ -4,7 +4,8 @@
 //! section, and nothing contains itself, so that walking it needs no further care. It comes from
 //! [`Btf::parse`] (a `.BTF` section, `/sys/kernel/btf/vmlinux`) or from a [`Builder`], and goes back to bytes
 //! with [`Btf::to_bytes`]. [`BtfExt`] is the `.BTF.ext` section of an object: functions, source lines and
-//! CO-RE relocations by instruction; [`relo`] resolves those against another machine's types. [`print`] turns bytes into text or a [`print::Tree`] by their type.
+//! CO-RE relocations by instruction; [`relo`] resolves those against another machine's types. [`dump`] writes
+//! types as C. [`print`] turns bytes into text or a [`print::Tree`] by their type.
 //!
 //! The format is the one of Linux 6.18 (`include/uapi/linux/btf.h`), kinds 1 to 19; split BTF (kernel modules)
 //! stands on its base.
@@ -16,6 +17,7 @@ extern crate alloc;
 mod btf;
 mod build;
 mod check;
+pub mod dump;
 mod endian;
 mod error;
 mod ext;

@@ -407,6 +407,39 @@ impl Type {
         }
     }
 
+    /// Calls `f` with each type that this one names.
+    pub fn each_reference(&self, mut f: impl FnMut(TypeId)) {
+        match self {
+            Self::Void
+            | Self::Int { .. }
+            | Self::Enum { .. }
+            | Self::Fwd { .. }
+            | Self::Float { .. }
+            | Self::Enum64 { .. } => {}
+            Self::Ptr { target }
+            | Self::Typedef { target, .. }
+            | Self::Volatile { target }
+            | Self::Const { target }
+            | Self::Restrict { target }
+            | Self::DeclTag { target, .. }
+            | Self::TypeTag { target, .. } => f(*target),
+            Self::Array { element, index, .. } => {
+                f(*element);
+                f(*index);
+            }
+            Self::Struct { members, .. } | Self::Union { members, .. } => {
+                members.iter().for_each(|m| f(m.ty));
+            }
+            Self::Func { proto, .. } => f(*proto),
+            Self::FuncProto { ret, params } => {
+                f(*ret);
+                params.iter().for_each(|p| f(p.ty));
+            }
+            Self::Var { ty, .. } => f(*ty),
+            Self::Datasec { entries, .. } => entries.iter().for_each(|e| f(e.ty)),
+        }
+    }
+
     /// What a typedef, qualifier or type tag stands before.
     pub fn modified(&self) -> Option<TypeId> {
         match *self {

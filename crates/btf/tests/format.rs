@@ -277,6 +277,9 @@ fn exercise(btf: &Btf) {
         }
         t.members().iter().for_each(|m| assert!(btf.str(m.name).len() < 400));
     }
+    if let Ok(text) = dump::to_c(btf) {
+        assert!(text.starts_with("#ifndef"));
+    }
     let bytes = btf.to_bytes(Endian::Little);
     assert_eq!(&Btf::parse(&bytes).expect("what was accepted is written well"), btf);
 }
