@@ -232,6 +232,8 @@ helpers! {
         "Says where the packet goes if the program returns so.";
     24 "bpf_get_route_realm" (Ctx) -> Integer, F::NONE, 4 . 4,
         "The realm of the packet's route.";
+    25 "bpf_perf_event_output" (Ctx, Map, Anything, Mem(Read), SizeOrZero) -> Integer, F::GPL_ONLY, 4 . 4,
+        "Writes a record, and bytes of the packet behind it, to a CPU's buffer of a perf event array.";
     26 "bpf_skb_load_bytes" (Ctx, Anything, Mem(Write), Size) -> Integer, F::NONE, 4 . 5,
         "Copies bytes of the packet.";
     28 "bpf_csum_diff" (or_null(Mem(Read)), SizeOrZero, or_null(Mem(Read)), SizeOrZero, Anything) -> Integer, F::PACKET_ARGS, 4 . 6,

@@ -257,6 +257,16 @@ pub static MAP_TYPES: &[MapTypeRow] = &[
         helpers: &[12],
     },
     MapTypeRow {
+        id: MapType::PERF_EVENT_ARRAY,
+        key: Rule::Between(4, 4),
+        value: Rule::Between(4, 4),
+        entries: Rule::Between(1, u32::MAX),
+        flags: MapFlags::NUMA_NODE | MapFlags::RDONLY | MapFlags::WRONLY | MapFlags::PRESERVE_ELEMS,
+        per_cpu: false,
+        value_pointers: false,
+        helpers: &[25],
+    },
+    MapTypeRow {
         id: MapType::PERCPU_HASH,
         key: Rule::Between(1, KMALLOC_MAX),
         value: Rule::Between(1, 32768),

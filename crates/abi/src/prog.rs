@@ -138,13 +138,13 @@ const PLAIN: ProgramTypeRow = ProgramTypeRow {
 };
 
 /// The same for programs on a `struct __sk_buff`.
-const ON_SK_BUFF: ProgramTypeRow = ProgramTypeRow { helpers: base_and!(NETWORK, SK_BUFF), ..PLAIN };
+const ON_SK_BUFF: ProgramTypeRow = ProgramTypeRow { helpers: base_and!(NETWORK, EVENTS, SK_BUFF), ..PLAIN };
 
 /// Lightweight tunnels.
 const LWT: ProgramTypeRow = ProgramTypeRow {
     ctx: SK_BUFF_LWT,
     packet: PacketAccess::Read,
-    helpers: base_and!(NETWORK, SK_BUFF, LWT),
+    helpers: base_and!(NETWORK, EVENTS, SK_BUFF, LWT),
     ..PLAIN
 };
 
@@ -153,7 +153,7 @@ const TC: ProgramTypeRow = ProgramTypeRow {
     ctx: SK_BUFF_TC,
     packet: PacketAccess::ReadWrite,
     legacy_loads: true,
-    helpers: base_and!(NETWORK, SK_BUFF, SK_BUFF_RELATIVE, TC),
+    helpers: base_and!(NETWORK, EVENTS, SK_BUFF, SK_BUFF_RELATIVE, TC),
     ..PLAIN
 };
 
@@ -167,14 +167,14 @@ pub static PROGRAM_TYPES: &[ProgramTypeRow] = &[
         ctx: SK_BUFF_SOCKET_FILTER,
         legacy_loads: true,
         unprivileged: true,
-        helpers: base_and!(NETWORK, SK_BUFF, SK_BUFF_RELATIVE),
+        helpers: base_and!(NETWORK, EVENTS, SK_BUFF, SK_BUFF_RELATIVE),
         ..ON_SK_BUFF
     },
     ProgramTypeRow {
         id: ProgramType::XDP,
         ctx: XDP_MD,
         packet: PacketAccess::ReadWrite,
-        helpers: base_and!(NETWORK, XDP, XDP_ROUTING),
+        helpers: base_and!(NETWORK, EVENTS, XDP, XDP_ROUTING),
         ..PLAIN
     },
     ProgramTypeRow { id: ProgramType::SYSCALL, ctx: SYSCALL_BUFFER, always_sleepable: true, ..THAT_TRACES },
@@ -197,7 +197,7 @@ pub static PROGRAM_TYPES: &[ProgramTypeRow] = &[
     ProgramTypeRow {
         id: ProgramType::LWT_XMIT,
         packet: PacketAccess::ReadWrite,
-        helpers: base_and!(NETWORK, SK_BUFF, LWT, LWT_XMIT),
+        helpers: base_and!(NETWORK, EVENTS, SK_BUFF, LWT, LWT_XMIT),
         ..LWT
     },
     ProgramTypeRow { id: ProgramType::LWT_SEG6LOCAL, ..LWT },
@@ -205,7 +205,7 @@ pub static PROGRAM_TYPES: &[ProgramTypeRow] = &[
         id: ProgramType::SK_SKB,
         ctx: SK_BUFF_SK_SKB,
         packet: PacketAccess::ReadWrite,
-        helpers: base_and!(NETWORK, SK_BUFF, SK_SKB),
+        helpers: base_and!(NETWORK, EVENTS, SK_BUFF, SK_SKB),
         ..ON_SK_BUFF
     },
     ProgramTypeRow { id: ProgramType::PERF_EVENT, ctx: PERF_EVENT_DATA, private_stack: true, ..THAT_TRACES },

@@ -114,7 +114,8 @@ pub fn record_shape<'a>(
         return Ok(Shape(Some((btf, id))));
     }
     let own = Shape::value(map);
-    if own.is_known() {
+    // The value of a perf event array is a descriptor, whatever its records are.
+    if own.is_known() && !map.is_perf_event_array() {
         return Ok(own);
     }
     let wanted = format!("ringbuf:{}", map.name());

@@ -149,6 +149,23 @@ fn events_are_decoded_by_their_type_as_they_arrive() {
 }
 
 #[test]
+fn records_of_a_perf_event_array_are_events_too() {
+    const TRACER: &str = ".license GPL\n.map trace type=perf_event_array key=4 value=4 max_entries=1024\n\
+        .section socket\ntracer:\n*(u32 *)(r10 - 4) = 0x01020304\nr2 = map[trace] ll\nr3 = 0x3ffffffff ll\nr4 = r10\n\
+        r4 += -4\nr5 = 4\ncall bpf_perf_event_output\nr0 = 0\nexit\n";
+    let scratch = Scratch::new();
+    let program = scratch.file("tracer.s", TRACER);
+    let frames = [ipv4(6, 60), ipv4(17, 80)];
+    let file = scratch.file("in.pcap", capture(&frames));
+    let lines = replay(&[&program], &file);
+    let events: Vec<_> = lines.iter().filter(|l| l["event"] == "trace").map(|l| &l["value"]).collect();
+    assert_eq!(events.len(), 2, "{lines:?}");
+    let mut record = 0x0102_0304u32.to_ne_bytes().to_vec();
+    record.extend(&frames[0][..3]);
+    assert_eq!(*events[0], serde_json::json!(record), "4 bytes of the program, 3 of the packet");
+}
+
+#[test]
 fn tail_calls_reach_the_programs_that_the_object_names() {
     let scratch = Scratch::new();
     let file = scratch.file("mixed.pcap", capture(&mixed()));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use skep_abi::MapType;
-use skep_spec::{BackendMap, BackendProgram, ByteReader, Errno, Error, MapInfo};
+use skep_spec::{BackendMap, BackendProgram, ByteReader, Errno, Error, MapInfo, PerfEventReader};
 
 use crate::program::LinuxProgram;
 use crate::ring::RingReader;
@@ -145,6 +145,11 @@ impl BackendMap for LinuxMap {
         }
         let reader = RingReader::new(Arc::clone(&self.fd), &self.name, Arc::clone(&self.reader_taken))?;
         Ok(Box::new(reader))
+    }
+
+    fn perf_reader(&self, _: usize) -> Result<Box<dyn PerfEventReader>, Error> {
+        let text = format!("map `{}`: perf event arrays are not read on this backend yet", self.name);
+        Err(Error::new(Errno::EOPNOTSUPP, text))
     }
 
     fn raw_fd(&self) -> Option<i32> {

@@ -69,7 +69,9 @@ pub(crate) fn check(def: &MapDef, config: &Config, memory: &dyn Memory) -> Resul
         "there is only node 0",
     )?;
     match def.kind {
-        MapType::ARRAY | MapType::PERCPU_ARRAY | MapType::PROG_ARRAY => array(&check)?,
+        MapType::ARRAY | MapType::PERCPU_ARRAY | MapType::PROG_ARRAY | MapType::PERF_EVENT_ARRAY => {
+            array(&check)?;
+        }
         MapType::HASH | MapType::PERCPU_HASH | MapType::LRU_HASH | MapType::LRU_PERCPU_HASH => {
             hash(&check)?;
         }
@@ -78,7 +80,7 @@ pub(crate) fn check(def: &MapDef, config: &Config, memory: &dyn Memory) -> Resul
         MapType::RINGBUF => ringbuf(&check, memory.page_size())?,
         kind => {
             let what = "not supported yet here: use array, percpu_array, hash, percpu_hash, lru_hash, lru_percpu_hash, \
-                 lpm_trie, prog_array, queue, stack or ringbuf";
+                 lpm_trie, prog_array, perf_event_array, queue, stack or ringbuf";
             return Err(check.fail(Errno::EINVAL, "type", kind.0.into(), what));
         }
     }
@@ -154,11 +156,14 @@ fn array(check: &Check<'_>) -> Result<(), Error> {
     let known = match def.kind {
         MapType::ARRAY => ACCESS | MapFlags::NUMA_NODE | MapFlags::MMAPABLE | MapFlags::INNER_MAP,
         MapType::PERCPU_ARRAY => ACCESS | MapFlags::NUMA_NODE,
+        MapType::PERF_EVENT_ARRAY => {
+            MapFlags::RDONLY | MapFlags::WRONLY | MapFlags::NUMA_NODE | MapFlags::PRESERVE_ELEMS
+        }
         _ => MapFlags::RDONLY | MapFlags::WRONLY | MapFlags::NUMA_NODE,
     };
     known_flags(check, known)?;
-    if def.kind == MapType::PROG_ARRAY {
-        let what = "must be 4, a program";
+    if matches!(def.kind, MapType::PROG_ARRAY | MapType::PERF_EVENT_ARRAY) {
+        let what = "must be 4, a descriptor";
         return check.that(def.value_size == 4, Errno::EINVAL, "value_size", def.value_size.into(), what);
     }
     if def.kind == MapType::PERCPU_ARRAY {

@@ -46,6 +46,7 @@ mod lpm_trie;
 mod map;
 mod mem;
 mod percpu_array;
+mod perf_event_array;
 mod pool;
 mod prog_array;
 mod queue;
@@ -62,5 +63,6 @@ pub mod layout {
 pub use array::ArrayGeometry;
 pub use map::{Area, Config, Map};
 pub use mem::{Block, Bytes, BytesMut, Heap, Memory};
+pub use perf_event_array::PerfReader;
 pub use ringbuf::{Consumer, Query, Ringbuf, Wake};
 pub use walk::{Element, Key, Step, Walk};

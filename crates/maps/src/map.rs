@@ -14,9 +14,10 @@ use crate::hash::Hash;
 use crate::lpm_trie::LpmTrie;
 use crate::mem::{Block, Bytes, BytesMut, Memory};
 use crate::percpu_array::PercpuArray;
+use crate::perf_event_array::{PerfEventArray, PerfReader};
 use crate::prog_array::ProgArray;
 use crate::queue::Queue;
-use crate::ringbuf::{Consumer, Ringbuf};
+use crate::ringbuf::{Consumer, Ringbuf, Wake};
 use crate::sync::{Ordering, Owner};
 
 /// What a map takes from the domain that it is created in.
@@ -77,6 +78,7 @@ pub(crate) enum Kind {
     PercpuArray(PercpuArray),
     Hash(Hash),
     LpmTrie(LpmTrie),
+    PerfEventArray(PerfEventArray),
     ProgArray(ProgArray),
     Queue(Queue),
     Ringbuf(Ringbuf),
@@ -111,6 +113,7 @@ impl Map {
             MapType::PERCPU_ARRAY => PercpuArray::new(geometry, memory).map(Kind::PercpuArray),
             kind if crate::create::is_hash(kind) => Hash::new(geometry, memory).map(Kind::Hash),
             MapType::LPM_TRIE => LpmTrie::new(geometry, memory).map(Kind::LpmTrie),
+            MapType::PERF_EVENT_ARRAY => PerfEventArray::new(geometry, memory).map(Kind::PerfEventArray),
             MapType::PROG_ARRAY => ProgArray::new(geometry, memory).map(Kind::ProgArray),
             MapType::QUEUE | MapType::STACK => Queue::new(geometry, memory).map(Kind::Queue),
             _ => Ringbuf::new(geometry, memory).map(Kind::Ringbuf),
@@ -152,6 +155,7 @@ impl Map {
             Kind::PercpuArray(k) => k,
             Kind::Hash(k) => k,
             Kind::LpmTrie(k) => k,
+            Kind::PerfEventArray(k) => k,
             Kind::ProgArray(k) => k,
             Kind::Queue(k) => k,
             Kind::Ringbuf(k) => k,
@@ -221,7 +225,7 @@ impl Map {
             Kind::Hash(hash) => hash.lookup(key, cpu),
             Kind::PercpuArray(array) => array.lookup(key, cpu),
             Kind::LpmTrie(trie) => trie.lookup(key, cpu),
-            Kind::ProgArray(_) | Kind::Queue(_) | Kind::Ringbuf(_) => None,
+            Kind::PerfEventArray(_) | Kind::ProgArray(_) | Kind::Queue(_) | Kind::Ringbuf(_) => None,
         }
     }
 
@@ -297,6 +301,23 @@ impl Map {
         match &self.kind {
             Kind::Queue(queue) if to.len() == self.geometry.value_size => queue.next(to, take, owner),
             _ => Err(Errno::EINVAL),
+        }
+    }
+
+    /// `bpf_perf_event_output` of a program that runs on `cpu`: a record of two parts for the buffer in slot `index`.
+    ///
+    /// # Errors
+    /// As the helper: `E2BIG` an index outside, `ENOENT` nobody reads, `EOPNOTSUPP` another CPU's slot, `ENOSPC` no
+    /// room, which is counted; `E2BIG` also for a record of more than 65,500 bytes, which Linux writes cut;
+    /// `EINVAL` for other kinds, `EBUSY` as for [`Self::update`].
+    pub fn perf_output(&self, index: u32, parts: [Bytes<'_>; 2], cpu: u32) -> Result<(), Errno> {
+        self.perf_event_array().ok_or(Errno::EINVAL)?.output(index, parts, cpu)
+    }
+
+    pub(crate) fn perf_event_array(&self) -> Option<&PerfEventArray> {
+        match &self.kind {
+            Kind::PerfEventArray(array) => Some(array),
+            _ => None,
         }
     }
 
@@ -477,6 +498,29 @@ impl Map {
         }
         Consumer::new(self.clone())
             .ok_or_else(|| self.error(Errno::EBUSY, "consume", "there is a consumer already: drop it first"))
+    }
+
+    /// The reader of a perf event array, with a buffer of `size` bytes for each CPU, rounded up to a power of two of
+    /// at least a page; there is at most one in a process.
+    ///
+    /// # Errors
+    /// `EINVAL` for other kinds, `EBUSY` when there is one already, `ENOMEM`.
+    pub fn perf_reader(self: &Arc<Self>, size: usize) -> Result<PerfReader, Error> {
+        PerfReader::new(self.clone(), size).map_err(|e| {
+            let why = match e {
+                Errno::EINVAL => "it is no perf event array",
+                Errno::EBUSY => "there is a reader already: drop it first",
+                _ => e.text(),
+            };
+            self.error(e, "read", why)
+        })
+    }
+
+    /// Adds a sink that every record of a perf event array wakes as long as the map lives; other kinds drop it.
+    pub fn add_perf_wake(&self, sink: alloc::boxed::Box<dyn Wake>) {
+        if let Some(array) = self.perf_event_array() {
+            array.add_wake(sink);
+        }
     }
 
     fn may_read(&self, op: &str) -> Result<(), Error> {

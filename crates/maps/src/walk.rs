@@ -49,7 +49,11 @@ impl Map {
     pub fn can_walk(&self) -> bool {
         match &self.kind {
             Kind::Array(_) | Kind::PercpuArray(_) | Kind::Hash(_) => true,
-            Kind::LpmTrie(_) | Kind::ProgArray(_) | Kind::Queue(_) | Kind::Ringbuf(_) => false,
+            Kind::LpmTrie(_)
+            | Kind::PerfEventArray(_)
+            | Kind::ProgArray(_)
+            | Kind::Queue(_)
+            | Kind::Ringbuf(_) => false,
         }
     }
 
@@ -65,7 +69,11 @@ impl Map {
             Kind::Hash(hash) => return hash.step(walk, cpu),
             Kind::Array(array) => Some(array.value(index)),
             Kind::PercpuArray(array) => array.value(index, cpu),
-            Kind::LpmTrie(_) | Kind::ProgArray(_) | Kind::Queue(_) | Kind::Ringbuf(_) => None,
+            Kind::LpmTrie(_)
+            | Kind::PerfEventArray(_)
+            | Kind::ProgArray(_)
+            | Kind::Queue(_)
+            | Kind::Ringbuf(_) => None,
         };
         walk.at += 1;
         value.map_or(Step::End, |value| Step::Element(Element { key: Key::Index(index), value }))

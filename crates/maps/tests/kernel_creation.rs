@@ -7,7 +7,7 @@ use skep_maps::{Config, Heap, Map};
 use skep_spec::{Errno, MapDef};
 use support::KernelMap;
 
-const KINDS: [MapType; 11] = [
+const KINDS: [MapType; 12] = [
     MapType::ARRAY,
     MapType::HASH,
     MapType::PERCPU_ARRAY,
@@ -16,6 +16,7 @@ const KINDS: [MapType; 11] = [
     MapType::LRU_PERCPU_HASH,
     MapType::LPM_TRIE,
     MapType::PROG_ARRAY,
+    MapType::PERF_EVENT_ARRAY,
     MapType::QUEUE,
     MapType::STACK,
     MapType::RINGBUF,

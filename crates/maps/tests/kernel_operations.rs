@@ -432,6 +432,24 @@ fn queues_and_stacks() {
 }
 
 #[test]
+fn perf_event_arrays_that_nobody_reads() {
+    if !support::kernel_or_skip() {
+        return;
+    }
+    let pair = Pair::new(&def(MapType::PERF_EVENT_ARRAY, 4, 4, 4, 0));
+    let mut rng = Rng::new(1);
+    for _ in 0..500 * support::campaign() {
+        let key = rng.pick(&[0u32, 1, 3, 4, 5, u32::MAX]).to_ne_bytes();
+        match rng.below(4) {
+            0 => pair.update(&key, &(-1i32).to_ne_bytes(), rng.pick(FLAGS)),
+            1 => pair.delete(&key),
+            2 => pair.lookup(&key, rng.pick(&[0, 0, 4, 8])),
+            _ => pair.compare_keys(true),
+        }
+    }
+}
+
+#[test]
 fn ring_buffers_have_no_elements() {
     if !support::kernel_or_skip() {
         return;

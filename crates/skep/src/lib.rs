@@ -70,7 +70,7 @@ pub use backend::Backend;
 pub use error::{Error, ErrorKind};
 pub use fixture::{context_from_json, context_to_json, tree_json};
 pub use loaded::{Link, Loaded, Program};
-pub use map::{Element, Map, RingBuffer};
+pub use map::{Element, Map, PerfBuffer, RingBuffer};
 pub use object::{Object, ProgramEntry, SlotEntry};
 pub use packets::{Runner, Tally, Verdict, XdpAction};
 pub use value::Value;

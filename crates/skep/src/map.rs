@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use skep_abi::MapType;
-use skep_spec::{BackendMap, ByteReader, Errno, MapDef, MapInfo};
+use skep_spec::{BackendMap, ByteReader, Errno, MapDef, MapInfo, PerfEventReader, PerfRecord};
 
 use crate::{Error, ErrorKind, Program, Value};
 
@@ -230,6 +230,21 @@ impl Map {
         Ok(RingBuffer { reader, name: self.def.name.clone() })
     }
 
+    /// A reader of this perf event array, with a buffer of `size` bytes for each CPU, rounded up to a power of two of
+    /// at least a page. What programs write while there is none is lost.
+    ///
+    /// # Errors
+    /// `EINVAL` for other kinds of map, `EBUSY` when there is one already, `EOPNOTSUPP` where a backend has none.
+    pub fn perf_buffer(&self, size: usize) -> Result<PerfBuffer, Error> {
+        let reader = self.inner.perf_reader(size).map_err(|e| self.fail("reading", e))?;
+        Ok(PerfBuffer { reader, name: self.def.name.clone() })
+    }
+
+    /// Whether it is a perf event array, which has records but no elements.
+    pub fn is_perf_event_array(&self) -> bool {
+        self.def.kind == MapType::PERF_EVENT_ARRAY
+    }
+
     /// Whether it is a ring buffer, which has records but no elements.
     pub fn is_ring_buffer(&self) -> bool {
         self.def.kind == MapType::RINGBUF
@@ -284,6 +299,48 @@ impl RingBuffer {
     /// The map's name.
     pub fn map_name(&self) -> &str {
         &self.name
+    }
+}
+
+/// The reader of a perf event array.
+pub struct PerfBuffer {
+    reader: Box<dyn PerfEventReader>,
+    name: String,
+}
+
+impl fmt::Debug for PerfBuffer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PerfBuffer").field("map", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl PerfBuffer {
+    /// Hands everything that is ready to `each`, without waiting; returns how many records there were.
+    ///
+    /// # Errors
+    /// When what is in shared memory makes no sense.
+    pub fn poll(&mut self, mut each: impl FnMut(PerfRecord<'_>)) -> Result<usize, Error> {
+        let name = &self.name;
+        self.reader.poll(&mut each).map_err(|e| Error::system(format_args!("perf event array `{name}`"), e))
+    }
+
+    /// Waits until something is ready or the time has passed; says whether something is.
+    ///
+    /// # Errors
+    /// As `poll(2)`.
+    pub fn wait(&mut self, timeout: Duration) -> Result<bool, Error> {
+        let name = &self.name;
+        self.reader.wait(timeout).map_err(|e| Error::system(format_args!("perf event array `{name}`"), e))
+    }
+
+    /// The map's name.
+    pub fn map_name(&self) -> &str {
+        &self.name
+    }
+
+    /// A descriptor that becomes readable with new records, where there is one.
+    pub fn raw_fd(&self) -> Option<i32> {
+        self.reader.raw_fd()
     }
 }
 

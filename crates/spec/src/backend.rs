@@ -185,10 +185,51 @@ pub trait BackendMap: Send + Sync {
     /// # Errors
     /// `EINVAL` for other kinds, `EBUSY` when there is one already.
     fn reader(&self) -> Result<Box<dyn ByteReader>, Error>;
+    /// A reader of a perf event array, with a buffer of `size` bytes for each CPU, rounded up to a power of two of at
+    /// least a page. Programs' records are lost while there is none.
+    ///
+    /// # Errors
+    /// `EINVAL` for other kinds, `EBUSY` when there is one already.
+    fn perf_reader(&self, size: usize) -> Result<Box<dyn PerfEventReader>, Error>;
     /// The descriptor, where there is one.
     fn raw_fd(&self) -> Option<i32>;
     /// For the backend's own use.
     fn as_any(&self) -> &dyn core::any::Any;
+}
+
+/// What a reader of a perf event array finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PerfRecord<'r> {
+    /// What a program wrote.
+    Sample {
+        /// The CPU that it ran on.
+        cpu: u32,
+        /// The record. Linux pads it to 4 more than a multiple of 8.
+        data: &'r [u8],
+    },
+    /// Records that did not fit since the last time.
+    Lost {
+        /// The CPU whose buffer was full.
+        cpu: u32,
+        /// How many.
+        count: u64,
+    },
+}
+
+/// A reader of the records that programs write to a perf event array. Records of one CPU come in order.
+pub trait PerfEventReader: Send {
+    /// Hands everything that is ready to `each`, without waiting; returns how many records there were.
+    ///
+    /// # Errors
+    /// When what is in a buffer makes no sense.
+    fn poll(&mut self, each: &mut dyn FnMut(PerfRecord<'_>)) -> Result<usize, Error>;
+    /// Waits until something is ready or the time has passed; says whether something is.
+    ///
+    /// # Errors
+    /// As `poll(2)`.
+    fn wait(&mut self, timeout: Duration) -> Result<bool, Error>;
+    /// A descriptor that becomes readable with new records, where there is one.
+    fn raw_fd(&self) -> Option<i32>;
 }
 
 /// A consumer of records.

@@ -14,7 +14,7 @@ mod program;
 
 pub use backend::{
     Backend, BackendLink, BackendMap, BackendProgram, ByteReader, Error, LoadError, LoadOptions, MapInfo,
-    ProgramInfo, RunInput, RunOutput, RunStats,
+    PerfEventReader, PerfRecord, ProgramInfo, RunInput, RunOutput, RunStats,
 };
 pub use effect::{CloneRedirect, NextHop, Redirect, RedirectTo};
 pub use environment::{Environment, Profile};

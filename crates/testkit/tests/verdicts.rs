@@ -46,6 +46,7 @@ fn maps() -> Vec<Arc<MapDef>> {
         MapDef { flags: MapFlags(MapFlags::RDONLY_PROG), ..MapDef::new(MapType::STACK, 0, 8, 4) }
             .named("fixed_stack"),
         MapDef::new(MapType::PERCPU_ARRAY, 4, 8, 2).named("percpu"),
+        MapDef::new(MapType::PERF_EVENT_ARRAY, 4, 4, 4).named("events"),
         constants(&[8, 0, 0, 0, 0, 0, 0, 0], 8, 1).named("rodata"),
         constants(b"a%d\0%s %lu\0%z\0", 16, 1).named("text"),
         constants(b"abcd", 4, 1).named("unended"),

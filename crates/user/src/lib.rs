@@ -26,6 +26,7 @@ mod identity;
 mod link;
 mod map;
 mod os;
+mod perf;
 mod program;
 mod programs;
 mod runner;

@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 
 use skep_abi::{MapType, ProgramType};
 use skep_maps::{Consumer, Map};
-use skep_spec::{BackendMap, BackendProgram, ByteReader, Errno, Error, MapInfo};
+use skep_spec::{BackendMap, BackendProgram, ByteReader, Errno, Error, MapInfo, PerfEventReader};
 
 use crate::backend::Shared;
 use crate::os::{self, Bell, MapMemory};
+use crate::perf::Events;
 use crate::program::UserProgram;
 
 /// A handle on a map. Programs hold the map itself, not the handle: when the last handle on a program array is
@@ -24,7 +25,7 @@ pub(crate) struct UserMap {
     slots: Mutex<BTreeMap<u32, Arc<skep_vm::Program>>>,
     /// Of a program array: the type of its programs and of those that use it.
     owner: Mutex<Option<ProgramType>>,
-    /// Of a ring buffer: what wakes its reader.
+    /// Of a ring buffer or perf event array: what wakes its reader.
     bell: OnceLock<Bell>,
 }
 
@@ -70,6 +71,23 @@ impl UserMap {
             name(prog_type)
         );
         Err(Error::new(Errno::EINVAL, text))
+    }
+
+    /// What wakes the reader of the map's records.
+    fn bell(&self) -> Result<Bell, Error> {
+        if self.bell.get().is_none() {
+            let bell = Bell::new().map_err(|e| {
+                let errno = e.raw_os_error().map_or(Errno::EIO, Errno);
+                Error::new(errno, format!("map {}: eventfd: {e}", self.map.name()))
+            })?;
+            if self.bell.set(bell.clone()).is_ok() {
+                match self.map.ringbuf() {
+                    Some(ring) => ring.add_wake(Box::new(bell)),
+                    None => self.map.add_perf_wake(Box::new(bell)),
+                }
+            }
+        }
+        Ok(self.bell.get().cloned().ok_or(Errno::EIO)?)
     }
 
     fn is_prog_array(&self) -> bool {
@@ -154,19 +172,14 @@ impl BackendMap for UserMap {
 
     fn reader(&self) -> Result<Box<dyn ByteReader>, Error> {
         let consumer = self.map.consumer()?;
-        if self.bell.get().is_none() {
-            let bell = Bell::new().map_err(|e| {
-                let errno = e.raw_os_error().map_or(Errno::EIO, Errno);
-                Error::new(errno, format!("ring buffer {}: eventfd: {e}", self.map.name()))
-            })?;
-            if self.bell.set(bell.clone()).is_ok()
-                && let Some(ring) = self.map.ringbuf()
-            {
-                ring.add_wake(Box::new(bell));
-            }
-        }
-        let bell = self.bell.get().cloned().ok_or(Errno::EIO)?;
+        let bell = self.bell()?;
         Ok(Box::new(Reader { consumer, bell }))
+    }
+
+    fn perf_reader(&self, size: usize) -> Result<Box<dyn PerfEventReader>, Error> {
+        let reader = self.map.perf_reader(size)?;
+        let bell = self.bell()?;
+        Ok(Box::new(Events { reader, bell }))
     }
 
     fn raw_fd(&self) -> Option<i32> {
@@ -176,6 +189,12 @@ impl BackendMap for UserMap {
     fn as_any(&self) -> &dyn Any {
         self
     }
+}
+
+/// A wait that failed.
+#[cold]
+pub(crate) fn waiting(e: std::io::Error) -> Error {
+    Error::new(e.raw_os_error().map_or(Errno::EIO, Errno), format!("waiting for records: {e}"))
 }
 
 /// A consumer with what wakes it. It keeps the map alive.
@@ -199,9 +218,7 @@ impl ByteReader for Reader {
             }
             let Some(left) = os::left(start, timeout) else { return Ok(false) };
             // Below a millisecond poll(2) would not wait at all.
-            self.bell.wait(left.max(Duration::from_millis(1))).map_err(|e| {
-                Error::new(e.raw_os_error().map_or(Errno::EIO, Errno), format!("waiting for records: {e}"))
-            })?;
+            self.bell.wait(left.max(Duration::from_millis(1))).map_err(waiting)?;
             self.bell.silence();
         }
     }

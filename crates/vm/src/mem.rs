@@ -640,6 +640,28 @@ impl<'m> Mem<'m> {
         Some((part(a, a_len), part(b, b_len)))
     }
 
+    /// Bytes that a helper reads, and a part of the packet buffer; `None` when the former are not granted. The part
+    /// lies in the packet buffer.
+    pub(crate) fn bytes_and_packet(
+        &mut self,
+        addr: u64,
+        len: u64,
+        off: usize,
+        packet_len: usize,
+    ) -> Option<[Bytes<'_>; 2]> {
+        let part = match packet_len {
+            0 => 0,
+            _ => self.packet_part(off, packet_len),
+        };
+        let bytes = self.bytes(addr, len)?;
+        let packet = match packet_len {
+            0 => Bytes::from(&[]),
+            // SAFETY: `packet_part` has bounded it; the packet is lent for 'm.
+            _ => unsafe { Bytes::shared(part, packet_len) },
+        };
+        Some([bytes, packet])
+    }
+
     /// Copies guest memory out; `None` when it is not granted.
     pub(crate) fn read(&mut self, addr: u64, to: &mut [u8]) -> Option<()> {
         if to.is_empty() {

@@ -238,14 +238,13 @@ impl Args<'_, '_> {
             ArgKind::Anything => (true, ""),
             ArgKind::Ctx => (value.kind == Kind::Ctx, "ctx"),
             ArgKind::Map => (matches!(value.kind, Kind::Map(_)), "map_ptr"),
-            ArgKind::MapKey | ArgKind::MapValue(_) | ArgKind::FixedMem(..) | ArgKind::AlignedMem(..) => {
+            ArgKind::MapKey
+            | ArgKind::MapValue(_)
+            | ArgKind::Mem(_)
+            | ArgKind::FixedMem(..)
+            | ArgKind::AlignedMem(..) => {
                 (memory, "fp, pkt, pkt_meta, map_key, map_value, mem, ringbuf_mem, buf, trusted_ptr_")
             }
-            // With a size of 0 even NULL will do, which is for the size to say.
-            ArgKind::Mem(_) => (
-                memory || (value.is_null() && self.next_is_size_or_zero(reg)),
-                "fp, pkt, pkt_meta, map_key, map_value, mem, ringbuf_mem, buf, trusted_ptr_",
-            ),
             ArgKind::Size | ArgKind::SizeOrZero | ArgKind::AllocSize => (value.is_scalar(), "scalar"),
             ArgKind::RingbufRecord => (matches!(value.kind, Kind::Mem { ringbuf: true, .. }), "ringbuf_mem"),
             ArgKind::ConstStr => (matches!(value.kind, Kind::MapValue(_)), "map_value"),
@@ -266,11 +265,6 @@ impl Args<'_, '_> {
                 "pass what the helper's prototype asks for"
             },
         )
-    }
-
-    fn next_is_size_or_zero(&self, reg: Reg) -> bool {
-        let next = self.proto.args.get(reg.index()).copied().flatten();
-        next.is_some_and(|a| a.kind == ArgKind::SizeOrZero)
     }
 
     fn map_arg(&mut self, value: &state::Reg) -> Check<()> {

@@ -7,6 +7,7 @@
 mod bprintf;
 pub(crate) mod embedder;
 mod map;
+mod perf;
 mod probe;
 mod redirect;
 pub(crate) mod ringbuf;
@@ -70,6 +71,7 @@ static BODIES: &[(u32, Body)] = &[
     (19, skb::vlan_pop),
     (23, redirect::redirect),
     (24, skb::get_route_realm),
+    (25, perf::event_output),
     (26, skb::load_bytes),
     (28, skb::csum_diff),
     (31, skb::change_proto),
