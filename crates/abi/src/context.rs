@@ -13,6 +13,8 @@ pub enum Access {
     Narrow,
     /// Loads of exactly one element of so many bytes of an array field.
     Element(u16),
+    /// Loads of one element of so many bytes of an array field, and of aligned smaller parts.
+    NarrowElement(u16),
     /// Aligned loads of any size that stay in the field.
     Read,
     /// Aligned loads and stores of any size that stay in the field.
@@ -38,27 +40,56 @@ pub enum CtxValue {
     SockCommonOrNull,
     /// `struct bpf_flow_keys *`.
     FlowKeys,
+    /// `struct bpf_sock *` of a full socket, or NULL.
+    SocketOrNull,
 }
 
-/// What the runtime keeps of a number that a program stores.
+/// The kernel's own field behind one that programs see, where it is narrower. Programs notice at the edges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kept {
-    /// All of it.
-    All,
-    /// Its low 16 bits: the kernel's field is that wide.
-    Low16,
-    /// As `Low16`, but a number from 65535 on is not stored at all (`queue_mapping`: `NO_QUEUE_MAPPING`).
-    Below65535,
+pub enum Native {
+    /// As wide.
+    Same,
+    /// One byte.
+    Byte,
+    /// Two bytes.
+    Half,
+    /// Two bytes, and a store of 65535 (`NO_QUEUE_MAPPING`) or more does nothing.
+    Queue,
 }
 
-impl Kept {
+impl Native {
+    const fn bytes(self) -> Option<u32> {
+        match self {
+            Self::Same => None,
+            Self::Byte => Some(1),
+            Self::Half | Self::Queue => Some(2),
+        }
+    }
+
     /// What the field holds after a store of `v`; `None` when it stays as it is.
     pub const fn keep(self, v: u64) -> Option<u64> {
         match self {
-            Self::All => Some(v),
-            Self::Low16 => Some(v & 0xffff),
-            Self::Below65535 if v as u32 >= 0xffff => None,
-            Self::Below65535 => Some(v),
+            Self::Same => Some(v),
+            Self::Byte => Some(v & 0xff),
+            Self::Half => Some(v & 0xffff),
+            Self::Queue if v as u32 >= 0xffff => None,
+            Self::Queue => Some(v),
+        }
+    }
+
+    /// Where a load of `size` bytes at `off` in the field, whose number is of `field` bytes, finds its bytes. A load
+    /// as wide as the kernel's field or wider gives the whole number wherever in the field it stands
+    /// (`convert_ctx_accesses`: it shifts only what is narrower).
+    pub const fn load_at(self, off: u32, size: u32, field: u32) -> u32 {
+        match self.bytes() {
+            Some(bytes) if size >= bytes && size < field => {
+                if cfg!(target_endian = "big") {
+                    field - size
+                } else {
+                    0
+                }
+            }
+            _ => off,
         }
     }
 }
@@ -76,8 +107,8 @@ pub struct CtxField {
     pub access: Access,
     /// What a load gives.
     pub value: CtxValue,
-    /// What of a store stays.
-    pub kept: Kept,
+    /// The kernel's own field.
+    pub native: Native,
 }
 
 impl CtxField {
@@ -95,6 +126,7 @@ impl CtxField {
         match self.access {
             Access::Exact => exact && !write,
             Access::Element(bytes) => size == u32::from(bytes) && !write,
+            Access::NarrowElement(bytes) => size <= u32::from(bytes) && !write,
             Access::Narrow | Access::Read => !write,
             Access::ReadWrite => true,
             Access::NarrowReadExactWrite => !write || exact,
@@ -158,48 +190,49 @@ impl Context {
 }
 
 const fn f(name: &'static str, off: u16, size: u16, access: Access, value: CtxValue) -> CtxField {
-    CtxField { name, off, size, access, value, kept: Kept::All }
+    CtxField { name, off, size, access, value, native: Native::Same }
 }
 
-/// A number of 32 bits of which the kernel keeps less.
-const fn short(name: &'static str, off: u16, kept: Kept) -> CtxField {
-    CtxField { kept, ..f(name, off, 4, Access::Exact, CtxValue::Scalar) }
+/// A number of 32 bits for which the kernel has fewer.
+const fn short(name: &'static str, off: u16, native: Native) -> CtxField {
+    CtxField { native, ..f(name, off, 4, Access::Exact, CtxValue::Scalar) }
 }
 
 /// The fields of `struct __sk_buff` (include/uapi/linux/bpf.h, Linux 6.18). Types differ in which they have and in
 /// what they may do with them, not in where they stand.
 const SK_BUFF: &[CtxField] = &[
     f("len", 0, 4, Access::Exact, CtxValue::Scalar),
-    f("pkt_type", 4, 4, Access::Exact, CtxValue::Scalar),
+    short("pkt_type", 4, Native::Byte),
     f("mark", 8, 4, Access::Exact, CtxValue::Scalar),
-    short("queue_mapping", 12, Kept::Below65535),
-    f("protocol", 16, 4, Access::Exact, CtxValue::Scalar),
+    short("queue_mapping", 12, Native::Queue),
+    short("protocol", 16, Native::Half),
     f("vlan_present", 20, 4, Access::Exact, CtxValue::Scalar),
-    f("vlan_tci", 24, 4, Access::Exact, CtxValue::Scalar),
-    f("vlan_proto", 28, 4, Access::Exact, CtxValue::Scalar),
+    short("vlan_tci", 24, Native::Half),
+    short("vlan_proto", 28, Native::Half),
     f("priority", 32, 4, Access::Exact, CtxValue::Scalar),
     f("ingress_ifindex", 36, 4, Access::Exact, CtxValue::Scalar),
     f("ifindex", 40, 4, Access::Exact, CtxValue::Scalar),
-    short("tc_index", 44, Kept::Low16),
+    short("tc_index", 44, Native::Half),
     f("cb", 48, 20, Access::Exact, CtxValue::Scalar),
     f("hash", 68, 4, Access::Exact, CtxValue::Scalar),
-    short("tc_classid", 72, Kept::Low16),
+    short("tc_classid", 72, Native::Half),
     f("data", 76, 4, Access::Exact, CtxValue::PacketData),
     f("data_end", 80, 4, Access::Exact, CtxValue::PacketEnd),
     f("napi_id", 84, 4, Access::Exact, CtxValue::Scalar),
-    f("family", 88, 4, Access::Exact, CtxValue::Scalar),
+    short("family", 88, Native::Half),
     f("remote_ip4", 92, 4, Access::Exact, CtxValue::Scalar),
     f("local_ip4", 96, 4, Access::Exact, CtxValue::Scalar),
     f("remote_ip6", 100, 16, Access::Exact, CtxValue::Scalar),
     f("local_ip6", 116, 16, Access::Exact, CtxValue::Scalar),
-    f("remote_port", 132, 4, Access::Exact, CtxValue::Scalar),
-    f("local_port", 136, 4, Access::Exact, CtxValue::Scalar),
+    short("remote_port", 132, Native::Half),
+    short("local_port", 136, Native::Half),
     f("data_meta", 140, 4, Access::Exact, CtxValue::PacketMeta),
+    f("flow_keys", 144, 8, Access::Exact, CtxValue::FlowKeys),
     f("tstamp", 152, 8, Access::Exact, CtxValue::Scalar),
     f("wire_len", 160, 4, Access::Exact, CtxValue::Scalar),
-    f("gso_segs", 164, 4, Access::Exact, CtxValue::Scalar),
+    short("gso_segs", 164, Native::Half),
     f("sk", 168, 8, Access::Exact, CtxValue::SockCommonOrNull),
-    f("gso_size", 176, 4, Access::Exact, CtxValue::Scalar),
+    short("gso_size", 176, Native::Half),
     f("tstamp_type", 180, 1, Access::Exact, CtxValue::Scalar),
     f("hwtstamp", 184, 8, Access::Exact, CtxValue::Scalar),
 ];
@@ -289,6 +322,97 @@ pub const SK_BUFF_TC: Context = sk_buff(&[
     skb("tstamp_type", Access::Exact),
     skb("hwtstamp", Access::Exact),
 ]);
+
+/// `struct __sk_buff` for control groups, whose loader has `CAP_BPF` (`cg_skb_is_valid_access`, net/core/filter.c,
+/// Linux 6.18).
+pub const SK_BUFF_CGROUP: Context = sk_buff(&[
+    skb("len", Access::Narrow),
+    skb("pkt_type", Access::Narrow),
+    skb("mark", Access::NarrowReadExactWrite),
+    skb("queue_mapping", Access::Narrow),
+    skb("protocol", Access::Narrow),
+    skb("vlan_present", Access::Narrow),
+    skb("vlan_tci", Access::Narrow),
+    skb("vlan_proto", Access::Narrow),
+    skb("priority", Access::NarrowReadExactWrite),
+    skb("ingress_ifindex", Access::Narrow),
+    skb("ifindex", Access::Narrow),
+    skb("tc_index", Access::Narrow),
+    skb("cb", Access::ReadWrite),
+    skb("hash", Access::Narrow),
+    skb("data", Access::Exact),
+    skb("data_end", Access::Exact),
+    skb("napi_id", Access::Narrow),
+    skb("family", Access::Narrow),
+    skb("remote_ip4", Access::Exact),
+    skb("local_ip4", Access::Exact),
+    skb("remote_ip6", Access::Element(4)),
+    skb("local_ip6", Access::Element(4)),
+    skb("remote_port", Access::Narrow),
+    skb("local_port", Access::Narrow),
+    skb("tstamp", Access::ExactReadWrite),
+    skb("gso_segs", Access::Narrow),
+    skb("sk", Access::Exact),
+    skb("gso_size", Access::Narrow),
+    skb("hwtstamp", Access::Exact),
+]);
+
+/// The same without `CAP_BPF`: no packet pointers, and the time is read-only.
+pub const SK_BUFF_CGROUP_UNPRIVILEGED: Context = sk_buff(&[
+    skb("len", Access::Narrow),
+    skb("pkt_type", Access::Narrow),
+    skb("mark", Access::NarrowReadExactWrite),
+    skb("queue_mapping", Access::Narrow),
+    skb("protocol", Access::Narrow),
+    skb("vlan_present", Access::Narrow),
+    skb("vlan_tci", Access::Narrow),
+    skb("vlan_proto", Access::Narrow),
+    skb("priority", Access::NarrowReadExactWrite),
+    skb("ingress_ifindex", Access::Narrow),
+    skb("ifindex", Access::Narrow),
+    skb("tc_index", Access::Narrow),
+    skb("cb", Access::ReadWrite),
+    skb("hash", Access::Narrow),
+    skb("napi_id", Access::Narrow),
+    skb("family", Access::Narrow),
+    skb("remote_ip4", Access::Exact),
+    skb("local_ip4", Access::Exact),
+    skb("remote_ip6", Access::Element(4)),
+    skb("local_ip6", Access::Element(4)),
+    skb("remote_port", Access::Narrow),
+    skb("local_port", Access::Narrow),
+    skb("tstamp", Access::Exact),
+    skb("gso_segs", Access::Narrow),
+    skb("sk", Access::Exact),
+    skb("gso_size", Access::Narrow),
+    skb("hwtstamp", Access::Exact),
+]);
+
+/// `struct __sk_buff` for flow dissectors (`flow_dissector_is_valid_access`, net/core/filter.c, Linux 6.18).
+pub const SK_BUFF_FLOW_DISSECTOR: Context =
+    sk_buff(&[skb("data", Access::Exact), skb("data_end", Access::Exact), skb("flow_keys", Access::Exact)]);
+
+/// Bytes of `struct bpf_flow_keys`, all of which a flow dissector reads and writes.
+pub const FLOW_KEYS_BYTES: u32 = 56;
+
+/// `struct bpf_sk_lookup` (`sk_lookup_is_valid_access`, net/core/filter.c, Linux 6.18).
+pub const SK_LOOKUP: Context = Context {
+    name: "bpf_sk_lookup",
+    size: 72,
+    shape: CtxShape::Fields(&[
+        f("sk", 0, 8, Access::Exact, CtxValue::SocketOrNull),
+        CtxField { access: Access::Narrow, ..short("family", 8, Native::Half) },
+        CtxField { access: Access::Narrow, ..short("protocol", 12, Native::Half) },
+        f("remote_ip4", 16, 4, Access::Narrow, CtxValue::Scalar),
+        f("remote_ip6", 20, 16, Access::NarrowElement(4), CtxValue::Scalar),
+        // Two bytes and two of padding, readable as one word.
+        f("remote_port", 36, 4, Access::Narrow, CtxValue::Scalar),
+        f("local_ip4", 40, 4, Access::Narrow, CtxValue::Scalar),
+        f("local_ip6", 44, 16, Access::NarrowElement(4), CtxValue::Scalar),
+        CtxField { access: Access::Narrow, ..short("local_port", 60, Native::Half) },
+        f("ingress_ifindex", 64, 4, Access::Narrow, CtxValue::Scalar),
+    ]),
+};
 
 /// `struct __sk_buff` for lightweight tunnels (`lwt_is_valid_access`, net/core/filter.c, Linux 6.18).
 pub const SK_BUFF_LWT: Context = sk_buff(&[
@@ -394,7 +518,19 @@ mod tests {
 
     #[test]
     fn fields_do_not_overlap_and_stay_inside() {
-        for ctx in [SK_BUFF_SOCKET_FILTER, SK_BUFF_TC, SK_BUFF_LWT, SK_BUFF_SK_SKB, PERF_EVENT_DATA, XDP_MD] {
+        let rows = [
+            SK_BUFF_SOCKET_FILTER,
+            SK_BUFF_TC,
+            SK_BUFF_CGROUP,
+            SK_BUFF_CGROUP_UNPRIVILEGED,
+            SK_BUFF_FLOW_DISSECTOR,
+            SK_BUFF_LWT,
+            SK_BUFF_SK_SKB,
+            SK_LOOKUP,
+            PERF_EVENT_DATA,
+            XDP_MD,
+        ];
+        for ctx in rows {
             let CtxShape::Fields(fields) = ctx.shape else { panic!("{} has fields", ctx.name) };
             for pair in fields.windows(2) {
                 assert!(pair[0].off + pair[0].size <= pair[1].off, "{} {}", ctx.name, pair[1].name);
@@ -406,9 +542,17 @@ mod tests {
 
     #[test]
     fn what_stays_of_a_store() {
-        assert_eq!(Kept::All.keep(0x1_2345_6789), Some(0x1_2345_6789));
-        assert_eq!(Kept::Low16.keep(0x1_fffe), Some(0xfffe));
-        assert_eq!([0xfffe, 0xffff, 0x1_0005].map(|v| Kept::Below65535.keep(v)), [Some(0xfffe), None, None]);
+        assert_eq!(Native::Same.keep(0x1_2345_6789), Some(0x1_2345_6789));
+        assert_eq!(Native::Half.keep(0x1_fffe), Some(0xfffe));
+        assert_eq!([0xfffe, 0xffff, 0x1_0005].map(|v| Native::Queue.keep(v)), [Some(0xfffe), None, None]);
+    }
+
+    #[test]
+    #[cfg(target_endian = "little")]
+    fn where_a_narrow_load_finds_its_bytes() {
+        assert_eq!(Native::Same.load_at(2, 2, 4), 2);
+        assert_eq!([(2, 2), (3, 1), (0, 4)].map(|(off, size)| Native::Half.load_at(off, size, 4)), [0, 3, 0]);
+        assert_eq!([(2, 2), (3, 1)].map(|(off, size)| Native::Byte.load_at(off, size, 4)), [0, 0]);
     }
 
     #[test]
@@ -428,6 +572,8 @@ mod tests {
         assert_eq!(SK_BUFF_TC.access(8, 2, true), None, "but not half of it");
         assert_eq!(SK_BUFF_SK_SKB.access(104, 4, false), Some(CtxValue::Scalar), "one word of remote_ip6");
         assert_eq!(SK_BUFF_SK_SKB.access(104, 8, false), None, "not two");
+        assert_eq!(SK_LOOKUP.access(22, 2, false), Some(CtxValue::Scalar), "half of remote_ip6[0]");
+        assert_eq!(SK_LOOKUP.access(24, 8, false), None, "two words of remote_ip6");
         assert_eq!(TRACEPOINT_RECORD.access(0, 8, false), None, "the common part is hidden");
     }
 }

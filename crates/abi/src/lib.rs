@@ -20,7 +20,9 @@ pub use bprintf::{
     BPRINTF_ARG_BYTES, BPRINTF_ARGS, BadFormat, Conversion, FormatPiece, FormatSpec, check_format,
     format_piece,
 };
-pub use context::{Access, Context, CtxField, CtxShape, CtxValue, Kept, SK_BUFF_BYTES, sk_buff_field};
+pub use context::{
+    Access, Context, CtxField, CtxShape, CtxValue, FLOW_KEYS_BYTES, Native, SK_BUFF_BYTES, sk_buff_field,
+};
 pub use helper::{
     Arg, ArgKind, Capability, HELPER_NAMES, HELPERS, HelperFlags, HelperGroup, HelperProto, MemAccess, Ret,
     helper, helper_by_name, helper_name, ids as helper_ids,

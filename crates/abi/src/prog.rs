@@ -1,8 +1,10 @@
 //! Program types (`enum bpf_prog_type`) and what each sees and may do.
 
+use crate::AttachType;
 use crate::context::{
-    Context, PERF_EVENT_DATA, PT_REGS, RAW_TRACEPOINT_ARGS, SK_BUFF_LWT, SK_BUFF_SK_SKB,
-    SK_BUFF_SOCKET_FILTER, SK_BUFF_TC, SYSCALL_BUFFER, TRACEPOINT_RECORD, XDP_MD,
+    Context, PERF_EVENT_DATA, PT_REGS, RAW_TRACEPOINT_ARGS, SK_BUFF_CGROUP, SK_BUFF_CGROUP_UNPRIVILEGED,
+    SK_BUFF_FLOW_DISSECTOR, SK_BUFF_LWT, SK_BUFF_SK_SKB, SK_BUFF_SOCKET_FILTER, SK_BUFF_TC, SK_LOOKUP,
+    SYSCALL_BUFFER, TRACEPOINT_RECORD, XDP_MD,
 };
 use crate::helper::ids;
 use crate::helper::{Capability, HelperGroup};
@@ -93,12 +95,18 @@ pub struct ProgramTypeRow {
     pub id: ProgramType,
     /// What `r1` points to.
     pub ctx: Context,
+    /// The same for a loader without `CAP_BPF`, where it differs.
+    pub ctx_unprivileged: Option<Context>,
     /// Direct packet access.
     pub packet: PacketAccess,
     /// `ld_abs`/`ld_ind` (RFC 9669 §5.5) are allowed.
     pub legacy_loads: bool,
     /// Legal return values.
     pub returns: ReturnRange,
+    /// The same under expected attach types that have their own.
+    pub attach_returns: &'static [(AttachType, ReturnRange)],
+    /// The expected attach types that a program may be loaded with; empty where loading does not look at them.
+    pub attach_types: &'static [AttachType],
     /// Whether the program may run with only `unprivileged_bpf_disabled = 0` and no capabilities.
     pub unprivileged: bool,
     /// The stack limit counts per frame (private stacks), not over the call chain.
@@ -114,6 +122,23 @@ impl ProgramTypeRow {
     pub fn helper_capability(&self, id: u32) -> Option<Capability> {
         self.helpers.iter().find(|g| g.ids.contains(&id)).map(|g| g.capability)
     }
+
+    /// The context as a loader of these rights sees it.
+    pub fn ctx_for(&self, capability: Capability) -> &Context {
+        match &self.ctx_unprivileged {
+            Some(ctx) if capability < Capability::Bpf => ctx,
+            _ => &self.ctx,
+        }
+    }
+
+    /// Legal return values of a program with an expected attach type; `None` where it may not be loaded with it.
+    pub fn returns_for(&self, attach: AttachType) -> Option<ReturnRange> {
+        if !self.attach_types.is_empty() && !self.attach_types.contains(&attach) {
+            return None;
+        }
+        let own = self.attach_returns.iter().find(|(t, _)| *t == attach);
+        Some(own.map_or(self.returns, |(_, returns)| *returns))
+    }
 }
 
 /// The helpers that all programs have, and more.
@@ -128,9 +153,12 @@ macro_rules! base_and {
 const PLAIN: ProgramTypeRow = ProgramTypeRow {
     id: ProgramType::UNSPEC,
     ctx: SYSCALL_BUFFER,
+    ctx_unprivileged: None,
     packet: PacketAccess::None,
     legacy_loads: false,
     returns: ReturnRange::Any,
+    attach_returns: &[],
+    attach_types: &[],
     unprivileged: false,
     private_stack: false,
     always_sleepable: false,
@@ -177,7 +205,13 @@ pub static PROGRAM_TYPES: &[ProgramTypeRow] = &[
         helpers: base_and!(NETWORK, EVENTS, XDP, XDP_ROUTING),
         ..PLAIN
     },
-    ProgramTypeRow { id: ProgramType::SYSCALL, ctx: SYSCALL_BUFFER, always_sleepable: true, ..THAT_TRACES },
+    ProgramTypeRow {
+        id: ProgramType::SYSCALL,
+        ctx: SYSCALL_BUFFER,
+        attach_types: &[AttachType::UNSPEC],
+        always_sleepable: true,
+        ..THAT_TRACES
+    },
     ProgramTypeRow {
         id: ProgramType::TRACEPOINT,
         ctx: TRACEPOINT_RECORD,
@@ -192,6 +226,19 @@ pub static PROGRAM_TYPES: &[ProgramTypeRow] = &[
     },
     ProgramTypeRow { id: ProgramType::SCHED_CLS, ..TC },
     ProgramTypeRow { id: ProgramType::SCHED_ACT, ..TC },
+    ProgramTypeRow {
+        id: ProgramType::CGROUP_SKB,
+        ctx: SK_BUFF_CGROUP,
+        ctx_unprivileged: Some(SK_BUFF_CGROUP_UNPRIVILEGED),
+        packet: PacketAccess::Read,
+        returns: ReturnRange::Within(0, 1),
+        // 2 and 3 are 0 and 1 with a note of congestion.
+        attach_returns: &[(AttachType::CGROUP_INET_EGRESS, ReturnRange::Within(0, 3))],
+        attach_types: &[AttachType::CGROUP_INET_INGRESS, AttachType::CGROUP_INET_EGRESS],
+        unprivileged: true,
+        helpers: base_and!(NETWORK, SK_BUFF, SK_BUFF_RELATIVE),
+        ..ON_SK_BUFF
+    },
     ProgramTypeRow { id: ProgramType::LWT_IN, ..LWT },
     ProgramTypeRow { id: ProgramType::LWT_OUT, ..LWT },
     ProgramTypeRow {
@@ -208,6 +255,29 @@ pub static PROGRAM_TYPES: &[ProgramTypeRow] = &[
         helpers: base_and!(NETWORK, EVENTS, SK_BUFF, SK_SKB),
         ..ON_SK_BUFF
     },
+    ProgramTypeRow {
+        id: ProgramType::FLOW_DISSECTOR,
+        ctx: SK_BUFF_FLOW_DISSECTOR,
+        packet: PacketAccess::Read,
+        ..ON_SK_BUFF
+    },
+    ProgramTypeRow {
+        id: ProgramType::SK_LOOKUP,
+        ctx: SK_LOOKUP,
+        returns: ReturnRange::Within(0, 1),
+        attach_types: &[AttachType::SK_LOOKUP],
+        helpers: base_and!(NETWORK),
+        ..PLAIN
+    },
     ProgramTypeRow { id: ProgramType::PERF_EVENT, ctx: PERF_EVENT_DATA, private_stack: true, ..THAT_TRACES },
-    ProgramTypeRow { id: ProgramType::KPROBE, ctx: PT_REGS, private_stack: true, ..THAT_TRACES },
+    ProgramTypeRow {
+        id: ProgramType::KPROBE,
+        ctx: PT_REGS,
+        attach_returns: &[
+            (AttachType::TRACE_KPROBE_SESSION, ReturnRange::Within(0, 1)),
+            (AttachType::TRACE_UPROBE_SESSION, ReturnRange::Within(0, 1)),
+        ],
+        private_stack: true,
+        ..THAT_TRACES
+    },
 ];

@@ -268,8 +268,9 @@ impl BackendProgram for LinuxProgram {
         }
     }
 
-    /// As `BPF_PROG_TEST_RUN`: socket filters and XDP programs take a packet of at least 14 bytes and a
-    /// context (none, `struct __sk_buff`, `struct xdp_md`); `syscall` programs take a context and no packet.
+    /// As `BPF_PROG_TEST_RUN`: programs on packets take one of at least 14 bytes and a context (none,
+    /// `struct __sk_buff`, `struct xdp_md`, `struct bpf_flow_keys`); `syscall` programs and socket lookups take a
+    /// context and no packet.
     fn test_run(&self, input: RunInput<'_>) -> Result<RunOutput, Error> {
         let result = if self.prog_type == ProgramType::SYSCALL {
             self.run_syscall(input)
@@ -298,7 +299,9 @@ impl BackendProgram for LinuxProgram {
 
 impl LinuxProgram {
     fn run_packet(&self, input: RunInput<'_>) -> Result<RunOutput, Errno> {
-        let mut data = vec![0; input.data.len() + GROWTH];
+        // Socket lookups refuse even room for data.
+        let room = if self.prog_type == ProgramType::SK_LOOKUP { 0 } else { input.data.len() + GROWTH };
+        let mut data = vec![0; room];
         let mut ctx_in = input.ctx.to_vec();
         // The kernel gives back the whole structure, whatever part of it was given.
         let mut ctx = vec![0; if input.ctx.is_empty() { 0 } else { CONTEXT_MAX }];

@@ -191,9 +191,12 @@ impl VmBuilder {
         self.environment.add_program_type(ProgramTypeRow {
             id,
             ctx,
+            ctx_unprivileged: None,
             packet: PacketAccess::None,
             legacy_loads: false,
             returns,
+            attach_returns: &[],
+            attach_types: &[],
             unprivileged: true,
             private_stack: false,
             always_sleepable: false,
@@ -302,7 +305,7 @@ macro_rules! context {
                     size: ::core::mem::size_of::<$ty>() as u16,
                     access: $crate::abi::Access::Narrow,
                     value: $crate::abi::CtxValue::Scalar,
-                    kept: $crate::abi::Kept::All,
+                    native: $crate::abi::Native::Same,
                 }),+]),
             };
 

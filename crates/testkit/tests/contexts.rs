@@ -1,9 +1,11 @@
-//! The context rows of `abi` against the running kernel: every offset, every size, loads and stores.
+//! The context rows of `abi` against the running kernel: every offset, every size, loads and stores, for loaders
+//! with capabilities and, where a type admits them, without.
 
-use skep_abi::PROGRAM_TYPES;
+use skep_abi::{Capability, PROGRAM_TYPES, ProgramTypeRow};
 use skep_isa::{Insn, Op, Operand, Reg, Size};
-use skep_linux::LinuxBackend;
-use skep_spec::{LoadOptions, ProgramSpec};
+use skep_spec::ProgramSpec;
+use skep_testkit::oracle::kernel::Kernel;
+use skep_testkit::oracle::{Oracle, Privilege, Verdict};
 
 const SIZES: [Size; 4] = [Size::B, Size::H, Size::W, Size::DW];
 
@@ -17,32 +19,50 @@ fn program(off: i16, size: Size, write: bool) -> Vec<Insn> {
     vec![zero(2), access.encode().0, zero(0), Insn::new(0x95, Reg(0), Reg(0), 0, 0)]
 }
 
-#[test]
-fn kernel_allows_the_same_accesses() {
-    let probe = LinuxBackend::probe();
-    if !probe.is_yes() {
-        println!("skipped: no kernel to ask: {probe:?}");
-        return;
-    }
-    let backend = LinuxBackend::new();
-    let mut wrong = Vec::new();
-    for row in PROGRAM_TYPES {
-        let end = row.ctx.size.min(i16::MAX as u32 - 8);
-        let near_end = end.saturating_sub(16).max(208);
-        for off in (0..end.min(208)).chain(near_end..end + 8) {
-            for size in SIZES {
-                for write in [false, true] {
-                    let ours = row.ctx.access(off, size.bytes() as u32, write).is_some();
-                    let insns = program(off as i16, size, write);
-                    let spec = ProgramSpec { name: "ctx".into(), ..ProgramSpec::new(row.id, insns) };
-                    let kernel = backend.load_program(&spec, &[], LoadOptions { log_level: 1 });
-                    if ours != kernel.is_ok() {
-                        let what = if write { "store" } else { "load" };
-                        let type_name = row.id.name().unwrap_or("?");
-                        wrong.push(format!("{type_name}: {what} of {size:?} at {off}: ours {ours}"));
+/// The accesses whose verdict is not the row's.
+fn differences(row: &ProgramTypeRow, privilege: Privilege) -> Vec<String> {
+    let capability = match privilege {
+        Privilege::Privileged => Capability::Perfmon,
+        Privilege::Unprivileged => Capability::None,
+    };
+    let (mut wrong, ctx) = (Vec::new(), row.ctx_for(capability));
+    let end = ctx.size.min(i16::MAX as u32 - 8);
+    let near_end = end.saturating_sub(16).max(208);
+    for off in (0..end.min(208)).chain(near_end..end + 8) {
+        for size in SIZES {
+            for write in [false, true] {
+                let ours = ctx.access(off, size.bytes() as u32, write).is_some();
+                let insns = program(off as i16, size, write);
+                let attach_type = row.attach_types.first().copied().unwrap_or_default();
+                let spec = ProgramSpec { name: "ctx".into(), attach_type, ..ProgramSpec::new(row.id, insns) };
+                let theirs = match Kernel.verdict(&spec, privilege) {
+                    Verdict::Accepted => true,
+                    Verdict::Rejected { .. } => false,
+                    Verdict::Unsupported(why) | Verdict::Skipped(why) => {
+                        println!("skipped: {privilege:?}: {why}");
+                        return wrong;
                     }
+                };
+                if ours != theirs {
+                    let what = if write { "store" } else { "load" };
+                    let type_name = row.id.name().unwrap_or("?");
+                    wrong.push(format!(
+                        "{type_name}, {privilege:?}: {what} of {size:?} at {off}: ours {ours}"
+                    ));
                 }
             }
+        }
+    }
+    wrong
+}
+
+#[test]
+fn kernel_allows_the_same_accesses() {
+    let mut wrong = Vec::new();
+    for row in PROGRAM_TYPES {
+        wrong.extend(differences(row, Privilege::Privileged));
+        if row.unprivileged {
+            wrong.extend(differences(row, Privilege::Unprivileged));
         }
     }
     assert!(wrong.is_empty(), "{} accesses differ:\n{}", wrong.len(), wrong.join("\n"));

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use skep_abi::{AttachType, CtxShape, CtxValue, PROGRAM_TYPES, ProgramType};
+use skep_abi::{CtxValue, PROGRAM_TYPES, ProgramType};
 use skep_isa::text::assemble;
 use skep_linux::LinuxBackend;
 use skep_spec::{Backend, BackendProgram, Errno, LoadOptions, ProgramSpec, RunInput};
@@ -32,11 +32,9 @@ impl Pair {
 
     fn load(&self, kind: ProgramType, text: &str) -> Loaded {
         let insns = assemble(text).unwrap_or_else(|e| panic!("{e}\n{text}"));
-        let spec = ProgramSpec {
-            name: "run".into(),
-            attach_type: AttachType::UNSPEC,
-            ..ProgramSpec::new(kind, insns)
-        };
+        let row = PROGRAM_TYPES.iter().find(|row| row.id == kind).expect("has a row");
+        let attach_type = row.attach_types.first().copied().unwrap_or_default();
+        let spec = ProgramSpec { name: "run".into(), attach_type, ..ProgramSpec::new(kind, insns) };
         let load = |backend: &dyn Backend| {
             backend
                 .load(&spec, &[], LoadOptions::default())
@@ -75,14 +73,20 @@ fn frame(ethertype: u16, len: usize) -> Vec<u8> {
 }
 
 /// The types on a socket buffer that have a test run.
-const ON_SKB: [ProgramType; 6] = [
+const ON_SKB: [ProgramType; 7] = [
     ProgramType::SOCKET_FILTER,
     ProgramType::SCHED_CLS,
     ProgramType::SCHED_ACT,
+    ProgramType::CGROUP_SKB,
     ProgramType::LWT_IN,
     ProgramType::LWT_OUT,
     ProgramType::LWT_XMIT,
 ];
+
+/// Brings `r0` into the range of the type's return values and ends the program.
+fn exit(kind: ProgramType) -> &'static str {
+    if kind == ProgramType::CGROUP_SKB { "r0 &= 1\nexit" } else { "exit" }
+}
 
 const RETURN_1: &str = "r0 = 1\nexit";
 
@@ -144,12 +148,19 @@ fn contexts_are_refused_alike() {
     }
 }
 
-/// The scalar fields of a type's `struct __sk_buff`: offset, bytes and whether programs write it whole.
+/// The scalar accesses of a type's `struct __sk_buff` outside `cb`: offset, bytes and whether programs store so.
 fn scalars(kind: ProgramType) -> Vec<(u16, u16, bool)> {
     let row = PROGRAM_TYPES.iter().find(|row| row.id == kind).expect("has a row");
-    let CtxShape::Fields(fields) = row.ctx.shape else { panic!("{kind:?} has fields") };
-    let scalars = fields.iter().filter(|f| f.value == CtxValue::Scalar && f.name != "cb");
-    scalars.map(|f| (f.off, f.size, row.ctx.access(f.off.into(), f.size.into(), true).is_some())).collect()
+    let mut scalars = Vec::new();
+    for off in (0..192u16).filter(|off| !(48..68).contains(off)) {
+        for size in [1, 2, 4, 8] {
+            let access = |write| row.ctx.access(off.into(), size.into(), write) == Some(CtxValue::Scalar);
+            if access(false) {
+                scalars.push((off, size, access(true)));
+            }
+        }
+    }
+    scalars
 }
 
 fn word(bytes: u16) -> &'static str {
@@ -183,8 +194,10 @@ fn fields_hold_the_same() {
     for kind in ON_SKB {
         for (off, size, writable) in scalars(kind) {
             let word = word(size);
-            let load =
-                format!("r0 = *({word} *)(r1 + {off})\nr2 = r0\nr2 >>= 32\n*(u32 *)(r1 + 48) = r2\nexit");
+            let exit = exit(kind);
+            let load = format!(
+                "r0 = *({word} *)(r1 + {off})\n*(u32 *)(r1 + 52) = r0\nr2 = r0\nr2 >>= 32\n*(u32 *)(r1 + 48) = r2\n{exit}"
+            );
             let loaded = pair.load(kind, &load);
             for frame in &frames {
                 for ctx in [&[][..], &given, &sk_buff(&[(160, 200)])] {
@@ -196,7 +209,7 @@ fn fields_hold_the_same() {
             }
             for v in [0x1234_5678, 0xffff, 0x1_fffe, 0xfffe, 0] {
                 let text = format!(
-                    "*({word} *)(r1 + {off}) = 5\nr2 = {v}\n*({word} *)(r1 + {off}) = r2\nr0 = *({word} *)(r1 + {off})\nexit"
+                    "*({word} *)(r1 + {off}) = 5\nr2 = {v}\n*({word} *)(r1 + {off}) = r2\nr0 = *({word} *)(r1 + {off})\n*(u32 *)(r1 + 52) = r0\n{exit}"
                 );
                 let loaded = pair.load(kind, &text);
                 same(&loaded, &format!("{kind:?} store at {off}"), with_ctx(&frames[0], &given))
@@ -207,10 +220,11 @@ fn fields_hold_the_same() {
 }
 
 /// Direct packet access behind a bounds check of `bytes` bytes.
-fn packet(bytes: u32, then: &str) -> String {
+fn packet(kind: ProgramType, bytes: u32, then: &str) -> String {
+    let exit = exit(kind);
     format!(
         "r2 = *(u32 *)(r1 + 76)\nr3 = *(u32 *)(r1 + 80)\nr0 = 0\nr4 = r2\nr4 += {bytes}\nif r4 > r3 goto out\n\
-         {then}\nout:\nexit"
+         {then}\nout:\n{exit}"
     )
 }
 
@@ -218,7 +232,8 @@ fn packet(bytes: u32, then: &str) -> String {
 fn packets_are_seen_and_changed_alike() {
     let Some(pair) = Pair::new() else { return };
     for kind in ON_SKB.into_iter().skip(1) {
-        let loaded = pair.load(kind, &packet(16, "r0 = *(u64 *)(r2 + 0)\nr1 = *(u64 *)(r2 + 8)\nr0 ^= r1"));
+        let loaded =
+            pair.load(kind, &packet(kind, 16, "r0 = *(u64 *)(r2 + 0)\nr1 = *(u64 *)(r2 + 8)\nr0 ^= r1"));
         for len in [14, 15, 29, 30, 31, 64, 3712] {
             same(&loaded, &format!("{kind:?} loads"), data(&frame(0, len))).expect("runs");
         }
@@ -229,9 +244,10 @@ fn packets_are_seen_and_changed_alike() {
                 same(&loaded, &format!("{kind:?} legacy load at {off}"), data(&frame(0, 64))).expect("runs");
             }
         }
-        if !matches!(kind, ProgramType::LWT_IN | ProgramType::LWT_OUT) {
+        if !matches!(kind, ProgramType::CGROUP_SKB | ProgramType::LWT_IN | ProgramType::LWT_OUT) {
             // Each run finds what the one before left, in the packet and in the context.
             let text = packet(
+                kind,
                 8,
                 "r0 = *(u8 *)(r2 + 7)\nr0 += 1\n*(u8 *)(r2 + 7) = r0\nr5 = *(u32 *)(r1 + 48)\nr5 += r0\n\
                  *(u32 *)(r1 + 48) = r5\nr5 = *(u32 *)(r1 + 8)\nr5 += 3\n*(u32 *)(r1 + 8) = r5",
@@ -240,6 +256,89 @@ fn packets_are_seen_and_changed_alike() {
             for repeat in [0, 1, 5] {
                 let input = RunInput { data: &frame(0x800, 64), ctx: &sk_buff(&[(48, 2)]), repeat };
                 same(&loaded, &format!("{kind:?} stores"), input).expect("runs");
+            }
+        }
+    }
+}
+
+#[test]
+fn flow_dissectors_fill_in_the_same_keys() {
+    let Some(pair) = Pair::new() else { return };
+    let kind = ProgramType::FLOW_DISSECTOR;
+    let loaded = pair.load(kind, "r0 = 5\nexit");
+    for len in (0..70).chain([1500, 3700]) {
+        let _ = same(&loaded, "a frame", data(&frame(0x86dd, len)));
+    }
+    let frame = frame(0x800, 60);
+    for off in 0..56 {
+        let mut keys = vec![0; 56];
+        keys[off] = 1;
+        let taken = same(&loaded, &format!("keys set at {off}"), with_ctx(&frame, &keys)).is_ok();
+        assert_eq!(taken, (48..52).contains(&off));
+    }
+    for len in [1, 48, 52, 55, 56, 57, 100, 4097] {
+        let _ = same(&loaded, "keys of another length", with_ctx(&frame, &vec![0; len]));
+    }
+    // What it finds, and what stays of the offsets that it leaves.
+    for (nhoff, thoff) in [(0, 0), (14, 34), (34, 14), (60, 60), (61, 70), (65535, 65535)] {
+        let text = format!(
+            "r6 = *(u64 *)(r1 + 144)\nr7 = *(u64 *)(r6 + 48)\nr8 = *(u32 *)(r6 + 0)\nr9 = *(u16 *)(r6 + 10)\n\
+             *(u32 *)(r6 + 16) = r7\n*(u32 *)(r6 + 20) = r8\n*(u32 *)(r6 + 24) = r9\nr2 = *(u32 *)(r1 + 76)\n\
+             r3 = *(u32 *)(r1 + 80)\nr3 -= r2\n*(u32 *)(r6 + 28) = r3\n*(u16 *)(r6 + 0) = {nhoff}\n\
+             *(u16 *)(r6 + 2) = {thoff}\nr0 = *(u32 *)(r6 + 28)\nexit"
+        );
+        let loaded = pair.load(kind, &text);
+        let mut keys = vec![0; 56];
+        keys[48] = 7;
+        for repeat in [0, 1, 3] {
+            let input = RunInput { data: &frame, ctx: &keys, repeat };
+            same(&loaded, &format!("offsets {nhoff} {thoff}"), input).expect("runs");
+        }
+    }
+    // There is no socket buffer to load from.
+    let load = "r2 = 0\nr3 = r10\nr3 += -8\n*(u64 *)(r10 - 8) = -1\nr4 = 8\nr6 = r1\ncall 26\n\
+                r1 = *(u64 *)(r6 + 144)\nr2 = *(u64 *)(r10 - 8)\n*(u64 *)(r1 + 16) = r2\nexit";
+    same(&pair.load(kind, load), "bpf_skb_load_bytes", data(&frame)).expect("runs");
+}
+
+#[test]
+fn socket_lookups_see_the_same() {
+    let Some(pair) = Pair::new() else { return };
+    let kind = ProgramType::SK_LOOKUP;
+    let loaded = pair.load(kind, RETURN_1);
+    assert!(same(&loaded, "no context", data(&[])).is_err());
+    assert!(same(&loaded, "data", with_ctx(&[0; 64], &[0; 72])).is_err());
+    let base: Vec<u8> = (0..72).map(|i| if (8..64).contains(&i) { i as u8 | 0x80 } else { 0 }).collect();
+    let of = |family: u32, port: u32| {
+        let mut ctx = base.clone();
+        ctx[8..12].copy_from_slice(&family.to_ne_bytes());
+        ctx[60..64].copy_from_slice(&port.to_ne_bytes());
+        ctx
+    };
+    let families = [0, 1, 2, 10, 0x1_0002, 0x1_000a];
+    for (family, port) in families.map(|f| (f, 80)).into_iter().chain([(2, 65535), (2, 65536), (1, 65536)]) {
+        let _ = same(&loaded, "family and port", with_ctx(&[], &of(family, port)));
+    }
+    for off in (0..8).chain(64..72) {
+        let mut ctx = of(2, 80);
+        ctx[off] = 1;
+        assert!(same(&loaded, &format!("set at {off}"), with_ctx(&[], &ctx)).is_err());
+    }
+    for len in [1, 64, 68, 71, 72, 73, 4096, 4097] {
+        let mut ctx = of(2, 80);
+        ctx.resize(len, 0);
+        let _ = same(&loaded, &format!("context of {len}"), with_ctx(&[], &ctx));
+    }
+    for size in [1u16, 2, 4] {
+        for off in (8..68u16).step_by(size.into()) {
+            for bit in (0..8 * size).step_by(3) {
+                let word = word(size);
+                let text = format!("r0 = *({word} *)(r1 + {off})\nr0 >>= {bit}\nr0 &= 1\nexit");
+                let loaded = pair.load(kind, &text);
+                for family in [2, 10, 0x1_000a] {
+                    let what = format!("{word} at {off}, bit {bit}");
+                    same(&loaded, &what, with_ctx(&[], &of(family, 0x1234))).expect("runs");
+                }
             }
         }
     }

@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
-use skep_abi::{CtxShape, CtxValue, HELPERS, MapFlags, MapType, PROGRAM_TYPES, ProgramType, ProgramTypeRow};
+use skep_abi::{
+    AttachType, CtxShape, CtxValue, HELPERS, MapFlags, MapType, PROGRAM_TYPES, ProgramType, ProgramTypeRow,
+};
 use skep_isa::text::assemble;
 use skep_isa::{Endian, Insn, Reg};
 use skep_linux::LinuxBackend;
@@ -22,8 +24,10 @@ fn kernel() -> Option<LinuxBackend> {
     Some(LinuxBackend::new())
 }
 
-fn spec(kind: ProgramType, insns: Vec<Insn>) -> ProgramSpec {
-    ProgramSpec { name: "type".into(), ..ProgramSpec::new(kind, insns) }
+/// A program of a type under the first expected attach type that it has.
+fn spec(row: &ProgramTypeRow, insns: Vec<Insn>) -> ProgramSpec {
+    let attach_type = row.attach_types.first().copied().unwrap_or_default();
+    ProgramSpec { name: "type".into(), attach_type, ..ProgramSpec::new(row.id, insns) }
 }
 
 /// The offset of a field by what a load of it gives.
@@ -72,7 +76,7 @@ fn kernel_gives_programs_of_each_type_the_same_verdict() {
     let (mut wrong, mut asked) = (Vec::new(), 0);
     for row in PROGRAM_TYPES {
         for (what, text) in programs(row) {
-            let spec = spec(row.id, assemble(&text).expect("well formed"));
+            let spec = spec(row, assemble(&text).expect("well formed"));
             let ours = verify(&spec, &Environment::default(), &Options::default());
             let theirs = kernel.load_program(&spec, &[], LoadOptions { log_level: 1 });
             asked += 1;
@@ -90,6 +94,30 @@ fn kernel_gives_programs_of_each_type_the_same_verdict() {
     assert!(wrong.is_empty(), "{} verdicts differ:\n{}", wrong.len(), wrong.join("\n"));
 }
 
+/// Numbers up to past the last attach type of 6.18.
+const ATTACH_TYPES: std::ops::RangeInclusive<u32> = 0..=60;
+
+#[test]
+fn kernel_takes_the_same_attach_types_and_return_values() {
+    let Some(kernel) = kernel() else { return };
+    let (mut wrong, mut refused) = (Vec::new(), 0);
+    for row in PROGRAM_TYPES {
+        for attach in ATTACH_TYPES.map(AttachType) {
+            for text in ["r0 = 0\nexit", "r0 = 1\nexit", "r0 = 2\nexit", "r0 = 3\nexit", "r0 = 4\nexit"] {
+                let insns = assemble(text).expect("well formed");
+                let spec = ProgramSpec { attach_type: attach, ..spec(row, insns) };
+                let ours = verify(&spec, &Environment::default(), &Options::default());
+                let theirs = kernel.load_program(&spec, &[], LoadOptions { log_level: 1 });
+                refused += u32::from(ours.is_err());
+                if ours.is_ok() != theirs.is_ok() {
+                    wrong.push(format!("{:?} under {attach:?}: {text}: ours {:?}", row.id, ours.err()));
+                }
+            }
+        }
+    }
+    assert!(refused > 300, "{refused}");
+    assert!(wrong.is_empty(), "{} verdicts differ:\n{}", wrong.len(), wrong.join("\n"));
+}
 /// Words of a refusal for what the helper is, not for its arguments.
 const NOT_OFFERED: &[&str] = &["cannot use helper", "unknown func", "might sleep", "GPL-restricted"];
 
@@ -119,7 +147,7 @@ fn kernel_offers_the_same(license: &str, privilege: Privilege) {
         for helper in HELPERS {
             // Both look whether a helper is offered before they look at its arguments, of which there are none.
             let insns = assemble(&format!("call {}\nr0 = 0\nexit", helper.id)).expect("well formed");
-            let spec = ProgramSpec { license: license.into(), ..spec(row.id, insns) };
+            let spec = ProgramSpec { license: license.into(), ..spec(row, insns) };
             let ours = match verify(&spec, &env, &Options::default()) {
                 Ok(_) => true,
                 Err(rejection) => !matches!(rejection.code(), Code::UnknownHelper | Code::GplOnly),
@@ -177,7 +205,7 @@ fn kernel_lets_sleepable_programs_have_the_same_maps() {
         // r1 = map[0] ll; r0 = 0; exit
         let lddw = [Insn::new(0x18, Reg(1), Reg(5), 0, 0), Insn::from_bytes([0; 8], Endian::Little)];
         let insns = [lddw.to_vec(), assemble("r0 = 0\nexit").expect("well formed")].concat();
-        let mut spec = spec(ProgramType::SYSCALL, insns);
+        let mut spec = spec(Environment::default().program_type(ProgramType::SYSCALL).expect("a row"), insns);
         spec.maps = vec![Arc::new(def)];
         let theirs = kernel.load(&spec, &[map], LoadOptions { log_level: 1 });
         let sleeps = match &theirs {

@@ -158,8 +158,14 @@ impl Case {
             }
             pc += slots;
         }
-        let mut spec =
-            ProgramSpec { name: "verdict".into(), maps: used, ..ProgramSpec::new(self.prog_type, insns) };
+        let env = Environment::default();
+        let attach_types = env.program_type(self.prog_type).map_or(&[][..], |row| row.attach_types);
+        let mut spec = ProgramSpec {
+            name: "verdict".into(),
+            maps: used,
+            attach_type: attach_types.first().copied().unwrap_or_default(),
+            ..ProgramSpec::new(self.prog_type, insns)
+        };
         functions::describe(&mut spec);
         Ok(spec)
     }

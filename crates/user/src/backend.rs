@@ -221,6 +221,7 @@ fn rejected(spec: &ProgramSpec, rejection: &Rejection) -> LoadError {
         Code::Unsupported => Errno::EOPNOTSUPP,
         Code::ProgramTooLong | Code::TooManySubprogs => Errno::E2BIG,
         Code::UnknownProgramType
+        | Code::BadAttachType
         | Code::EmptyProgram
         | Code::BadInsn
         | Code::BadJump

@@ -30,6 +30,7 @@ codes! {
     Unsupported "unsupported" "skep does not know the feature yet; the program may be fine.",
     NotPermitted "not_permitted" "The loader lacks a capability that the program type needs.",
     UnknownProgramType "unknown_program_type" "The environment has no such program type.",
+    BadAttachType "bad_attach_type" "Programs of this type are not loaded with this expected attach type.",
     EmptyProgram "empty_program" "The program has no instructions.",
     ProgramTooLong "program_too_long" "The program has more instructions than its loader may load.",
     BadInsn "bad_insn" "A slot is not an instruction, or a reserved field is not zero.",

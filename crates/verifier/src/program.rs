@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use skep_abi::{Capability, ProgramTypeRow};
+use skep_abi::{Capability, Context, ProgramTypeRow, ReturnRange};
 use skep_isa::{Op, RegSet};
 use skep_spec::{Environment, MapDef, ProgramSpec};
 
@@ -11,6 +11,10 @@ pub(crate) struct Program<'a> {
     pub(crate) spec: &'a ProgramSpec,
     pub(crate) env: &'a Environment,
     pub(crate) row: &'a ProgramTypeRow,
+    /// The context as the loader may see it.
+    pub(crate) ctx: &'a Context,
+    /// Legal return values under the expected attach type.
+    pub(crate) returns: ReturnRange,
     pub(crate) ops: Vec<Option<Op>>,
     /// Ascending; the first starts at 0, the last ends at the program's end.
     pub(crate) subprogs: Vec<Extent>,

@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use skep_abi::{Capability, MapFlags, MapType};
+use skep_abi::{AttachType, Capability, MapFlags, MapType, ProgramTypeRow};
 use skep_btf::{FuncLinkage, Kind, Type, TypeId};
 use skep_isa::{CallTarget, Imm64, Op};
 use skep_spec::{Environment, ProgramSpec};
@@ -31,6 +31,9 @@ pub(crate) fn prepare<'a>(spec: &'a ProgramSpec, env: &'a Environment) -> At<Pro
         let name = spec.prog_type.name().unwrap_or("unknown");
         return at(0, refuse(Code::NotPermitted, format!("program type {name} needs CAP_BPF")));
     }
+    let Some(returns) = row.returns_for(spec.attach_type) else {
+        return at(0, no_such_attach_type(spec, row));
+    };
     let ops = decode(spec)?;
     for (idx, _) in spec.maps.iter().enumerate() {
         at(0, map_is_usable(spec, env, row.always_sleepable, idx))?;
@@ -42,6 +45,8 @@ pub(crate) fn prepare<'a>(spec: &'a ProgramSpec, env: &'a Environment) -> At<Pro
         spec,
         env,
         row,
+        ctx: row.ctx_for(env.capability),
+        returns,
         ops,
         subprogs,
         points: vec![Points::default(); n],
@@ -63,6 +68,19 @@ pub(crate) fn prepare<'a>(spec: &'a ProgramSpec, env: &'a Environment) -> At<Pro
         }
     }
     Ok(program)
+}
+
+#[cold]
+fn no_such_attach_type<T>(spec: &ProgramSpec, row: &ProgramTypeRow) -> Check<T> {
+    let word = |t: AttachType| t.name().map_or_else(|| format!("{}", t.0), Into::into);
+    let kind = spec.prog_type.name().unwrap_or("?");
+    let given = word(spec.attach_type);
+    let legal: Vec<_> = row.attach_types.iter().map(|t| word(*t)).collect();
+    refuse(Code::BadAttachType, format!("program type {kind} with expected attach type {given}")).explain(
+        format!("an expected attach type of these: {}", legal.join(", ")),
+        format!("the program has {given}"),
+        "name it by the section, as SEC(\"cgroup_skb/egress\"), or set it before loading",
+    )
 }
 
 fn limits(spec: &ProgramSpec, env: &Environment) -> Check<()> {

@@ -66,7 +66,7 @@ pub enum AccessBase {
     MapKey,
     /// The packet, or the metadata before it.
     Packet,
-    /// Memory that a helper returned.
+    /// Memory that a helper returned, or flow keys.
     Mem,
     /// Different ones on different paths, but never the context.
     Various,

@@ -48,6 +48,8 @@ pub(crate) struct State<'a> {
     pub(crate) redirect: Option<Redirect>,
     pub(crate) clone_count: usize,
     pub(crate) ctx_addr: u64,
+    /// Guest address of the flow keys; 0 when there are none.
+    pub(crate) flow_keys: u64,
     pub(crate) vcpu: u32,
     pub(crate) host: &'a dyn Host,
     pub(crate) programs: &'a dyn Programs,
@@ -73,6 +75,7 @@ impl<'a> State<'a> {
             redirect: None,
             clone_count: 0,
             ctx_addr: 0,
+            flow_keys: 0,
             vcpu: 0,
             host,
             programs,
@@ -580,12 +583,13 @@ fn load_elsewhere(
         None => Err(TrapKind::NoPacket),
     };
     match program.ctx.load(off, size) {
-        Some(CtxValue::Scalar) => Ok(mem.ctx_load(off, size)),
-        Some(CtxValue::PacketData) => packet(|p| p.data),
-        Some(CtxValue::PacketEnd) => packet(|p| p.end),
-        Some(CtxValue::PacketMeta) => packet(|p| p.meta),
-        // There is no socket, and no flow dissector has run: NULL.
-        Some(CtxValue::SockCommonOrNull | CtxValue::FlowKeys) => Ok(0),
+        Some((CtxValue::Scalar, at)) => Ok(mem.ctx_load(at, size)),
+        Some((CtxValue::PacketData, _)) => packet(|p| p.data),
+        Some((CtxValue::PacketEnd, _)) => packet(|p| p.end),
+        Some((CtxValue::PacketMeta, _)) => packet(|p| p.meta),
+        Some((CtxValue::FlowKeys, _)) => Ok(state.flow_keys),
+        // There is no socket: NULL.
+        Some((CtxValue::SockCommonOrNull | CtxValue::SocketOrNull, _)) => Ok(0),
         None => Err(ctx_fault(program, off, size, false)),
     }
 }
@@ -600,8 +604,8 @@ fn store_elsewhere(
     v: u64,
 ) -> Result<(), TrapKind> {
     let Some(off) = mem.ctx_offset(addr) else { return Err(memory_fault(program, mem, addr, size, true)) };
-    let Some(kept) = program.ctx.store(off, size) else { return Err(ctx_fault(program, off, size, true)) };
-    if let Some(v) = kept.keep(v) {
+    let Some(native) = program.ctx.store(off, size) else { return Err(ctx_fault(program, off, size, true)) };
+    if let Some(v) = native.keep(v) {
         mem.ctx_store(off, size, v);
     }
     Ok(())

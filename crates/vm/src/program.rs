@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use skep_abi::{Context, CtxShape, CtxValue, Kept, MapFlags, PacketAccess, ProgramType, SK_BUFF_BYTES};
+use skep_abi::{Context, CtxShape, CtxValue, MapFlags, Native, PacketAccess, ProgramType, SK_BUFF_BYTES};
 use skep_isa::{DecodeError, Insn, Size};
 use skep_maps::Map;
 use skep_spec::{Environment, Errno, Error, MapDef, ProgramSpec};
@@ -55,7 +55,10 @@ struct Cell {
     loads: u8,
     stores: u8,
     value: CtxValue,
-    kept: Kept,
+    native: Native,
+    /// The field that covers the offset.
+    start: u16,
+    size: u16,
 }
 
 /// Bytes of `struct xdp_md`.
@@ -95,25 +98,31 @@ impl CtxAccess {
         self.name == "xdp_md" && self.need >= XDP_MD_BYTES
     }
 
-    /// What a load gives; `None` when it is not allowed.
+    /// What a load gives, and where in the image a number stands; `None` when it is not allowed.
     #[inline]
-    pub(crate) fn load(&self, off: u64, size: Size) -> Option<CtxValue> {
+    pub(crate) fn load(&self, off: u64, size: Size) -> Option<(CtxValue, u64)> {
         let cell = self.cells.get(usize::try_from(off).ok()?)?;
-        (cell.loads & size.bytes() as u8 != 0).then_some(cell.value)
+        if cell.loads & size.bytes() as u8 == 0 {
+            return None;
+        }
+        let inside = off as u32 - u32::from(cell.start);
+        let at = cell.native.load_at(inside, size.bytes() as u32, cell.size.into());
+        Some((cell.value, u64::from(cell.start) + u64::from(at)))
     }
 
     /// What stays of a store; `None` when it is not allowed.
     #[inline]
-    pub(crate) fn store(&self, off: u64, size: Size) -> Option<Kept> {
+    pub(crate) fn store(&self, off: u64, size: Size) -> Option<Native> {
         let cell = self.cells.get(usize::try_from(off).ok()?)?;
-        (cell.stores & size.bytes() as u8 != 0 && cell.value == CtxValue::Scalar).then_some(cell.kept)
+        (cell.stores & size.bytes() as u8 != 0 && cell.value == CtxValue::Scalar).then_some(cell.native)
     }
 }
 
 impl Cell {
     fn new(ctx: &Context, off: u32) -> Self {
-        let kept = ctx.field_at(off).map_or(Kept::All, |f| f.kept);
-        let mut cell = Self { loads: 0, stores: 0, value: CtxValue::Scalar, kept };
+        let field = ctx.field_at(off);
+        let (native, start, size) = field.map_or((Native::Same, 0, 0), |f| (f.native, f.off, f.size));
+        let mut cell = Self { loads: 0, stores: 0, value: CtxValue::Scalar, native, start, size };
         for size in SIZES.map(|s| s.bytes() as u32) {
             if let Some(value) = ctx.access(off, size, false) {
                 cell.loads |= size as u8;

@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use skep_abi::FLOW_KEYS_BYTES;
 use skep_spec::{CloneRedirect, Redirect};
 
 use crate::host::{Host, Programs};
@@ -114,6 +115,13 @@ impl<'a> Run<'a> {
         let free = self.loan.buffers.iter_mut().find(|b| b.len() == 0)?;
         *free = Lent::new(bytes, write, Name::Buffer);
         Some(free.start())
+    }
+
+    /// Lends the `struct bpf_flow_keys` that a flow dissector fills in: one of the buffers of [`Self::lend`].
+    #[must_use]
+    pub fn with_flow_keys(mut self, keys: &'a mut [u8; FLOW_KEYS_BYTES as usize]) -> Self {
+        self.state.flow_keys = self.lend(keys, true).unwrap_or(0);
+        self
     }
 
     /// Sets what register `r<n>` (1 to 5) holds at entry; others are ignored.

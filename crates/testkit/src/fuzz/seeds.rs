@@ -9,8 +9,14 @@ use skep_object::Object;
 use crate::generate::program::generate;
 
 /// Program types of the instruction target, by its first byte.
-pub const PROGRAM_TYPES: [ProgramType; 3] =
-    [ProgramType::SYSCALL, ProgramType::SOCKET_FILTER, ProgramType::XDP];
+pub const PROGRAM_TYPES: [ProgramType; 6] = [
+    ProgramType::SYSCALL,
+    ProgramType::SOCKET_FILTER,
+    ProgramType::XDP,
+    ProgramType::SCHED_CLS,
+    ProgramType::CGROUP_SKB,
+    ProgramType::FLOW_DISSECTOR,
+];
 
 /// Seeds of a target: examples of the repository, generated programs, captures made here.
 pub fn of(target: &str) -> Vec<Vec<u8>> {

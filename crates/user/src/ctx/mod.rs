@@ -1,5 +1,7 @@
 //! Context images: what `r1` points to, by program type.
 
+pub(crate) mod flow;
+pub(crate) mod lookup;
 pub(crate) mod skb;
 pub(crate) mod xdp;
 

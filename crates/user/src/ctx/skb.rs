@@ -3,9 +3,10 @@
 use std::ops::Range;
 
 use skep_spec::Errno;
+use skep_vm::ETH_HLEN;
 
 use super::{LOOPBACK, Refused, fitted, word};
-use crate::source::{Packet, PacketType};
+use crate::source::{ETH_P_IP, ETH_P_IPV6, Packet, PacketType};
 
 /// Bytes of `struct __sk_buff`.
 const SK_BUFF: usize = 192;
@@ -29,6 +30,11 @@ mod field {
     pub(super) const CB: usize = 48;
     pub(super) const CB_END: usize = 68;
     pub(super) const HASH: usize = 68;
+    pub(super) const FAMILY: usize = 88;
+    pub(super) const REMOTE_IP4: usize = 92;
+    pub(super) const LOCAL_IP4: usize = 96;
+    pub(super) const REMOTE_IP6: usize = 100;
+    pub(super) const LOCAL_IP6: usize = 116;
     pub(super) const TSTAMP: usize = 152;
     pub(super) const WIRE_LEN: usize = 160;
     pub(super) const GSO_SEGS: usize = 164;
@@ -87,6 +93,28 @@ impl SkBuff {
         self.0.0[field::CB..field::CB_END].fill(0);
     }
 
+    /// The socket of a test run: its addresses are those of the packet, source as local.
+    fn set_socket(&mut self, frame: &[u8], protocol: u16) {
+        let mut address = |off: usize, from: usize, len: usize| {
+            if let Some(bytes) = frame.get(ETH_HLEN + from..ETH_HLEN + from + len) {
+                self.0.0[off..off + len].copy_from_slice(bytes);
+            }
+        };
+        match protocol {
+            ETH_P_IP => {
+                address(field::LOCAL_IP4, 12, 4);
+                address(field::REMOTE_IP4, 16, 4);
+                self.set(field::FAMILY, 2);
+            }
+            ETH_P_IPV6 => {
+                address(field::LOCAL_IP6, 8, 16);
+                address(field::REMOTE_IP6, 24, 16);
+                self.set(field::FAMILY, 10);
+            }
+            _ => {}
+        }
+    }
+
     /// The buffer of a test run on a frame of which the program sees the last `len` bytes
     /// (`convert___skb_to_skb`): nothing of `user` may be set but what the kernel takes.
     pub(crate) fn for_test(frame: &[u8], len: usize, protocol: u16, user: &[u8]) -> Result<Self, Refused> {
@@ -109,6 +137,7 @@ impl SkBuff {
         if skb.get(field::IFINDEX) > LOOPBACK {
             return Err((Errno::ENODEV, "ifindex is not the loopback device, 1: there are no others here"));
         }
+        skb.set_socket(frame, protocol);
         skb.set(field::LEN, len);
         skb.set(field::PKT_TYPE, loopback_type(frame).0.into());
         skb.set(field::PROTOCOL, protocol.to_be().into());

@@ -9,6 +9,11 @@ pub mod netns;
 #[cfg(target_os = "linux")]
 pub mod packet_socket;
 
+/// EtherType of IPv4.
+pub const ETH_P_IP: u16 = 0x0800;
+/// EtherType of IPv6.
+pub const ETH_P_IPV6: u16 = 0x86dd;
+
 /// `sll_pkttype` of a packet (`linux/if_packet.h`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub struct PacketType(pub u8);

@@ -1,5 +1,6 @@
 //! Test runs: what `BPF_PROG_TEST_RUN` does (net/bpf/test_run.c, Linux 6.18).
 
+mod flow;
 mod plain;
 mod skb;
 mod xdp;
@@ -94,9 +95,11 @@ impl<'r> TestRun<'r> {
         match self.program.prog_type() {
             ProgramType::SOCKET_FILTER => self.socket_filter(input),
             ProgramType::SCHED_CLS | ProgramType::SCHED_ACT => self.skb(input, skb::Start::Frame),
-            ProgramType::LWT_IN | ProgramType::LWT_OUT | ProgramType::LWT_XMIT => {
+            ProgramType::CGROUP_SKB | ProgramType::LWT_IN | ProgramType::LWT_OUT | ProgramType::LWT_XMIT => {
                 self.skb(input, skb::Start::Network)
             }
+            ProgramType::FLOW_DISSECTOR => self.flow_dissector(input),
+            ProgramType::SK_LOOKUP => self.sk_lookup(input),
             ProgramType::XDP => self.xdp(input),
             ProgramType::SYSCALL => self.syscall(input),
             ProgramType::RAW_TRACEPOINT => self.raw_tracepoint(input),

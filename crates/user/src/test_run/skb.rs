@@ -5,10 +5,7 @@ use skep_vm::{ETH_HLEN, Layout, SKB_HEADROOM, SKB_MAX_LEN, SkbState};
 
 use super::{Effects, TestRun};
 use crate::ctx::skb::SkBuff;
-use crate::source::ethertype;
-
-const ETH_P_IP: u16 = 0x0800;
-const ETH_P_IPV6: u16 = 0x86dd;
+use crate::source::{ETH_P_IP, ETH_P_IPV6, ethertype};
 
 /// Where a program's packet starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

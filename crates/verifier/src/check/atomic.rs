@@ -84,7 +84,7 @@ pub(crate) fn fetched(op: AtomicOp, src: Reg) -> Option<Reg> {
 
 fn object_takes_atomics(s: &State, base: Reg, what: &str) -> Check<()> {
     let reg = s.reg(base);
-    if reg.kind != Kind::Ctx && !reg.kind.is_packet() {
+    if !matches!(reg.kind, Kind::Ctx | Kind::FlowKeys) && !reg.kind.is_packet() {
         return Ok(());
     }
     refuse(Code::ForbiddenAccess, format!("{what} R{} {} is not allowed", base.0, type_name(reg))).explain(

@@ -28,7 +28,7 @@ pub(super) fn exit(p: &Program<'_>, s: &State) -> Check<Facts> {
     if leaks(p, s, Reg::R0) {
         return leak(s, Reg::R0, "R0 leaks addr as return value".into());
     }
-    let ReturnRange::Within(lo, hi) = p.row.returns else { return Ok(Facts::default()) };
+    let ReturnRange::Within(lo, hi) = p.returns else { return Ok(Facts::default()) };
     let r0 = s.reg(Reg::R0);
     let required = format!("a return value in [{lo}, {hi}]");
     if !r0.is_scalar() {

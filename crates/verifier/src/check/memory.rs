@@ -3,7 +3,7 @@
 use alloc::format;
 use alloc::string::String;
 
-use skep_abi::{CtxValue, MapFlags, MapType, PacketAccess};
+use skep_abi::{CtxValue, FLOW_KEYS_BYTES, MapFlags, MapType, PacketAccess};
 use skep_isa::{Operand, Reg, RegSet};
 
 use super::{leak, leaks};
@@ -53,7 +53,7 @@ pub(crate) enum Target {
     MapValue { folded: Option<u64> },
     /// The packet or its metadata.
     Packet,
-    /// Memory that a helper returned.
+    /// Memory that a helper returned, or flow keys.
     Mem,
 }
 
@@ -126,6 +126,13 @@ pub(crate) fn access(
             leak_into("mem")?;
             region(s, base, off, size as i64, len.into(), false, |at| {
                 format!("invalid access to memory, mem_size={len} off={at} size={size}")
+            })?;
+            Ok(Target::Mem)
+        }
+        Kind::FlowKeys => {
+            leak_into("flow keys")?;
+            region(s, base, off, size as i64, FLOW_KEYS_BYTES.into(), false, |at| {
+                format!("invalid access to flow keys off={at} size={size}")
             })?;
             Ok(Target::Mem)
         }
@@ -215,6 +222,7 @@ pub(super) fn aligned(p: &Program<'_>, reg: &state::Reg, off: i32, size: usize, 
         Kind::Packet { .. } | Kind::PacketMeta { .. } => (p.strict_alignment, "packet ", 2),
         Kind::MapValue(_) => (p.strict_alignment || always, "value ", 0),
         Kind::MapKey(_) => (p.strict_alignment || always, "key ", 0),
+        Kind::FlowKeys => (p.strict_alignment, "flow keys ", 0),
         // The context's own rows say how its fields are aligned.
         Kind::Ctx => return Ok(()),
         _ => (p.strict_alignment || always, "", 0),
@@ -315,17 +323,17 @@ fn folded(p: &Program<'_>, reg: &state::Reg, map: u16, off: i32, size: usize) ->
 }
 
 fn context(p: &Program<'_>, off: i32, size: usize, write: bool) -> Check<Target> {
-    let value = u32::try_from(off).ok().and_then(|off| p.row.ctx.access(off, size as u32, write));
+    let value = u32::try_from(off).ok().and_then(|off| p.ctx.access(off, size as u32, write));
     match value {
-        Some(value @ (CtxValue::SockCommonOrNull | CtxValue::FlowKeys)) => {
+        Some(value @ (CtxValue::SockCommonOrNull | CtxValue::SocketOrNull)) => {
             unsupported(format!("loads of the {value:?} pointer from the context"))
         }
         Some(value) => Ok(Target::Ctx(value)),
         None => {
-            let field = u32::try_from(off).ok().and_then(|o| p.row.ctx.field_at(o));
+            let field = u32::try_from(off).ok().and_then(|o| p.ctx.field_at(o));
             let known = match field {
-                Some(f) => format!("{}.{} is {} bytes at {}", p.row.ctx.name, f.name, f.size, f.off),
-                None => format!("{} has no field there for this program type", p.row.ctx.name),
+                Some(f) => format!("{}.{} is {} bytes at {}", p.ctx.name, f.name, f.size, f.off),
+                None => format!("{} has no field there for this program type", p.ctx.name),
             };
             refuse(Code::BadContextAccess, format!("invalid bpf_context access off={off} size={size}"))
                 .explain(

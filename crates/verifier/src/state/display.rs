@@ -25,6 +25,7 @@ pub(crate) fn type_name(reg: &Reg) -> &'static str {
         (Kind::PacketMeta { .. }, _) => "pkt_meta",
         (Kind::PacketEnd, _) => "pkt_end",
         (Kind::Stack { .. }, _) => "fp",
+        (Kind::FlowKeys, _) => "flow_keys",
         (Kind::Mem { ringbuf: true, .. }, false) => "ringbuf_mem",
         (Kind::Mem { ringbuf: true, .. }, true) => "ringbuf_mem_or_null",
         (Kind::Mem { ringbuf: false, .. }, false) => "mem",

@@ -29,6 +29,8 @@ pub(crate) enum Kind {
     Stack { frame: u8 },
     /// Memory that a helper returned.
     Mem { size: u32, ringbuf: bool },
+    /// `struct bpf_flow_keys`, which a flow dissector fills in.
+    FlowKeys,
 }
 
 impl Kind {

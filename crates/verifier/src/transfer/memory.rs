@@ -46,8 +46,9 @@ fn from_context(value: CtxValue) -> Reg {
         CtxValue::PacketData => Reg::pointer(Kind::Packet { range: 0 }),
         CtxValue::PacketMeta => Reg::pointer(Kind::PacketMeta { range: 0 }),
         CtxValue::PacketEnd => Reg::pointer(Kind::PacketEnd),
+        CtxValue::FlowKeys => Reg::pointer(Kind::FlowKeys),
         // Refused by the check.
-        CtxValue::SockCommonOrNull | CtxValue::FlowKeys => Reg::NOT_INIT,
+        CtxValue::SockCommonOrNull | CtxValue::SocketOrNull => Reg::NOT_INIT,
     }
 }
 

@@ -1,5 +1,6 @@
 //! Copying bytes out of a packet and into it.
 
+use skep_abi::ProgramType;
 use skep_spec::Errno;
 
 use super::super::{Args, Call, errno};
@@ -18,6 +19,8 @@ pub(in super::super) fn load_bytes(
 ) -> Result<u64, TrapKind> {
     let packet = call.packet(skb)?;
     let start = i32::try_from(offset as u32).ok().map(|off| packet.data + off as usize);
+    // A flow dissector's packet is a socket buffer only on its way through the network stack, not in a test run.
+    let start = start.filter(|_| call.program.prog_type() != ProgramType::FLOW_DISSECTOR);
     copy_out(call, start, to, len)
 }
 
