@@ -50,6 +50,12 @@ twice:
     exit
 ";
 
+/// Sends a copy into interface 1 and redirects the packet to a next hop behind interface 7.
+const REDIRECT: &str = ".license GPL\n.section tc\nmain:\nr2 = 1\nr3 = 1\ncall bpf_clone_redirect\n\
+    r1 = 2\n*(u32 *)(r10 - 24) = r1\nr1 = 0x0201000a\n*(u32 *)(r10 - 20) = r1\nr1 = 0\n\
+    *(u64 *)(r10 - 16) = r1\n*(u32 *)(r10 - 8) = r1\nr1 = 7\nr2 = r10\nr2 += -24\nr3 = 20\nr4 = 0\n\
+    call bpf_redirect_neigh\nexit\n";
+
 struct Files {
     scratch: Scratch,
     packet: String,
@@ -89,6 +95,24 @@ fn options_and_bpftools_words_mean_the_same() {
     assert_eq!(a, b);
     // Three times swapped is once swapped.
     assert_eq!((a[0], a[1], a.len()), (0, 2, 60));
+}
+
+#[test]
+fn where_the_packet_goes_is_shown() {
+    let files = Files::new();
+    let program = files.scratch.file("redirect.s", REDIRECT);
+    let output = run(&["prog", "run", &program, "--data-in", &files.packet]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let text = stdout(&output);
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(lines[0].starts_with("Return value: 7, "), "{text}");
+    assert_eq!(
+        lines[1..],
+        ["Copy to interface 1, ingress: 60 bytes", "Redirect to interface 7, next hop 10.0.1.2"]
+    );
+    let report = json_lines(&run(&["prog", "run", &program, "--data-in", &files.packet, "--json"])).remove(0);
+    assert_eq!(report["redirect"], json!({ "ifindex": 7, "to": "next_hop", "next_hop": "10.0.1.2" }));
+    assert_eq!(report["clones"], json!([{ "ifindex": 1, "to": "ingress", "len": 60 }]));
 }
 
 #[test]

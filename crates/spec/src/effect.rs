@@ -1,5 +1,8 @@
 //! Effects that a run records instead of having them.
 
+use core::fmt;
+use core::net::{Ipv4Addr, Ipv6Addr};
+
 /// Where a program wants its packet to go, as the last of its redirecting helpers that succeeded recorded it.
 ///
 /// It counts only if the program's verdict says so as well: `TC_ACT_REDIRECT` and `BPF_REDIRECT` are 7,
@@ -46,4 +49,48 @@ pub struct CloneRedirect {
     pub ingress: bool,
     /// Bytes of the packet at that time.
     pub len: u32,
+}
+
+impl RedirectTo {
+    /// The meaning in one word.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Egress => "egress",
+            Self::Ingress => "ingress",
+            Self::Peer => "peer",
+            Self::Neighbour => "neighbour",
+            Self::NextHop(_) => "next_hop",
+        }
+    }
+}
+
+impl fmt::Display for NextHop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d, ..] = self.addr;
+        match self.family {
+            2 => Ipv4Addr::new(a, b, c, d).fmt(f),
+            10 => Ipv6Addr::from(self.addr).fmt(f),
+            other => write!(f, "address family {other}"),
+        }
+    }
+}
+
+impl fmt::Display for Redirect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "interface {}", self.ifindex)?;
+        match self.to {
+            RedirectTo::Egress => Ok(()),
+            RedirectTo::Ingress | RedirectTo::Peer | RedirectTo::Neighbour => {
+                write!(f, ", {}", self.to.word())
+            }
+            RedirectTo::NextHop(hop) => write!(f, ", next hop {hop}"),
+        }
+    }
+}
+
+impl fmt::Display for CloneRedirect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ingress = if self.ingress { ", ingress" } else { "" };
+        write!(f, "interface {}{ingress}: {} bytes", self.ifindex, self.len)
+    }
 }

@@ -20,7 +20,7 @@ fn answer(backend: &dyn Backend, sequence: &Sequence) -> Answer {
     let spec = sequence.spec();
     let map = backend.create_map(&spec.maps[0]).map_err(|e| e.to_string())?;
     let program = backend
-        .load(&spec, &[map.clone()], LoadOptions { log_level: 1 })
+        .load(&spec, std::slice::from_ref(&map), LoadOptions { log_level: 1 })
         .map_err(|e| format!("does not load: {e}\n{}", e.log))?;
     let input = RunInput { data: &sequence.data, ctx: &sequence.ctx, repeat: 1 };
     let out = program.test_run(input).map_err(|e| format!("{:?}", e.errno))?;

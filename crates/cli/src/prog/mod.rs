@@ -1,6 +1,7 @@
 //! `skep prog`: programs, with bpftool's verbs and words.
 
 mod dump;
+mod effects;
 mod graph;
 mod run;
 mod trace;

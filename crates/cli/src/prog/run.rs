@@ -8,7 +8,7 @@ use skep::spec::RunInput;
 use skep::{Object, Program};
 
 use super::trace::Tracer;
-use super::words;
+use super::{effects, words};
 use crate::args::ProgRunArgs;
 use crate::failure::{BAD_INPUT, Failure};
 use crate::run::{self, choose_backend};
@@ -60,10 +60,12 @@ pub fn run(args: &ProgRunArgs) -> Result<(), Failure> {
     if args.json {
         report.insert("retval".to_owned(), json!(done.retval));
         report.insert("duration".to_owned(), json!(nanos));
+        effects::report(&done, &mut report);
         return out::line(&Json::Object(report).to_string());
     }
     let average = if input.repeat > 1 { " (average)" } else { "" };
-    out::line(&format!("Return value: {}, duration{average}: {nanos}ns", done.retval))
+    let effects = effects::lines(&done);
+    out::line(&format!("Return value: {}, duration{average}: {nanos}ns{effects}", done.retval))
 }
 
 fn is_json(file: &Path) -> bool {
