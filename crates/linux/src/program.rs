@@ -14,8 +14,10 @@ use skep_spec::{
 use crate::sys::{self, Load, Run, attr};
 use crate::words;
 
-/// First size of the log buffer; it doubles until the log fits.
-const LOG_BYTES: usize = 64 << 10;
+/// First size of the log buffer: memory that the kernel does not write is never touched.
+const LOG_BYTES: usize = 4 << 20;
+/// Room beyond what the kernel says that a log needs: it contains times.
+const LOG_SLACK: usize = 4096;
 /// The kernel's bound on `log_size` (`UINT_MAX >> 2`).
 const LOG_BYTES_MAX: usize = (u32::MAX >> 2) as usize;
 /// Room behind the packet of a test run for programs that make it longer.
@@ -147,7 +149,7 @@ impl RawLoad<'_> {
             .iter()
             .flat_map(|l| words_to_bytes([l.insn_off, l.file_name_off, l.line_off, l.line_col]))
             .collect();
-        let mut load = Load {
+        let load = Load {
             prog_type: self.prog_type.0,
             attach_type: self.attach_type.0,
             flags: self.flags,
@@ -160,15 +162,23 @@ impl RawLoad<'_> {
             line_info: &line_info,
             attach_btf_id: 0,
             fd_array: &fd_array,
-            log_level: self.log_level,
+            log_level: 0,
         };
-        let (mut result, mut log) = load_growing(&load);
+        let attempt = |level: u32| match level {
+            0 => (sys::prog_load(&Load { log_level: 0, ..load }, &mut []).0, String::new()),
+            level => with_log(|log| sys::prog_load(&Load { log_level: level, ..load }, log)),
+        };
+        let (mut result, mut log) = attempt(self.log_level);
         if matches!(result, Err(Errno::EPERM)) && sys::raise_memlock() {
-            (result, log) = load_growing(&load);
+            (result, log) = attempt(self.log_level);
         }
-        if result.is_err() && load.log_level == 0 {
-            load.log_level = 1;
-            (result, log) = load_growing(&load);
+        if let (Err(first), 0) = (&result, self.log_level) {
+            let first = *first;
+            (result, log) = attempt(1);
+            // A log that does not fit hides the reason's number, which is known already.
+            if matches!(result, Err(Errno::ENOSPC)) {
+                result = Err(first);
+            }
         }
         match result {
             Ok(fd) => {
@@ -184,6 +194,12 @@ impl RawLoad<'_> {
         let kind = self.prog_type.name().map_or_else(|| format!("type {}", self.prog_type.0), str::to_string);
         let what = format!("loading program `{}` ({kind})", self.name);
         match last_words(log) {
+            _ if errno == Errno::ENOSPC => Error::new(
+                errno,
+                format!(
+                    "{what}: the verifier's log is longer than {LOG_BYTES_MAX} bytes: ask for a lower log level"
+                ),
+            ),
             Some(reason) => Error::new(errno, format!("{what}: the kernel's verifier refuses it: {reason}")),
             None if errno == Errno::EINVAL && self.prog_type.name().is_none() => {
                 Error::new(errno, format!("{what}: this kernel does not know the program type"))
@@ -219,17 +235,16 @@ fn words_to_bytes<const N: usize>(words: [u32; N]) -> Vec<u8> {
     words.iter().flat_map(|w| w.to_ne_bytes()).collect()
 }
 
-/// Loads with a log buffer that grows while the kernel says `ENOSPC`.
-fn load_growing(load: &Load<'_>) -> (Result<OwnedFd, Errno>, String) {
-    if load.log_level == 0 {
-        return (sys::prog_load(load, &mut []), String::new());
-    }
+/// Loads into a log buffer, and once more if the kernel says how much larger it must be (6.4): each load verifies the
+/// program, which can take seconds. Kernels that do not say get larger buffers until the log fits.
+fn with_log<T>(mut load: impl FnMut(&mut [u8]) -> (Result<T, Errno>, usize)) -> (Result<T, Errno>, String) {
     let mut size = LOG_BYTES;
     loop {
         let mut log = vec![0; size];
-        let result = sys::prog_load(load, &mut log);
-        if matches!(&result, Err(Errno::ENOSPC)) && size < LOG_BYTES_MAX {
-            size = (size * 4).min(LOG_BYTES_MAX);
+        let (result, whole) = load(&mut log);
+        let wanted = if whole == 0 { size * 16 } else { whole.saturating_add(LOG_SLACK) }.min(LOG_BYTES_MAX);
+        if matches!(&result, Err(Errno::ENOSPC)) && wanted > size {
+            size = wanted;
             continue;
         }
         return (result, text(&log));
@@ -377,6 +392,44 @@ mod tests {
         assert_eq!(verification_time(log), Some(Duration::from_micros(17)));
         assert_eq!(last_words(""), None);
         assert_eq!(verification_time("no"), None);
+    }
+
+    /// A kernel with a log of some length: what it was given, and how often.
+    fn loads(log_len: usize, says_how_long: bool) -> (Vec<usize>, Result<(), Errno>, String) {
+        let mut given = Vec::new();
+        let (result, log) = with_log(|log| {
+            given.push(log.len());
+            let written = log_len.min(log.len() - 1);
+            log[..written].fill(b'x');
+            let fits = log_len < log.len();
+            (if fits { Ok(()) } else { Err(Errno::ENOSPC) }, if says_how_long { log_len + 1 } else { 0 })
+        });
+        (given, result, log)
+    }
+
+    #[test]
+    fn a_log_is_asked_for_once_or_twice() {
+        let (given, result, log) = loads(1000, true);
+        assert_eq!((given.len(), result, log.len()), (1, Ok(()), 1000));
+        let (given, result, log) = loads(40 << 20, true);
+        assert_eq!((given.len(), result, log.len()), (2, Ok(()), 40 << 20));
+        let (given, result, _) = loads(40 << 20, false);
+        assert_eq!((given.len(), result), (2, Ok(())));
+        let (given, result, _) = loads(LOG_BYTES - 1, true);
+        assert_eq!((given.len(), result), (1, Ok(())), "just fits");
+    }
+
+    #[test]
+    fn a_log_beyond_the_kernels_bound_ends() {
+        for says in [true, false] {
+            let mut given = Vec::new();
+            let (result, _) = with_log(|log| {
+                given.push(log.len());
+                (Err::<(), _>(Errno::ENOSPC), if says { usize::MAX } else { 0 })
+            });
+            assert_eq!(result, Err(Errno::ENOSPC));
+            assert_eq!((given.last(), given.len() <= 4), (Some(&LOG_BYTES_MAX), true), "{given:?}");
+        }
     }
 
     #[test]

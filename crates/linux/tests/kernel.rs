@@ -306,3 +306,23 @@ fn a_program_loads_without_btf_that_the_kernel_refuses() {
     assert_eq!(program.notes().len(), 1);
     assert!(program.notes()[0].contains("Invalid name"), "{:?}", program.notes());
 }
+
+/// Longer than the first buffer: the kernel says how long, and the second one has it all.
+#[test]
+fn a_very_long_log_is_whole() {
+    let Some(linux) = backend("a_very_long_log_is_whole") else { return };
+    let mut insns = vec![mov(Reg::R0, 0)];
+    insns.extend(std::iter::repeat_n(Insn::new(0x07, Reg::R0, NONE, 0, 1), 110_000));
+    insns.push(EXIT);
+    let options = LoadOptions { log_level: 2 | 4 };
+    let program = linux.load_program(&socket_filter(insns.clone()), &[], options).unwrap();
+    let log = program.log();
+    assert!(log.len() > 4 << 20, "{} bytes", log.len());
+    assert!(log.contains("\n1: (07)") && log.contains("processed 110002 insns"));
+    // Refused at the end: the error is the verifier's, not the log's, and the last words are there.
+    insns.pop();
+    insns.extend([mov_reg(Reg::R1, Reg::R5), EXIT]);
+    let e = linux.load_program(&socket_filter(insns), &[], options).err().unwrap();
+    assert_eq!(e.error.errno, Errno::EACCES, "{}", e.error);
+    assert!(e.error.message.contains("R5 !read_ok"), "{}", e.error);
+}

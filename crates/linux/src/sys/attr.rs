@@ -79,6 +79,10 @@ pub(super) struct ProgLoad {
     pub attach_prog_fd: u32,
     pub core_relo_cnt: u32,
     pub fd_array: u64,
+    pub core_relos: u64,
+    pub core_relo_rec_size: u32,
+    /// Written by the kernel since 6.4; older ones want it zero and leave it.
+    pub log_true_size: u32,
 }
 
 /// `BPF_PROG_TEST_RUN`.

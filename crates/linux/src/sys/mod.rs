@@ -214,8 +214,15 @@ pub struct Load<'a> {
     pub log_level: u32,
 }
 
-/// `BPF_PROG_LOAD`, writing the verifier's log into `log` if `log_level` is not 0.
-pub fn prog_load(load: &Load<'_>, log: &mut [u8]) -> Result<OwnedFd, Errno> {
+/// `BPF_PROG_LOAD`, writing the verifier's log into `log` if `log_level` is not 0. Also the bytes that the whole log
+/// has, with its final NUL; 0 before Linux 6.4.
+pub fn prog_load(load: &Load<'_>, log: &mut [u8]) -> (Result<OwnedFd, Errno>, usize) {
+    let mut log_true_size = 0;
+    let result = try_prog_load(load, log, &mut log_true_size);
+    (result, log_true_size as usize)
+}
+
+fn try_prog_load(load: &Load<'_>, log: &mut [u8], log_true_size: &mut u32) -> Result<OwnedFd, Errno> {
     let mut attr = ProgLoad {
         prog_type: load.prog_type,
         insn_cnt: length(load.insns.len() / 8)?,
@@ -248,7 +255,9 @@ pub fn prog_load(load: &Load<'_>, log: &mut [u8]) -> Result<OwnedFd, Errno> {
     // SAFETY: counts are the lengths of live slices; the licence ends in NUL; `log` is exclusively ours.
     // `fd_array` is read at the indices that the program holds, as user memory: an index beyond its end
     // reads other memory of ours as a descriptor, or fails with EFAULT, and writes nothing.
-    unsafe { bpf(cmd::PROG_LOAD, &mut attr) }.map(owned)
+    let result = unsafe { bpf(cmd::PROG_LOAD, &mut attr) };
+    *log_true_size = attr.log_true_size;
+    result.map(owned)
 }
 
 /// What `BPF_PROG_TEST_RUN` takes. Empty slices are passed as NULL.
@@ -378,7 +387,8 @@ mod tests {
         assert_eq!(size_of::<MapCreate>(), 72);
         assert_eq!(size_of::<MapElem>(), 32);
         assert_eq!(std::mem::offset_of!(ProgLoad, fd_array), 120);
-        assert_eq!(size_of::<ProgLoad>(), 128);
+        assert_eq!(std::mem::offset_of!(ProgLoad, log_true_size), 140);
+        assert_eq!(size_of::<ProgLoad>(), 144);
         assert_eq!(std::mem::offset_of!(TestRun, ctx_out), 56);
         assert_eq!(size_of::<TestRun>(), 80);
         assert_eq!(std::mem::offset_of!(ProgInfo, run_cnt), 200);
