@@ -15,7 +15,8 @@
 //! # Ok::<(), skep_spec::Error>(())
 //! ```
 //!
-//! `unsafe` stands in `sys` alone: thin layers over system calls and memory shared with the kernel.
+//! `unsafe` stands in `sys` alone: thin layers over system calls and memory shared with the kernel, and a cell that runs
+//! read without locks.
 #![deny(unsafe_code)]
 
 mod backend;
@@ -31,8 +32,10 @@ mod program;
 mod programs;
 mod runner;
 pub mod source;
-#[cfg(target_os = "linux")]
-#[allow(unsafe_code, reason = "system calls and memory shared with the kernel")]
+#[allow(
+    unsafe_code,
+    reason = "system calls, memory shared with the kernel, and values that are read without locks"
+)]
 mod sys;
 mod test_run;
 pub mod vcpu;
@@ -40,4 +43,5 @@ pub mod vcpu;
 pub use backend::{HelperBody, Printk, UserBackend, UserOptions};
 pub use program::UserProgram;
 pub use runner::Runner;
+pub use sys::published::Published;
 pub use test_run::TestRun;

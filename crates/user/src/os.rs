@@ -16,6 +16,7 @@ mod imp {
     use crate::sys;
 
     pub(crate) use sys::memfd::Memfds as MapMemory;
+    pub(crate) use sys::slots::Table;
     pub(crate) use sys::task::{comm, task, uid_gid};
     pub(crate) use sys::time::{boot_ns, coarse_ns, monotonic_ns, tai_ns};
 
@@ -53,7 +54,7 @@ mod imp {
 mod imp {
     use std::io;
     use std::sync::Arc;
-    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
     use std::time::{Duration, Instant};
 
     use skep_maps::{Block, Heap, Memory, Wake};
@@ -73,6 +74,36 @@ mod imp {
 
         pub(crate) fn as_memory(&self) -> &dyn Memory {
             &Heap
+        }
+    }
+
+    /// Virtual CPUs in this process's own memory.
+    pub(crate) struct Table(Box<[Line]>);
+
+    /// A slot on a cache line of its own.
+    #[derive(Default)]
+    #[repr(align(64))]
+    struct Line(AtomicU64);
+
+    impl Table {
+        pub(crate) fn new(cpus: u32) -> Self {
+            Self((0..cpus).map(|_| Line::default()).collect())
+        }
+
+        pub(crate) fn len(&self) -> usize {
+            self.0.len()
+        }
+
+        pub(crate) fn slot(&self, cpu: usize) -> &AtomicU64 {
+            &self.0[cpu].0
+        }
+
+        pub(crate) fn process(&self) -> u32 {
+            1
+        }
+
+        pub(crate) fn is_dead(&self, _: u32) -> bool {
+            false
         }
     }
 
@@ -142,7 +173,7 @@ mod imp {
     }
 }
 
-pub(crate) use imp::{Bell, MapMemory, boot_ns, coarse_ns, comm, monotonic_ns, tai_ns, task, uid_gid};
+pub(crate) use imp::{Bell, MapMemory, Table, boot_ns, coarse_ns, comm, monotonic_ns, tai_ns, task, uid_gid};
 
 /// The memory of a map, as `maps` takes it.
 #[cfg(target_os = "linux")]

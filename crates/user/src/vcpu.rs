@@ -3,44 +3,62 @@
 //! A [`Domain`] has a fixed number of slots. A run leases one and has it to itself, so that per-CPU values need no
 //! lock and no pinned thread. A thread tries the slot that it had last time first; a run inside another of
 //! the same thread keeps its slot.
+//!
+//! The slots stand in memory that forked children share, since children have the parent's maps too: a child is another
+//! process with leases of its own, also where it was forked inside a run. What a process held that died inside a run
+//! is taken back when slots run out.
 
 use std::cell::Cell;
+use std::fmt;
 use std::marker::PhantomData;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use skep_spec::{Errno, Error};
 
+use crate::os::Table;
+
 /// A set of virtual CPUs, fixed in number.
-#[derive(Debug)]
 pub struct Domain {
-    /// 0 when free, otherwise the [`token`] of the thread that runs there.
-    slots: Box<[Slot]>,
+    /// 0 when free, otherwise the token of the thread that runs there: its process's number in the upper half, its own
+    /// in the lower.
+    slots: Table,
 }
 
-/// A slot on a cache line of its own.
-#[derive(Debug, Default)]
-#[repr(align(64))]
-struct Slot(AtomicUsize);
+impl fmt::Debug for Domain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Domain").field("cpus", &self.cpus()).finish_non_exhaustive()
+    }
+}
 
 thread_local! {
-    /// The slot that the thread had last, of whichever domain; its address is the thread's [`token`].
+    /// The slot that the thread had last, of whichever domain.
     static LAST: Cell<u32> = const { Cell::new(0) };
     /// Runs of this thread that have not ended.
     static ACTIVE: Cell<u32> = const { Cell::new(0) };
+    /// The thread's number in its process; 0 until it has one.
+    static THREAD: Cell<u32> = const { Cell::new(0) };
 }
 
-/// A number that no other living thread has, never 0.
+/// The calling thread's number, never 0.
 #[inline]
-fn token() -> usize {
-    LAST.with(|last| std::ptr::from_ref(last).addr())
+fn thread_number() -> u32 {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    match THREAD.get() {
+        0 => {
+            let number = COUNT.fetch_add(1, Ordering::Relaxed).wrapping_add(1).max(1);
+            THREAD.set(number);
+            number
+        }
+        number => number,
+    }
 }
 
 impl Domain {
     /// A domain of `cpus` virtual CPUs, at least 1.
     pub fn new(cpus: u32) -> Self {
-        Self { slots: (0..cpus.max(1)).map(|_| Slot::default()).collect() }
+        Self { slots: Table::new(cpus.max(1)) }
     }
 
     /// As many as the machine runs threads at a time.
@@ -71,7 +89,12 @@ impl Domain {
             match rounds {
                 0..64 => std::hint::spin_loop(),
                 64..128 => thread::yield_now(),
-                _ => thread::sleep(Duration::from_micros(50)),
+                _ => {
+                    if rounds.is_multiple_of(128) {
+                        self.bury();
+                    }
+                    thread::sleep(Duration::from_micros(50));
+                }
             }
             rounds = rounds.saturating_add(1);
         }
@@ -88,6 +111,9 @@ impl Domain {
                 return Ok(lease);
             }
             if start.elapsed() >= timeout {
+                if self.bury() {
+                    continue;
+                }
                 let text =
                     format!("all {} virtual CPUs are taken: run fewer threads or make more", self.cpus());
                 return Err(Error::new(Errno::EBUSY, text));
@@ -101,32 +127,64 @@ impl Domain {
         self.claim_again().or_else(|| self.claim()).map(|claim| self.leased(claim))
     }
 
+    /// What stands in the slots that the calling thread has.
+    #[inline]
+    fn token(&self) -> u64 {
+        u64::from(self.slots.process()) << 32 | u64::from(thread_number())
+    }
+
+    /// Takes a slot if it is free.
+    #[inline]
+    fn take(&self, cpu: u32, token: u64) -> bool {
+        let slot = self.slots.slot(cpu as usize);
+        slot.load(Ordering::Relaxed) == 0
+            && slot.compare_exchange(0, token, Ordering::Acquire, Ordering::Relaxed).is_ok()
+    }
+
     /// The slot of last time, if no run of this thread is under way and it is free: the usual case.
     #[inline]
     fn claim_again(&self) -> Option<Claim> {
         let cpu = LAST.get();
-        let slot = self.slots.get(cpu as usize).filter(|_| ACTIVE.get() == 0)?;
-        slot.take(token()).then_some(Claim { cpu, nested: false })
+        if cpu as usize >= self.slots.len() || ACTIVE.get() > 0 {
+            return None;
+        }
+        let token = self.token();
+        self.take(cpu, token).then_some(Claim { cpu, holds: Some(token) })
     }
 
     fn claim(&self) -> Option<Claim> {
-        let me = token();
+        let (me, count) = (self.token(), self.cpus());
         if ACTIVE.get() > 0
-            && let Some(cpu) = self.slots.iter().position(|s| s.0.load(Ordering::Relaxed) == me)
+            && let Some(cpu) = (0..count).find(|&c| self.slots.slot(c as usize).load(Ordering::Relaxed) == me)
         {
-            return Some(Claim { cpu: cpu as u32, nested: true });
+            return Some(Claim { cpu, holds: None });
         }
-        let count = self.slots.len();
-        let last = LAST.get() as usize % count;
-        let free = (0..count).map(|i| (last + i) % count).find(|&cpu| self.slots[cpu].take(me));
-        free.map(|cpu| Claim { cpu: cpu as u32, nested: false })
+        let last = LAST.get() % count;
+        let free = (0..count).map(|i| (last.wrapping_add(i)) % count).find(|&cpu| self.take(cpu, me));
+        free.map(|cpu| Claim { cpu, holds: Some(me) })
     }
 
     #[inline]
     fn leased(&self, claim: Claim) -> Lease<'_> {
         ACTIVE.set(ACTIVE.get() + 1);
         LAST.set(claim.cpu);
-        Lease { domain: self, cpu: claim.cpu, nested: claim.nested, thread: PhantomData }
+        Lease { domain: self, cpu: claim.cpu, holds: claim.holds, thread: PhantomData }
+    }
+
+    /// Frees the slots of processes that have died; whether there were any.
+    #[cold]
+    fn bury(&self) -> bool {
+        let me = self.slots.process();
+        let mut freed = false;
+        for cpu in 0..self.slots.len() {
+            let slot = self.slots.slot(cpu);
+            let holder = slot.load(Ordering::Acquire);
+            let process = (holder >> 32) as u32;
+            if holder != 0 && process != me && self.slots.is_dead(process) {
+                freed |= slot.compare_exchange(holder, 0, Ordering::AcqRel, Ordering::Relaxed).is_ok();
+            }
+        }
+        freed
     }
 }
 
@@ -134,16 +192,8 @@ impl Domain {
 #[derive(Clone, Copy)]
 struct Claim {
     cpu: u32,
-    nested: bool,
-}
-
-impl Slot {
-    /// Takes the slot if it is free.
-    #[inline]
-    fn take(&self, token: usize) -> bool {
-        self.0.load(Ordering::Relaxed) == 0
-            && self.0.compare_exchange(0, token, Ordering::Acquire, Ordering::Relaxed).is_ok()
-    }
+    /// What stands in the slot, unless an outer run has it.
+    holds: Option<u64>,
 }
 
 /// A slot that this thread has to itself until the lease is dropped.
@@ -151,7 +201,8 @@ impl Slot {
 pub struct Lease<'d> {
     domain: &'d Domain,
     cpu: u32,
-    nested: bool,
+    /// What stands in the slot, unless an outer run has it.
+    holds: Option<u64>,
     /// A lease belongs to its thread.
     thread: PhantomData<*const ()>,
 }
@@ -165,7 +216,7 @@ impl Lease<'_> {
 
     /// Whether an outer run of this thread has the slot too.
     pub fn is_nested(&self) -> bool {
-        self.nested
+        self.holds.is_none()
     }
 }
 
@@ -173,8 +224,9 @@ impl Drop for Lease<'_> {
     #[inline]
     fn drop(&mut self) {
         ACTIVE.set(ACTIVE.get() - 1);
-        if !self.nested {
-            self.domain.slots[self.cpu as usize].0.store(0, Ordering::Release);
+        // In a child that was forked inside the run the slot is the parent's.
+        if self.holds.is_some_and(|token| (token >> 32) as u32 == self.domain.slots.process()) {
+            self.domain.slots.slot(self.cpu as usize).store(0, Ordering::Release);
         }
     }
 }

@@ -61,6 +61,13 @@ unsafe impl Memory for Memfds {
     }
 }
 
+/// Zeroed memory of `len` bytes that forked children share, its descriptor, and what unmaps it.
+pub(crate) fn shared(name: &str, len: usize) -> io::Result<(OwnedFd, NonNull<u8>, Box<dyn Send + Sync>)> {
+    let fd = sealed_memfd(name, len)?;
+    let mapping = Mapping::new(Arc::new(fd.try_clone()?), len)?;
+    Ok((fd, mapping.base, Box::new(mapping)))
+}
+
 struct Mapping {
     base: NonNull<u8>,
     len: usize,

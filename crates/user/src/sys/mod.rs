@@ -1,8 +1,19 @@
-//! System calls and kernel-shared memory: the only `unsafe` code of this crate.
+//! System calls, kernel-shared memory, and what runs read without locks: the only `unsafe` code of this crate.
 
+#[cfg(target_os = "linux")]
 pub(crate) mod fd;
+#[cfg(all(test, target_os = "linux"))]
+mod fork_tests;
+#[cfg(target_os = "linux")]
 pub(crate) mod memfd;
+#[cfg(target_os = "linux")]
 pub(crate) mod namespace;
+#[cfg(target_os = "linux")]
 pub(crate) mod packet;
+pub(crate) mod published;
+#[cfg(target_os = "linux")]
+pub(crate) mod slots;
+#[cfg(target_os = "linux")]
 pub(crate) mod task;
+#[cfg(target_os = "linux")]
 pub(crate) mod time;
