@@ -7,7 +7,6 @@ use skep_spec::{
     BackendLink, BackendMap, BackendProgram, Errno, LoadError, LoadOptions, MapDef, ProgramInfo, ProgramSpec,
     RunInput, RunOutput, RunStats,
 };
-use skep_user::UserProgram;
 use skep_vm::Observer;
 
 use crate::object::SlotEntry;
@@ -145,7 +144,7 @@ impl Program {
     /// # Errors
     /// As there; `Unsupported` on a backend that is not the user backend.
     pub fn test_run_watched(&self, input: RunInput<'_>, observer: &dyn Observer) -> Result<RunOutput, Error> {
-        let program = self.inner.as_any().downcast_ref::<UserProgram>().ok_or_else(|| {
+        let program = self.as_user().ok_or_else(|| {
             let words = format!("program `{}`: only the user backend shows its runs", self.name());
             Error::new(ErrorKind::Unsupported, words)
         })?;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::sync::{Arc, PoisonError, RwLock, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use skep_abi::{
@@ -10,7 +10,7 @@ use skep_abi::{
     ProgramTypeRow, Ret, ReturnRange, helper_ids as ids,
 };
 use skep_spec::{Environment, Errno};
-use skep_user::{HelperBody, UserOptions, UserProgram};
+use skep_user::{HelperBody, Published, UserOptions, UserProgram};
 use skep_vm::{DEFAULT_FUEL, EMBEDDER_HELPERS, HelperCall, TrapKind};
 
 use crate::{Backend, Error, ErrorKind, Object, Program};
@@ -257,12 +257,16 @@ impl Default for Limits {
 }
 
 impl Program {
+    pub(crate) fn as_user(&self) -> Option<&UserProgram> {
+        self.inner.as_any().downcast_ref()
+    }
+
     /// Runs on a context of the caller's, within limits; gives `r0`. The context may have been changed afterwards.
     ///
     /// # Errors
     /// `ETIMEDOUT` at a limit, `EFAULT` for another trap, `Unsupported` on a backend that is not the user backend.
     pub fn run(&self, ctx: &mut [u8], limits: Limits) -> Result<u64, Error> {
-        let program = self.inner.as_any().downcast_ref::<UserProgram>().ok_or_else(|| {
+        let program = self.as_user().ok_or_else(|| {
             let words = format!("program `{}`: only the user backend runs on a given context", self.name());
             Error::new(ErrorKind::Unsupported, words)
         })?;
@@ -320,7 +324,8 @@ macro_rules! context {
     };
 }
 
-type Attached = RwLock<Vec<Arc<(Program, Limits)>>>;
+/// What is attached to a tracepoint: read at each fire, without a lock.
+type Attached = Published<Vec<Arc<(Program, Limits)>>>;
 
 /// A place in the embedder's code where programs run, with typed arguments. Clones are the same place.
 pub struct Tracepoint<T> {
@@ -371,24 +376,28 @@ impl<T: Record> Tracepoint<T> {
             return Err(Error::new(ErrorKind::System(Errno::EINVAL), words));
         }
         let entry = Arc::new((program.clone(), limits));
-        self.attached.write().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&entry));
+        self.attached.update(|now| now.iter().chain([&entry]).cloned().collect());
         Ok(TracepointLink { entry, attached: Arc::downgrade(&self.attached) })
     }
 
-    /// Runs all attached programs.
+    /// Runs all attached programs. Takes no lock and allocates nothing; a program, or a helper's body, may fire it
+    /// again, attach and detach, which the fires that come after see.
     pub fn fire(&self, args: &T) -> Fired {
-        let mut fired = Fired::default();
-        // Programs may fire it again through a helper, or detach: no lock is held while they run.
-        let programs = self.attached.read().unwrap_or_else(PoisonError::into_inner).clone();
-        for entry in &programs {
-            let mut image = [0; MAX_ARGS];
-            args.write(&mut image);
-            match entry.0.run(&mut image[..T::CONTEXT.size as usize], entry.1) {
-                Ok(_) => fired.runs += 1,
-                Err(_) => fired.faults += 1,
+        self.attached.read(|programs| {
+            let mut fired = Fired::default();
+            for entry in programs {
+                let (program, Limits { fuel, time }) = &**entry;
+                let mut image = [0; MAX_ARGS];
+                args.write(&mut image);
+                let image = &mut image[..T::CONTEXT.size as usize];
+                // The words of an error would be allocated.
+                match program.as_user().map(|p| p.run(image, *fuel, *time).is_ok()) {
+                    Some(true) => fired.runs += 1,
+                    Some(false) | None => fired.faults += 1,
+                }
             }
-        }
-        fired
+            fired
+        })
     }
 }
 
@@ -402,8 +411,7 @@ pub struct TracepointLink {
 impl Drop for TracepointLink {
     fn drop(&mut self) {
         if let Some(attached) = self.attached.upgrade() {
-            let mut programs = attached.write().unwrap_or_else(PoisonError::into_inner);
-            programs.retain(|p| !Arc::ptr_eq(p, &self.entry));
+            attached.update(|now| now.iter().filter(|p| !Arc::ptr_eq(p, &self.entry)).cloned().collect());
         }
     }
 }
