@@ -36,6 +36,9 @@ pub enum Command {
     /// Maps
     #[command(subcommand)]
     Map(MapCommand),
+    /// Types (BTF)
+    #[command(subcommand)]
+    Btf(BtfCommand),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -49,6 +52,42 @@ pub enum ProgCommand {
     Run(ProgRunArgs),
     /// Print a program's instructions, or its control-flow graph
     Dump(ProgDumpArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum BtfCommand {
+    /// Print the types of a file: `dump file FILE [format c|raw]`
+    #[command(subcommand)]
+    Dump(BtfDumpCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum BtfDumpCommand {
+    /// Of raw BTF, or of an ELF file that has some
+    File(BtfDumpArgs),
+}
+
+#[derive(Debug, clap::Args)]
+#[command(
+    override_usage = "skep btf dump file FILE [format c|raw] [root_id N]... [OPTIONS]",
+    after_help = "`format c` is a header (vmlinux.h); `format raw`, the default, a type for each id, with -j as one \
+                        JSON object. `root_id` takes only that type, and in C what it needs."
+)]
+pub struct BtfDumpArgs {
+    /// The file
+    pub file: PathBuf,
+    /// bpftool's words
+    #[arg(value_name = "WORD", hide = true)]
+    pub words: Vec<String>,
+    /// Types that a split file stands on (a module's kernel)
+    #[arg(short = 'B', long, value_name = "FILE")]
+    pub base_btf: Option<PathBuf>,
+    /// bpftool's JSON
+    #[arg(short, long)]
+    pub json: bool,
+    /// The same with line breaks
+    #[arg(short, long)]
+    pub pretty: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -88,6 +127,8 @@ pub struct RunArgs {
     /// Run in the kernel
     #[arg(long)]
     pub linux: bool,
+    #[command(flatten)]
+    pub target: TargetArgs,
     /// Write what the program let through to a pcap file: XDP packets that were passed, sent or redirected, as
     /// the program left them; packets that a socket filter keeps, cut to what it keeps
     #[arg(long, value_name = "FILE")]
@@ -122,6 +163,28 @@ pub struct CheckArgs {
     /// Ask the running kernel
     #[arg(long)]
     pub linux: bool,
+    #[command(flatten)]
+    pub target: TargetArgs,
+}
+
+/// The machine that objects are opened for.
+#[derive(Debug, clap::Args)]
+pub struct TargetArgs {
+    /// Types of the target, for CO-RE: raw BTF, or an ELF file that has some; a module's, after its kernel's, in a
+    /// second --btf [default: those of the running kernel]
+    #[arg(long, value_name = "FILE")]
+    pub btf: Vec<PathBuf>,
+}
+
+impl TargetArgs {
+    /// The target.
+    pub fn target(&self) -> Result<skep::Target, skep::Error> {
+        if self.btf.is_empty() {
+            Ok(skep::Target::running_kernel())
+        } else {
+            skep::Target::from_files(&self.btf)
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -196,6 +259,8 @@ pub struct ProgRunArgs {
     /// Run in the kernel
     #[arg(long)]
     pub linux: bool,
+    #[command(flatten)]
+    pub target: TargetArgs,
 }
 
 /// What a run is given and where its results go.
@@ -260,6 +325,8 @@ pub struct MapDumpArgs {
     /// Create the maps and run in the kernel
     #[arg(long)]
     pub linux: bool,
+    #[command(flatten)]
+    pub target: TargetArgs,
 }
 
 /// `10s`, `500ms`, `2m`, `1h`; a bare number is seconds.

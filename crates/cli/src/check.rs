@@ -47,14 +47,18 @@ struct Reason {
     /// Line of the source, if it is known.
     line: Option<u32>,
     message: String,
+    /// What CO-RE did not find for the instruction.
+    #[serde(skip)]
+    poison: Option<String>,
 }
 
 /// Runs `skep check`.
 pub fn main(args: &CheckArgs) -> Result<(), Failure> {
     let backend = if args.linux { Some(Backend::linux()?) } else { None };
+    let target = args.target.target()?;
     let (mut damaged, mut refused) = (false, false);
     for path in &args.files {
-        let object = match Object::open(path) {
+        let object = match Object::open_for(path, &target) {
             Ok(object) => object,
             Err(e) => {
                 diagnostic::error(&e.to_string());
@@ -74,6 +78,12 @@ pub fn main(args: &CheckArgs) -> Result<(), Failure> {
                 (Ok(spec), None) => ours(args, spec),
                 (Ok(spec), Some(backend)) => kernel(args, backend, spec)?,
             };
+            if let (Some(error), Ok(spec)) = (&mut report.error, &entry.spec)
+                && let Some(why) = error.insn.and_then(|pc| skep::poison_at(spec, pc))
+            {
+                error.message = format!("{}: {why}", error.message);
+                error.poison = Some(why);
+            }
             (report.file, report.program, report.section) = (object.name(), &entry.name, &entry.section);
             refused |= report.verdict != Verdict::Accepted;
             if args.json {
@@ -107,7 +117,13 @@ fn report(verdict: Verdict, error: Option<Reason>, insns_processed: u32, time: D
 /// A program that the object holds but nobody can load.
 fn unusable(error: &Error) -> Report<'static> {
     let verdict = if error.is_unsupported() { Verdict::Unsupported } else { Verdict::Rejected };
-    let reason = Reason { code: "unusable".to_owned(), insn: None, line: None, message: error.to_string() };
+    let reason = Reason {
+        code: "unusable".to_owned(),
+        insn: None,
+        line: None,
+        message: error.to_string(),
+        poison: None,
+    };
     report(verdict, Some(reason), 0, Duration::ZERO)
 }
 
@@ -130,6 +146,7 @@ fn ours(args: &CheckArgs, spec: &ProgramSpec) -> Report<'static> {
                 insn: Some(rejection.pc()),
                 line: rejection.source_line().map(|l| l.line),
                 message: rejection.message().to_owned(),
+                poison: None,
             };
             let mut report = report(verdict, Some(reason), rejection.stats().insns_processed, time);
             rejection.log().clone_into(&mut report.log);
@@ -168,6 +185,7 @@ fn kernel(args: &CheckArgs, backend: &Backend, spec: &ProgramSpec) -> Result<Rep
         insn: log.insn,
         line: log.line,
         message: log.message.map_or_else(|| error.to_string(), str::to_owned),
+        poison: None,
     };
     let mut report = report(verdict, Some(reason), log.processed.unwrap_or(0), time);
     error.log().clone_into(&mut report.log);
@@ -226,7 +244,12 @@ fn show(args: &CheckArgs, report: &Report<'_>) -> Result<(), Failure> {
     let file = Path::new(report.file).display();
     out::line(&format!("{word}  {file}: {}{section}{cost}", report.program))?;
     match (&report.rejection, &report.error) {
-        (Some(rejection), _) => out::line(&diagnostic::rejection(rejection, report.program, colours))?,
+        (Some(rejection), reason) => {
+            out::line(&diagnostic::rejection(rejection, report.program, colours))?;
+            if let Some(why) = reason.as_ref().and_then(|r| r.poison.as_ref()) {
+                out::line(&format!("  {why}"))?;
+            }
+        }
         (None, Some(reason)) => {
             let place = match (reason.insn, reason.line) {
                 (Some(insn), Some(line)) => format!(" (insn {insn}, line {line})"),

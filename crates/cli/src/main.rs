@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod btf;
 mod check;
 mod diagnostic;
 mod failure;
@@ -19,7 +20,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
-use args::{Args, Command, MapCommand, ProgCommand};
+use args::{Args, BtfCommand, BtfDumpCommand, Command, MapCommand, ProgCommand};
 use failure::Failure;
 
 fn main() -> ExitCode {
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
         Command::Prog(ProgCommand::Run(args)) => prog::run(&args),
         Command::Prog(ProgCommand::Dump(args)) => prog::dump(&args),
         Command::Map(MapCommand::Dump(args)) => map::dump(&args),
+        Command::Btf(BtfCommand::Dump(BtfDumpCommand::File(args))) => btf::dump(&args),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Args::command(), "skep", &mut script);

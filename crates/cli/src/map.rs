@@ -11,7 +11,7 @@ use crate::{diagnostic, out, text};
 
 /// Runs `skep map dump`.
 pub fn dump(args: &MapDumpArgs) -> Result<(), Failure> {
-    let object = Object::open(&args.file)?;
+    let object = Object::open_for(&args.file, &args.target.target()?)?;
     for problem in object.problems() {
         diagnostic::warning(&problem.to_string());
     }

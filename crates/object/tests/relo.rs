@@ -145,7 +145,9 @@ fn types_of_modules() {
     let bytes = module.to_bytes(skep_btf::Endian::Little);
     let module = Btf::parse_split(&bytes, base.clone()).expect("reads back");
     assert!(matches!(module.ty(absent), Some(Type::Struct { .. })) && module.name(absent) == Some("absent"));
-    let object = relocated("missing", &TargetBtf::from(base).with_module(module.into()));
+    let module = std::sync::Arc::new(module);
+    let both = TargetBtf::from(base).with_modules(move |_| vec![module.clone()]);
+    let object = relocated("missing", &both);
     let spec = program(&object, "load").spec.as_ref().expect("found in the module");
     assert!(spec.poisoned.is_empty());
     assert_eq!(spec.insns[0].off, 8);

@@ -61,6 +61,7 @@ mod loaded;
 mod map;
 mod object;
 mod packets;
+mod target;
 mod value;
 mod vm;
 #[cfg(target_os = "linux")]
@@ -73,6 +74,7 @@ pub use loaded::{Link, Loaded, Program};
 pub use map::{Element, Map, PerfBuffer, RingBuffer};
 pub use object::{Object, ProgramEntry, SlotEntry};
 pub use packets::{Runner, Tally, Verdict, XdpAction};
+pub use target::{Target, poison_at, read_btf};
 pub use value::Value;
 pub use vm::{Fired, Limits, MAX_HELPERS, Record, Tracepoint, TracepointLink, Vm, VmBuilder};
 #[cfg(target_os = "linux")]

@@ -188,7 +188,10 @@ pub(crate) fn load_error(spec: &ProgramSpec, error: LoadError) -> Error {
         Errno::EACCES | Errno::EINVAL | Errno::E2BIG => ErrorKind::Rejected,
         errno => ErrorKind::System(errno),
     };
-    let words = format!("program `{}`: {}", spec.name, error.message);
+    let mut words = format!("program `{}`: {}", spec.name, error.message);
+    if let Some(why) = crate::target::poison_in_log(spec, &log) {
+        words += &format!(": {why}");
+    }
     Error::new(kind, words).caused_by(error).with_log(log)
 }
 

@@ -5,11 +5,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use skep_btf::Btf;
-use skep_object::SlotTarget;
+use skep_object::{Inputs, SlotTarget, Unlinked};
 use skep_spec::{MapDef, ProgramSpec};
 
 use crate::vm::Names;
-use crate::{Backend, Error, ErrorKind, Loaded, assembly};
+use crate::{Backend, Error, ErrorKind, Loaded, Target, assembly};
 
 const ELF_MAGIC: &[u8] = b"\x7fELF";
 
@@ -77,20 +77,43 @@ impl Object {
         Self::parse(&name, &bytes)
     }
 
+    /// As [`Object::open`], for a machine whose types CO-RE relocations need.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open_for(path: impl AsRef<Path>, target: &Target) -> Result<Self, Error> {
+        let name = path.as_ref().display().to_string();
+        let bytes = std::fs::read(path).map_err(|e| Error::reading(&name, e))?;
+        Self::parse_for(&name, &bytes, target)
+    }
+
     /// Reads bytes; `name` is for messages, and its ending tells assembly text.
     ///
     /// # Errors
     /// `Damaged`, with the name.
     pub fn parse(name: &str, bytes: &[u8]) -> Result<Self, Error> {
+        Self::parse_for(name, bytes, &Target::default())
+    }
+
+    /// As [`Object::parse`], for a machine whose types CO-RE relocations need.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn parse_for(name: &str, bytes: &[u8], target: &Target) -> Result<Self, Error> {
+        if bytes.starts_with(ELF_MAGIC) {
+            let link = |unlinked: Unlinked<'_>| {
+                let target = if unlinked.needs_target() { target.btf() } else { None };
+                unlinked.link(&Inputs { target })
+            };
+            let object = Unlinked::parse(name, bytes).and_then(link).map_err(in_file)?;
+            return Ok(Self::from_elf(name, object));
+        }
         Self::parse_with(name, bytes, &Names::default())
     }
 
     pub(crate) fn parse_with(name: &str, bytes: &[u8], names: &Names) -> Result<Self, Error> {
         if bytes.starts_with(ELF_MAGIC) {
-            return match skep_object::Object::parse(name, bytes) {
-                Ok(object) => Ok(Self::from_elf(name, object)),
-                Err(e) => Err(in_file(e)),
-            };
+            return Self::parse_for(name, bytes, &Target::default());
         }
         let is_assembly = Path::new(name)
             .extension()

@@ -1,9 +1,12 @@
 //! Candidates by name, and what all of them that match agree on.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::cell::OnceCell;
+use core::fmt;
 
 use super::kind::CoreKind;
 use super::spec::Spec;
@@ -13,17 +16,28 @@ use crate::types::{Name, Type, TypeId};
 use crate::{At, Btf, CoreRelo, Endian, Error};
 
 /// The types of the machine that programs are to run on: the kernel's and its modules', or a file's.
-#[derive(Clone, Debug)]
 pub struct TargetBtf {
     /// Types of the kernel proper.
     main: Arc<Btf>,
     /// Types of modules, split, on `main`. They are asked for what `main` does not have.
-    modules: Vec<Arc<Btf>>,
+    modules: OnceCell<Vec<Arc<Btf>>>,
+    /// Where `modules` comes from once it is needed.
+    load: Option<LoadModules>,
+}
+
+/// Makes the types of modules, which stand on these.
+type LoadModules = Box<dyn Fn(&Arc<Btf>) -> Vec<Arc<Btf>>>;
+
+impl fmt::Debug for TargetBtf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let modules = self.modules.get().map(Vec::len);
+        f.debug_struct("TargetBtf").field("types", &self.main.len()).field("modules", &modules).finish()
+    }
 }
 
 impl From<Arc<Btf>> for TargetBtf {
     fn from(main: Arc<Btf>) -> Self {
-        Self { main, modules: Vec::new() }
+        Self { main, modules: OnceCell::new(), load: None }
     }
 }
 
@@ -34,10 +48,11 @@ impl From<Btf> for TargetBtf {
 }
 
 impl TargetBtf {
-    /// With the types of a module. Of several modules that have a type, all must give the same answer.
+    /// With the types of modules, which are made when something is not found in `main` for the first time. Of
+    /// several modules that have a type, all must give the same answer.
     #[must_use]
-    pub fn with_module(mut self, module: Arc<Btf>) -> Self {
-        self.modules.push(module);
+    pub fn with_modules(mut self, load: impl Fn(&Arc<Btf>) -> Vec<Arc<Btf>> + 'static) -> Self {
+        self.load = Some(Box::new(load));
         self
     }
 
@@ -48,7 +63,7 @@ impl TargetBtf {
 
     /// Types of modules.
     pub fn modules(&self) -> &[Arc<Btf>] {
-        &self.modules
+        self.modules.get_or_init(|| self.load.as_ref().map_or_else(Vec::new, |load| load(&self.main)))
     }
 
     /// Types of the same name and kind as this local one.
@@ -57,7 +72,7 @@ impl TargetBtf {
         if !main.is_empty() {
             return main;
         }
-        self.modules.iter().flat_map(|m| search(local, ty, m, m.iter_own())).collect()
+        self.modules().iter().flat_map(|m| search(local, ty, m, m.iter_own())).collect()
     }
 }
 

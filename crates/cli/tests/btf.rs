@@ -1,0 +1,142 @@
+//! `skep btf`, and `--btf` for CO-RE.
+
+mod common;
+
+use std::process::Command;
+
+use serde_json::Value as Json;
+
+use common::{Scratch, code, line, root, run, stderr, stdout};
+
+const FIXTURES: &str = "crates/object/tests/fixtures";
+
+/// bpftool's output, if it can be had.
+fn bpftool(args: &[&str]) -> Option<String> {
+    let out = Command::new("bpftool").current_dir(root()).args(args).output().ok()?;
+    out.status.success().then(|| String::from_utf8(out.stdout).expect("text"))
+}
+
+/// bpftool's JSON. It prints unsigned enumerators above 2^31 as if they had 64 bits (7.1).
+fn types(text: &str) -> Vec<Json> {
+    let mut all: Json = serde_json::from_str(text).expect("JSON");
+    let types = all["types"].as_array_mut().expect("a list");
+    for t in types.iter_mut().filter(|t| t["kind"] == "ENUM" && t["encoding"] == "UNSIGNED") {
+        for v in t["values"].as_array_mut().expect("a list") {
+            v["val"] = (v["val"].as_u64().expect("a number") & 0xffff_ffff).into();
+        }
+    }
+    types.clone()
+}
+
+#[test]
+fn raw_and_json_are_bpftool_s() {
+    let kernel = "/sys/kernel/btf/vmlinux";
+    let files =
+        ["maps.bpf.o", "linking.bpf.o", "core/types.bpf.o", "core/moved.target.o", "core/enums.bpf.o"];
+    let mut files: Vec<String> = files.iter().map(|f| format!("{FIXTURES}/{f}")).collect();
+    files.push(kernel.into());
+    for file in files.iter().filter(|f| root().join(f).exists()) {
+        let raw = run(["btf", "dump", "file", file]);
+        assert_eq!(code(&raw), 0, "{}", stderr(&raw));
+        assert!(stdout(&raw).starts_with("[1] "), "{file}");
+        let (Some(want), Some(want_json)) =
+            (bpftool(&["btf", "dump", "file", file]), bpftool(&["-j", "btf", "dump", "file", file]))
+        else {
+            println!("skipped: no bpftool that reads {file}");
+            continue;
+        };
+        let got = stdout(&raw);
+        let differ = want.lines().zip(got.lines()).find(|(w, g)| w != g);
+        assert!(want == got, "{file}: bpftool and we: {differ:?}");
+        let json = stdout(&run(["btf", "dump", "file", file, "-j"]));
+        assert!(types(&json) == types(&want_json), "{file}: JSON differs");
+    }
+}
+
+#[test]
+fn c_is_a_header() {
+    let file = format!("{FIXTURES}/core/moved.target.o");
+    let out = line(&format!("btf dump file {file} format c"));
+    let text = stdout(&out);
+    assert_eq!(code(&out), 0, "{}", stderr(&out));
+    assert!(
+        text.starts_with("#ifndef __VMLINUX_H__\n") && text.contains("struct pair {\n\tu64 pad;\n\tint y;"),
+        "{text}"
+    );
+    let one = stdout(&line(&format!("btf dump file {file} root_id 1 format c")));
+    assert!(!one.contains("#ifndef"), "{one}");
+}
+
+#[test]
+fn wrong_words_and_files() {
+    for (args, want) in [
+        ("format", "`format` wants a value"),
+        ("format rust", "`rust` is no format: c and raw are"),
+        ("colour red", "`colour` is no word of `btf dump`"),
+        ("root_id x", "`x` is no type id"),
+        ("root_id 99999", "has no type [99999]"),
+        ("format c -j", "C and JSON do not go together"),
+    ] {
+        let out = line(&format!("btf dump file {FIXTURES}/maps.bpf.o {args}"));
+        assert!(code(&out) == 2 && stderr(&out).contains(want), "{args}: {}", stderr(&out));
+    }
+    let out = line("btf dump file README.md");
+    assert!(code(&out) == 2 && stderr(&out).contains("`README.md`: BTF header: magic"), "{}", stderr(&out));
+    let out = line(&format!("btf dump file {FIXTURES}/host.o"));
+    assert!(
+        code(&out) == 2 && stderr(&out).contains("has no section .BTF: compile with -g"),
+        "{}",
+        stderr(&out)
+    );
+}
+
+/// The same program on two machines: on one a field is there, on the other it is not.
+#[test]
+fn programs_are_checked_for_a_target() {
+    let scratch = Scratch::new();
+    let program = format!("{FIXTURES}/core/missing.bpf.o");
+    let check = |target: &str| {
+        let out = run(["check", "--btf", target, &program]);
+        (code(&out), stdout(&out), stderr(&out))
+    };
+    let (status, text, errors) = check(&format!("{FIXTURES}/core/moved.target.o"));
+    assert_eq!(status, 1, "{errors}");
+    assert!(text.contains("the target has nothing for byte_off of struct absent.x (CO-RE)"), "{text}");
+    assert!(
+        text.contains("the target has nothing for enumval_value of enum color::ULTRAVIOLET (CO-RE)"),
+        "{text}"
+    );
+    assert!(!text.contains("it needs the types of the machine"), "{text}");
+    // One that reads nothing but asks what there is.
+    let zero = text.lines().find(|l| l.contains(": zero ")).expect("its verdict");
+    assert!(zero.starts_with("accepted"), "{zero}");
+
+    let nothing = scratch.path("nothing.btf");
+    std::fs::write(&nothing, b"not BTF at all").expect("writable");
+    let (status, _, errors) = check(nothing.to_str().expect("UTF-8"));
+    assert!(status == 2 && errors.contains("BTF header: magic"), "{errors}");
+    let (status, _, errors) = check("no-such-file");
+    assert!(status == 2 && errors.contains("cannot read `no-such-file`"), "{errors}");
+}
+
+/// Without `--btf` it is the running kernel that programs are for, in this process and in the kernel.
+#[test]
+fn the_running_kernel_is_the_default_target() {
+    if !std::path::Path::new("/sys/kernel/btf/vmlinux").exists() {
+        return println!("skipped: this kernel does not show its types");
+    }
+    let program = format!("{FIXTURES}/core/missing.bpf.o");
+    let out = run(["check", &program]);
+    assert!(
+        stdout(&out).contains("accepted  crates/object/tests/fixtures/core/missing.bpf.o: zero"),
+        "{}",
+        stdout(&out)
+    );
+    let out = run(["check", "--linux", &program]);
+    if stderr(&out).contains("EPERM") || stdout(&out).contains("EPERM") {
+        return println!("skipped: no bpf(2)");
+    }
+    let text = stdout(&out);
+    assert!(text.contains("accepted  crates/object/tests/fixtures/core/missing.bpf.o: zero"), "{text}");
+    assert!(text.contains("the target has nothing for byte_off of struct absent.x (CO-RE)"), "{text}");
+}

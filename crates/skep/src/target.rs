@@ -1,0 +1,131 @@
+//! The machine that objects are opened for: its types, for CO-RE.
+
+use std::cell::OnceCell;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use skep_btf::Btf;
+use skep_btf::relo::TargetBtf;
+use skep_spec::{Poisoned, ProgramSpec};
+
+use crate::{Error, ErrorKind};
+
+/// Where Linux shows its types, a file for the kernel and one for each module.
+const KERNEL: &str = "/sys/kernel/btf";
+
+/// What an object may ask of the machine that it is to run on. Nothing is read before an object asks.
+///
+/// ```
+/// use skep::{Object, Target};
+///
+/// let bytes = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/protocols/protocols.bpf.o"));
+/// # if cfg!(target_endian = "big") { return Ok(()) }
+/// let object = Object::parse_for("protocols.bpf.o", bytes, &Target::running_kernel())?;
+/// # Ok::<(), skep::Error>(())
+/// ```
+#[derive(Debug, Default)]
+pub struct Target {
+    types: Types,
+    loaded: OnceCell<Option<TargetBtf>>,
+}
+
+#[derive(Debug, Default)]
+enum Types {
+    /// Objects that need some have programs that cannot be used.
+    #[default]
+    None,
+    /// The running kernel's, if it shows them.
+    Kernel,
+    /// Those that are `loaded`.
+    Given,
+}
+
+impl Target {
+    /// The running kernel with its modules. Where it does not show its types, programs that need some say so.
+    pub fn running_kernel() -> Self {
+        Self { types: Types::Kernel, loaded: OnceCell::new() }
+    }
+
+    /// The machine that files describe: raw BTF, or an ELF file with a `.BTF` section (a kernel image, a module, a
+    /// program). The first is the kernel's; others are modules' and stand on it.
+    ///
+    /// # Errors
+    /// `Unreadable` or `Damaged`, with the file's name; `Usage` for no file.
+    pub fn from_files<P: AsRef<Path>>(files: &[P]) -> Result<Self, Error> {
+        let Some((main, modules)) = files.split_first() else {
+            return Err(Error::new(ErrorKind::Usage, "a target needs at least one BTF file"));
+        };
+        let main = Arc::new(read_btf(main.as_ref(), None)?);
+        let modules: Vec<_> = modules
+            .iter()
+            .map(|m| read_btf(m.as_ref(), Some(&main)).map(Arc::new))
+            .collect::<Result<_, _>>()?;
+        Ok(TargetBtf::from(main).with_modules(move |_| modules.clone()).into())
+    }
+
+    pub(crate) fn btf(&self) -> Option<&TargetBtf> {
+        let load = || match self.types {
+            Types::None | Types::Given => None,
+            Types::Kernel => {
+                let main = read_btf(&Path::new(KERNEL).join("vmlinux"), None).ok()?;
+                Some(TargetBtf::from(main).with_modules(modules))
+            }
+        };
+        self.loaded.get_or_init(load).as_ref()
+    }
+}
+
+impl From<TargetBtf> for Target {
+    fn from(btf: TargetBtf) -> Self {
+        Self { types: Types::Given, loaded: OnceCell::from(Some(btf)) }
+    }
+}
+
+/// Reads types from a file: raw BTF, or the `.BTF` section of an ELF file. With a base they are split.
+///
+/// # Errors
+/// `Unreadable` or `Damaged`, with the file's name.
+pub fn read_btf(path: &Path, base: Option<&Arc<Btf>>) -> Result<Btf, Error> {
+    let name = path.display().to_string();
+    let bytes = std::fs::read(path).map_err(|e| Error::reading(&name, e))?;
+    let section = if bytes.starts_with(b"\x7fELF") {
+        match skep_object::btf_section(&name, &bytes) {
+            Ok(Some(section)) => section,
+            Ok(None) => {
+                let words = format!("`{name}` has no section .BTF: compile with -g, or run pahole -J on it");
+                return Err(Error::new(ErrorKind::Damaged, words));
+            }
+            Err(e) => return Err(Error::new(ErrorKind::Damaged, e.to_string()).caused_by(e)),
+        }
+    } else {
+        &bytes[..]
+    };
+    let btf = match base {
+        Some(base) => Btf::parse_split(section, base.clone()),
+        None => Btf::parse(section),
+    };
+    btf.map_err(|e| Error::new(ErrorKind::Damaged, format!("`{name}`: {e}")).caused_by(e))
+}
+
+/// Types of all modules that can be read.
+fn modules(kernel: &Arc<Btf>) -> Vec<Arc<Btf>> {
+    let Ok(entries) = std::fs::read_dir(KERNEL) else { return Vec::new() };
+    let mut paths: Vec<PathBuf> = entries.flatten().map(|e| e.path()).collect();
+    paths.sort();
+    let module = |p: &PathBuf| read_btf(p, Some(kernel)).ok().map(Arc::new);
+    paths.iter().filter(|p| !p.ends_with("vmlinux")).filter_map(module).collect()
+}
+
+/// Why the instruction at `pc` calls a helper that nobody has: what a CO-RE relocation looked for in vain.
+pub fn poison_at(spec: &ProgramSpec, pc: usize) -> Option<String> {
+    let poisoned = spec.poisoned.iter().find(|p| p.insn_off as usize == pc)?;
+    Some(format!("the target has nothing for {} (CO-RE)", poisoned.what))
+}
+
+/// The same from a kernel's log, whose last instruction is the one that was refused.
+pub(crate) fn poison_in_log(spec: &ProgramSpec, log: &str) -> Option<String> {
+    let unknown = format!("unknown#{}", Poisoned::HELPER);
+    let number = |l: &str| l.split_once(": (85) call")?.0.trim().parse().ok();
+    let pc = log.lines().filter(|l| l.contains(&unknown)).filter_map(number).next_back()?;
+    poison_at(spec, pc)
+}
