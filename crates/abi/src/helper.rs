@@ -272,8 +272,12 @@ helpers! {
         "Copies bytes of the packet, counted from a header.";
     69 "bpf_fib_lookup" (Ctx, Mem(ReadWrite), Size, Anything) -> Integer, F::GPL_ONLY, 4 . 18,
         "Looks a route up, and the neighbour that it leads to.";
+    79 "bpf_skb_cgroup_id" (Ctx) -> Integer, F::NONE, 4 . 18,
+        "Id of the control group of the packet's socket.";
     80 "bpf_get_current_cgroup_id" () -> Integer, F::NONE, 4 . 18,
         "Id of the process's control group.";
+    83 "bpf_skb_ancestor_cgroup_id" (Ctx, Anything) -> Integer, F::NONE, 4 . 19,
+        "Id of the control group at a level above that of the packet's socket, or 0.";
     87 "bpf_map_push_elem" (Map, MapValue(Read), Anything) -> Integer, F::PACKET_ARGS, 4 . 20,
         "Adds a value to a queue or stack; with BPF_EXIST the oldest goes when it is full.";
     88 "bpf_map_pop_elem" (Map, MapValue(Write)) -> Integer, F::NONE, 4 . 20,
@@ -314,6 +318,8 @@ helpers! {
         "Asks or changes how many checksums the device has verified.";
     148 "bpf_copy_from_user" (Mem(Write), SizeOrZero, Anything) -> Integer, F::MIGHT_SLEEP, 5 . 10,
         "Copies memory of the user, waiting until it is there.";
+    151 "bpf_skb_cgroup_classid" (Ctx) -> Integer, F::NONE, 5 . 10,
+        "Class of the control group of the packet's socket.";
     152 "bpf_redirect_neigh" (Anything, or_null(Mem(Read)), SizeOrZero, Anything) -> Integer, F::NONE, 5 . 10,
         "As bpf_redirect, with the addresses of the next hop filled in.";
     155 "bpf_redirect_peer" (Anything, Anything) -> Integer, F::NONE, 5 . 10,

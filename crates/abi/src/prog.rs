@@ -181,7 +181,7 @@ const TC: ProgramTypeRow = ProgramTypeRow {
     ctx: SK_BUFF_TC,
     packet: PacketAccess::ReadWrite,
     legacy_loads: true,
-    helpers: base_and!(NETWORK, EVENTS, SK_BUFF, SK_BUFF_RELATIVE, TC),
+    helpers: base_and!(NETWORK, EVENTS, SK_BUFF, SK_BUFF_RELATIVE, SK_BUFF_CGROUP, TC),
     ..PLAIN
 };
 
@@ -236,7 +236,7 @@ pub static PROGRAM_TYPES: &[ProgramTypeRow] = &[
         attach_returns: &[(AttachType::CGROUP_INET_EGRESS, ReturnRange::Within(0, 3))],
         attach_types: &[AttachType::CGROUP_INET_INGRESS, AttachType::CGROUP_INET_EGRESS],
         unprivileged: true,
-        helpers: base_and!(NETWORK, SK_BUFF, SK_BUFF_RELATIVE),
+        helpers: base_and!(NETWORK, SK_BUFF, SK_BUFF_RELATIVE, SK_BUFF_CGROUP),
         ..ON_SK_BUFF
     },
     ProgramTypeRow { id: ProgramType::LWT_IN, ..LWT },

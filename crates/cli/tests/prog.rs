@@ -101,7 +101,7 @@ fn options_and_bpftools_words_mean_the_same() {
 fn where_the_packet_goes_is_shown() {
     let files = Files::new();
     let program = files.scratch.file("redirect.s", REDIRECT);
-    let output = run(&["prog", "run", &program, "--data-in", &files.packet]);
+    let output = run(["prog", "run", &program, "--data-in", &files.packet]);
     assert_eq!(code(&output), 0, "{}", stderr(&output));
     let text = stdout(&output);
     let lines: Vec<&str> = text.lines().collect();
@@ -110,7 +110,7 @@ fn where_the_packet_goes_is_shown() {
         lines[1..],
         ["Copy to interface 1, ingress: 60 bytes", "Redirect to interface 7, next hop 10.0.1.2"]
     );
-    let report = json_lines(&run(&["prog", "run", &program, "--data-in", &files.packet, "--json"])).remove(0);
+    let report = json_lines(&run(["prog", "run", &program, "--data-in", &files.packet, "--json"])).remove(0);
     assert_eq!(report["redirect"], json!({ "ifindex": 7, "to": "next_hop", "next_hop": "10.0.1.2" }));
     assert_eq!(report["clones"], json!([{ "ifindex": 1, "to": "ingress", "len": 60 }]));
 }

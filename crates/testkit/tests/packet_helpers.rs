@@ -4,9 +4,12 @@
 //! `PACKET_SEQUENCES=N` runs as many as one likes.
 
 use std::collections::BTreeMap;
+use std::process::Command;
 
+use skep_abi::ProgramType;
+use skep_isa::text::assemble;
 use skep_linux::LinuxBackend;
-use skep_spec::{Backend, LoadOptions, RunInput};
+use skep_spec::{Backend, LoadOptions, ProgramSpec, RunInput};
 use skep_testkit::generate::packets::{Sequence, WORDS};
 use skep_user::UserBackend;
 
@@ -64,6 +67,65 @@ fn shrink(user: &dyn Backend, kernel: &dyn Backend, mut sequence: Sequence) -> S
         }
         return sequence;
     }
+}
+
+/// Set in the namespace.
+const INSIDE: &str = "SKEP_TEST_IN_NAMESPACE";
+
+/// Where lo may forward and no route leads anywhere the kernel says what skep's host says: there is no route.
+#[test]
+fn there_is_no_route() {
+    const NAME: &str = "there_is_no_route";
+    if std::env::var_os(INSIDE).is_some() {
+        return routes();
+    }
+    let skip = |why: &str| println!("skipped: {NAME}: {why}");
+    if let Some(why) = LinuxBackend::probe().reason() {
+        return skip(why);
+    }
+    let enter = "for f in /proc/sys/net/ipv[46]/conf/*/forwarding; do echo 1 >$f; done && exec \"$0\" \"$@\"";
+    let me = std::env::current_exe().expect("a test has a path");
+    let mut inside = Command::new("unshare");
+    inside.args(["--net", "--mount", "sh", "-c", enter]).arg(me).env(INSIDE, "1");
+    match inside.args(["--exact", NAME, "--nocapture"]).output() {
+        Err(e) => skip(&format!("unshare: {e}")),
+        Ok(out) if String::from_utf8_lossy(&out.stdout).contains("running 1 test") => {
+            print!("{}", String::from_utf8_lossy(&out.stdout));
+            assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        }
+        Ok(out) => skip(&format!("a namespace: {}", String::from_utf8_lossy(&out.stderr).trim())),
+    }
+}
+
+fn routes() {
+    let (user, kernel) = (UserBackend::new(), LinuxBackend::new());
+    let mut found = 0;
+    for prog_type in [ProgramType::SCHED_CLS, ProgramType::XDP] {
+        for (family, ifindex) in [(2, 1), (10, 1), (2, 0), (10, 99), (3, 1), (0, 0)] {
+            for (plen, flags) in [(64, 0), (64, 1), (64, 2), (64, 3), (64, 8), (64, 64), (63, 0), (80, 0x3f)]
+            {
+                let text = format!(
+                    "r6 = 0\n*(u64 *)(r10 - 80) = r6\n*(u64 *)(r10 - 72) = r6\n*(u64 *)(r10 - 64) = r6\n\
+                     *(u64 *)(r10 - 56) = r6\n*(u64 *)(r10 - 48) = r6\n*(u64 *)(r10 - 40) = r6\n\
+                     *(u64 *)(r10 - 32) = r6\n*(u64 *)(r10 - 24) = r6\n*(u64 *)(r10 - 16) = r6\n\
+                     *(u64 *)(r10 - 8) = r6\nr6 = {family}\n*(u8 *)(r10 - 80) = r6\nr6 = {ifindex}\n\
+                     *(u32 *)(r10 - 72) = r6\nr6 = 10\n*(u8 *)(r10 - 48) = r6\nr2 = r10\nr2 += -80\n\
+                     r3 = {plen}\nr4 = {flags}\ncall 69\nexit"
+                );
+                let insns = assemble(&text).unwrap_or_else(|e| panic!("{e}"));
+                let spec = ProgramSpec { license: "GPL".into(), ..ProgramSpec::new(prog_type, insns) };
+                let input = RunInput { data: &[0; 64], ..RunInput::default() };
+                let [ours, theirs] = [&user as &dyn Backend, &kernel].map(|b| {
+                    let loaded = b.load(&spec, &[], LoadOptions::default());
+                    let program = loaded.unwrap_or_else(|e| panic!("{}: {e}\n{}", b.name(), e.log));
+                    program.test_run(input).expect("it runs").retval as i32
+                });
+                assert_eq!(ours, theirs, "{prog_type:?} family {family} ifindex {ifindex} {plen} {flags}");
+                found += u32::from(ours == 4);
+            }
+        }
+    }
+    assert!(found > 10, "only {found} looked a route up");
 }
 
 #[test]

@@ -28,8 +28,14 @@ pub const SK_BUFF_RELATIVE: HelperGroup = HelperGroup { capability: Capability::
 /// For traffic control (`tc_cls_act_func_proto`).
 pub const TC: HelperGroup = HelperGroup {
     capability: Capability::None,
-    ids: &[9, 10, 11, 13, 18, 19, 23, 24, 28, 31, 32, 34, 38, 39, 40, 41, 43, 48, 50, 69, 135, 152, 155, 163],
+    ids: &[
+        9, 10, 11, 13, 18, 19, 23, 24, 28, 31, 32, 34, 38, 39, 40, 41, 43, 48, 50, 69, 135, 151, 152, 155,
+        163,
+    ],
 };
+
+/// For traffic control and control groups: the control group of the packet's socket.
+pub const SK_BUFF_CGROUP: HelperGroup = HelperGroup { capability: Capability::None, ids: &[79, 83] };
 
 /// For lightweight tunnels (`lwt_out_func_proto`).
 pub const LWT: HelperGroup = HelperGroup { capability: Capability::None, ids: &[24, 28, 34, 39] };

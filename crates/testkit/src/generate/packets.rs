@@ -39,12 +39,12 @@ struct Family {
     helpers: &'static [u32],
 }
 
-const FAMILIES: [Family; 6] = [
+const FAMILIES: [Family; 7] = [
     Family {
         prog_type: ProgramType::SCHED_CLS,
         helpers: &[
             9, 9, 10, 11, 13, 18, 19, 23, 24, 26, 28, 31, 32, 34, 38, 39, 40, 41, 43, 48, 50, 50, 68, 69,
-            135, 152, 155, 163,
+            135, 152, 151, 155, 163, 79, 83,
         ],
     },
     Family { prog_type: ProgramType::SCHED_ACT, helpers: &[9, 10, 18, 19, 31, 38, 43, 50, 135] },
@@ -53,6 +53,7 @@ const FAMILIES: [Family; 6] = [
         helpers: &[9, 9, 10, 11, 13, 23, 24, 26, 28, 34, 38, 39, 40, 41, 43, 135],
     },
     Family { prog_type: ProgramType::LWT_OUT, helpers: &[24, 26, 28, 34, 39] },
+    Family { prog_type: ProgramType::CGROUP_SKB, helpers: &[26, 68, 79, 83] },
     Family { prog_type: ProgramType::SOCKET_FILTER, helpers: &[26, 68] },
     Family { prog_type: ProgramType::XDP, helpers: &[23, 28, 44, 65, 69, 163] },
 ];
@@ -250,6 +251,7 @@ impl HelperCall {
                 set(3, *rng.pick(&[1, 63, 64, 64, 64]));
                 set(4, flags(rng, &[0, 1, 2, 4, 8, 16, 32, 63]));
             }
+            83 => set(2, if rng.chance(80) { rng.below(4) as u64 } else { rng.operand() }),
             135 => set(2, flags(rng, &[0, 1, 1, 1, 2, 3, 4])),
             152 => {
                 set(1, rng.operand());

@@ -7,6 +7,7 @@ mod bytes;
 mod change;
 mod csum;
 mod hash;
+mod owner;
 mod room;
 mod vlan;
 
@@ -14,6 +15,7 @@ pub(super) use bytes::{load_bytes, load_bytes_relative, pull_data, store_bytes};
 pub(super) use change::{change_head, change_proto, change_tail, change_type};
 pub(super) use csum::{csum_diff, csum_level, csum_update, l3_csum_replace, l4_csum_replace};
 pub(super) use hash::{get_hash_recalc, set_hash, set_hash_invalid};
+pub(super) use owner::{ancestor_cgroup_id, cgroup_classid, cgroup_id, get_route_realm};
 pub(super) use room::adjust_room;
 pub(super) use vlan::{vlan_pop, vlan_push};
 
@@ -21,7 +23,7 @@ use skep_abi::{PacketAccess, sk_buff_field};
 use skep_isa::Size;
 use skep_spec::Errno;
 
-use super::{Args, Call, status};
+use super::{Call, status};
 use crate::packet::Layout;
 use crate::skb::SkbState;
 use crate::trap::TrapKind;
@@ -201,9 +203,4 @@ impl<'a, 'c, 'm, 's> Skb<'a, 'c, 'm, 's> {
         self.set(Field::LEN, at.len() as u32);
         status(result)
     }
-}
-
-/// `bpf_get_route_realm(skb)`: a packet here has no route, and such a one has realm 0.
-pub(super) fn get_route_realm(call: &mut Call<'_, '_, '_>, [skb, ..]: Args) -> Result<u64, TrapKind> {
-    Skb::of(call, skb).map(|_| 0)
 }
