@@ -37,6 +37,7 @@ const DELIBERATE: &str = "\
 |---|---|---|---|
 | reserved fields of instructions that no path reaches | not looked at | refused, as in reached ones | `generate::deliberate` in `crates/testkit`, `differential.rs` |
 | high half of `r0` after a `cmpxchg32` that succeeds | kept, if its verifier saw no 64-bit use of `r0` on that path, as where another path joined first | zeros, as RFC 9669 says | `tests/cases/atomic/cmpxchg32-clears-the-high-half.s`, `cmpxchg32-in-linux.s` |
+| what an atomic fetch takes from a spilled number | not marked as needed (`backtrack_insn`), so that a path may be cut that goes on differently and its branch becomes a jump: an error of Linux | the number that is there | `tests/cases/atomic/fetch-from-a-spill.s`, `fetch-from-a-spill-in-linux.s` |
 | programs with very many paths | refused beyond 1,000,000 instructions or 8,192 waiting branches | the same limits, but paths that are alike are seen sooner, so a few more programs pass | `generate::deliberate` in `crates/testkit` |
 | tail calls out of functions | up to 33, each leaving up to seven functions waiting | the same while 41 functions or fewer wait in all, then a trap | `tail_calls_out_of_functions_nest_to_their_limit` in `crates/vm/tests/basic.rs` |
 | `bpf_skb_change_tail` after helpers have added more to the packet's front than fits before it | does not cut short of where the larger buffer happens to put a transport header that nobody has set | cuts to the network header | `HEADROOM` in `crates/testkit/src/generate/packets.rs` |

@@ -204,18 +204,18 @@ pub fn render(about: &str, spec: &ProgramSpec, inputs: &[Input]) -> String {
     for map in &spec.maps {
         text += &map_line(map);
     }
-    let section = match spec.prog_type {
-        skep_abi::ProgramType::SYSCALL => "syscall",
-        skep_abi::ProgramType::XDP => "xdp",
-        _ => "socket",
-    };
+    let sections = ["socket", "syscall", "xdp", "tc", "action", "raw_tp", "lwt_in", "lwt_out", "lwt_xmit"];
+    let of_type = |s: &&str| skep_abi::find_section(s).is_some_and(|row| row.prog_type == spec.prog_type);
+    let section = sections.into_iter().find(of_type).unwrap_or("socket");
     text + &format!(".section {section}\nmain:\n") + &listing(&spec.insns, &spec.maps)
 }
 
 fn map_line(map: &MapDef) -> String {
     let initial = map.initial.as_ref().map(|b| format!(" initial={}", crate::case::hex(b)));
+    let flags = if map.flags.0 == 0 { String::new() } else { format!(" flags={:#x}", map.flags.0) };
+    let frozen = if map.frozen { " frozen=1" } else { "" };
     format!(
-        ".map {} type={} key={} value={} max_entries={}{}\n",
+        ".map {} type={} key={} value={} max_entries={}{flags}{}{frozen}\n",
         map.name,
         map.kind.name().unwrap_or("unspec"),
         map.key_size,

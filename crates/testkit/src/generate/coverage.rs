@@ -48,6 +48,7 @@ impl Coverage {
             Some(Err(verdict)) if !generated.altered => {
                 // Numbers aside, so that reasons meet.
                 let words = verdict.last_words();
+                let words = words.rsplit_once("refuses it: ").map_or(&words[..], |(_, why)| why);
                 let class = words.split(|c: char| c.is_ascii_digit()).collect::<Vec<_>>().join("#");
                 *self.refusals.entry(class).or_default() += 1;
                 return;

@@ -81,11 +81,6 @@ impl Gen {
         self.frame.known.regs[0] = true;
     }
 
-    /// Whether the program's type has a helper that skep knows.
-    pub(super) fn has(&self, name: &str) -> bool {
-        helper_by_name(name).is_some_and(|h| self.kind.has(h.id))
-    }
-
     /// What a call leaves of numbers: none in `r0` to `r5`.
     pub(super) fn clobber(&mut self) {
         self.frame.known.regs[..6].fill(false);

@@ -106,9 +106,15 @@ impl Gen {
 
     /// One of the maps with keys, perhaps a new one.
     fn keyed_map(&mut self) -> Chosen {
-        let there = self.keyed_maps();
+        self.keyed_map_of(&|_| true)
+    }
+
+    /// The same of some kinds only.
+    fn keyed_map_of(&mut self, wanted: &dyn Fn(MapType) -> bool) -> Chosen {
+        let mut there = self.keyed_maps();
+        there.retain(|&i| wanted(self.maps[i].kind));
         let index = if there.is_empty() || there.len() < MOST && self.rng.chance(40) {
-            let usable = |s: &&Shape| s.sleepable || !self.kind.sleeps();
+            let usable = |s: &&Shape| wanted(s.kind) && (s.sleepable || !self.kind.sleeps());
             let shapes: Vec<&Shape> = SHAPES.iter().filter(usable).collect();
             let shape = *self.rng.weighted(&shapes, |s| s.weight);
             let value = *self.rng.pick(&[8, 16, VALUE_BYTES as u32]);
@@ -193,6 +199,33 @@ impl Gen {
         let missing = self.goto();
         self.land(there);
         missing
+    }
+
+    /// The running CPU's value of a per-CPU map, asked for by the CPU's number; or that of a CPU that there is not.
+    pub(super) fn this_cpu_value(&mut self) {
+        let per_cpu = [MapType::PERCPU_ARRAY, MapType::PERCPU_HASH, MapType::LRU_PERCPU_HASH];
+        let map = self.keyed_map_of(&|kind| per_cpu.contains(&kind));
+        self.key(&map.def);
+        if self.rng.chance(60) {
+            self.update(&map, 0);
+        }
+        if self.rng.chance(80) {
+            self.call("bpf_get_smp_processor_id");
+            self.mov_reg(R3, R0);
+        } else {
+            self.mov(R3, 1 << 20);
+        }
+        self.set_known(R0, false);
+        self.map_and_key(&map);
+        self.call("bpf_map_lookup_percpu_elem");
+        self.set_known(R0, false);
+        let missing = self.unless_null(R0);
+        let before = self.known();
+        self.use_memory(map.def.value_size);
+        self.land(missing);
+        self.frame.known.meet(before);
+        self.set_known(R0, false);
+        self.fresh(R0);
     }
 
     /// Uses a value, does other things, and uses it again; perhaps the pointer goes over the stack meanwhile.

@@ -89,6 +89,13 @@ impl Gen {
             }
         }
         let op = row.op(base, src, off, 0);
+        let stack = base == FP || self.frame.lent == Some(base);
+        if stack && op.defs().iter().next().is_some() {
+            // Linux loses track of what comes from a spill (docs/parity.md): a byte makes it no spill.
+            let byte = 1 + self.rng.below(126) as i32;
+            let at = off + self.rng.below(8) as i16;
+            self.store(Size::B, base, at, Operand::Imm(byte));
+        }
         self.op(op);
         if matches!(op, Op::Atomic { op: AtomicOp::Cmpxchg, size: Size::W, .. }) {
             // Linux may leave the high half of r0 (docs/parity.md).

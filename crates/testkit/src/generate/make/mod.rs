@@ -9,7 +9,6 @@
 //! fp-48 ..-8     six slots for numbers
 //! fp-64 ..-56    the key of a map operation
 //! fp-88 ..-72    a value, a record, what a function is lent
-//! fp-96          packet bytes
 //! fp-240..-104   the value of `out`: registers 0 to 9, then marks (main functions only)
 //! ```
 //!
@@ -20,12 +19,14 @@ mod alu;
 mod branch;
 mod calls;
 mod emit;
+mod helpers;
 mod input;
 mod kinds;
 mod loops;
 mod maps;
 mod memory;
 mod packet;
+mod queues;
 mod records;
 mod report;
 mod tails;
@@ -51,7 +52,6 @@ const KEY: i16 = -64;
 const KEY_BYTES: i16 = 16;
 const VALUE: i16 = -88;
 const VALUE_BYTES: i16 = 24;
-const BYTES: i16 = -96;
 
 /// Slots after which a function takes no more blocks that grow.
 const LONG: usize = 700;
@@ -189,6 +189,9 @@ const BLOCKS: &[Block] = &[
     Block { weight: 5, fits: ANYWHERE, write: |g, _| g.map_change() },
     Block { weight: 3, fits: ANYWHERE, write: |g, _| g.map_value() },
     Block { weight: 4, fits: ANYWHERE, write: |g, _| g.ring_buffer() },
+    Block { weight: 3, fits: ANYWHERE, write: |g, _| g.queue() },
+    Block { weight: 2, fits: ANYWHERE, write: |g, _| g.this_cpu_value() },
+    Block { weight: 5, fits: ANYWHERE, write: |g, _| g.helper_call() },
     Block { weight: 6, fits: |g, _| g.frame.ctx.is_some(), write: |g, _| g.event_data() },
     Block { weight: 12, fits: Gen::grows, write: |g, depth| g.branch(depth) },
     Block { weight: 4, fits: Gen::grows, write: |g, depth| g.counted_loop(depth) },

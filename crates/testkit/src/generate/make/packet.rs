@@ -3,7 +3,7 @@
 use skep_isa::{AluOp, JumpOp, Op, Operand, PacketMode, Reg, Size, Width};
 
 use super::kinds::Packet;
-use super::{BYTES, FP, Gen, R0, R1, R2, R3, R4, R5};
+use super::{Gen, R0, R1, R2, R3, R4, R5};
 
 impl Gen {
     pub(super) fn event_data(&mut self) {
@@ -12,18 +12,7 @@ impl Gen {
         match self.kind.packet {
             _ if !self.kind.stores.is_empty() && self.rng.chance(25) => self.context_store(ctx),
             Packet::Helpers | Packet::Direct { .. } if legacy && self.rng.chance(50) => self.legacy_load(),
-            Packet::Helpers | Packet::Direct { .. }
-                if self.has("bpf_skb_load_bytes") && self.rng.chance(30) =>
-            {
-                self.load_bytes(ctx);
-            }
-            Packet::Direct { data, end, stores } => {
-                if self.has("bpf_xdp_adjust_head") && self.rng.chance(25) {
-                    self.move_an_end(ctx);
-                } else {
-                    self.direct_access(ctx, data, end, stores);
-                }
-            }
+            Packet::Direct { data, end, stores } => self.direct_access(ctx, data, end, stores),
             Packet::Helpers | Packet::None => {
                 let (size, off) = *self.rng.pick(&self.kind.numbers);
                 let dst = self.target();
@@ -59,27 +48,6 @@ impl Gen {
         self.op(Op::LoadPacket { size, mode, imm });
         self.clobber();
         self.set_known(R0, true);
-    }
-
-    fn load_bytes(&mut self, ctx: Reg) {
-        self.store(Size::DW, FP, BYTES, Operand::Imm(0));
-        let len = 1 + self.rng.below(8) as i32;
-        let off = self.rng.below(100) as i32;
-        self.mov_reg(R1, ctx);
-        self.mov(R2, off);
-        self.stack_address(R3, BYTES);
-        self.mov(R4, len);
-        self.call("bpf_skb_load_bytes");
-        self.plain_load(Size::DW, R1, FP, BYTES);
-        self.set_known(R1, true);
-    }
-
-    fn move_an_end(&mut self, ctx: Reg) {
-        let delta = self.rng.below(64) as i32 - 32;
-        self.mov_reg(R1, ctx);
-        self.mov(R2, delta);
-        let helper = if self.rng.chance(50) { "bpf_xdp_adjust_head" } else { "bpf_xdp_adjust_tail" };
-        self.call(helper);
     }
 
     /// Loads and stores at packet addresses, once they are known to lie inside.
