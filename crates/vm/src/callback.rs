@@ -69,7 +69,7 @@ pub(crate) fn begin(
     call: CallBack,
     [what, callback, ctx, flags, _]: [u64; 5],
 ) -> Result<Begin, TrapKind> {
-    let slot = usize::try_from(callback ^ CODE_TAG).ok().filter(|slot| *slot < program.slots());
+    let slot = usize::try_from(callback ^ CODE_TAG).ok().filter(|slot| program.is_function(*slot));
     let slot = slot.ok_or(TrapKind::NotAFunction(callback))?;
     let over = match call {
         CallBack::Loop { wide } => Over::Numbers(if wide { what } else { u64::from(what as u32) }),

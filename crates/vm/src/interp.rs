@@ -118,6 +118,66 @@ impl<'a> State<'a> {
     }
 }
 
+/// The functions that an [`exec`] is in: what only calls and returns look at, in memory so that the registers of
+/// the processor are left to the rest.
+struct Frames {
+    /// Frame of the first function.
+    base: usize,
+    /// Frame of the function that runs.
+    depth: usize,
+    /// Its first slot.
+    entry: usize,
+    /// Its passes of `may_goto`.
+    may_goto: u32,
+}
+
+impl Frames {
+    #[inline(always)]
+    fn is_outermost(&self) -> bool {
+        self.depth == self.base
+    }
+
+    /// Whether a helper calls the function that runs.
+    #[inline(always)]
+    fn is_called_back(&self, mem: &Mem<'_>) -> bool {
+        mem.saved(self.depth).callback
+    }
+
+    /// Enters a function, by its slot and whether a helper calls it, in a frame of its own; its caller goes on at
+    /// `next`. `false` when there are too many frames.
+    #[inline(never)]
+    fn call(
+        &mut self,
+        program: &Program,
+        mem: &mut Mem<'_>,
+        regs: &mut [u64; 16],
+        next: usize,
+        (to, callback): (usize, bool),
+    ) -> bool {
+        if self.depth - self.base + 1 == CALL_FRAMES || self.depth + 1 == FRAMES {
+            return false;
+        }
+        self.depth += 1;
+        let callee_saved = [regs[6], regs[7], regs[8], regs[9]];
+        let Self { entry, may_goto, .. } = *self;
+        mem.save(self.depth, Saved { pc: next, callee_saved, entry, may_goto, callback });
+        (self.entry, self.may_goto) = (to, 0);
+        regs[10] = mem.enter_frame(self.depth, program.stack_used);
+        true
+    }
+
+    /// Goes back to the caller; gives the slot where it goes on.
+    #[inline(never)]
+    fn leave(&mut self, mem: &mut Mem<'_>, regs: &mut [u64; 16]) -> usize {
+        let Saved { pc, callee_saved, entry, may_goto, callback: _ } = mem.saved(self.depth);
+        self.depth -= 1;
+        (self.entry, self.may_goto) = (entry, may_goto);
+        regs[6..10].copy_from_slice(&callee_saved);
+        regs[10] = mem.set_depth(self.depth);
+        pc
+    }
+}
+
 /// How a program ended.
 enum End {
     Value(u64),
@@ -184,32 +244,20 @@ fn exec<const WATCHED: bool>(
 ) -> End {
     let unfused = if WATCHED { program.unfused() } else { Vec::new() };
     let code = if WATCHED { &unfused[..] } else { &program.code[..] };
-    let mut depth = base;
+    let mut frames = Frames { base, depth: base, entry: 0, may_goto: 0 };
     let mut regs = [0u64; 16];
     regs[1] = r1;
     regs[2..6].copy_from_slice(others);
-    regs[10] = mem.enter_frame(depth, program.stack_used);
-    let mut may_goto = 0;
-    let mut entry = 0;
+    regs[10] = mem.enter_frame(base, program.stack_used);
     let mut slice = state.first_slice();
-    let mut ops = code.iter();
+    // The slot behind the current instruction.
+    let mut next = 0;
+    let mut acc = 0u64;
 
-    /// The slot behind the current instruction.
-    macro_rules! next_pc {
-        () => {
-            code.len() - ops.as_slice().len()
-        };
-    }
-    /// Goes on at a slot.
-    macro_rules! go {
-        ($to:expr) => {
-            ops = code.get($to..).unwrap_or(&[]).iter()
-        };
-    }
     /// Goes on to the next part of a fused operation, which is the next slot.
     macro_rules! part {
         () => {
-            let _ = ops.next();
+            next += 1
         };
     }
     /// A trap at the current instruction.
@@ -244,6 +292,32 @@ fn exec<const WATCHED: bool>(
             $imm as u64
         }};
     }
+    /// Writes a register, and the accumulator.
+    macro_rules! set {
+        ($d:expr, $v:expr) => {{
+            let v: u64 = $v;
+            r!($d) = v;
+            acc = v;
+        }};
+    }
+    /// Two operations on `a` and what comes next, as a row of pairs says; the second one's first operand and its
+    /// second one by register or constant.
+    macro_rules! linked {
+        (same, $v:expr, $op:ident $w:ident $k:ident, $d:expr, $d2:expr, $s2:expr, $imm2:expr) => {{
+            let _ = $d2;
+            set!($d, eval::alu(AluOp::$op, Width::$w, $v, operand!($k, $s2, $imm2)));
+        }};
+        (into, $v:expr, $op:ident $w:ident $k:ident, $d:expr, $d2:expr, $s2:expr, $imm2:expr) => {{
+            let (_, _) = ($s2, $imm2);
+            let v = $v;
+            r!($d) = v;
+            set!($d2, eval::alu(AluOp::$op, Width::$w, r!($d2), v));
+        }};
+        (apart, $v:expr, $op:ident $w:ident $k:ident, $d:expr, $d2:expr, $s2:expr, $imm2:expr) => {{
+            r!($d) = $v;
+            set!($d2, eval::alu(AluOp::$op, Width::$w, r!($d2), operand!($k, $s2, $imm2)));
+        }};
+    }
     macro_rules! burn {
         ($cost:expr) => {{
             let cost: u64 = $cost;
@@ -258,20 +332,29 @@ fn exec<const WATCHED: bool>(
     /// A taken jump. Backward ones pay for the slots between.
     macro_rules! jump {
         ($to:expr) => {{
-            let (to, next) = ($to as usize, next_pc!());
+            let to = $to as usize;
             if to < next {
                 burn!((next - to) as u64);
             }
-            go!(to);
+            next = to;
+        }};
+    }
+    macro_rules! loaded {
+        ($word:ty, $size:expr, $base:expr, $off:expr) => {{
+            let addr = $base.wrapping_add_signed(i64::from($off));
+            match mem.load::<$word>(addr) {
+                Some(v) => v,
+                None => check!(load_elsewhere(program, mem, state, addr, $size)),
+            }
         }};
     }
     macro_rules! load {
+        ($word:ty, $size:expr, $d:expr, at $base:expr, $off:expr) => {{
+            let v = loaded!($word, $size, $base, $off);
+            set!($d, v);
+        }};
         ($word:ty, $size:expr, $d:expr, $s:expr, $off:expr) => {{
-            let addr = r!($s).wrapping_add_signed(i64::from($off));
-            r!($d) = match mem.load::<$word>(addr) {
-                Some(v) => v,
-                None => check!(load_elsewhere(program, mem, state, addr, $size)),
-            };
+            load!($word, $size, $d, at r!($s), $off);
         }};
     }
     macro_rules! store {
@@ -285,25 +368,42 @@ fn exec<const WATCHED: bool>(
     }
 
     let kind = loop {
-        let Some(op) = ops.next() else { trap!(TrapKind::OutsideProgram) };
+        let Some(op) = code.get(next) else {
+            return state.trapped(program, code.len() - 1, TrapKind::OutsideProgram);
+        };
+        next += 1;
         if WATCHED && let Some(observer) = state.observer {
-            Step::show(observer, program, (mem, state.packet), (next_pc!() - 1, depth), &regs);
+            Step::show(observer, program, (mem, state.packet), (next - 1, frames.depth), &regs);
         }
         macro_rules! dispatch {
             (
-                alu { $($alu:ident $a64:ident $a64i:ident $a32:ident $a32i:ident;)* }
+                alu { $(
+                    $alu:ident $a64:ident $a64i:ident $a32:ident $a32i:ident,
+                    $a64a:ident $a64ia:ident $a32a:ident $a32ia:ident, $a64s:ident $a32s:ident;
+                )* }
                 jump { $($jump:ident $j64:ident $j64i:ident $j32:ident $j32i:ident;)* }
-                pairs { $($pair:ident: $pa:ident $paw:ident $pak:ident, $pb:ident $pbw:ident $pbk:ident;)* }
+                pairs { $(
+                    $pair:ident $paira:ident: $pm:ident,
+                    $pa:ident $paw:ident $pak:ident, $pb:ident $pbw:ident $pbk:ident;
+                )* }
                 branches { $($branch:ident: $ba:ident $baw:ident $bak:ident, $bj:ident $bjw:ident $bjk:ident;)* }
-                loaded { $($loaded:ident: $lt:ident $lsize:ident, $lb:ident $lbw:ident $lbk:ident;)* }
-                indexed { $($indexed:ident: $it:ident $isize:ident;)* }
+                loaded { $(
+                    $loaded:ident $loadedc:ident: $lm:ident, $lt:ident $lsize:ident, $lb:ident $lbw:ident $lbk:ident;
+                )* }
+                indexed { $($indexed:ident $indexeda:ident: $it:ident $isize:ident;)* }
             ) => {
                 match *op {
                     $(
-                        Code::$a64 { d, s } => r!(d) = eval::alu(AluOp::$alu, Width::W64, r!(d), r!(s)),
-                        Code::$a64i { d, imm } => r!(d) = eval::alu(AluOp::$alu, Width::W64, r!(d), imm as u64),
-                        Code::$a32 { d, s } => r!(d) = eval::alu(AluOp::$alu, Width::W32, r!(d), r!(s)),
-                        Code::$a32i { d, imm } => r!(d) = eval::alu(AluOp::$alu, Width::W32, r!(d), imm as u64),
+                        Code::$a64 { d, s } => set!(d, eval::alu(AluOp::$alu, Width::W64, r!(d), r!(s))),
+                        Code::$a64i { d, imm } => set!(d, eval::alu(AluOp::$alu, Width::W64, r!(d), imm as u64)),
+                        Code::$a32 { d, s } => set!(d, eval::alu(AluOp::$alu, Width::W32, r!(d), r!(s))),
+                        Code::$a32i { d, imm } => set!(d, eval::alu(AluOp::$alu, Width::W32, r!(d), imm as u64)),
+                        Code::$a64a { d, s } => set!(d, eval::alu(AluOp::$alu, Width::W64, acc, r!(s))),
+                        Code::$a64ia { d, imm } => set!(d, eval::alu(AluOp::$alu, Width::W64, acc, imm as u64)),
+                        Code::$a32a { d, s } => set!(d, eval::alu(AluOp::$alu, Width::W32, acc, r!(s))),
+                        Code::$a32ia { d, imm } => set!(d, eval::alu(AluOp::$alu, Width::W32, acc, imm as u64)),
+                        Code::$a64s { d } => set!(d, eval::alu(AluOp::$alu, Width::W64, r!(d), acc)),
+                        Code::$a32s { d } => set!(d, eval::alu(AluOp::$alu, Width::W32, r!(d), acc)),
                     )*
                     $(
                         Code::$j64 { d, s, to } => {
@@ -319,25 +419,29 @@ fn exec<const WATCHED: bool>(
                             if eval::jump(JumpOp::$jump, Width::W32, r!(d), imm as u64) { jump!(to) }
                         }
                     )*
-                    Code::Neg { width, d } => r!(d) = eval::neg(width, r!(d)),
-                    Code::MovSx { width, from, d, s } => r!(d) = eval::movsx(width, from, r!(s)),
-                    Code::Swap { kind, size, d } => r!(d) = eval::swap(kind, size, Endian::NATIVE, r!(d)),
+                    Code::Neg { width, d } => set!(d, eval::neg(width, r!(d))),
+                    Code::MovSx { width, from, d, s } => set!(d, eval::movsx(width, from, r!(s))),
+                    Code::Swap { kind, size, d } => set!(d, eval::swap(kind, size, Endian::NATIVE, r!(d))),
                     Code::Const { d, value } => {
-                        r!(d) = value;
+                        set!(d, value);
                         part!();
                     }
                     Code::LoadB { d, s, off } => load!(u8, Size::B, d, s, off),
                     Code::LoadH { d, s, off } => load!(u16, Size::H, d, s, off),
                     Code::LoadW { d, s, off } => load!(u32, Size::W, d, s, off),
                     Code::LoadDw { d, s, off } => load!(u64, Size::DW, d, s, off),
+                    Code::LoadBA { d, off } => load!(u8, Size::B, d, at acc, off),
+                    Code::LoadHA { d, off } => load!(u16, Size::H, d, at acc, off),
+                    Code::LoadWA { d, off } => load!(u32, Size::W, d, at acc, off),
+                    Code::LoadDwA { d, off } => load!(u64, Size::DW, d, at acc, off),
                     Code::LoadSx { size, d, s, off } => {
-                        match size {
-                            Size::B => load!(u8, size, d, s, off),
-                            Size::H => load!(u16, size, d, s, off),
-                            Size::W => load!(u32, size, d, s, off),
-                            Size::DW => load!(u64, size, d, s, off),
-                        }
-                        r!(d) = eval::sign_extend(size, r!(d));
+                        let v = match size {
+                            Size::B => loaded!(u8, size, r!(s), off),
+                            Size::H => loaded!(u16, size, r!(s), off),
+                            Size::W => loaded!(u32, size, r!(s), off),
+                            Size::DW => loaded!(u64, size, r!(s), off),
+                        };
+                        set!(d, eval::sign_extend(size, v));
                     }
                     Code::StoreB { d, s, off } => store!(u8, Size::B, d, off, r!(s)),
                     Code::StoreH { d, s, off } => store!(u16, Size::H, d, off, r!(s)),
@@ -400,10 +504,10 @@ fn exec<const WATCHED: bool>(
                     }
                     Code::Jump { to } => jump!(to),
                     Code::MayGoto { to } => {
-                        if may_goto == MAY_GOTO_LIMIT {
+                        if frames.may_goto == MAY_GOTO_LIMIT {
                             jump!(to);
                         } else {
-                            may_goto += 1;
+                            frames.may_goto += 1;
                         }
                     }
                     Code::Helper { index } => {
@@ -423,11 +527,11 @@ fn exec<const WATCHED: bool>(
                                 let ctx = regs[1];
                                 state.fuel += slice;
                                 slice = 0;
-                                if depth == base {
+                                if frames.is_outermost() {
                                     return End::TailCall(target, ctx);
                                 }
                                 let args = (ctx, &[0; 4]);
-                                let Some(value) = chain::<WATCHED>(&target, mem, state, args, depth) else {
+                                let Some(value) = chain::<WATCHED>(&target, mem, state, args, frames.depth) else {
                                     return End::Trap;
                                 };
                                 regs[0] = value;
@@ -438,16 +542,10 @@ fn exec<const WATCHED: bool>(
                     }
                     Code::Subprog { to } => {
                         burn!(1);
-                        if depth - base + 1 == CALL_FRAMES || depth + 1 == FRAMES {
+                        if !frames.call(program, mem, &mut regs, next, (to as usize, false)) {
                             trap!(TrapKind::CallDepth);
                         }
-                        depth += 1;
-                        let callee_saved = [regs[6], regs[7], regs[8], regs[9]];
-                        mem.save(depth, Saved { pc: next_pc!(), callee_saved, entry, may_goto, callback: false });
-                        may_goto = 0;
-                        entry = to as usize;
-                        regs[10] = mem.enter_frame(depth, program.stack_used);
-                        go!(to as usize);
+                        next = to as usize;
                     }
                     Code::CallBack { call } => {
                         burn!(1);
@@ -455,81 +553,85 @@ fn exec<const WATCHED: bool>(
                         match check!(callback::begin(program, call, args)) {
                             Begin::Result(v) => regs[0] = v,
                             Begin::Calls { slot, iteration } => {
-                                if depth - base + 1 == CALL_FRAMES || depth + 1 == FRAMES {
+                                if !frames.call(program, mem, &mut regs, next, (slot, true)) {
                                     trap!(TrapKind::CallDepth);
                                 }
-                                depth += 1;
-                                let callee_saved = [regs[6], regs[7], regs[8], regs[9]];
-                                let saved = Saved { pc: next_pc!(), callee_saved, entry, may_goto, callback: true };
-                                mem.save(depth, saved);
-                                mem.set_iteration(depth, iteration);
-                                entry = slot;
+                                mem.set_iteration(frames.depth, iteration);
                                 call_back!(false);
                             }
                         }
                     }
                     Code::Exit => leave!(),
-                    Code::Refuse(refusal) => trap!(refuse(program, refusal, next_pc!() - 1)),
+                    Code::Refuse(refusal) => trap!(refuse(program, refusal, next - 1)),
                     Code::Outside => trap!(TrapKind::OutsideProgram),
                     $(
                         Code::$pair { d, s, d2, s2, imm, imm2 } => {
-                            r!(d) = eval::alu(AluOp::$pa, Width::$paw, r!(d), operand!($pak, s, imm));
-                            r!(d2) = eval::alu(AluOp::$pb, Width::$pbw, r!(d2), operand!($pbk, s2, imm2));
+                            let v = eval::alu(AluOp::$pa, Width::$paw, r!(d), operand!($pak, s, imm));
+                            linked!($pm, v, $pb $pbw $pbk, d, d2, s2, imm2);
+                            part!();
+                        }
+                        Code::$paira { d, s, d2, s2, imm, imm2 } => {
+                            let v = match AluOp::$pa {
+                                AluOp::Mov => eval::alu(AluOp::Mov, Width::$paw, 0, acc),
+                                op => eval::alu(op, Width::$paw, acc, operand!($pak, s, imm)),
+                            };
+                            linked!($pm, v, $pb $pbw $pbk, d, d2, s2, imm2);
                             part!();
                         }
                     )*
                     $(
                         Code::$branch { d, s, d2, imm, s2, imm2, to } => {
-                            r!(d) = eval::alu(AluOp::$ba, Width::$baw, r!(d), operand!($bak, s, imm));
+                            set!(d, eval::alu(AluOp::$ba, Width::$baw, r!(d), operand!($bak, s, imm)));
                             part!();
                             if eval::jump(JumpOp::$bj, Width::$bjw, r!(d2), operand!($bjk, s2, imm2)) { jump!(to) }
                         }
                     )*
                     $(
                         Code::$loaded { d, s, off, d2, s2, imm2 } => {
-                            load!($lt, Size::$lsize, d, s, off);
-                            r!(d2) = eval::alu(AluOp::$lb, Width::$lbw, r!(d2), operand!($lbk, s2, imm2));
+                            let v = loaded!($lt, Size::$lsize, r!(s), off);
+                            linked!(apart, v, $lb $lbw $lbk, d, d2, s2, imm2);
+                            part!();
+                        }
+                        Code::$loadedc { d, s, off, d2, s2, imm2 } => {
+                            let v = loaded!($lt, Size::$lsize, r!(s), off);
+                            linked!($lm, v, $lb $lbw $lbk, d, d2, s2, imm2);
                             part!();
                         }
                     )*
                     $(
                         Code::$indexed { sum, s, s2, d, off } => {
-                            r!(sum) = eval::alu(AluOp::Mov, Width::W64, r!(sum), r!(s));
-                            r!(sum) = eval::alu(AluOp::Add, Width::W64, r!(sum), r!(s2));
+                            r!(sum) = r!(s);
+                            let v = r!(sum).wrapping_add(r!(s2));
+                            r!(sum) = v;
                             part!();
                             part!();
-                            load!($it, Size::$isize, d, sum, off);
+                            load!($it, Size::$isize, d, at v, off);
+                        }
+                        Code::$indexeda { sum, s, d, off } => {
+                            let v = r!(s).wrapping_add(acc);
+                            r!(sum) = v;
+                            part!();
+                            part!();
+                            load!($it, Size::$isize, d, at v, off);
                         }
                     )*
                 }
             };
         }
-        /// Goes on in the caller of the function.
-        macro_rules! go_back {
-            ($frame:expr) => {{
-                let frame = $frame;
-                depth -= 1;
-                regs[6..10].copy_from_slice(&frame.callee_saved);
-                regs[10] = mem.set_depth(depth);
-                may_goto = frame.may_goto;
-                entry = frame.entry;
-                go!(frame.pc);
-            }};
-        }
         /// Calls the function in the innermost frame back once more, or returns from the helper that does.
         macro_rules! call_back {
             ($stop:expr) => {{
-                let (next, left) = check!(callback::next(program, mem, state, depth, $stop, slice));
+                let (step, left) = check!(callback::next(program, mem, state, frames.depth, $stop, slice));
                 slice = left;
-                match next {
+                match step {
                     Next::Call(args) => {
                         regs[1..6].copy_from_slice(&args);
-                        may_goto = 0;
-                        regs[10] = mem.enter_frame(depth, program.stack_used);
-                        go!(entry);
+                        frames.may_goto = 0;
+                        regs[10] = mem.enter_frame(frames.depth, program.stack_used);
+                        next = frames.entry;
                     }
                     Next::Result(v) => {
-                        go_back!(mem.saved(depth));
+                        next = frames.leave(mem, &mut regs);
                         regs[0] = v;
                     }
                 }
@@ -538,22 +640,21 @@ fn exec<const WATCHED: bool>(
         /// Returns from the function.
         macro_rules! leave {
             () => {{
-                if depth == base {
+                if frames.is_outermost() {
                     state.fuel += slice;
                     return End::Value(regs[0]);
                 }
-                burn!((next_pc!() - 1).saturating_sub(entry) as u64 + 1);
-                let frame = mem.saved(depth);
-                if frame.callback {
+                burn!((next - 1).saturating_sub(frames.entry) as u64 + 1);
+                if frames.is_called_back(mem) {
                     call_back!(regs[0] != 0);
                 } else {
-                    go_back!(frame);
+                    next = frames.leave(mem, &mut regs);
                 }
             }};
         }
         operations!(dispatch);
     };
-    state.trapped(program, next_pc!() - 1, kind)
+    state.trapped(program, next - 1, kind)
 }
 
 /// The address of an atomic access, which must be aligned: hardware differs in what it does otherwise, and the

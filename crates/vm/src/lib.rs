@@ -26,6 +26,7 @@ extern crate alloc;
 
 mod callback;
 mod code;
+mod held;
 mod helpers;
 mod host;
 mod interp;

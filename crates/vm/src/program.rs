@@ -26,6 +26,7 @@ pub struct Program {
     insns: Vec<Insn>,
     pub(crate) code: Vec<Code>,
     errors: Vec<DecodeError>,
+    functions: Vec<usize>,
     pub(crate) bound: MapSet,
     pub(crate) ctx: CtxAccess,
     pub(crate) packet: PacketAccess,
@@ -192,6 +193,7 @@ impl Program {
             insns: spec.insns.clone(),
             code: prepared.code,
             errors: prepared.errors,
+            functions: prepared.functions,
             bound: MapSet::new(maps),
             ctx: CtxAccess::new(row.map(|r| &r.ctx)),
             packet: row.map_or(PacketAccess::None, |r| r.packet),
@@ -257,9 +259,9 @@ impl Program {
         usize::try_from(value ^ MAP_TAG).ok().filter(|&i| i < self.maps().len())
     }
 
-    /// Slots, without the one behind the last.
-    pub(crate) fn slots(&self) -> usize {
-        self.code.len().saturating_sub(1)
+    /// Whether a slot is one that some `LDDW` of the program names as a function.
+    pub(crate) fn is_function(&self, slot: usize) -> bool {
+        slot < self.insns.len() && self.functions.binary_search(&slot).is_ok()
     }
 
     /// The error of an undecodable slot.

@@ -87,19 +87,21 @@ fn what_is_no_function_traps() {
         assert!(matches!(trap.kind, TrapKind::NotAFunction(_)), "{trap}");
         assert_eq!(trap.pc, slot);
     }
-    // Past the last instruction.
-    let outside = trap(&program(
-        "r1 = 1
-        r2 = subprog[main]
-        r2 += 8
-        r3 = 0
-        r4 = 0
-        call loop
-        exit
-    main:
-        exit",
-    ));
-    assert!(matches!(outside.kind, TrapKind::NotAFunction(_)), "{outside}");
+    // Past the last instruction, and slots where no function is.
+    for off in [8, 1, -1, -3] {
+        let outside = trap(&program(&format!(
+            "r1 = 1
+            r2 = subprog[main]
+            r2 += {off}
+            r3 = 0
+            r4 = 0
+            call loop
+            exit
+        main:
+            exit"
+        )));
+        assert!(matches!(outside.kind, TrapKind::NotAFunction(_)), "{outside}");
+    }
 }
 
 #[test]

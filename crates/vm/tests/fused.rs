@@ -1,11 +1,12 @@
 //! Sequences that the interpreter does in one go compute what their instructions compute one by one.
 //!
 //! Each sequence runs twice: as it is, and with a jump to the next instruction behind each of its instructions,
-//! which nothing is fused with. Registers, and the slot and kind of a trap, must agree.
+//! which nothing is fused with. Registers, and the slot and kind of a trap, must agree. Generated programs, with jumps
+//! to anywhere, run as they are and watched: a watched run does one instruction after the other.
 
 use skep_isa::{Insn, Reg};
 use skep_spec::{Environment, ProgramSpec};
-use skep_vm::{NullHost, Program, Run, Stack, TrapKind};
+use skep_vm::{NullHost, Observer, Outcome, Program, Run, Stack, Step, Trap, TrapKind};
 
 /// Registers that sequences use; `r9` keeps the memory.
 const REGS: u8 = 6;
@@ -207,4 +208,103 @@ fn a_fused_loop_ends_with_its_fuel() {
     let program = Program::unverified(&spec, &Environment::default(), vec![]).expect("no maps");
     let trap = program.run(&mut Run::new(&mut Stack::new(), &NullHost).with_fuel(1000)).expect_err("no end");
     assert_eq!((trap.pc, trap.kind), (2, TrapKind::Fuel));
+}
+
+/// Numbers that look random.
+struct Dice(u64);
+
+impl Dice {
+    /// Below `n`.
+    fn below(&mut self, n: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) as usize % n
+    }
+
+    fn of<T: Copy>(&mut self, all: &[T]) -> T {
+        all[self.below(all.len())]
+    }
+}
+
+/// A few instructions that go together; registers are few, so that results are used at once, twice, or never.
+fn generated(dice: &mut Dice, alu: &[(u8, i16, bool)], jumps: &[(u8, bool)]) -> Vec<Insn> {
+    const FEW: [u8; 4] = [0, 2, 3, 4];
+    let (d, s, d2) = (dice.of(&FEW), dice.of(&FEW), dice.of(&FEW));
+    let imm = dice.of(&[0, 1, -1, 3, 8, 31, 255, 0x1234_5678, i32::MIN]);
+    match dice.below(16) {
+        0 => lddw(d, dice.0).to_vec(),
+        1 => vec![insn(dice.of(&[0x84, 0x87]), d, 0, 0, 0)],
+        2 => vec![insn(dice.of(&[0xbc, 0xbf]), d, s, dice.of(&[8, 16]), 0)],
+        3 => vec![insn(dice.of(&[0xd4, 0xdc, 0xd7]), d, 0, 0, dice.of(&[16, 32, 64]))],
+        4 => {
+            vec![insn(dice.of(&[0x61, 0x69, 0x71, 0x79, 0x81, 0x89, 0x91]), d, 9, dice.below(260) as i16, 0)]
+        }
+        5 => vec![insn(dice.of(&[0x63, 0x6b, 0x73, 0x7b]), 9, s, dice.below(248) as i16, 0)],
+        // Where `d` is small: mov, add, load.
+        6 => vec![
+            insn(0x57, d, 0, 0, 127),
+            insn(0xbf, d2, 9, 0, 0),
+            insn(0x0f, d2, d, 0, 0),
+            insn(dice.of(&[0x61, 0x69, 0x71, 0x79]), s, d2, dice.of(&[0, 0, 5, -3]), 0),
+        ],
+        7 => vec![insn(0x7b, 10, s, -8, 0), insn(0x79, d, 10, -8, 0)],
+        8 => vec![insn(dice.of(&[0xc3, 0xdb]), 9, s, 8, dice.of(&[0, 1, 0x40, 0x50, 0xe1]))],
+        9 | 10 => {
+            let (code, by_register) = dice.of(jumps);
+            let off = dice.below(12) as i16 - 5;
+            vec![insn(code, d, if by_register { s } else { 0 }, off, if by_register { 0 } else { imm })]
+        }
+        // The commonest pairs, on one register.
+        11 => vec![insn(dice.of(&[0xbf, 0xbc]), d, s, 0, 0), alu_insn(dice.of(alu), d, d2, imm)],
+        _ => vec![alu_insn(dice.of(alu), d, s, imm)],
+    }
+}
+
+struct Unimpressed;
+
+impl Observer for Unimpressed {
+    fn step(&self, _step: &Step<'_>) {}
+}
+
+#[test]
+fn generated_programs() {
+    let (alu, jumps) = (alu(), jumps());
+    let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
+    let (mut ended, mut trapped) = (0, 0);
+    for case in 0..4000 {
+        let mut insns = vec![insn(0xbf, 9, 1, 0, 0)];
+        for (i, dst) in [0u8, 2, 3, 4].into_iter().enumerate() {
+            insns.extend(lddw(dst, VALUES[case % 4][i]));
+        }
+        let start = insns.len();
+        while insns.len() < start + 30 {
+            insns.extend(generated(&mut dice, &alu, &jumps));
+        }
+        // A function that is called from the middle, and changes what is its caller's own.
+        let call = start + dice.below(30);
+        let at_lddw = insns[call].opcode == 0x18 || insns[call].opcode == 0;
+        let behind = insns.len() + 7;
+        if !at_lddw {
+            insns[call] = insn(0x85, 0, 1, 0, (behind - call - 1) as i32);
+        }
+        insns.extend([0, 2, 3, 4].map(|r| insn(0x7b, 9, r, i16::from(r) * 8, 0)));
+        insns.extend([insn(0x0f, 0, 2, 0, 0), insn(0x0f, 0, 3, 0, 0), insn(0x95, 0, 0, 0, 0)]);
+        insns.extend([insn(0xbf, 2, 4, 0, 0), insn(0x47, 2, 0, 0, 1), insn(0x0f, 3, 2, 0, 0)]);
+        insns.push(insn(0x95, 0, 0, 0, 0));
+        let spec = ProgramSpec { insns, ..ProgramSpec::default() };
+        let program = Program::unverified(&spec, &Environment::default(), vec![]).expect("no maps");
+        let mut stack = Stack::new();
+        let mut memory = [0u8; MEMORY];
+        let mut run = |watched: bool| -> (Result<Outcome, Trap>, [u8; MEMORY]) {
+            memory = std::array::from_fn(|i| (i * 37 + 5) as u8);
+            let run = Run::new(&mut stack, &NullHost).with_ctx(&mut memory).with_fuel(2000);
+            let result = program.run(&mut if watched { run.with_observer(&Unimpressed) } else { run });
+            (result, memory)
+        };
+        let (as_it_is, watched) = (run(false), run(true));
+        assert_eq!(as_it_is, watched, "case {case}: {:#?}", program.insns());
+        *if watched.0.is_ok() { &mut ended } else { &mut trapped } += 1;
+    }
+    assert!(ended > 400 && trapped > 400, "{ended} ended, {trapped} trapped: too few of either");
 }
