@@ -53,6 +53,9 @@ pub enum ArgKind {
     SpinLock,
 }
 
+/// First id of an embedder's helpers; Linux counts from 1 and is far from it.
+pub const EMBEDDER_HELPERS: u32 = 0x1_0000;
+
 /// An argument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Arg {

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use skep_btf::relo::TargetBtf;
 use skep_btf::{Btf, BtfExt, CoreRelo};
 use skep_isa::Endian;
-use skep_spec::{MapDef, ProgramSpec};
+use skep_spec::{Environment, MapDef, ProgramSpec};
 
 use crate::elf::{Elf, Home};
 use crate::error::{Error, File, Place};
@@ -138,6 +138,8 @@ pub struct Unlinked<'a> {
 pub struct Inputs<'a> {
     /// Types for CO-RE relocations. Without them, programs that need some cannot be used, and say so.
     pub target: Option<&'a TargetBtf>,
+    /// What sections' names say: an embedder's program types beside libbpf's.
+    pub environment: Option<&'a Environment>,
 }
 
 impl<'a> Unlinked<'a> {
@@ -202,13 +204,15 @@ impl<'a> Unlinked<'a> {
         let linker = Linker { file, elf, functions: &functions, maps: &places, relocated: &relocated };
         let mut budget = MAX_LINKED;
         let mut programs = Vec::new();
+        let linux = Environment::default();
+        let env = inputs.environment.unwrap_or(&linux);
         for (index, f) in functions.all.iter().enumerate() {
             if !is_program(f, elf) {
                 continue;
             }
             let section = elf.sections[f.section].name;
             let (section, autoload) = section.strip_prefix('?').map_or((section, true), |s| (s, false));
-            let spec = program::by_section(file, section).and_then(|spec| {
+            let spec = program::by_section(file, section, env).and_then(|spec| {
                 let linked = linker.link(index, &mut budget)?;
                 Ok(ProgramSpec {
                     name: f.name.clone(),

@@ -3,10 +3,10 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-use skep_abi::{SectionFlags, find_section};
+use skep_abi::SectionFlags;
 use skep_btf::{Btf, BtfExt, ExtSection, TypeId};
 use skep_isa::Insn;
-use skep_spec::{FuncInfo, LineInfo, ProgramSpec};
+use skep_spec::{Environment, FuncInfo, LineInfo, ProgramSpec};
 
 use crate::elf::Elf;
 use crate::error::{Error, File, Place};
@@ -14,8 +14,8 @@ use crate::funcs::Functions;
 use crate::link::Linked;
 
 /// What a section's name makes of a program: everything but its instructions.
-pub(crate) fn by_section(file: &File, section: &str) -> Result<ProgramSpec, Error> {
-    let Some(row) = find_section(section) else {
+pub(crate) fn by_section(file: &File, section: &str, env: &Environment) -> Result<ProgramSpec, Error> {
+    let Some(row) = env.section(section) else {
         let what = "the name says no program type: use one that libbpf knows, such as SEC(\"socket\"), \
                     SEC(\"xdp\") or SEC(\"tp/CATEGORY/NAME\")";
         return Err(file.unsupported(Place::section(section), what));
@@ -27,7 +27,7 @@ pub(crate) fn by_section(file: &File, section: &str) -> Result<ProgramSpec, Erro
         attach_type: row.attach_type,
         flags: flag(SectionFlags::SLEEPABLE, ProgramSpec::SLEEPABLE)
             | flag(SectionFlags::XDP_FRAGS, ProgramSpec::XDP_HAS_FRAGS),
-        attach_target: row.target(section).map(Into::into),
+        attach_target: row.target.map(Into::into),
         ..ProgramSpec::default()
     })
 }

@@ -121,7 +121,7 @@ fn damaged_objects() {
         let start = std::time::Instant::now();
         match Unlinked::parse_any_endian("damaged.o", &bytes).and_then(|u| {
             exercise(&u.link(&Inputs::default())?);
-            u.link(&Inputs { target: Some(&target) })
+            u.link(&Inputs { target: Some(&target), ..Inputs::default() })
         }) {
             Ok(o) => {
                 exercise(&o);
@@ -203,7 +203,7 @@ fn damaged_relocations() {
             continue;
         };
         let linked = Unlinked::parse_any_endian("damaged.o", &program)
-            .and_then(|u| u.link(&Inputs { target: Some(&target) }));
+            .and_then(|u| u.link(&Inputs { target: Some(&target), ..Inputs::default() }));
         match linked {
             Ok(o) => {
                 exercise(&o);

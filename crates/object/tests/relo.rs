@@ -24,7 +24,7 @@ fn target(name: &str) -> TargetBtf {
 fn relocated(name: &str, target: &TargetBtf) -> Object {
     let bytes = read(&fixture_path(&format!("core/{name}.bpf.o")));
     let unlinked = Unlinked::parse_any_endian(&format!("{name}.bpf.o"), &bytes).expect("an object");
-    unlinked.link(&Inputs { target: Some(target) }).expect("links")
+    unlinked.link(&Inputs { target: Some(target), ..Inputs::default() }).expect("links")
 }
 
 /// FNV-1a over the instructions, with maps counted as 0.

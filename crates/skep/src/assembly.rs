@@ -5,10 +5,9 @@ use std::sync::Arc;
 use skep_abi::{AttachType, MapFlags, MapType, ProgramType};
 use skep_isa::text::{Assembler, Assembly, Linked, MapDecl};
 use skep_isa::{CallTarget, Insn, Reg};
-use skep_spec::{MapDef, ProgramSpec, SourceLine};
+use skep_spec::{Environment, MapDef, ProgramSpec, SourceLine};
 
 use crate::object::{Object, ProgramEntry};
-use crate::vm::Names;
 use crate::{Error, ErrorKind};
 
 /// `src` of an `LDDW` that names a map by its index in the program's list, and of one that names its value.
@@ -32,20 +31,12 @@ const FLAGS: &[(&str, u32)] = &[
     ("BPF_F_INNER_MAP", MapFlags::INNER_MAP),
 ];
 
-/// Finds helpers by name, for `call bpf_map_lookup_elem`.
-pub(crate) fn helper_target(name: &str) -> Option<CallTarget> {
-    skep_abi::HELPER_NAMES.iter().find(|(_, n)| *n == name).map(|&(id, _)| CallTarget::Helper(id))
-}
-
 /// Assembles a text.
 ///
 /// # Errors
 /// `Damaged` with file, line and column of what is no instruction, directive or known map word.
-pub(crate) fn parse(file: &str, text: &str, names: &Names) -> Result<Object, Error> {
-    let target = |name: &str| match names.helper(name) {
-        Some(id) => Some(CallTarget::Helper(id)),
-        None => helper_target(name),
-    };
+pub(crate) fn parse(file: &str, text: &str, env: &Environment) -> Result<Object, Error> {
+    let target = |name: &str| env.helper_by_name(name).map(CallTarget::Helper);
     let assembly = Assembler::new().with_names(&target).assemble(text).map_err(|e| {
         let place = format!("{file}:{}:{}", e.line(), e.column());
         let line = text.lines().nth((e.line() as usize).saturating_sub(1)).unwrap_or("");
@@ -58,7 +49,7 @@ pub(crate) fn parse(file: &str, text: &str, names: &Names) -> Result<Object, Err
     let programs = assembly
         .programs()
         .map(|f| {
-            let spec = program(file, text, &assembly, &f.name, &maps, &license, names).map(Arc::new);
+            let spec = program(file, text, &assembly, &f.name, &maps, &license, env).map(Arc::new);
             ProgramEntry { name: f.name.clone(), section: f.section.clone(), autoload: true, spec }
         })
         .collect();
@@ -100,16 +91,16 @@ fn map(file: &str, decl: &MapDecl) -> Result<MapDef, Error> {
 }
 
 /// The type that a section name stands for; code outside of any section is a socket filter.
-fn program_type(section: &str, names: &Names) -> Result<(ProgramType, AttachType, Option<String>), String> {
+fn program_type(
+    section: &str,
+    env: &Environment,
+) -> Result<(ProgramType, AttachType, Option<String>), String> {
     if section.is_empty() {
         return Ok((ProgramType::SOCKET_FILTER, AttachType::default(), None));
     }
     let name = section.strip_prefix('?').unwrap_or(section);
-    if let Some(kind) = names.section(name) {
-        return Ok((kind, AttachType::default(), None));
-    }
-    match skep_abi::find_section(name) {
-        Some(row) => Ok((row.prog_type, row.attach_type, row.target(name).map(str::to_owned))),
+    match env.section(name) {
+        Some(row) => Ok((row.prog_type, row.attach_type, row.target.map(str::to_owned))),
         None => Err(format!(
             "section `{section}` names no program type; `socket`, `xdp` and `syscall` do, and more in libbpf's list"
         )),
@@ -123,11 +114,11 @@ fn program(
     name: &str,
     maps: &[Arc<MapDef>],
     license: &str,
-    names: &Names,
+    env: &Environment,
 ) -> Result<ProgramSpec, Error> {
     let fail = |what: String| Error::new(ErrorKind::Unsupported, format!("{file}: program `{name}`: {what}"));
     let section = assembly.function(name).map_or("", |f| &f.section);
-    let (prog_type, attach_type, attach_target) = program_type(section, names).map_err(fail)?;
+    let (prog_type, attach_type, attach_target) = program_type(section, env).map_err(fail)?;
     let mut linked =
         assembly.link(name).ok_or_else(|| fail("it calls a function that the text does not have".into()))?;
     let used = bind(&mut linked, maps).map_err(|missing| {

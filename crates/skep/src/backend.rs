@@ -67,8 +67,8 @@ impl Backend {
         self.inner.name()
     }
 
-    /// The rules that programs are described by: the embedder's, or Linux's.
-    pub(crate) fn environment(&self) -> Arc<Environment> {
+    /// The tables that programs are described by: an embedder's beside Linux's, or Linux's alone.
+    pub fn environment(&self) -> Arc<Environment> {
         self.environment.clone().unwrap_or_default()
     }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use skep_isa::text::{Dialect, Listing};
 use skep_spec::{
     BackendLink, BackendMap, BackendProgram, Errno, LoadError, LoadOptions, MapDef, ProgramInfo, ProgramSpec,
     RunInput, RunOutput, RunStats,
@@ -118,6 +119,13 @@ impl Program {
     /// Its full name, as the object spells it.
     pub fn name(&self) -> &str {
         &self.spec.name
+    }
+
+    /// Its instructions, one a line after its slot number, as the kernel's log prints them; helpers by name, an
+    /// embedder's too.
+    pub fn listing(&self) -> String {
+        let env = self.backend.environment();
+        Listing::new(&self.spec.insns, Dialect::Kernel).with_names(&*env).to_string()
     }
 
     /// Id, type and what verifying it took.

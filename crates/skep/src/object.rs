@@ -6,9 +6,8 @@ use std::sync::Arc;
 
 use skep_btf::Btf;
 use skep_object::{Inputs, SlotTarget, Unlinked};
-use skep_spec::{MapDef, ProgramSpec};
+use skep_spec::{Environment, MapDef, ProgramSpec};
 
-use crate::vm::Names;
 use crate::{Backend, Error, ErrorKind, Loaded, Target, assembly};
 
 const ELF_MAGIC: &[u8] = b"\x7fELF";
@@ -100,20 +99,26 @@ impl Object {
     /// # Errors
     /// As there.
     pub fn parse_for(name: &str, bytes: &[u8], target: &Target) -> Result<Self, Error> {
+        Self::parse_with(name, bytes, target, &Environment::default())
+    }
+
+    /// As [`Object::parse`], where sections may have the names of an embedder's program types and assembly text those of
+    /// its helpers.
+    ///
+    /// # Errors
+    /// As [`Object::parse`].
+    pub fn parse_in(name: &str, bytes: &[u8], env: &Environment) -> Result<Self, Error> {
+        Self::parse_with(name, bytes, &Target::default(), env)
+    }
+
+    fn parse_with(name: &str, bytes: &[u8], target: &Target, env: &Environment) -> Result<Self, Error> {
         if bytes.starts_with(ELF_MAGIC) {
             let link = |unlinked: Unlinked<'_>| {
                 let target = if unlinked.needs_target() { target.btf() } else { None };
-                unlinked.link(&Inputs { target })
+                unlinked.link(&Inputs { target, environment: Some(env) })
             };
             let object = Unlinked::parse(name, bytes).and_then(link).map_err(in_file)?;
             return Ok(Self::from_elf(name, object));
-        }
-        Self::parse_with(name, bytes, &Names::default())
-    }
-
-    pub(crate) fn parse_with(name: &str, bytes: &[u8], names: &Names) -> Result<Self, Error> {
-        if bytes.starts_with(ELF_MAGIC) {
-            return Self::parse_for(name, bytes, &Target::default());
         }
         let is_assembly = Path::new(name)
             .extension()
@@ -126,7 +131,7 @@ impl Object {
             return Err(Error::new(ErrorKind::Damaged, words));
         }
         match std::str::from_utf8(bytes) {
-            Ok(text) => assembly::parse(name, text, names),
+            Ok(text) => assembly::parse(name, text, env),
             Err(e) => {
                 let words = format!("`{name}` is no text: byte {} is not UTF-8", e.valid_up_to());
                 Err(Error::new(ErrorKind::Damaged, words).caused_by(e))

@@ -36,24 +36,6 @@ static IDS: [u32; MAX_HELPERS] = {
 static GROUPS: [HelperGroup; 4] =
     [ids::BASE, ids::BASE_BPF, ids::BASE_PERFMON, HelperGroup { capability: Capability::None, ids: &IDS }];
 
-/// What an embedder's names stand for in assembly text.
-#[derive(Debug, Default)]
-pub(crate) struct Names {
-    helpers: Vec<(&'static str, u32)>,
-    /// Section, program type and its context.
-    sections: Vec<(&'static str, ProgramType, Context)>,
-}
-
-impl Names {
-    pub(crate) fn helper(&self, name: &str) -> Option<u32> {
-        self.helpers.iter().find(|(n, _)| *n == name).map(|&(_, id)| id)
-    }
-
-    pub(crate) fn section(&self, name: &str) -> Option<ProgramType> {
-        self.sections.iter().find(|(n, ..)| *n == name).map(|&(_, kind, _)| kind)
-    }
-}
-
 /// The virtual machine in this process with an embedder's own helpers, program types and tracepoints.
 ///
 /// ```
@@ -84,7 +66,6 @@ impl Names {
 #[derive(Clone, Debug)]
 pub struct Vm {
     backend: Backend,
-    names: Arc<Names>,
 }
 
 impl Vm {
@@ -98,13 +79,14 @@ impl Vm {
         &self.backend
     }
 
-    /// As [`Object::parse`]; assembly text may use the names of the embedder's helpers, and of its program types
-    /// as sections. C calls helpers by number, from [`EMBEDDER_HELPERS`] on in the order of the builder.
+    /// As [`Object::parse`]; sections may have the names of the embedder's program types, alone or followed by `/` and
+    /// more (`SEC("rule/admit")`), and assembly text may use the names of its helpers. C calls helpers by number, from
+    /// [`EMBEDDER_HELPERS`] on in the order of the builder.
     ///
     /// # Errors
     /// As [`Object::parse`].
     pub fn parse(&self, name: &str, bytes: &[u8]) -> Result<Object, Error> {
-        Object::parse_with(name, bytes, &self.names)
+        Object::parse_in(name, bytes, &self.backend.environment())
     }
 
     /// A tracepoint that the builder was told of.
@@ -112,8 +94,10 @@ impl Vm {
     /// # Errors
     /// `NotFound` for any other name, `Usage` for a record that is not the one that programs were verified for.
     pub fn tracepoint<T: Record>(&self, name: &str) -> Result<Tracepoint<T>, Error> {
-        let known = self.names.sections.iter().find(|(n, ..)| *n == name);
-        let &(_, prog_type, ctx) = known.ok_or_else(|| {
+        let env = self.backend.environment();
+        let own = env.section(name).map(|s| s.prog_type).filter(|t| t.0 >= FIRST_TYPE);
+        let row = own.filter(|_| !name.contains('/')).and_then(|t| env.program_type(t));
+        let &ProgramTypeRow { id: prog_type, ctx, .. } = row.ok_or_else(|| {
             Error::new(ErrorKind::NotFound, format!("no tracepoint `{name}`: tell `Vm::builder` of it"))
         })?;
         if ctx != T::CONTEXT {
@@ -133,20 +117,21 @@ impl Vm {
 pub struct VmBuilder {
     environment: Environment,
     bodies: Vec<HelperBody>,
-    names: Names,
+    types: u32,
     cpus: Option<u32>,
     problem: Option<String>,
 }
 
 impl fmt::Debug for VmBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("VmBuilder").field("names", &self.names).finish_non_exhaustive()
+        f.debug_struct("VmBuilder").field("environment", &self.environment).finish_non_exhaustive()
     }
 }
 
 impl VmBuilder {
     /// Adds a helper for all of the embedder's program types. The verifier holds programs to `args`; the
-    /// result is a number. A body that keeps a [`Map`](crate::Map) or [`Program`] of this machine keeps
+    /// result is a number. An argument may be a map with values or a ring buffer ([`ArgKind::Map`]), which the body
+    /// reaches through its call ([`HelperCall::map_lookup`], [`HelperCall::ringbuf_output`]). A body that keeps a [`Map`](crate::Map) or [`Program`] of this machine keeps
     /// the machine alive.
     #[must_use]
     pub fn helper(
@@ -155,7 +140,7 @@ impl VmBuilder {
         args: &[ArgKind],
         body: impl Fn(&mut HelperCall<'_, '_, '_, '_>) -> Result<u64, TrapKind> + Send + Sync + 'static,
     ) -> Self {
-        if self.names.helper(name).is_some() || skep_abi::helper_by_name(name).is_some() {
+        if self.environment.helper_by_name(name).is_some() {
             self.problem.get_or_insert_with(|| format!("helper `{name}`: there is one of this name"));
         }
         if args.len() > 5 || self.bodies.len() == MAX_HELPERS {
@@ -174,7 +159,6 @@ impl VmBuilder {
             since: (0, 0),
             doc: "A helper of the embedder.",
         });
-        self.names.helpers.push((name, id));
         self.bodies.push(Box::new(body));
         self
     }
@@ -183,11 +167,11 @@ impl VmBuilder {
     /// is a section in assembly text.
     #[must_use]
     pub fn program_type(mut self, name: &'static str, ctx: Context, returns: ReturnRange) -> Self {
-        if self.names.section(name).is_some() || skep_abi::find_section(name).is_some() {
+        if self.environment.section(name).is_some() {
             self.problem
                 .get_or_insert_with(|| format!("program type `{name}`: there is a section of this name"));
         }
-        let id = ProgramType(FIRST_TYPE + self.names.sections.len() as u32);
+        let id = ProgramType(FIRST_TYPE + self.types);
         self.environment.add_program_type(ProgramTypeRow {
             id,
             ctx,
@@ -202,7 +186,8 @@ impl VmBuilder {
             always_sleepable: false,
             helpers: &GROUPS,
         });
-        self.names.sections.push((name, id, ctx));
+        self.environment.add_section(name, id);
+        self.types += 1;
         self
     }
 
@@ -236,7 +221,7 @@ impl VmBuilder {
             helpers: self.bodies,
             ..UserOptions::default()
         };
-        Ok(Vm { backend: Backend::user_with(options), names: Arc::new(self.names) })
+        Ok(Vm { backend: Backend::user_with(options) })
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use skep::abi::{ArgKind, MemAccess, ReturnRange};
+use skep::verifier::{Options, verify};
 use skep::{EMBEDDER_HELPERS, Error, Limits, Loaded, Program, Record, Vm};
 
 skep::context! {
@@ -238,4 +239,150 @@ fn dropping_all_gives_the_memory_back() {
         drop(link);
     }
     assert_eq!(descriptors("leak_test"), 0);
+}
+
+/// `SEC("rules/d")` of a compiled object: its section's name says the embedder's type, before and after the `/`.
+#[test]
+fn sections_of_compiled_objects_name_the_embedders_types() {
+    let bytes = std::fs::read("../../examples/syscall/syscall.bpf.o").expect("the example");
+    // What the compiler would have written for another SEC(): the name is as long.
+    let (from, to) = (b"syscall\0", b"rules/d\0");
+    let mut renamed = bytes.clone();
+    let places: Vec<usize> = (0..bytes.len()).filter(|&i| bytes[i..].starts_with(from)).collect();
+    assert!(!places.is_empty());
+    places.into_iter().for_each(|i| renamed[i..i + to.len()].copy_from_slice(to));
+    let ctx = skep::abi::Context {
+        name: "division",
+        size: 32,
+        shape: skep::abi::CtxShape::Buffer { from: 0, writable: true },
+    };
+    let vm = Vm::builder().program_type("rules", ctx, ReturnRange::Any).build().expect("one type");
+    let object = vm.parse("rules.bpf.o", &renamed).expect("good");
+    let spec = object.only_program().expect("its type is known");
+    assert_eq!((spec.section.as_str(), spec.attach_target.as_deref()), ("rules/d", Some("d")));
+    let loaded = object.load(vm.backend()).expect("accepted");
+    let mut args: Vec<u8> = [12u64, 18, 0, 0].iter().flat_map(|v| v.to_ne_bytes()).collect();
+    assert_eq!(loaded.programs()[0].run(&mut args, Limits::default()).expect("runs"), 0);
+    assert_eq!(args[16..24], 6u64.to_ne_bytes());
+    // Without the embedder nobody knows the section; the rest of the file is fine.
+    let plain = skep::Object::parse("rules.bpf.o", &renamed).expect("good");
+    let error = plain.program("divide").expect_err("no such type").to_string();
+    assert!(error.contains("rules/d"), "{error}");
+    // A longer name is another one.
+    let text = b".section rulesets\nmain: r0 = 0\nexit\n";
+    assert!(vm.parse("a.s", text).expect("assembles").only_program().is_err());
+    let text = b".section rules/x\nmain: r0 = 0\nexit\n";
+    assert!(vm.parse("a.s", text).expect("assembles").only_program().is_ok());
+}
+
+#[test]
+fn listings_and_refusals_have_the_embedders_names() {
+    let vm = vm();
+    let loaded = load(&vm, COUNTER).expect("accepted");
+    let listing = loaded.programs()[0].listing();
+    assert!(listing.contains(&format!("call is_slow#{EMBEDDER_HELPERS}\n")), "{listing}");
+    assert!(listing.contains("call bpf_map_lookup_elem#1\n"), "{listing}");
+    // The log of a refusal, instruction by instruction.
+    let text = ".section request\nmain: r1 = 1\ncall is_slow\nr0 = *(u64 *)(r0 + 0)\nexit\n";
+    let object = vm.parse("bad.s", text.as_bytes()).expect("assembles");
+    let spec = object.only_program().expect("one");
+    let options = Options { log_level: 2, ..Options::default() };
+    let Err(rejection) = verify(spec, &vm.backend().environment(), &options) else {
+        panic!("a number is no address")
+    };
+    assert!(rejection.log().contains(&format!("call is_slow#{EMBEDDER_HELPERS}")), "{}", rejection.log());
+}
+
+/// A machine whose helpers work on maps.
+fn with_maps() -> Vm {
+    use skep::abi::ArgKind::Map;
+    Vm::builder()
+        // The value of key 1, or 1000.
+        .helper("peek", &[Map], |call| {
+            let mut value = [0; 8];
+            let found = call.map_lookup(0, &1u32.to_ne_bytes(), &mut value)?;
+            Ok(if found { u64::from_ne_bytes(value) } else { 1000 })
+        })
+        .helper("poke", &[Map, ArgKind::Anything], |call| {
+            let value = call.arg(1).to_ne_bytes();
+            call.map_update(0, &1u32.to_ne_bytes(), &value, 0)
+        })
+        .helper("forget", &[Map], |call| call.map_delete(0, &1u32.to_ne_bytes()))
+        .helper("tell", &[Map, ArgKind::Anything], |call| {
+            let name = call.map_name(0).unwrap_or("?").to_owned();
+            let record = format!("{name} {}", call.arg(1));
+            call.ringbuf_output(0, record.as_bytes(), 0)
+        })
+        // Sizes that no map here has.
+        .helper("misfit", &[Map], |call| {
+            let short = call.map_update(0, &[1; 4], &[0; 4], 0)?;
+            let found = call.map_lookup(0, &[1; 3], &mut [0; 8])?;
+            Ok(u64::from(short as i64 == -22 && !found && call.map_delete(0, &[])? as i64 == -22))
+        })
+        .helper("too_long", &[Map], |call| {
+            call.map_lookup(0, &1u32.to_ne_bytes(), &mut [0; 9]).map(u64::from)
+        })
+        .tracepoint::<Request>("request")
+        .build()
+        .expect("few helpers")
+}
+
+#[test]
+fn helpers_work_on_the_maps_that_programs_give_them() {
+    let vm = with_maps();
+    for kind in ["array", "hash", "lru_hash", "percpu_array", "percpu_hash"] {
+        let text = format!(
+            ".license GPL\n.map values type={kind} key=4 value=8 max_entries=2\n.section request\nmain:\n\
+             r1 = map[values] ll\nr2 = 7\ncall poke\nif r0 != 0 goto out\n\
+             r1 = map[values] ll\ncall peek\nr6 = r0\nr1 = map[values] ll\ncall forget\n\
+             r1 = map[values] ll\ncall peek\nr0 *= 10\nr0 += r6\nout: exit\n"
+        );
+        let loaded = load(&vm, &text).unwrap_or_else(|e| panic!("{kind}: {e}"));
+        let sum = run(&loaded.programs()[0], Limits::default()).expect("runs");
+        // Elements of arrays stay.
+        let after = if kind.contains("array") { 7 } else { 1000 };
+        assert_eq!(sum, after * 10 + 7, "{kind}");
+    }
+}
+
+#[test]
+fn helpers_write_to_ring_buffers() {
+    let vm = with_maps();
+    let text = ".license GPL\n.map ring type=ringbuf key=0 value=0 max_entries=4096\n.section request\nmain:\n\
+        r1 = map[ring] ll\nr2 = 42\ncall tell\nexit\n";
+    let loaded = load(&vm, text).expect("accepted");
+    let mut reader = loaded.map("ring").expect("there").ring_buffer().expect("a ring buffer");
+    assert_eq!(run(&loaded.programs()[0], Limits::default()).expect("runs"), 0);
+    let mut records = Vec::new();
+    reader.poll(|r| records.push(r.to_vec())).expect("good positions");
+    assert_eq!(records, [b"ring 42".to_vec()]);
+}
+
+#[test]
+fn maps_that_a_helper_cannot_use_are_refused() {
+    let vm = with_maps();
+    let program = |map: &str, helper: &str| {
+        format!(
+            ".license GPL\n.map m {map}\n.section request\nmain: r1 = map[m] ll\nr2 = 0\ncall {helper}\nexit\n"
+        )
+    };
+    let hash = "type=hash key=4 value=8 max_entries=2";
+    // A program array has neither values nor records; a number is no map.
+    let text = why(&vm, &program("type=prog_array key=4 value=4 max_entries=1", "peek"));
+    assert!(text.contains("peek"), "{text}");
+    why(&vm, ".section request\nmain: r1 = 7\ncall peek\nexit\n");
+    let one = |map: &str, helper: &str| {
+        let loaded = load(&vm, &program(map, helper)).expect("accepted");
+        run(&loaded.programs()[0], Limits::default())
+    };
+    assert_eq!(one(hash, "misfit").expect("runs"), 1);
+    // What only the body knows ends the run, not the host.
+    assert!(one(hash, "too_long").expect_err("longer than the value").to_string().contains('9'));
+    assert!(one(hash, "tell").expect_err("no ring buffer").to_string().contains("hash"));
+    assert!(one("type=ringbuf key=0 value=0 max_entries=4096", "peek").is_err());
+    // A map that programs may only read is not written for them either, and the other way round.
+    let read_only = format!("{hash} flags=BPF_F_RDONLY_PROG");
+    assert_eq!(one(&read_only, "poke").expect("runs") as i64, -1);
+    assert_eq!(one(&read_only, "forget").expect("runs") as i64, -1);
+    assert_eq!(one(&format!("{hash} flags=BPF_F_WRONLY_PROG"), "peek").expect("runs"), 1000);
 }

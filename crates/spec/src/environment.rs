@@ -4,9 +4,11 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use skep_abi::{
-    Capability, HELPERS, HelperProto, MAP_TYPES, MapType, MapTypeRow, PROGRAM_TYPES, ProgramType,
-    ProgramTypeRow,
+    AttachType, Capability, HELPER_NAMES, HELPERS, HelperProto, MAP_TYPES, MapType, MapTypeRow,
+    PROGRAM_TYPES, ProgramType, ProgramTypeRow, SectionFlags, find_section, helper_name,
 };
+use skep_isa::CallTarget;
+use skep_isa::text::Names;
 
 /// Which kernel's rules apply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
@@ -34,6 +36,20 @@ pub struct Environment {
     pub cpus: u32,
     helpers: Vec<Arc<HelperProto>>,
     prog_types: Vec<Arc<ProgramTypeRow>>,
+    sections: Vec<(&'static str, ProgramType)>,
+}
+
+/// What the name of a section says of the program in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SectionMeaning<'n> {
+    /// Program type.
+    pub prog_type: ProgramType,
+    /// Expected attach type.
+    pub attach_type: AttachType,
+    /// What else the row says.
+    pub flags: SectionFlags,
+    /// The part behind the `/`, where the type has one: `sched/sched_switch` of `tp/sched/sched_switch`.
+    pub target: Option<&'n str>,
 }
 
 impl Default for Environment {
@@ -45,6 +61,7 @@ impl Default for Environment {
             cpus: MAX_CPUS,
             helpers: Vec::new(),
             prog_types: Vec::new(),
+            sections: Vec::new(),
         }
     }
 }
@@ -73,6 +90,38 @@ impl Environment {
         self.prog_types.push(Arc::new(row));
     }
 
+    /// Gives programs in sections of this name, alone or followed by `/` and a target, a type: `SEC("rule/admit")`.
+    pub fn add_section(&mut self, name: &'static str, prog_type: ProgramType) {
+        self.sections.retain(|(n, _)| *n != name);
+        self.sections.push((name, prog_type));
+    }
+
+    /// What a section's name (without a leading `?`) says: the embedder's names count before libbpf's.
+    pub fn section<'n>(&self, name: &'n str) -> Option<SectionMeaning<'n>> {
+        let own = self.sections.iter().find_map(|&(section, prog_type)| {
+            let rest = name.strip_prefix(section)?;
+            let target = rest.strip_prefix('/');
+            (rest.is_empty() || target.is_some()).then_some((prog_type, target))
+        });
+        if let Some((prog_type, target)) = own {
+            let flags = SectionFlags(SectionFlags::NONE);
+            return Some(SectionMeaning { prog_type, attach_type: AttachType::default(), flags, target });
+        }
+        let row = find_section(name)?;
+        Some(SectionMeaning {
+            prog_type: row.prog_type,
+            attach_type: row.attach_type,
+            flags: row.flags,
+            target: row.target(name),
+        })
+    }
+
+    /// The helper of a name: the embedder's, or any that Linux has, also those without a contract here.
+    pub fn helper_by_name(&self, name: &str) -> Option<u32> {
+        let own = self.helpers.iter().find(|h| h.name == name).map(|h| h.id);
+        own.or_else(|| HELPER_NAMES.iter().find(|(_, n)| *n == name).map(|&(id, _)| id))
+    }
+
     /// The contract of a helper.
     pub fn helper(&self, id: u32) -> Option<&HelperProto> {
         self.helpers.iter().find(|h| h.id == id).map(|h| &**h).or_else(|| HELPERS.iter().find(|h| h.id == id))
@@ -90,5 +139,15 @@ impl Environment {
     /// The row of a map type.
     pub fn map_type(&self, id: MapType) -> Option<&'static MapTypeRow> {
         MAP_TYPES.iter().find(|m| m.id == id)
+    }
+}
+
+/// Listings name the embedder's helpers too.
+impl Names for Environment {
+    fn name(&self, target: CallTarget) -> Option<&str> {
+        match target {
+            CallTarget::Helper(id) => self.helper(id).map(|h| h.name).or_else(|| helper_name(id)),
+            CallTarget::Subprog(_) | CallTarget::Kfunc { .. } => None,
+        }
     }
 }

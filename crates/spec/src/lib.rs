@@ -17,7 +17,7 @@ pub use backend::{
     PerfEventReader, PerfRecord, ProgramInfo, RunInput, RunOutput, RunStats,
 };
 pub use effect::{CloneRedirect, NextHop, Redirect, RedirectTo};
-pub use environment::{Environment, Profile};
+pub use environment::{Environment, Profile, SectionMeaning};
 pub use errno::Errno;
 pub use map::{MapDef, Pinning};
 pub use program::{FuncInfo, LineInfo, Poisoned, ProgramSpec, SourceLine};

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use skep_abi::{HelperFlags, HelperProto, MapType, MapTypeRow};
+use skep_abi::{EMBEDDER_HELPERS, HelperFlags, HelperProto, MapType, MapTypeRow};
 use skep_isa::Reg;
 
 /// What a helper call that was found legal does to the state.
@@ -66,8 +66,12 @@ pub(crate) struct StackWrite {
     pub(crate) whole: bool,
 }
 
-/// Whether the map type may be the map argument of the helper.
+/// Whether the map type may be the map argument of the helper. An embedder's may have maps with values, and ring buffers:
+/// bodies reach those by copying.
 pub(crate) fn map_fits(row: &MapTypeRow, helper: &HelperProto) -> bool {
+    if helper.id >= EMBEDDER_HELPERS {
+        return row.helpers.contains(&LOOKUP) || row.helpers.contains(&RINGBUF_OUTPUT);
+    }
     row.helpers.contains(&helper.id)
 }
 
@@ -80,6 +84,8 @@ pub(crate) fn changes_map(helper: &HelperProto) -> bool {
 /// `MAX_ERRNO`: results from its negative up to -1 are errors.
 pub(crate) const MAX_ERRNO: i64 = 4095;
 
+/// `bpf_ringbuf_output`.
+const RINGBUF_OUTPUT: u32 = 130;
 /// `bpf_map_lookup_elem`.
 pub(crate) const LOOKUP: u32 = 1;
 /// `bpf_for_each_map_elem`.

@@ -1,10 +1,13 @@
 //! Helpers of an embedder: bodies that the host has, under ids from [`EMBEDDER_HELPERS`] on.
 
-use super::Call;
-use crate::trap::TrapKind;
+pub use skep_abi::EMBEDDER_HELPERS;
+use skep_abi::MapFlags;
+use skep_maps::Map;
+use skep_spec::Errno;
 
-/// First id of an embedder's helpers; Linux counts from 1 and is far from it.
-pub const EMBEDDER_HELPERS: u32 = 0x1_0000;
+use super::map::has_values;
+use super::{Call, errno, status};
+use crate::trap::TrapKind;
 
 /// Embedder's helpers that there may be.
 pub(super) const COUNT: u32 = 0x8000;
@@ -26,7 +29,7 @@ impl core::fmt::Debug for HelperCall<'_, '_, '_, '_> {
     }
 }
 
-impl HelperCall<'_, '_, '_, '_> {
+impl<'c> HelperCall<'_, 'c, '_, '_> {
     /// Argument `n`, from 0; 0 for those that no helper has.
     pub fn arg(&self, n: usize) -> u64 {
         self.args.get(n).copied().unwrap_or(0)
@@ -54,7 +57,85 @@ impl HelperCall<'_, '_, '_, '_> {
         let len = from.len() as u64;
         self.inner.mem.write(addr, from).ok_or_else(|| self.inner.fault(addr, len, true))
     }
+
+    /// Copies the value of a key out of the map that argument `n` stands for; per CPU that of the run's. Whether there
+    /// is such a key. `to` may be shorter than the value.
+    ///
+    /// # Errors
+    /// A trap when the argument is no map with values, or `to` is longer than them.
+    pub fn map_lookup(&mut self, n: usize, key: &[u8], to: &mut [u8]) -> Result<bool, TrapKind> {
+        let map = self.map(n)?;
+        has_values(map, WHO)?;
+        if to.len() > map.value_size() as usize {
+            return Err(TrapKind::Size(to.len() as u64));
+        }
+        if key.len() != map.key_size() as usize || map.flags().has(MapFlags::WRONLY_PROG) {
+            return Ok(false);
+        }
+        let Some(addr) = map.lookup(key.into(), self.inner.state.vcpu) else { return Ok(false) };
+        self.read(addr, to).map(|()| true)
+    }
+
+    /// As `bpf_map_update_elem` on the map that argument `n` stands for: 0 or a negative error number.
+    ///
+    /// # Errors
+    /// A trap when the argument is no map with values.
+    pub fn map_update(&mut self, n: usize, key: &[u8], value: &[u8], flags: u64) -> Result<u64, TrapKind> {
+        let map = self.writable(n)?;
+        if key.len() != map.key_size() as usize || value.len() != map.value_size() as usize {
+            return Ok(errno(Errno::EINVAL));
+        }
+        if map.flags().has(MapFlags::RDONLY_PROG) {
+            return Ok(errno(Errno::EPERM));
+        }
+        Ok(status(map.update(key.into(), value.into(), flags, self.inner.state.vcpu)))
+    }
+
+    /// As `bpf_map_delete_elem` on the map that argument `n` stands for: 0 or a negative error number.
+    ///
+    /// # Errors
+    /// A trap when the argument is no map with values.
+    pub fn map_delete(&mut self, n: usize, key: &[u8]) -> Result<u64, TrapKind> {
+        let map = self.writable(n)?;
+        if key.len() != map.key_size() as usize {
+            return Ok(errno(Errno::EINVAL));
+        }
+        if map.flags().has(MapFlags::RDONLY_PROG) {
+            return Ok(errno(Errno::EPERM));
+        }
+        Ok(status(map.delete(key.into(), self.inner.state.vcpu)))
+    }
+
+    /// As `bpf_ringbuf_output` on the ring buffer that argument `n` stands for: 0 or a negative error number.
+    ///
+    /// # Errors
+    /// A trap when the argument is no ring buffer.
+    pub fn ringbuf_output(&mut self, n: usize, record: &[u8], flags: u64) -> Result<u64, TrapKind> {
+        let map = self.map(n)?;
+        let Some(ring) = map.ringbuf() else {
+            return Err(TrapKind::WrongMap { helper: WHO, map_type: map.kind() });
+        };
+        Ok(status(ring.output(record.into(), flags, self.inner.state.vcpu)))
+    }
+
+    /// Name of the map that argument `n` stands for, as the object spells it.
+    pub fn map_name(&self, n: usize) -> Option<&str> {
+        self.inner.program.map(self.arg(n)).map(|m| m.name())
+    }
+
+    fn map(&self, n: usize) -> Result<&'c Map, TrapKind> {
+        self.inner.map(self.arg(n)).map(|m| &**m)
+    }
+
+    fn writable(&self, n: usize) -> Result<&'c Map, TrapKind> {
+        let map = self.map(n)?;
+        has_values(map, WHO)?;
+        Ok(map)
+    }
 }
+
+/// What traps call the helper; bodies do not know their names.
+const WHO: &str = "the helper";
 
 /// The id behind a slot, if it is an embedder's.
 fn id(slot: u16) -> Option<u32> {

@@ -114,7 +114,7 @@ fn queue<'c>(call: &Call<'c, '_, '_>, map: u64, helper: &'static str) -> Result<
 }
 
 /// Kinds whose elements are no values keep programs out (`check_map_func_compatibility`).
-fn has_values(map: &Map, helper: &'static str) -> Result<(), TrapKind> {
+pub(super) fn has_values(map: &Map, helper: &'static str) -> Result<(), TrapKind> {
     match map.kind() {
         map_type @ (MapType::PROG_ARRAY
         | MapType::PERF_EVENT_ARRAY
