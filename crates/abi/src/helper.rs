@@ -239,6 +239,8 @@ helpers! {
         "Writes a record, and bytes of the packet behind it, to a CPU's buffer of a perf event array.";
     26 "bpf_skb_load_bytes" (Ctx, Anything, Mem(Write), Size) -> Integer, F::NONE, 4 . 5,
         "Copies bytes of the packet.";
+    27 "bpf_get_stackid" (Ctx, Map, Anything) -> Integer, F::GPL_ONLY, 4 . 6,
+        "The number of the call chain, which is kept in a map.";
     28 "bpf_csum_diff" (or_null(Mem(Read)), SizeOrZero, or_null(Mem(Read)), SizeOrZero, Anything) -> Integer, F::PACKET_ARGS, 4 . 6,
         "The checksum of what a change takes away and adds.";
     31 "bpf_skb_change_proto" (Ctx, Anything, Anything) -> Integer, F::INVALIDATES_PACKET, 4 . 8,
@@ -271,6 +273,8 @@ helpers! {
         "Adds or removes bytes behind the Ethernet or the network header.";
     65 "bpf_xdp_adjust_tail" (Ctx, Anything) -> Integer, F::INVALIDATES_PACKET, 4 . 18,
         "Moves the end of the packet.";
+    67 "bpf_get_stack" (Ctx, Mem(Write), SizeOrZero, Anything) -> LengthOrError, F::GPL_ONLY, 4 . 18,
+        "Copies the call chain.";
     68 "bpf_skb_load_bytes_relative" (Ctx, Anything, Mem(Write), Size, Anything) -> Integer, F::NONE, 4 . 18,
         "Copies bytes of the packet, counted from a header.";
     69 "bpf_fib_lookup" (Ctx, Mem(ReadWrite), Size, Anything) -> Integer, F::GPL_ONLY, 4 . 18,

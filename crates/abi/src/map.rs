@@ -316,6 +316,16 @@ pub static MAP_TYPES: &[MapTypeRow] = &[
         value_pointers: true,
         helpers: LOOKUP_UPDATE_DELETE,
     },
+    MapTypeRow {
+        id: MapType::STACK_TRACE,
+        key: Rule::Between(4, 4),
+        value: Rule::Between(8, 127 * 32),
+        entries: Rule::Between(1, 1 << 31),
+        flags: MapFlags::NUMA_NODE | MapFlags::RDONLY | MapFlags::WRONLY | MapFlags::STACK_BUILD_ID,
+        per_cpu: false,
+        value_pointers: false,
+        helpers: &[27],
+    },
     MapTypeRow { id: MapType::QUEUE, ..NO_KEYS },
     MapTypeRow { id: MapType::STACK, ..NO_KEYS },
     MapTypeRow {

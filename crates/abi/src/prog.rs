@@ -118,6 +118,12 @@ pub struct ProgramTypeRow {
 }
 
 impl ProgramTypeRow {
+    /// Whether the type offers helper `id` under any licence though its row says otherwise: the kernel has a prototype
+    /// of its own for `bpf_get_stackid` in `perf_event` programs (`bpf_get_stackid_proto_pe`).
+    pub fn any_license(&self, id: u32) -> bool {
+        self.id == ProgramType::PERF_EVENT && id == 27
+    }
+
     /// Whether the type offers helper `id` to a holder of the capabilities that `has` confirms.
     pub fn helper_capability(&self, id: u32) -> Option<Capability> {
         self.helpers.iter().find(|g| g.ids.contains(&id)).map(|g| g.capability)
@@ -236,7 +242,7 @@ pub static PROGRAM_TYPES: &[ProgramTypeRow] = &[
         attach_returns: &[(AttachType::CGROUP_INET_EGRESS, ReturnRange::Within(0, 3))],
         attach_types: &[AttachType::CGROUP_INET_INGRESS, AttachType::CGROUP_INET_EGRESS],
         unprivileged: true,
-        helpers: base_and!(NETWORK, SK_BUFF, SK_BUFF_RELATIVE, SK_BUFF_CGROUP),
+        helpers: base_and!(NETWORK, EVENTS, SK_BUFF, SK_BUFF_RELATIVE, SK_BUFF_CGROUP),
         ..ON_SK_BUFF
     },
     ProgramTypeRow { id: ProgramType::LWT_IN, ..LWT },
@@ -259,6 +265,7 @@ pub static PROGRAM_TYPES: &[ProgramTypeRow] = &[
         id: ProgramType::FLOW_DISSECTOR,
         ctx: SK_BUFF_FLOW_DISSECTOR,
         packet: PacketAccess::Read,
+        helpers: base_and!(NETWORK, SK_BUFF),
         ..ON_SK_BUFF
     },
     ProgramTypeRow {
@@ -266,7 +273,7 @@ pub static PROGRAM_TYPES: &[ProgramTypeRow] = &[
         ctx: SK_LOOKUP,
         returns: ReturnRange::Within(0, 1),
         attach_types: &[AttachType::SK_LOOKUP],
-        helpers: base_and!(NETWORK),
+        helpers: base_and!(NETWORK, EVENTS),
         ..PLAIN
     },
     ProgramTypeRow { id: ProgramType::PERF_EVENT, ctx: PERF_EVENT_DATA, private_stack: true, ..THAT_TRACES },

@@ -9,6 +9,7 @@ use skep_spec::{Errno, Error, MapDef};
 use crate::geometry::Geometry;
 use crate::map::Config;
 use crate::mem::Memory;
+use crate::stack_trace::BUILD_ID;
 
 /// `KMALLOC_MAX_SIZE` on x86-64.
 const KMALLOC_MAX: u64 = 4 << 20;
@@ -77,10 +78,11 @@ pub(crate) fn check(def: &MapDef, config: &Config, memory: &dyn Memory) -> Resul
         }
         MapType::LPM_TRIE => lpm_trie(&check)?,
         MapType::QUEUE | MapType::STACK => queue(&check)?,
+        MapType::STACK_TRACE => stack_trace(&check)?,
         MapType::RINGBUF => ringbuf(&check, memory.page_size())?,
         kind => {
             let what = "not supported yet here: use array, percpu_array, hash, percpu_hash, lru_hash, lru_percpu_hash, \
-                 lpm_trie, prog_array, perf_event_array, queue, stack or ringbuf";
+                 lpm_trie, prog_array, perf_event_array, queue, stack, stack_trace or ringbuf";
             return Err(check.fail(Errno::EINVAL, "type", kind.0.into(), what));
         }
     }
@@ -227,6 +229,25 @@ fn lpm_trie(check: &Check<'_>) -> Result<(), Error> {
     check.that(fits, Errno::EINVAL, "key_size", def.key_size.into(), what)?;
     let fits = def.value_size != 0 && u64::from(def.value_size) <= KMALLOC_MAX - LPM_NODE;
     check.that(fits, Errno::EINVAL, "value_size", def.value_size.into(), "must be from 1 to 4194024")
+}
+
+/// `sysctl_perf_event_max_stack`, unless it was changed.
+const STACK_DEPTH: usize = 127;
+
+fn stack_trace(check: &Check<'_>) -> Result<(), Error> {
+    let def = check.0;
+    let access = MapFlags::RDONLY | MapFlags::WRONLY;
+    known_flags(check, access | MapFlags::NUMA_NODE | MapFlags::STACK_BUILD_ID)?;
+    check.that(def.max_entries != 0, Errno::EINVAL, "max_entries", 0, "must be at least 1")?;
+    let what = "must be 4, a stack's number";
+    check.that(def.key_size == 4, Errno::EINVAL, "key_size", def.key_size.into(), what)?;
+    let size = def.value_size as usize;
+    let element = if def.flags.has(MapFlags::STACK_BUILD_ID) { BUILD_ID } else { 8 };
+    let fits = size != 0 && size.is_multiple_of(element) && size / element <= STACK_DEPTH;
+    let what = &format!("must be a multiple of {element}, for 1 to 127 addresses");
+    check.that(fits, Errno::EINVAL, "value_size", def.value_size.into(), what)?;
+    let what = "at most 2147483648";
+    check.that(def.max_entries <= 1 << 31, Errno::E2BIG, "max_entries", def.max_entries.into(), what)
 }
 
 fn queue(check: &Check<'_>) -> Result<(), Error> {

@@ -51,6 +51,7 @@ mod pool;
 mod prog_array;
 mod queue;
 mod ringbuf;
+mod stack_trace;
 mod sync;
 mod walk;
 

@@ -18,6 +18,7 @@ use crate::perf_event_array::{PerfEventArray, PerfReader};
 use crate::prog_array::ProgArray;
 use crate::queue::Queue;
 use crate::ringbuf::{Consumer, Ringbuf, Wake};
+use crate::stack_trace::StackTrace;
 use crate::sync::{Ordering, Owner};
 
 /// What a map takes from the domain that it is created in.
@@ -82,6 +83,7 @@ pub(crate) enum Kind {
     ProgArray(ProgArray),
     Queue(Queue),
     Ringbuf(Ringbuf),
+    StackTrace(StackTrace),
 }
 
 /// A map. Threads share it by `Arc`; when the last one is dropped, its memory is freed.
@@ -116,6 +118,7 @@ impl Map {
             MapType::PERF_EVENT_ARRAY => PerfEventArray::new(geometry, memory).map(Kind::PerfEventArray),
             MapType::PROG_ARRAY => ProgArray::new(geometry, memory).map(Kind::ProgArray),
             MapType::QUEUE | MapType::STACK => Queue::new(geometry, memory).map(Kind::Queue),
+            MapType::STACK_TRACE => StackTrace::new(geometry, memory).map(Kind::StackTrace),
             _ => Ringbuf::new(geometry, memory).map(Kind::Ringbuf),
         };
         let kind = kind.map_err(|errno| {
@@ -159,6 +162,7 @@ impl Map {
             Kind::ProgArray(k) => k,
             Kind::Queue(k) => k,
             Kind::Ringbuf(k) => k,
+            Kind::StackTrace(k) => k,
         }
     }
 
@@ -225,7 +229,11 @@ impl Map {
             Kind::Hash(hash) => hash.lookup(key, cpu),
             Kind::PercpuArray(array) => array.lookup(key, cpu),
             Kind::LpmTrie(trie) => trie.lookup(key, cpu),
-            Kind::PerfEventArray(_) | Kind::ProgArray(_) | Kind::Queue(_) | Kind::Ringbuf(_) => None,
+            Kind::PerfEventArray(_)
+            | Kind::ProgArray(_)
+            | Kind::Queue(_)
+            | Kind::Ringbuf(_)
+            | Kind::StackTrace(_) => None,
         }
     }
 
@@ -312,6 +320,27 @@ impl Map {
     /// `EINVAL` for other kinds, `EBUSY` as for [`Self::update`].
     pub fn perf_output(&self, index: u32, parts: [Bytes<'_>; 2], cpu: u32) -> Result<(), Errno> {
         self.perf_event_array().ok_or(Errno::EINVAL)?.output(index, parts, cpu)
+    }
+
+    /// The number of a call chain (`bpf_get_stackid`), innermost address first, for a program on `cpu`; `flags` are the
+    /// helper's for equality and replacement.
+    ///
+    /// # Errors
+    /// As the helper: `EFAULT` no addresses, `EEXIST` another chain has the number, `ENOMEM` all entries are taken,
+    /// `EINVAL` other kinds, `EBUSY` as for [`Self::update`].
+    pub fn stack_id(&self, chain: &[u64], flags: u64, cpu: u32) -> Result<u32, Errno> {
+        match &self.kind {
+            Kind::StackTrace(traces) => traces.id(chain, flags, Owner::cpu(cpu)),
+            _ => Err(Errno::EINVAL),
+        }
+    }
+
+    /// Most addresses of a call chain; 0 for other kinds.
+    pub fn stack_depth(&self) -> usize {
+        match &self.kind {
+            Kind::StackTrace(traces) => traces.depth(),
+            _ => 0,
+        }
     }
 
     pub(crate) fn perf_event_array(&self) -> Option<&PerfEventArray> {
@@ -560,6 +589,7 @@ impl Map {
         let hash = matches!(self.kind, Kind::Hash(_));
         let queue = matches!(self.kind, Kind::Queue(_));
         match errno {
+            Errno::ENOENT if matches!(self.kind, Kind::StackTrace(_)) => "no such stack",
             Errno::ENOENT if queue => "it is empty",
             Errno::E2BIG if queue => "it is full: max_entries values; BPF_EXIST drops the oldest",
             Errno::ENOENT => "no such key",

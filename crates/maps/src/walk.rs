@@ -53,7 +53,8 @@ impl Map {
             | Kind::PerfEventArray(_)
             | Kind::ProgArray(_)
             | Kind::Queue(_)
-            | Kind::Ringbuf(_) => false,
+            | Kind::Ringbuf(_)
+            | Kind::StackTrace(_) => false,
         }
     }
 
@@ -73,7 +74,8 @@ impl Map {
             | Kind::PerfEventArray(_)
             | Kind::ProgArray(_)
             | Kind::Queue(_)
-            | Kind::Ringbuf(_) => None,
+            | Kind::Ringbuf(_)
+            | Kind::StackTrace(_) => None,
         };
         walk.at += 1;
         value.map_or(Step::End, |value| Step::Element(Element { key: Key::Index(index), value }))

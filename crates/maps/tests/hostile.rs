@@ -82,7 +82,8 @@ fn attack(def: &MapDef, rounds: u64) {
             }
             let value = rng.bytes(value_size);
             let (k, v) = (Bytes::from(key.as_slice()), Bytes::from(value.as_slice()));
-            match rng.below(10) {
+            match rng.below(11) {
+                10 => drop(map.stack_id(&[rng.next(), 7][..1 + rng.below(2) as usize], rng.below(4) << 9, 0)),
                 8 => drop(map.push(v, rng.below(3), 0)),
                 9 => drop(map.pop(&mut BytesMut::from(&mut vec![0; value_size][..]), 1)),
                 0 => drop(map.update(k, v, rng.below(3), 0)),
@@ -134,6 +135,11 @@ fn hashes() {
 fn lpm_tries() {
     let flags = skep_abi::MapFlags(skep_abi::MapFlags::NO_PREALLOC);
     attack(&MapDef { flags, ..MapDef::new(MapType::LPM_TRIE, 8, 12, 8) }, 30 * support::campaign());
+}
+
+#[test]
+fn stack_traces() {
+    attack(&MapDef::new(MapType::STACK_TRACE, 4, 24, 8), 30 * support::campaign());
 }
 
 #[test]

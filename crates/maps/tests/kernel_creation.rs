@@ -7,7 +7,7 @@ use skep_maps::{Config, Heap, Map};
 use skep_spec::{Errno, MapDef};
 use support::KernelMap;
 
-const KINDS: [MapType; 12] = [
+const KINDS: [MapType; 13] = [
     MapType::ARRAY,
     MapType::HASH,
     MapType::PERCPU_ARRAY,
@@ -17,6 +17,7 @@ const KINDS: [MapType; 12] = [
     MapType::LPM_TRIE,
     MapType::PROG_ARRAY,
     MapType::PERF_EVENT_ARRAY,
+    MapType::STACK_TRACE,
     MapType::QUEUE,
     MapType::STACK,
     MapType::RINGBUF,
@@ -110,6 +111,7 @@ fn ask(def: &MapDef) {
 fn legal(kind: MapType) -> MapDef {
     match kind {
         MapType::RINGBUF => MapDef::new(kind, 0, 0, 4096),
+        MapType::STACK_TRACE => MapDef::new(kind, 4, 32, 4),
         MapType::QUEUE | MapType::STACK => MapDef::new(kind, 0, 4, 4),
         MapType::LPM_TRIE => MapDef { flags: MapFlags(MapFlags::NO_PREALLOC), ..MapDef::new(kind, 8, 4, 4) },
         _ => MapDef::new(kind, 4, 4, 4),

@@ -450,6 +450,24 @@ fn perf_event_arrays_that_nobody_reads() {
 }
 
 #[test]
+fn stack_traces_that_nobody_has_taken() {
+    if !support::kernel_or_skip() {
+        return;
+    }
+    let pair = Pair::new(&def(MapType::STACK_TRACE, 4, 16, 5, 0));
+    let mut rng = Rng::new(1);
+    for _ in 0..500 * support::campaign() {
+        let key = rng.pick(&[0u32, 4, 5, 7, 8, u32::MAX]).to_ne_bytes();
+        match rng.below(4) {
+            0 => pair.update(&key, &[7; 16], rng.pick(FLAGS)),
+            1 => pair.delete(&key),
+            2 => pair.lookup(&key, rng.pick(&[0, 0, 4, 8])),
+            _ => pair.compare_keys(true),
+        }
+    }
+}
+
+#[test]
 fn ring_buffers_have_no_elements() {
     if !support::kernel_or_skip() {
         return;

@@ -32,6 +32,60 @@ fn op() -> impl Strategy<Value = Op> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
+    /// A chain keeps its number, numbers are of different chains, and what is there is what was put in.
+    #[test]
+    fn stacks_have_numbers(
+        entries in 1..6u32,
+        build_id in any::<bool>(),
+        ops in vec((vec(0..4u64, 0..5), 0..4u64, 0..8u8), 1..120),
+    ) {
+        let (element, flags) = if build_id { (32, MapFlags::STACK_BUILD_ID) } else { (8, 0) };
+        let m = map(MapType::STACK_TRACE, 4, 3 * element, entries, flags);
+        let mut model: BTreeMap<u32, Vec<u64>> = BTreeMap::new();
+        for (chain, flags, op) in ops {
+            if op == 0 {
+                let gone = model.pop_first();
+                if let Some((id, _)) = gone {
+                    prop_assert_eq!(m.delete_from_host(&id.to_ne_bytes()).is_ok(), true);
+                }
+                continue;
+            }
+            let kept: Vec<u64> = chain.iter().copied().take(3).collect();
+            let (fast, reuse) = (flags & 1 != 0, flags & 2 != 0);
+            match m.stack_id(&chain, flags << 9, 1) {
+                Ok(id) => {
+                    prop_assert!(id < entries.next_power_of_two());
+                    let before = model.insert(id, kept.clone());
+                    prop_assert!(before.is_none() || before == Some(kept) || reuse || fast);
+                }
+                Err(Errno::EFAULT) => prop_assert!(chain.is_empty()),
+                Err(Errno::EEXIST) => prop_assert!(!reuse && !model.values().any(|c| *c == kept)),
+                Err(e) => {
+                    prop_assert_eq!(e, Errno::ENOMEM);
+                    prop_assert_eq!(model.len(), entries as usize);
+                }
+            }
+            prop_assert!(model.len() <= entries as usize);
+            for (id, chain) in &model {
+                let value = m.lookup_copy(&id.to_ne_bytes(), 0).expect("it is there");
+                let mut wanted = vec![0u8; 3 * element as usize];
+                for (part, address) in wanted.chunks_mut(element as usize).zip(chain) {
+                    if build_id {
+                        part[0] = 2;
+                    }
+                    let at = part.len() - 8;
+                    part[at..].copy_from_slice(&address.to_ne_bytes());
+                }
+                prop_assert_eq!(value, wanted);
+            }
+        }
+        let mut keys = Vec::new();
+        while let Ok(key) = m.next_key(keys.last().map(Vec::as_slice)) {
+            keys.push(key);
+        }
+        prop_assert_eq!(keys, model.keys().map(|k| k.to_ne_bytes().to_vec()).collect::<Vec<_>>());
+    }
+
     /// A queue is a queue and a stack is a stack; program and host side agree.
     #[test]
     fn queue_is_a_queue(

@@ -47,6 +47,7 @@ fn maps() -> Vec<Arc<MapDef>> {
             .named("fixed_stack"),
         MapDef::new(MapType::PERCPU_ARRAY, 4, 8, 2).named("percpu"),
         MapDef::new(MapType::PERF_EVENT_ARRAY, 4, 4, 4).named("events"),
+        MapDef::new(MapType::STACK_TRACE, 4, 64, 4).named("stacks"),
         constants(&[8, 0, 0, 0, 0, 0, 0, 0], 8, 1).named("rodata"),
         constants(b"a%d\0%s %lu\0%z\0", 16, 1).named("text"),
         constants(b"abcd", 4, 1).named("unended"),

@@ -15,6 +15,7 @@ use skep_isa::{
 };
 
 use crate::callback::{self, CallBack};
+use crate::helpers::StackHelper;
 
 /// Lists the two-operand operations and comparisons with the names of their prepared forms: 64-bit by
 /// register and by constant, 32-bit by register and by constant.
@@ -233,6 +234,7 @@ macro_rules! define {
             MayGoto { to: u32 },
             /// `index` into the helper table.
             Helper { index: u16 },
+            Stack { helper: StackHelper },
             /// `bpf_map_lookup_elem`, the helper that is called most.
             Lookup,
             TailCall,
@@ -486,6 +488,7 @@ pub(crate) struct Binding<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HelperSlot {
     Table(u16),
+    Stack(StackHelper),
     Lookup,
     TailCall,
     Loop,
@@ -630,6 +633,7 @@ fn lower(op: &Op, pc: usize, len: usize, held: Option<Reg>, binding: &Binding<'_
         Op::MayGoto { off } => Code::MayGoto { to: target(off.into()) },
         Op::Call(CallTarget::Helper(id)) => match (binding.helper)(id) {
             Some(HelperSlot::Table(index)) => Code::Helper { index },
+            Some(HelperSlot::Stack(helper)) => Code::Stack { helper },
             Some(HelperSlot::Lookup) => Code::Lookup,
             Some(HelperSlot::TailCall) => Code::TailCall,
             Some(HelperSlot::Loop) => {

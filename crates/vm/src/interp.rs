@@ -19,7 +19,7 @@ use skep_spec::Redirect;
 use crate::Program;
 use crate::callback::{self, Begin, Next};
 use crate::code::{Code, Refusal, operations};
-use crate::helpers::{self, Call};
+use crate::helpers::{self, Call, Place};
 use crate::host::{Host, Programs};
 use crate::mem::{CALL_FRAMES, FRAMES, Mem, Saved};
 use crate::observe::{Observer, Step};
@@ -514,6 +514,13 @@ fn exec<const WATCHED: bool>(
                         burn!(1);
                         let args = [regs[1], regs[2], regs[3], regs[4], regs[5]];
                         regs[0] = check!(helpers::call(index, &mut Call { program, mem, state }, args));
+                    }
+                    Code::Stack { helper } => {
+                        burn!(1);
+                        let args = [regs[1], regs[2], regs[3], regs[4], regs[5]];
+                        let place = Place { pc: next - 1, depth: frames.depth, base: frames.base };
+                        let mut call = Call { program, mem, state };
+                        regs[0] = check!(helpers::stack(helper, &mut call, place, args));
                     }
                     Code::Lookup => {
                         burn!(1);

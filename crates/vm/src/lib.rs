@@ -38,6 +38,7 @@ mod run;
 mod skb;
 mod trap;
 
+pub use helpers::CodeAddr;
 pub use helpers::embedder::{EMBEDDER_HELPERS, HelperCall};
 pub use host::{COMM_BYTES, FibLookup, Host, Interface, NoPrograms, NullHost, Programs, Task};
 pub use interp::{MAX_TAIL_CALLS, MAY_GOTO_LIMIT};

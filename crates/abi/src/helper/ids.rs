@@ -57,7 +57,7 @@ pub const XDP_ROUTING: HelperGroup = HelperGroup { capability: Capability::None,
 pub const NETWORK: HelperGroup = HelperGroup { capability: Capability::None, ids: &[160] };
 
 /// For programs that trace; loading those needs `CAP_PERFMON` itself, but for `syscall`.
-pub const TRACING: HelperGroup = HelperGroup { capability: Capability::None, ids: &[4, 25, 45] };
+pub const TRACING: HelperGroup = HelperGroup { capability: Capability::None, ids: &[4, 25, 27, 45, 67] };
 
 /// For programs in the network stack that write records, and bytes of their packets with them.
 pub const EVENTS: HelperGroup = HelperGroup { capability: Capability::None, ids: &[25] };

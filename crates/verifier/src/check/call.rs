@@ -64,7 +64,8 @@ fn offered<'a>(p: &Program<'a>, id: u32) -> Check<&'a HelperProto> {
             );
         }
     }
-    if proto.flags.has(HelperFlags::GPL_ONLY) && !p.spec.gpl_compatible() {
+    let restricted = proto.flags.has(HelperFlags::GPL_ONLY) && !p.row.any_license(id);
+    if restricted && !p.spec.gpl_compatible() {
         let words = "cannot call GPL-restricted function from non-GPL compatible program";
         return refuse(Code::GplOnly, words).explain(
             "a GPL-compatible licence",

@@ -120,6 +120,7 @@ pub(super) fn has_values(map: &Map, helper: &'static str) -> Result<(), TrapKind
         | MapType::PERF_EVENT_ARRAY
         | MapType::QUEUE
         | MapType::STACK
+        | MapType::STACK_TRACE
         | MapType::RINGBUF) => Err(TrapKind::WrongMap { helper, map_type }),
         _ => Ok(()),
     }

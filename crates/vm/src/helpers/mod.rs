@@ -13,11 +13,15 @@ mod redirect;
 pub(crate) mod ringbuf;
 mod route;
 mod skb;
+mod stack;
 mod string;
 mod task;
 mod time;
 mod trace;
 mod xdp;
+
+pub use stack::CodeAddr;
+pub(crate) use stack::{Place, StackHelper, stack};
 
 use alloc::sync::Arc;
 
@@ -50,6 +54,8 @@ const TAIL_CALL: u32 = 12;
 /// `bpf_for_each_map_elem` and `bpf_loop` enter functions of the program: see [`crate::callback`].
 const FOR_EACH_MAP_ELEM: u32 = 164;
 const LOOP: u32 = 181;
+const GET_STACKID: u32 = 27;
+const GET_STACK: u32 = 67;
 
 /// Bodies by helper id, ascending.
 static BODIES: &[(u32, Body)] = &[
@@ -133,6 +139,8 @@ pub(crate) fn slot(id: u32) -> Option<HelperSlot> {
         TAIL_CALL => return Some(HelperSlot::TailCall),
         FOR_EACH_MAP_ELEM => return Some(HelperSlot::ForEach),
         LOOP => return Some(HelperSlot::Loop),
+        GET_STACKID => return Some(HelperSlot::Stack(StackHelper::GetStackid)),
+        GET_STACK => return Some(HelperSlot::Stack(StackHelper::GetStack)),
         _ => {}
     }
     if let Some(n) = id.checked_sub(embedder::EMBEDDER_HELPERS).filter(|n| *n < embedder::COUNT) {
