@@ -271,6 +271,8 @@ helpers! {
         "Sets the hash of the packet's flow.";
     50 "bpf_skb_adjust_room" (Ctx, Anything, Anything, Anything) -> Integer, F::INVALIDATES_PACKET, 4 . 13,
         "Adds or removes bytes behind the Ethernet or the network header.";
+    54 "bpf_xdp_adjust_meta" (Ctx, Anything) -> Integer, F::INVALIDATES_PACKET, 4 . 15,
+        "Moves the start of the metadata before the packet.";
     65 "bpf_xdp_adjust_tail" (Ctx, Anything) -> Integer, F::INVALIDATES_PACKET, 4 . 18,
         "Moves the end of the packet.";
     67 "bpf_get_stack" (Ctx, Mem(Write), SizeOrZero, Anything) -> LengthOrError, F::GPL_ONLY, 4 . 18,
@@ -346,6 +348,12 @@ helpers! {
         "Calls a function up to a number of times; how often it was called.";
     182 "bpf_strncmp" (Mem(Read), Size, ConstStr) -> Integer, F::NONE, 5 . 17,
         "Compares text with a constant.";
+    188 "bpf_xdp_get_buff_len" (Ctx) -> Integer, F::NONE, 5 . 18,
+        "Bytes of the packet, with those that are not in its first page.";
+    189 "bpf_xdp_load_bytes" (Ctx, Anything, Mem(Write), Size) -> Integer, F::NONE, 5 . 18,
+        "Copies bytes of the packet, wherever they stand.";
+    190 "bpf_xdp_store_bytes" (Ctx, Anything, Mem(Read), Size) -> Integer, F::NONE, 5 . 18,
+        "Copies bytes into the packet, wherever it stands.";
     195 "bpf_map_lookup_percpu_elem" (Map, MapKey, Anything) -> MapValueOrNull, F::PACKET_ARGS, 5 . 19,
         "Pointer to the value of a key that another CPU has, or NULL.";
     208 "bpf_ktime_get_tai_ns" () -> Integer, F::NONE, 6 . 1,

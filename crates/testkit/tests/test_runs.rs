@@ -343,3 +343,119 @@ fn socket_lookups_see_the_same() {
         }
     }
 }
+
+/// The context of an XDP test run.
+fn xdp_md(fields: [u32; 6]) -> Vec<u8> {
+    fields.into_iter().flat_map(u32::to_ne_bytes).collect()
+}
+
+#[test]
+fn xdp_contexts_are_refused_alike() {
+    let Some(pair) = Pair::new() else { return };
+    let loaded = pair.load(ProgramType::XDP, "r0 = 2\nexit");
+    let mut taken = 0;
+    for len in [14, 60, 3520, 3521, 3600, 3800, 4000, 7616, 7617] {
+        let frame = frame(0x800, len);
+        let len = len as u32;
+        for meta in [0, 2, 4, 8, 46, 48, 212, 216, 220, 252, 256] {
+            for end in [0, 4, 13, 14, 17, 18, 60, 3519, 3520, 3524, len.saturating_sub(1), len, len + 1] {
+                let ctx = xdp_md([meta, end, 0, 0, 0, 0]);
+                let what = format!("{meta} bytes of metadata, {end} of {len} in one piece");
+                taken += u32::from(same(&loaded, &what, with_ctx(&frame, &ctx)).is_ok());
+            }
+        }
+        for fields in [[0, len, 1, 0, 0, 0], [0, len, 0, 1, 0, 0], [0, len, 0, 1, 1, 0], [0, len, 0, 0, 1, 0]]
+        {
+            let _ = same(&loaded, "other fields", with_ctx(&frame, &xdp_md(fields)));
+        }
+        let _ = same(&loaded, "an unknown interface", with_ctx(&frame, &xdp_md([0, len, 0, 99999, 0, 0])));
+        let _ = same(&loaded, "the device that sends", with_ctx(&frame, &xdp_md([0, len, 0, 0, 0, 1])));
+        for bytes in [1, 12, 23, 24, 25, 4096, 4097] {
+            let mut ctx = xdp_md([0, len, 0, 0, 0, 0]);
+            ctx.resize(bytes, 0);
+            let _ = same(&loaded, &format!("context of {bytes}"), with_ctx(&frame, &ctx));
+        }
+    }
+    assert!(taken > 100, "{taken}");
+    for len in [73_151, 73_152, 73_153, 80_000] {
+        let [user, kernel] = loaded.each_ref().map(|p| run(&**p, data(&frame(0, len))).is_ok());
+        assert_eq!((user, kernel), (len <= 73_152, len <= 73_152), "{len} bytes");
+    }
+}
+
+#[test]
+fn xdp_metadata_moves_alike() {
+    let Some(pair) = Pair::new() else { return };
+    for meta in [0, 4, 32, 216] {
+        for delta in
+            [-256, -220, -216, -212, -36, -33, -32, -5, -4, -2, 0, 1, 4, 28, 32, 36, 216, 217, i32::MIN]
+        {
+            let text = format!(
+                "r6 = r1\nr2 = {delta}\ncall 54\nr7 = r0\nr2 = *(u32 *)(r6 + 8)\nr3 = *(u32 *)(r6 + 0)\nr4 = r2\nr4 += 4\n\
+                 if r4 > r3 goto out\n*(u32 *)(r2 + 0) = 0x5eed\nout:\nr0 = r7\nexit"
+            );
+            let loaded = pair.load(ProgramType::XDP, &text);
+            let ctx = xdp_md([meta, 300, 0, 0, 0, 0]);
+            // Repeated runs are slow in the kernel.
+            let input =
+                RunInput { data: &frame(0x800, 300), ctx: &ctx, repeat: if meta == 32 { 3 } else { 1 } };
+            same(&loaded, &format!("{meta} moved by {delta}"), input).expect("runs");
+        }
+    }
+}
+
+#[test]
+fn long_xdp_packets_are_the_same() {
+    let Some(pair) = Pair::new() else { return };
+    let kind = ProgramType::XDP;
+    let frames = [60, 3520, 3521, 7615, 7616, 7617, 9000, 20_000].map(|len| frame(0x800, len));
+    let linear = pair.load(kind, "r0 = *(u32 *)(r1 + 4)\nr1 = *(u32 *)(r1 + 0)\nr0 -= r1\nexit");
+    let whole = pair.load(kind, "call 188\nexit");
+    for frame in &frames {
+        same(&linear, "linear part", data(frame)).expect("runs");
+        same(&whole, "bpf_xdp_get_buff_len", data(frame)).expect("runs");
+        same(&whole, "a short linear part", with_ctx(frame, &xdp_md([0, 40, 0, 0, 0, 0]))).expect("runs");
+    }
+    for delta in [
+        -20_000, -9000, -8986, -8960, -4097, -4096, -1384, -1383, -100, -1, 0, 1, 256, 2711, 2712, 2713, 4096,
+    ] {
+        let loaded = pair.load(
+            kind,
+            &format!("r6 = r1\nr2 = {delta}\ncall 65\nr7 = r0\nr1 = r6\ncall 188\nr0 <<= 8\nr0 ^= r7\nexit"),
+        );
+        for frame in &frames {
+            for ctx in [vec![], xdp_md([0, 40, 0, 0, 0, 0]), xdp_md([8, 48, 0, 0, 0, 0])] {
+                let repeat = if frame.len() == 7617 && ctx.is_empty() { 2 } else { 1 };
+                let input = RunInput { data: frame, ctx: &ctx, repeat };
+                same(&loaded, &format!("end moved by {delta}"), input).expect("runs");
+            }
+        }
+    }
+    for (offset, len) in [
+        (0, 8),
+        (53, 7),
+        (53, 8),
+        (3519, 1),
+        (3516, 8),
+        (3520, 8),
+        (7612, 8),
+        (8996, 4),
+        (8996, 5),
+        (65_535, 1),
+        (65_536, 1),
+        (-1, 4),
+    ] {
+        let text = |id: u32| {
+            format!(
+                "r6 = r1\n*(u64 *)(r10 - 8) = 0x5eed\nr2 = {offset}\nr3 = r10\nr3 += -8\nr4 = {len}\ncall {id}\nr1 = *(u64 *)(r10 - 8)\n\
+                 r2 = r1\nr2 >>= 32\nr1 ^= r2\nr0 <<= 3\nr0 ^= r1\nexit"
+            )
+        };
+        for id in [189, 190] {
+            let loaded = pair.load(kind, &text(id));
+            for frame in &frames {
+                same(&loaded, &format!("helper {id} at {offset}, {len} bytes"), data(frame)).expect("runs");
+            }
+        }
+    }
+}

@@ -145,6 +145,10 @@ fn kernel_offers_the_same(license: &str, privilege: Privilege) {
     let mut wrong = Vec::new();
     for row in PROGRAM_TYPES.iter().filter(|row| privileged || row.unprivileged) {
         for helper in HELPERS {
+            // The kernel's `syscall` programs have another function of this number, on BTF pointers.
+            if row.id == ProgramType::SYSCALL && helper.name == "bpf_xdp_get_buff_len" {
+                continue;
+            }
             // Both look whether a helper is offered before they look at its arguments, of which there are none.
             let insns = assemble(&format!("call {}\nr0 = 0\nexit", helper.id)).expect("well formed");
             let spec = ProgramSpec { license: license.into(), ..spec(row, insns) };

@@ -665,3 +665,32 @@ fn a_link_counts_packets_of_lo() {
     let stats = link.stats();
     assert!(stats.runs >= 100 && stats.faults == 0 && stats.dropped == 0, "{stats:?}");
 }
+
+#[test]
+fn programs_that_trace_run_on_a_context_of_the_caller_s() {
+    let b = backend();
+    // The word at 16 of the context.
+    let code = [insn(0x79, 0, 1, 16, 0), EXIT];
+    let ctx: Vec<u8> = (0..184).collect();
+    let run = |kind, ctx: &[u8], data: &[u8], repeat| {
+        let ran = load(&b, kind, &code, &[]).test_run(RunInput { data, ctx, repeat });
+        ran.map(|out| (out.retval, out.ctx == ctx, out.data)).map_err(|e| (e.errno, e.message))
+    };
+    for (kind, least) in
+        [(ProgramType::TRACEPOINT, 24), (ProgramType::KPROBE, 24), (ProgramType::PERF_EVENT, 184)]
+    {
+        for repeat in [0, 3] {
+            assert_eq!(run(kind, &ctx[..least], &[], repeat), Ok((0x1312_1110, true, vec![])), "{kind:?}");
+        }
+        let (errno, words) = run(kind, &ctx[..least - 1], &[], 1).unwrap_err();
+        assert!(errno == Errno::EINVAL && words.contains(&format!("{} bytes", least - 1)), "{words}");
+        let (errno, words) = run(kind, &[], &[], 1).unwrap_err();
+        assert!(errno == Errno::EINVAL && words.contains("a context is needed"), "{words}");
+        assert_eq!(run(kind, &ctx, &[0; 64], 1).unwrap_err().0, Errno::EINVAL);
+    }
+    // The common part of a record is hidden, a store is refused.
+    for code in [[insn(0x79, 0, 1, 0, 0), EXIT], [insn(0x7b, 1, 10, 16, 0), EXIT]] {
+        let p = load(&b, ProgramType::TRACEPOINT, &code, &[]);
+        assert!(p.test_run(RunInput { data: &[], ctx: &ctx, repeat: 1 }).is_err());
+    }
+}

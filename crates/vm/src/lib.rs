@@ -44,7 +44,7 @@ pub use host::{COMM_BYTES, FibLookup, Host, Interface, NoPrograms, NullHost, Pro
 pub use interp::{MAX_TAIL_CALLS, MAY_GOTO_LIMIT};
 pub use mem::{BUFFERS, CALL_FRAMES, CLONES, FRAME_BYTES, FRAMES, RECORDS, Stack};
 pub use observe::{Observer, Place, Step};
-pub use packet::{ETH_HLEN, Layout, SKB_HEADROOM, SKB_MAX_LEN, XDP_FRAME, XDP_HEADROOM};
+pub use packet::{ETH_HLEN, Frags, Layout, SKB_HEADROOM, SKB_MAX_LEN, XDP_FRAG, XDP_FRAME, XDP_HEADROOM};
 pub use program::Program;
 pub use run::{DEFAULT_FUEL, Outcome, Run};
 pub use skb::SkbState;

@@ -18,11 +18,31 @@ pub const SKB_HEADROOM: usize = 4 * 4096;
 /// Bytes of an Ethernet header.
 pub const ETH_HLEN: usize = 14;
 
+/// Bytes of a page that holds a part of a long XDP packet.
+pub const XDP_FRAG: usize = 4096;
+
+/// The pages behind the linear part of a long XDP packet (`skb_shared_info`): a place in the packet buffer from which
+/// on there are whole pages of [`XDP_FRAG`] bytes. All that are used are full, but for the last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Frags {
+    /// Where the pages begin, which is where the linear part's tailroom ends; 0 when there is no such place.
+    pub start: usize,
+    /// Bytes of the packet in them.
+    pub len: usize,
+}
+
+impl Frags {
+    /// Bytes that the last used page has left.
+    pub(crate) const fn room(self) -> usize {
+        self.len.next_multiple_of(XDP_FRAG) - self.len
+    }
+}
+
 /// Where things lie in a packet buffer, as byte offsets from its start: `meta <= data <= end`.
 ///
 /// ```text
-///  0          meta      data                     end        buffer length
-///  | headroom | metadata | packet                 | tailroom |
+///  0          meta      data                     end        buffer length, or frags
+///  | headroom | metadata | packet                 | tailroom | pages of a long XDP packet
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Layout {
@@ -36,13 +56,15 @@ pub struct Layout {
     pub mac: Option<usize>,
     /// The network header, for loads relative to `SKF_NET_OFF`.
     pub network: usize,
+    /// More of an XDP packet, which only helpers reach.
+    pub frags: Frags,
 }
 
 impl Layout {
     /// A frame that fills a buffer of `len` bytes, Ethernet header first: what a raw socket receives.
     pub const fn frame(len: usize) -> Self {
         let network = if len < ETH_HLEN { len } else { ETH_HLEN };
-        Self { meta: 0, data: 0, end: len, mac: Some(0), network }
+        Self { meta: 0, data: 0, end: len, mac: Some(0), network, frags: Frags { start: 0, len: 0 } }
     }
 
     /// A frame whose program sees it from the network header on: what `BPF_PROG_TEST_RUN` shows a socket
@@ -56,7 +78,14 @@ impl Layout {
     /// traffic control get. The rest of the buffer is tailroom.
     pub const fn skb(len: usize) -> Self {
         let data = SKB_HEADROOM;
-        Self { meta: data, data, end: data + len, mac: Some(data), network: data + ETH_HLEN }
+        Self {
+            meta: data,
+            data,
+            network: data + ETH_HLEN,
+            end: data + len,
+            mac: Some(data),
+            ..Self::frame(0)
+        }
     }
 
     /// The same frame, of at least [`ETH_HLEN`] bytes, seen from behind its Ethernet header.
@@ -68,14 +97,24 @@ impl Layout {
     /// A frame of `len` bytes behind [`XDP_HEADROOM`]; the rest of the buffer is tailroom.
     pub const fn xdp(len: usize) -> Self {
         let data = XDP_HEADROOM;
-        Self { meta: data, data, end: data + len, mac: Some(data), network: data + ETH_HLEN }
+        Self {
+            meta: data,
+            data,
+            network: data + ETH_HLEN,
+            end: data + len,
+            mac: Some(data),
+            ..Self::frame(0)
+        }
     }
 
     pub(crate) fn fits(&self, buffer: usize) -> bool {
-        self.meta <= self.data && self.data <= self.end && self.end <= buffer
+        let Frags { start, len } = self.frags;
+        let pages = buffer.checked_sub(start).is_some_and(|room| len.next_multiple_of(XDP_FRAG) <= room);
+        let linear = if start == 0 { len == 0 } else { self.end <= start && pages };
+        self.meta <= self.data && self.data <= self.end && self.end <= buffer && linear
     }
 
-    /// Bytes of the packet.
+    /// Bytes of the packet, without [`Self::frags`].
     pub const fn len(&self) -> usize {
         self.end - self.data
     }

@@ -11,7 +11,8 @@ use skep_abi::{HELPERS, ProgramType, sk_buff_field};
 use skep_isa::{AluOp, CallTarget, Imm64, Insn, Op, Operand, Size, Width};
 use skep_spec::{CloneRedirect, Errno, NextHop, Redirect, RedirectTo};
 use skep_vm::{
-    CLONES, FibLookup, Host, Interface, Layout, NullHost, Program, Run, SkbState, Stack, TrapKind,
+    CLONES, FibLookup, Frags, Host, Interface, Layout, NullHost, Program, Run, SkbState, Stack, TrapKind,
+    XDP_FRAG,
 };
 
 const GUARD: usize = 64;
@@ -125,6 +126,7 @@ fn frame(headroom: usize, len: usize) -> Layout {
         end: headroom + len,
         mac: Some(headroom),
         network: headroom + 14,
+        ..Layout::default()
     }
 }
 
@@ -145,10 +147,14 @@ fn any_arg() -> impl Strategy<Value = Arg> {
 }
 
 fn any_layout(buffer: usize) -> impl Strategy<Value = Layout> {
-    (prop::collection::vec(0..=buffer, 3), prop::option::of(0..=buffer), 0..=buffer).prop_map(
-        |(mut ends, mac, network)| {
+    let ends = prop::collection::vec(0..=buffer, 3);
+    (ends, prop::option::of(0..=buffer), 0..=buffer, prop::option::of(any::<usize>())).prop_map(
+        move |(mut ends, mac, network, in_pages)| {
             ends.sort_unstable();
-            Layout { meta: ends[0], data: ends[1], end: ends[2], mac, network }
+            let (start, most) = (ends[2], (buffer - ends[2]) / XDP_FRAG * XDP_FRAG);
+            let frags = in_pages.filter(|_| start > 0).map(|n| Frags { start, len: n % (most + 1) });
+            let frags = frags.unwrap_or_default();
+            Layout { meta: ends[0], data: ends[1], end: ends[2], mac, network, frags }
         },
     )
 }
@@ -159,7 +165,7 @@ proptest! {
     #[test]
     fn helpers_stay_inside_what_was_lent(
         kind in 0..TYPES.len(),
-        (buffer, layout) in (0usize..300).prop_flat_map(|n| (Just(n), any_layout(n))),
+        (buffer, layout) in prop_oneof![9 => 0usize..300, 1 => XDP_FRAG..3 * XDP_FRAG].prop_flat_map(|n| (Just(n), any_layout(n))),
         list in prop::collection::vec((0..HELPERS.len(), prop::array::uniform4(any_arg())), 1..12),
         image in prop::collection::vec(prop_oneof![Just(0u8), any::<u8>()], SK_BUFF),
         protocol in prop_oneof![Just(0x0800u16), Just(0x86dd), Just(0x8100), Just(0x88a8)],

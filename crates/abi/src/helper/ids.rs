@@ -48,7 +48,7 @@ pub const LWT_XMIT: HelperGroup =
 pub const SK_SKB: HelperGroup = HelperGroup { capability: Capability::None, ids: &[9, 38, 39, 43, 50] };
 
 /// For XDP.
-pub const XDP: HelperGroup = HelperGroup { capability: Capability::None, ids: &[44, 65] };
+pub const XDP: HelperGroup = HelperGroup { capability: Capability::None, ids: &[44, 54, 65, 188, 189, 190] };
 
 /// For XDP: checksums and where the packet goes.
 pub const XDP_ROUTING: HelperGroup = HelperGroup { capability: Capability::None, ids: &[23, 28, 69, 163] };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use skep_abi::{AttachType, MapFlags, MapType, ProgramType, find_section, helper_by_name};
+use skep_abi::{AttachType, MapFlags, MapType, ProgramType, SectionFlags, find_section, helper_by_name};
 use skep_isa::text::{Assembler, Assembly, Linked, MapDecl, RelocationKind};
 use skep_isa::{CallTarget, Insn};
 use skep_spec::{MapDef, ProgramSpec, SourceLine};
@@ -48,6 +48,7 @@ fn program(
         None if section.is_empty() => (ProgramType::SOCKET_FILTER, AttachType::UNSPEC),
         None => return Err(format!("section `{section}` says nothing about the program's type")),
     };
+    let frags = find_section(section).is_some_and(|row| row.flags.has(SectionFlags::XDP_FRAGS));
     let line = |n: u32| SourceLine {
         file: "case".into(),
         line: n,
@@ -58,6 +59,7 @@ fn program(
         name: name.into(),
         section: section.into(),
         attach_type,
+        flags: if frags { ProgramSpec::XDP_HAS_FRAGS } else { 0 },
         license: assembly.license.clone().unwrap_or_else(|| "GPL".into()),
         maps: maps.to_vec(),
         source_lines: (0u32..).zip(&linked.lines).map(|(slot, &n)| (slot, line(n))).collect(),

@@ -103,6 +103,11 @@ impl<'r> TestRun<'r> {
             ProgramType::XDP => self.xdp(input),
             ProgramType::SYSCALL => self.syscall(input),
             ProgramType::RAW_TRACEPOINT => self.raw_tracepoint(input),
+            ProgramType::TRACEPOINT => {
+                self.tracing(input, "the record of a tracepoint, with its common fields")
+            }
+            ProgramType::KPROBE => self.tracing(input, "a struct pt_regs"),
+            ProgramType::PERF_EVENT => self.tracing(input, "a struct bpf_perf_event_data"),
             other => {
                 let kind = other.name().unwrap_or("unknown");
                 Err(self.error(Errno::ENOTSUPP, &format!("programs of type {kind} have no test run")))

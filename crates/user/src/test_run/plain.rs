@@ -36,6 +36,21 @@ impl TestRun<'_> {
         Ok(RunOutput { retval, ctx: input.ctx.to_vec(), ..RunOutput::default() })
     }
 
+    /// Programs that trace: skep's own, since Linux has no test run of them. The context is the caller's: the record of
+    /// a tracepoint with its common fields, a `struct pt_regs`, a `struct bpf_perf_event_data`. Programs only read it.
+    pub(super) fn tracing(&self, input: RunInput<'_>, what: &str) -> Result<RunOutput, Error> {
+        if !input.data.is_empty() {
+            return Err(self.error(Errno::EINVAL, &format!("the context is {what}; there are no data")));
+        }
+        if input.ctx.is_empty() {
+            return Err(self.error(Errno::EINVAL, &format!("a context is needed: {what}")));
+        }
+        let mut ctx = Aligned::new(input.ctx);
+        let ran = self.repeat(input.repeat, |run| self.program.run(&mut run.with_ctx(ctx.bytes_mut())));
+        let (retval, duration) = ran.map_err(|t| self.short_context(&t, input.ctx.len()))?;
+        Ok(RunOutput { retval, ctx: input.ctx.to_vec(), duration, ..RunOutput::default() })
+    }
+
     /// Linux compares the context's length with the largest offset that the program names before it runs; here the
     /// access itself finds out.
     #[cold]
@@ -44,6 +59,7 @@ impl TestRun<'_> {
             TrapKind::Memory(fault) if len == 0 || fault.near.is_some_and(|r| r.name == "context") => {
                 self.error(Errno::EINVAL, &format!("context of {len} bytes is too short: {trap}"))
             }
+            TrapKind::ContextTooShort { .. } => self.error(Errno::EINVAL, &trap.kind.to_string()),
             _ => self.trapped(trap),
         }
     }

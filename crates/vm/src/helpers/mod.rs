@@ -94,6 +94,7 @@ static BODIES: &[(u32, Body)] = &[
     (45, probe::read_str),
     (48, skb::set_hash),
     (50, skb::adjust_room),
+    (54, xdp::adjust_meta),
     (65, xdp::adjust_tail),
     (68, skb::load_bytes_relative),
     (69, route::fib_lookup),
@@ -128,6 +129,9 @@ static BODIES: &[(u32, Body)] = &[
     (165, string::snprintf),
     (177, trace::trace_vprintk),
     (182, string::strncmp),
+    (188, xdp::get_buff_len),
+    (189, xdp::load_bytes),
+    (190, xdp::store_bytes),
     (195, map::lookup_percpu_elem),
     (208, time::ktime_get_tai_ns),
 ];

@@ -189,6 +189,7 @@ impl<'a, 'c, 'm, 's> Skb<'a, 'c, 'm, 's> {
             end: moved(end),
             mac: mac.map(moved),
             network: moved(network),
+            ..self.at
         };
         Ok(())
     }
