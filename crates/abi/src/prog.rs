@@ -266,7 +266,7 @@ pub static PROGRAM_TYPES: &[ProgramTypeRow] = &[
         ctx: SK_BUFF_FLOW_DISSECTOR,
         packet: PacketAccess::Read,
         helpers: base_and!(NETWORK, SK_BUFF),
-        ..ON_SK_BUFF
+        ..PLAIN
     },
     ProgramTypeRow {
         id: ProgramType::SK_LOOKUP,
