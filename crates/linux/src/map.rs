@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicBool;
 use skep_abi::MapType;
 use skep_spec::{BackendMap, BackendProgram, ByteReader, Errno, Error, MapInfo, PerfEventReader};
 
+use crate::perf::PerfReader;
 use crate::program::LinuxProgram;
 use crate::ring::RingReader;
 use crate::sys::{MapFd, attr};
@@ -147,9 +148,12 @@ impl BackendMap for LinuxMap {
         Ok(Box::new(reader))
     }
 
-    fn perf_reader(&self, _: usize) -> Result<Box<dyn PerfEventReader>, Error> {
-        let text = format!("map `{}`: perf event arrays are not read on this backend yet", self.name);
-        Err(Error::new(Errno::EOPNOTSUPP, text))
+    fn perf_reader(&self, size: usize) -> Result<Box<dyn PerfEventReader>, Error> {
+        if self.fd.info().map_type != MapType::PERF_EVENT_ARRAY.0 {
+            return Err(Error::new(Errno::EINVAL, format!("map `{}` is not a perf event array", self.name)));
+        }
+        let reader = PerfReader::new(Arc::clone(&self.fd), &self.name, Arc::clone(&self.reader_taken), size)?;
+        Ok(Box::new(reader))
     }
 
     fn raw_fd(&self) -> Option<i32> {

@@ -3,6 +3,7 @@
 pub mod attr;
 pub mod caps;
 pub mod net;
+pub mod perf;
 pub mod ring;
 
 use std::ffi::{CStr, c_long};

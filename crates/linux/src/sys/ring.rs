@@ -14,13 +14,18 @@ use skep_spec::Errno;
 use super::last_errno;
 
 /// A mapping, unmapped when dropped.
-struct Mapping {
+pub(super) struct Mapping {
     start: *mut u8,
     len: usize,
 }
 
 impl Mapping {
-    fn new(fd: BorrowedFd<'_>, protection: i32, off_bytes: usize, len: usize) -> Result<Self, Errno> {
+    pub(super) fn new(
+        fd: BorrowedFd<'_>,
+        protection: i32,
+        off_bytes: usize,
+        len: usize,
+    ) -> Result<Self, Errno> {
         // SAFETY: the kernel chooses an unused address; nothing of ours is replaced.
         let start = unsafe {
             libc::mmap(
@@ -33,6 +38,11 @@ impl Mapping {
             )
         };
         if start == libc::MAP_FAILED { Err(last_errno()) } else { Ok(Self { start: start.cast(), len }) }
+    }
+
+    /// The first byte.
+    pub(super) fn start(&self) -> *mut u8 {
+        self.start
     }
 }
 
