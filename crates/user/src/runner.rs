@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use skep_abi::ProgramType;
 use skep_spec::{Errno, Error};
-use skep_vm::{ETH_HLEN, Layout, Program, Run, Stack, Trap, XDP_HEADROOM};
+use skep_vm::{ETH_HLEN, Layout, Program, Run, SKB_HEADROOM, SKB_MAX_LEN, Stack, Trap, XDP_HEADROOM};
 
 use crate::backend::Shared;
 use crate::ctx::skb::SkBuff;
@@ -18,8 +18,9 @@ use crate::test_run::{XDP_LINEAR, fuel};
 /// Runs one program on packets, on one thread at a time.
 ///
 /// A socket filter sees each packet as on a raw socket, from its Ethernet header. An XDP program sees a copy with
-/// room before and behind, VLAN tag in place, which [`Self::packet`] shows afterwards. Each packet leases a
-/// virtual CPU.
+/// room before and behind, VLAN tag in place, which [`Self::packet`] shows afterwards. Programs of traffic control
+/// (from the Ethernet header) and of control groups (from the network header) see a copy as well, its VLAN tag in the
+/// context. Each packet leases a virtual CPU.
 pub struct Runner {
     shared: Arc<Shared>,
     program: Arc<Program>,
@@ -30,7 +31,16 @@ pub struct Runner {
 
 enum Kind {
     SocketFilter(Box<SkBuff>),
-    Xdp { buffer: Vec<u8>, layout: Layout },
+    Xdp {
+        buffer: Vec<u8>,
+        layout: Layout,
+    },
+    /// `skip`: bytes of the frame that the program does not see.
+    Stack {
+        buffer: Vec<u8>,
+        layout: Layout,
+        skip: usize,
+    },
 }
 
 impl fmt::Debug for Runner {
@@ -43,16 +53,22 @@ impl Runner {
     /// Prepares a program for packets.
     ///
     /// # Errors
-    /// `EINVAL` when it is neither a socket filter nor XDP.
+    /// `EINVAL` when it is of a type that runs on no packets.
     pub fn new(program: &UserProgram) -> Result<Self, Error> {
         let kind = match program.program().prog_type() {
             ProgramType::SOCKET_FILTER => Kind::SocketFilter(Box::new(SkBuff::new())),
             ProgramType::XDP => {
                 Kind::Xdp { buffer: vec![0; XDP_HEADROOM + XDP_LINEAR], layout: Layout::xdp(0) }
             }
+            ProgramType::SCHED_CLS | ProgramType::SCHED_ACT => {
+                Kind::Stack { buffer: Vec::new(), layout: Layout::skb(0), skip: 0 }
+            }
+            ProgramType::CGROUP_SKB => {
+                Kind::Stack { buffer: Vec::new(), layout: Layout::skb(0), skip: ETH_HLEN }
+            }
             other => {
                 let text = format!(
-                    "program {} has type {}, which does not run on packets; socket filters and XDP do",
+                    "program {} has type {}, which does not run on packets; socket filters, XDP, traffic control and control groups' programs do",
                     program.program().name(),
                     other.name().unwrap_or("unknown")
                 );
@@ -75,8 +91,8 @@ impl Runner {
         self
     }
 
-    /// Runs the program on a packet; gives `r0`'s low half: for a socket filter how many bytes to keep, for XDP
-    /// the action.
+    /// Runs the program on a packet; gives `r0`'s low half: for a socket filter how many bytes to keep, for XDP and
+    /// traffic control the action, for a control group whether the packet passes.
     ///
     /// # Errors
     /// When the program traps.
@@ -104,15 +120,31 @@ impl Runner {
                 *layout = run.packet().unwrap_or(*layout);
                 result?
             }
+            Kind::Stack { buffer, layout, skip } => {
+                let len = packet.data.len();
+                buffer.resize(SKB_HEADROOM + len.max(SKB_MAX_LEN), 0);
+                buffer[SKB_HEADROOM..SKB_HEADROOM + len].copy_from_slice(packet.data);
+                let frame = Layout::skb(len);
+                let data = frame.data + len.min(*skip);
+                *layout = Layout { meta: data, data, ..frame };
+                let mut skb = SkBuff::in_stack(packet, layout.len());
+                let mut run = run.with_ctx(skb.image_mut()).with_packet(buffer, *layout);
+                let result = self.program.run(&mut run);
+                *layout = run.packet().unwrap_or(*layout);
+                result?
+            }
         };
         Ok(outcome.r0 as u32)
     }
 
-    /// The packet as an XDP program left it; empty for socket filters, which leave it as it was.
+    /// The packet as the program left it, as much of it as the program sees; empty for socket filters, which leave it
+    /// as it was.
     pub fn packet(&self) -> &[u8] {
         match &self.kind {
             Kind::SocketFilter(_) => &[],
-            Kind::Xdp { buffer, layout } => &buffer[layout.data..layout.end],
+            Kind::Xdp { buffer, layout } | Kind::Stack { buffer, layout, .. } => {
+                buffer.get(layout.data..layout.end).unwrap_or(&[])
+            }
         }
     }
 }

@@ -552,6 +552,50 @@ fn a_runner_gives_xdp_its_tag_back_and_keeps_what_it_changed() {
 }
 
 #[test]
+fn a_runner_shows_traffic_control_and_control_groups_their_packets() {
+    let b = backend();
+    let field = |kind, off| {
+        let code = [insn(0x61, 0, 1, off, 0), EXIT];
+        let mut runner = Runner::new(&load(&b, kind, &code, &[])).expect("runs on packets");
+        let packet = Packet {
+            data: &frame(),
+            wire_len: 100,
+            ifindex: 3,
+            protocol: 0x800,
+            vlan: Some(VlanTag { tpid: 0x8100, tci: 5 }),
+            ..Packet::default()
+        };
+        let r0 = runner.run_packet(&packet).expect("no trap");
+        (r0, runner.packet().to_vec())
+    };
+    // Length, VLAN tag, interface, length on the wire.
+    assert_eq!([0, 24, 40, 160].map(|off| field(ProgramType::SCHED_CLS, off).0), [54, 5, 3, 100]);
+    assert_eq!([0, 24, 40].map(|off| field(ProgramType::CGROUP_SKB, off).0), [40, 5, 3]);
+    assert_eq!(field(ProgramType::SCHED_ACT, 0).1, frame());
+    assert_eq!(field(ProgramType::CGROUP_SKB, 0).1, frame()[14..]);
+    // It changes the copy: data[0] = 0xff, mark = 7; the next packet finds no mark.
+    let code = [
+        insn(0x61, 0, 1, 8, 0),
+        insn(0x61, 2, 1, 76, 0),
+        insn(0x72, 2, 0, 0, 0xff),
+        insn(0xb7, 3, 0, 0, 7),
+        insn(0x63, 1, 3, 8, 0),
+        EXIT,
+    ];
+    let mut runner = Runner::new(&load(&b, ProgramType::SCHED_CLS, &code, &[])).expect("runs on packets");
+    for len in [54, 20_000, 1] {
+        let bytes = vec![1; len];
+        let packet = Packet { data: &bytes, ..Packet::default() };
+        assert_eq!(runner.run_packet(&packet).expect("no trap"), 0, "{len} bytes");
+        assert_eq!((runner.packet()[0], runner.packet().len()), (0xff, len));
+    }
+    let mut short = Runner::new(&load(&b, ProgramType::CGROUP_SKB, &[insn(0x61, 0, 1, 0, 0), EXIT], &[]))
+        .expect("runs on packets");
+    assert_eq!(short.run_packet(&Packet { data: &[1; 5], ..Packet::default() }), Ok(0));
+    assert!(short.packet().is_empty());
+}
+
+#[test]
 fn objects_of_another_backend_are_refused() {
     let (a, b) = (backend(), backend());
     let m = map(&a, MapType::PROG_ARRAY, 4, 4, 1);

@@ -93,6 +93,16 @@ impl SkBuff {
         self.0.0[field::CB..field::CB_END].fill(0);
     }
 
+    /// The buffer of a packet that a program of traffic control or of a control group sees the last `len` bytes of.
+    /// There is no socket.
+    pub(crate) fn in_stack(packet: &Packet<'_>, len: usize) -> Self {
+        let mut skb = Self::new();
+        skb.set_packet(packet);
+        skb.set(field::LEN, len as u32);
+        skb.set(field::WIRE_LEN, packet.wire_len.max(packet.data.len() as u32));
+        skb
+    }
+
     /// The socket of a test run: its addresses are those of the packet, source as local.
     fn set_socket(&mut self, frame: &[u8], protocol: u16) {
         let mut address = |off: usize, from: usize, len: usize| {
