@@ -16,7 +16,7 @@ use super::rng::Rng;
 /// Most calls of a program.
 pub const CALLS: usize = 8;
 /// Words that a call leaves in the map.
-pub const WORDS: usize = 16;
+pub const WORDS: usize = 17;
 
 /// Fields of `__sk_buff` that helpers change, and some that they do not.
 const FIELDS: [&str; 11] = [
@@ -65,6 +65,14 @@ const HEADROOM: u64 = 60;
 /// Bytes of the headers that helpers work on, tags included: a packet that is cut shorter shows what is behind its end
 /// when room is opened.
 const HEADERS: usize = 90;
+
+/// What the calls before have done.
+struct Before {
+    /// Bytes that they have added to the packet's front.
+    grown: u64,
+    /// They may have cut its headers.
+    cut: bool,
+}
 
 /// A call: the text that sets its arguments up, with the call itself.
 #[derive(Clone, Debug)]
@@ -165,7 +173,8 @@ fn room_flags(rng: &mut Rng, shrink: bool) -> u64 {
 }
 
 impl HelperCall {
-    fn new(rng: &mut Rng, id: u32, first: bool, grown: &mut u64, cut: &mut bool) -> Self {
+    fn new(rng: &mut Rng, id: u32, first: bool, data: &[u8], before: &mut Before) -> Self {
+        let Before { grown, cut } = before;
         // What stands behind a packet's end is not the same from one kernel to the next.
         let id = if *cut && [31, 50].contains(&id) { 39 } else { id };
         let mut text = String::new();
@@ -179,12 +188,24 @@ impl HelperCall {
                 set(5, flags(rng, &[0, 1, 2, 3]));
             }
             10 | 11 => {
-                set(2, if rng.chance(80) { 2 * rng.below(40) as u64 } else { number(rng) });
-                let size = flags(rng, &[0, 2, 4]);
-                set(3, if size & 0xf == 0 && rng.chance(80) { 0 } else { rng.operand() });
-                set(4, rng.operand());
-                let more = *rng.pick(&[0, 0, 1 << 4, 1 << 5, 3 << 5, 1 << 7, 7 << 4]);
-                set(5, size | if id == 11 { more } else { 0 });
+                // A difference of what stands there makes it 0, as long as nobody has moved it.
+                let at = 2 * rng.below(40);
+                if let Some(&[a, b]) = data.get(at..at + 2)
+                    && rng.chance(25)
+                {
+                    let mangled = if id == 11 { 1 << 5 } else { 0 };
+                    set(2, at as u64);
+                    set(3, 0);
+                    set(4, u16::from_ne_bytes([a, b]).into());
+                    set(5, if rng.chance(60) { mangled } else { 0 });
+                } else {
+                    set(2, if rng.chance(80) { at as u64 } else { number(rng) });
+                    let size = flags(rng, &[0, 2, 4]);
+                    set(3, if size & 0xf == 0 && rng.chance(80) { 0 } else { rng.operand() });
+                    set(4, rng.operand());
+                    let more = *rng.pick(&[0, 0, 1 << 4, 1 << 5, 3 << 5, 1 << 7, 7 << 4]);
+                    set(5, size | if id == 11 { more } else { 0 });
+                }
             }
             13 => {
                 // A copy that is sent is real: of a packet that is still what it was.
@@ -299,6 +320,10 @@ impl HelperCall {
             }
             _ => {}
         }
+        if id == 50 && rng.chance(40) {
+            // Verified checksums, for the adjustment to forget.
+            text = format!("r1 = r6\nr2 = 1\ncall 135\n{text}");
+        }
         if ![23, 28, 152, 155].contains(&id) {
             text += "r1 = r6\n";
         }
@@ -358,12 +383,11 @@ impl Sequence {
         let mut rng = Rng::new(seed);
         let family = if rng.chance(60) { &FAMILIES[0] } else { &FAMILIES[rng.below(FAMILIES.len())] };
         let count = 1 + rng.below(CALLS);
-        // Bytes that the calls before have added to the packet's front, and whether they may have cut its headers.
         let data = frame(&mut rng);
-        let (mut grown, mut cut) = (0, data.len() < HEADERS);
+        let mut before = Before { grown: 0, cut: data.len() < HEADERS };
         let calls = (0..count).map(|i| {
             let id = *rng.pick(family.helpers);
-            HelperCall::new(&mut rng, id, i == 0, &mut grown, &mut cut)
+            HelperCall::new(&mut rng, id, i == 0, &data, &mut before)
         });
         let calls = calls.collect();
         Self {
@@ -444,7 +468,11 @@ impl Sequence {
         if self.prog_type != ProgramType::SOCKET_FILTER {
             keep(&mut text, "r1 = *(u32 *)(r6 + 80)\nr2 = *(u32 *)(r6 + 76)\nr1 -= r2");
         }
-        if matches!(self.prog_type, ProgramType::SCHED_CLS | ProgramType::SCHED_ACT) {
+        let tc = matches!(self.prog_type, ProgramType::SCHED_CLS | ProgramType::SCHED_ACT);
+        if tc || self.prog_type == ProgramType::LWT_XMIT {
+            keep(&mut text, "r1 = r6\nr2 = 0\ncall 135\nr1 = r0");
+        }
+        if tc {
             for header in [0, 1] {
                 keep(
                     &mut text,
