@@ -186,7 +186,7 @@ const fn pad(args: &[Option<Arg>]) -> [Option<Arg>; 5] {
 
 use ArgKind::{
     AlignedMem, AllocSize, Anything, ConstStr, Ctx, Func, Map, MapKey, MapValue, Mem, RingbufRecord, Size,
-    SizeOrZero, StackOrNull,
+    SizeOrZero, SpinLock, StackOrNull,
 };
 use HelperFlags as F;
 use MemAccess::{Read, ReadWrite, Write};
@@ -293,6 +293,10 @@ helpers! {
         "Takes the next value out of a queue or stack.";
     89 "bpf_map_peek_elem" (Map, MapValue(Write)) -> Integer, F::NONE, 4 . 20,
         "Copies the next value of a queue or stack.";
+    93 "bpf_spin_lock" (SpinLock) -> Void, F::NONE, 5 . 1,
+        "Takes the lock in a map value.";
+    94 "bpf_spin_unlock" (SpinLock) -> Void, F::NONE, 5 . 1,
+        "Gives the lock in a map value back.";
     105 "bpf_strtol" (Mem(Read), Size, Anything, AlignedMem(Write, 8)) -> Integer, F::NONE, 5 . 2,
         "Reads a signed number from text; gives the characters used.";
     106 "bpf_strtoul" (Mem(Read), Size, Anything, AlignedMem(Write, 8)) -> Integer, F::NONE, 5 . 2,

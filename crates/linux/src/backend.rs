@@ -75,8 +75,10 @@ impl LinuxBackend {
             attr.btf_value_type_id = def.value_btf_id;
         }
         let mut result = MapFd::create(attr);
-        if btf.is_some() && matches!(result, Err(Errno::EINVAL | Errno::ENOTSUPP)) {
-            // Some map types take no BTF (`map_check_btf`). The types only serve those who print values.
+        let refused = matches!(result, Err(Errno::EINVAL | Errno::ENOTSUPP));
+        if btf.is_some() && refused && def.spin_lock_off().is_none() {
+            // Some map types take no BTF (`map_check_btf`). The types only serve those who print values; but locks
+            // are found by them.
             (attr.btf_fd, attr.btf_key_type_id, attr.btf_value_type_id) = (0, 0, 0);
             result = MapFd::create(attr);
         }

@@ -55,6 +55,30 @@ impl Array {
         self.payload.addr(self.value_off(index))
     }
 
+    /// The values: block, offset and bytes.
+    pub fn area(&self) -> (&Block, usize, usize) {
+        (&self.payload, 0, self.value_off(self.geometry.max_entries))
+    }
+
+    /// As `lookup_copy`, under the value's lock.
+    pub fn copy_locked(&self, key: Bytes<'_>, out: &mut [u8]) -> Result<(), Errno> {
+        let index = self.geometry.index(key).map_err(|_| Errno::ENOENT)?;
+        let off = self.value_off(index);
+        let _held = self.geometry.lock_value(&self.payload, off, Owner::HOST)?;
+        self.geometry.read_value(&self.payload, off, out);
+        Ok(())
+    }
+
+    fn put(&self, key: Bytes<'_>, value: Bytes<'_>, flags: u64, owner: Owner) -> Result<(), Errno> {
+        let off = self.value_off(check_update(&self.geometry, key, flags)?);
+        let _held = match flags & UpdateFlags::LOCK {
+            0 => None,
+            _ => Some(self.geometry.lock_value(&self.payload, off, owner)?),
+        };
+        self.geometry.write_value(&self.payload, off, value);
+        Ok(())
+    }
+
     fn value_off(&self, index: u32) -> usize {
         index as usize * self.geometry.stride
     }
@@ -72,7 +96,7 @@ pub(crate) fn check_update(g: &Geometry, key: Bytes<'_>, flags: u64) -> Result<u
     if flags & UpdateFlags::NOEXIST != 0 {
         return Err(Errno::EEXIST);
     }
-    if flags & UpdateFlags::LOCK != 0 {
+    if flags & UpdateFlags::LOCK != 0 && g.spin_lock.is_none() {
         return Err(Errno::EINVAL);
     }
     Ok(index)
@@ -85,8 +109,8 @@ impl Ops for Array {
         Some(self.payload.addr(self.value_off(index)))
     }
 
-    fn update(&self, key: Bytes<'_>, value: Bytes<'_>, flags: u64, _cpu: u32) -> Result<(), Errno> {
-        self.update_from_host(key, value, flags)
+    fn update(&self, key: Bytes<'_>, value: Bytes<'_>, flags: u64, cpu: u32) -> Result<(), Errno> {
+        self.put(key, value, flags, Owner::cpu(cpu))
     }
 
     fn delete(&self, _key: Bytes<'_>, _owner: Owner) -> Result<(), Errno> {
@@ -95,14 +119,12 @@ impl Ops for Array {
 
     fn lookup_copy(&self, key: Bytes<'_>, out: &mut [u8]) -> Result<(), Errno> {
         let index = self.geometry.index(key).map_err(|_| Errno::ENOENT)?;
-        self.payload.bytes(self.value_off(index), self.geometry.value_size).copy_to(out);
+        self.geometry.read_value(&self.payload, self.value_off(index), out);
         Ok(())
     }
 
     fn update_from_host(&self, key: Bytes<'_>, value: Bytes<'_>, flags: u64) -> Result<(), Errno> {
-        let index = check_update(&self.geometry, key, flags)?;
-        self.payload.write(self.value_off(index), value.slice(0, self.geometry.value_size));
-        Ok(())
+        self.put(key, value, flags, Owner::HOST)
     }
 
     fn next_key(&self, key: Option<Bytes<'_>>, out: &mut [u8]) -> Result<(), Errno> {

@@ -104,8 +104,21 @@ pub(crate) fn check(def: &MapDef, config: &Config, memory: &dyn Memory) -> Resul
         cpus: config.cpus,
         page: memory.page_size(),
         seed: if !hashed || flags.has(MapFlags::ZERO_SEED) { 0 } else { config.seed },
+        spin_lock: spin_lock(&check)?,
         relax: config.relax,
     })
+}
+
+/// Where the lock of a value is (`map_check_btf`).
+fn spin_lock(check: &Check<'_>) -> Result<Option<usize>, Error> {
+    let def = check.0;
+    let Some(off) = def.spin_lock_off() else { return Ok(None) };
+    let at = |holds, errno, what| check.that(holds, errno, "struct bpf_spin_lock at", off.into(), what);
+    let access = MapFlags::RDONLY_PROG | MapFlags::WRONLY_PROG;
+    at(def.flags.0 & access == 0, Errno::EACCES, "programs must be able to read and write the values")?;
+    let kind = matches!(def.kind, MapType::ARRAY | MapType::HASH);
+    at(kind, Errno::EOPNOTSUPP, "only values of arrays and hashes may have locks")?;
+    Ok(Some(off as usize))
 }
 
 /// The kinds that are hash tables.

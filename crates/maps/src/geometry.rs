@@ -31,6 +31,8 @@ pub(crate) struct Geometry {
     pub page: usize,
     /// Hash seed; 0 for other kinds.
     pub seed: u64,
+    /// Offset of the `struct bpf_spin_lock` in a value, a multiple of 4.
+    pub spin_lock: Option<usize>,
     /// What a waiter does between two tries.
     pub relax: fn(),
 }

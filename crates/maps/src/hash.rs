@@ -299,15 +299,20 @@ impl Hash {
         new: impl Fn(u32),
         existing: impl Fn(u32),
     ) -> Result<(), Errno> {
-        // Per-CPU hashes do not know `BPF_F_LOCK`; on a hash it is refused for want of a lock: the same number.
-        if flags > UpdateFlags::EXIST {
+        // Per-CPU and LRU hashes have no locks.
+        let in_place = flags & UpdateFlags::LOCK != 0;
+        let flags = flags & !UpdateFlags::LOCK;
+        if flags > UpdateFlags::EXIST || in_place && self.geometry.spin_lock.is_none() {
             return Err(Errno::EINVAL);
         }
         let hash = self.hash_of(key);
+        if in_place && self.put_in_place(key, hash, flags, owner, &new)? {
+            return Ok(());
+        }
         let bucket = self.bucket(hash);
         let mut evictions = 0;
         loop {
-            match self.put_once(&bucket, key, hash, flags, owner, &new, &existing) {
+            match self.put_once(&bucket, key, hash, (flags, in_place), owner, &new, &existing) {
                 Err(Errno::E2BIG) if self.lru => {}
                 done => return done,
             }
@@ -318,13 +323,61 @@ impl Hash {
         }
     }
 
+    /// Writes the value of an element that is there under its own lock, without the bucket's; `false` when it is not
+    /// there and may be inserted.
+    fn put_in_place(
+        &self,
+        key: Bytes<'_>,
+        hash: u32,
+        flags: u64,
+        owner: Owner,
+        write: impl Fn(u32),
+    ) -> Result<bool, Errno> {
+        for _ in 0..RETRIES {
+            match self.find(key, hash) {
+                Some(_) if flags == UpdateFlags::NOEXIST => return Err(Errno::EEXIST),
+                None if flags == UpdateFlags::EXIST => return Err(Errno::ENOENT),
+                None => return Ok(false),
+                Some(found) => {
+                    let off = self.values.off(found.index, 0);
+                    let _held = self.geometry.lock_value(&self.metadata, off, owner)?;
+                    if self.unchanged(found.index, found.seq) {
+                        write(found.index);
+                        return Ok(true);
+                    }
+                }
+            }
+        }
+        Err(Errno::EBUSY)
+    }
+
+    /// As `lookup_copy`, under the value's lock.
+    pub fn copy_locked(&self, key: Bytes<'_>, out: &mut [u8]) -> Result<(), Errno> {
+        let hash = self.hash_of(key);
+        for _ in 0..RETRIES {
+            let found = self.find(key, hash).ok_or(Errno::ENOENT)?;
+            let off = self.values.off(found.index, 0);
+            let _held = self.geometry.lock_value(&self.metadata, off, Owner::HOST)?;
+            self.geometry.read_value(&self.metadata, off, out);
+            if self.unchanged(found.index, found.seq) {
+                return Ok(());
+            }
+        }
+        Err(Errno::EBUSY)
+    }
+
+    /// The values of a hash that is not per CPU: block, offset and bytes.
+    pub fn area(&self) -> (&Block, usize, usize) {
+        (&self.metadata, self.values.base, self.pool.capacity() as usize * self.geometry.stride)
+    }
+
     #[allow(clippy::too_many_arguments, reason = "the parts of one update")]
     fn put_once(
         &self,
         bucket: &Bucket<'_>,
         key: Bytes<'_>,
         hash: u32,
-        flags: u64,
+        (flags, in_place): (u64, bool),
         owner: Owner,
         new: impl Fn(u32),
         existing: impl Fn(u32),
@@ -339,6 +392,10 @@ impl Hash {
                 existing(index);
                 self.used(index);
                 return Ok(());
+            }
+            Some((_, index)) if in_place => {
+                let _held = self.geometry.lock_value(m, self.values.off(index, 0), owner)?;
+                new(index);
             }
             Some((from, old)) => {
                 let index = self.pool.take(m, owner, self.free_link())?;
@@ -436,7 +493,7 @@ impl Ops for Hash {
     fn update(&self, key: Bytes<'_>, value: Bytes<'_>, flags: u64, cpu: u32) -> Result<(), Errno> {
         let (m, values) = (&self.metadata, &self.values);
         if !self.percpu {
-            let write = |index| m.write(values.off(index, 0), value);
+            let write = |index| self.geometry.write_value(m, values.off(index, 0), value);
             return self.put(key, flags, Owner::cpu(cpu), write, |_| {});
         }
         if cpu >= values.cpus {
@@ -470,7 +527,7 @@ impl Ops for Hash {
             if self.percpu {
                 self.values.copy_all(&self.metadata, found.index, out);
             } else {
-                self.metadata.bytes(self.values.off(found.index, 0), self.geometry.value_size).copy_to(out);
+                self.geometry.read_value(&self.metadata, self.values.off(found.index, 0), out);
             }
             if self.unchanged(found.index, found.seq) {
                 return Ok(());
@@ -484,7 +541,7 @@ impl Ops for Hash {
             if self.percpu {
                 self.values.write_all(&self.metadata, index, value);
             } else {
-                self.metadata.write(self.values.off(index, 0), value);
+                self.geometry.write_value(&self.metadata, self.values.off(index, 0), value);
             }
         };
         self.put(key, flags, Owner::HOST, write, write)

@@ -17,8 +17,8 @@
 //! make them. Locks are spin locks; [`Config::relax`] says what a waiter does.
 //!
 //! Not yet here: opening a map that another process created, repairing the locks of a process that died
-//! (who waits for them gets `EBUSY` after some millions of tries), `bpf_spin_lock` and other managed fields
-//! in values, batch operations.
+//! (who waits for them gets `EBUSY` after some millions of tries), managed fields in values beside
+//! `bpf_spin_lock`, batch operations.
 //!
 //! ```
 //! use skep_abi::MapType;
@@ -51,6 +51,7 @@ mod pool;
 mod prog_array;
 mod queue;
 mod ringbuf;
+mod spin;
 mod stack_trace;
 mod sync;
 mod walk;

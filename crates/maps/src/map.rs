@@ -414,7 +414,12 @@ impl Map {
         out.try_reserve_exact(len)
             .map_err(|_| self.error(Errno::ENOMEM, OP, "not enough memory for the value"))?;
         out.resize(len, 0);
-        self.ops().lookup_copy(key.into(), &mut out).map_err(|e| self.error(e, OP, self.words(e)))?;
+        let copied = match (&self.kind, flags & UpdateFlags::LOCK != 0) {
+            (Kind::Array(array), true) => array.copy_locked(key.into(), &mut out),
+            (Kind::Hash(hash), true) => hash.copy_locked(key.into(), &mut out),
+            _ => self.ops().lookup_copy(key.into(), &mut out),
+        };
+        copied.map_err(|e| self.error(e, OP, self.words(e)))?;
         Ok(out)
     }
 
@@ -422,7 +427,7 @@ impl Map {
     /// program array takes a program's id.
     ///
     /// # Errors
-    /// As [`Self::update`]; `EPERM` on a `BPF_F_RDONLY` or frozen map; `EINVAL` for `BPF_F_LOCK`, since values
+    /// As [`Self::update`]; `EPERM` on a `BPF_F_RDONLY` or frozen map; `EINVAL` for `BPF_F_LOCK` when values
     /// have no spin lock.
     pub fn update_from_host(&self, key: &[u8], value: &[u8], flags: u64) -> Result<(), Error> {
         const OP: &str = "update";
@@ -570,7 +575,7 @@ impl Map {
     }
 
     fn no_lock(&self, op: &str, flags: u64) -> Result<(), Error> {
-        if flags & UpdateFlags::LOCK != 0 {
+        if flags & UpdateFlags::LOCK != 0 && self.geometry.spin_lock.is_none() {
             return Err(self.error(Errno::EINVAL, op, "BPF_F_LOCK, but the value has no bpf_spin_lock"));
         }
         Ok(())

@@ -45,6 +45,13 @@ const PATIENCE: u32 = 1 << 22;
 /// A held lock; dropping it releases.
 pub struct Guard<'a>(&'a AtomicU32);
 
+impl Guard<'_> {
+    /// Leaves the lock taken, for somebody who gives it back otherwise.
+    pub fn keep(self) {
+        core::mem::forget(self);
+    }
+}
+
 impl Drop for Guard<'_> {
     fn drop(&mut self) {
         self.0.store(0, Ordering::Release);

@@ -9,6 +9,7 @@ mod backend;
 mod effect;
 mod environment;
 mod errno;
+mod managed;
 mod map;
 mod program;
 
@@ -19,5 +20,6 @@ pub use backend::{
 pub use effect::{CloneRedirect, NextHop, Redirect, RedirectTo};
 pub use environment::{Environment, Profile, SectionMeaning};
 pub use errno::Errno;
+pub use managed::SPIN_LOCK_SIZE;
 pub use map::{MapDef, Pinning};
 pub use program::{FuncInfo, LineInfo, Poisoned, ProgramSpec, SourceLine};

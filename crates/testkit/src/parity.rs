@@ -45,6 +45,7 @@ const DELIBERATE: &str = "\
 | `bpf_get_hash_recalc` | keyed at boot | the same everywhere | `packet_helpers.rs` in `crates/testkit` |
 | a pointer that may be NULL where a helper takes NULL with a size of 0 (`bpf_csum_diff`) | any size; the helper then reads from NULL | refused unless the size is 0 | `tests/verdicts/packet_helpers.txt` |
 | narrow load from `__sk_buff` behind the first byte of `pkt_type`, `queue_mapping`, `protocol`, `vlan_*`, `tc_index` | gives what the field's first byte or two give, if the load is as wide as the kernel's own field | gives the bytes that stand there | `SHORT` in `crates/testkit/src/generate/make/kinds.rs` |
+| a `bpf_loop` whose iterations go on where another with fewer was explored | the number is forgotten inside the callback: 20 iterations pass where only 5 were looked at, and write out of bounds | the number counts: refused | `tests/verdicts/callbacks.txt` |
 | packet of a socket filter's test run | its first 14 bytes come back as zeros | comes back unchanged | `oracle/drive.rs` in `crates/testkit` |
 | `LDDW` with `src` 1 or 2 (a map by descriptor) | a descriptor of the loading process | refused: specifications name maps by index (`src` 5, 6) | `tests/cases/insn/lddw_map_fd.s`, `lddw_map_value_fd.s` |
 

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use skep_abi::{MapFlags, MapType, ProgramType};
+use skep_btf::{Builder, IntEncoding};
 use skep_isa::text::assemble;
 use skep_isa::{Imm64, Insn, Op};
 use skep_linux::LinuxBackend;
@@ -52,6 +53,8 @@ fn maps() -> Vec<Arc<MapDef>> {
         constants(b"a%d\0%s %lu\0%z\0", 16, 1).named("text"),
         constants(b"abcd", 4, 1).named("unended"),
         constants(b"abc", 4, 2).named("two"),
+        locked(MapDef::new(MapType::ARRAY, 4, 16, 1)).named("locked"),
+        locked(MapDef::new(MapType::HASH, 4, 16, 8)).named("lockedhash"),
         MapDef::new(MapType::PERCPU_HASH, 8, 8, 16).named("percpu8"),
         MapDef::new(MapType::PERCPU_ARRAY, 4, 8, 4).named("percpuarray8"),
         MapDef::new(MapType::LRU_HASH, 8, 8, 16).named("lru8"),
@@ -59,6 +62,17 @@ fn maps() -> Vec<Arc<MapDef>> {
             .named("lpm8"),
     ];
     maps.into_iter().map(Arc::new).collect()
+}
+
+/// With values `struct { int n; struct bpf_spin_lock lock; long m; }`.
+fn locked(def: MapDef) -> MapDef {
+    let mut b = Builder::new();
+    let int = b.int("int", 4, IntEncoding::Signed);
+    let long = b.int("long", 8, IntEncoding::Signed);
+    let lock = b.structure("bpf_spin_lock", 4, &[("val", int, 0)]);
+    let value = b.structure("value", 16, &[("n", int, 0), ("lock", lock, 32), ("m", long, 64)]);
+    let btf = b.finish().expect("legal types");
+    MapDef { btf: Some(Arc::new(btf)), key_btf_id: int.0, value_btf_id: value.0, ..def }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

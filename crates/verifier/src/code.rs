@@ -57,6 +57,7 @@ codes! {
     BadArgument "bad_argument" "A call's argument is not what the callee needs.",
     BadMapForHelper "bad_map_for_helper" "The helper does not take maps of this type.",
     Reference "reference" "A reference is not released, or released twice.",
+    Lock "lock" "A spin lock is not given back, or something is done while it is held that may not be.",
     BadReturnValue "bad_return_value" "The program returns a value outside the range of its type.",
     InfiniteLoop "infinite_loop" "A loop makes no progress.",
     TooComplex "too_complex" "The program has too many paths or states to verify.",

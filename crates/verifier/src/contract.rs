@@ -5,6 +5,8 @@ use alloc::vec::Vec;
 use skep_abi::{EMBEDDER_HELPERS, HelperFlags, HelperProto, MapType, MapTypeRow};
 use skep_isa::Reg;
 
+use crate::state::Lock;
+
 /// What a helper call that was found legal does to the state.
 #[derive(Debug, Default)]
 pub(crate) struct HelperFacts {
@@ -18,8 +20,19 @@ pub(crate) struct HelperFacts {
     pub(crate) acquires: bool,
     /// Packet pointers are void afterwards.
     pub(crate) changes_packet: bool,
+    /// What it does to the lock.
+    pub(crate) lock: Option<LockChange>,
     /// What it calls back.
     pub(crate) callback: Option<Callback>,
+}
+
+/// What a call does to the lock that is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LockChange {
+    /// Takes one.
+    Take(Lock),
+    /// Gives it back.
+    Give,
 }
 
 /// A function of the program that a helper calls back, any number of times from none on.
@@ -88,6 +101,10 @@ pub(crate) const MAX_ERRNO: i64 = 4095;
 const RINGBUF_OUTPUT: u32 = 130;
 /// `bpf_map_lookup_elem`.
 pub(crate) const LOOKUP: u32 = 1;
+/// `bpf_spin_lock`.
+pub(crate) const SPIN_LOCK: u32 = 93;
+/// `bpf_spin_unlock`.
+pub(crate) const SPIN_UNLOCK: u32 = 94;
 /// `bpf_for_each_map_elem`.
 pub(crate) const FOR_EACH_MAP_ELEM: u32 = 164;
 /// `bpf_loop`.

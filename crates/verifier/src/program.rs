@@ -21,6 +21,8 @@ pub(crate) struct Program<'a> {
     pub(crate) points: Vec<Points>,
     /// Registers that some continuation from the slot may read.
     pub(crate) live: Vec<RegSet>,
+    /// By map, the offset of the `struct bpf_spin_lock` in a value.
+    pub(crate) spin_locks: Vec<Option<u32>>,
     /// By slot, the loop that it is part of: the number of its strongly connected component, 0 for none.
     pub(crate) loops: Vec<u32>,
     pub(crate) strict_alignment: bool,
@@ -81,6 +83,11 @@ impl Program<'_> {
     /// The map of an index that `structure` has checked.
     pub(crate) fn map(&self, idx: u16) -> &MapDef {
         &self.spec.maps[usize::from(idx)]
+    }
+
+    /// Offset of the `struct bpf_spin_lock` in a map's values.
+    pub(crate) fn spin_lock(&self, idx: u16) -> Option<u32> {
+        self.spin_locks.get(usize::from(idx)).copied().flatten()
     }
 
     /// May reveal addresses, read uninitialised stack and compare pointers (`CAP_PERFMON`).

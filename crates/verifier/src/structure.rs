@@ -4,10 +4,10 @@ use alloc::format;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use skep_abi::{AttachType, Capability, MapFlags, MapType, ProgramTypeRow};
+use skep_abi::{AttachType, Capability, MapFlags, MapType, ProgramType, ProgramTypeRow};
 use skep_btf::{FuncLinkage, Kind, Type, TypeId};
 use skep_isa::{CallTarget, Imm64, Op};
-use skep_spec::{Environment, ProgramSpec};
+use skep_spec::{Environment, MapDef, ProgramSpec};
 
 use crate::program::{Extent, Points, Program, target};
 use crate::violation::{Check, Explain, refuse, unsupported};
@@ -35,7 +35,8 @@ pub(crate) fn prepare<'a>(spec: &'a ProgramSpec, env: &'a Environment) -> At<Pro
         return at(0, no_such_attach_type(spec, row));
     };
     let ops = decode(spec)?;
-    for (idx, _) in spec.maps.iter().enumerate() {
+    for (idx, map) in spec.maps.iter().enumerate() {
+        at(0, lock_is_usable(spec.prog_type, map))?;
         at(0, map_is_usable(spec, env, row.always_sleepable, idx))?;
     }
     let starts = subprogram_starts(&ops, env)?;
@@ -51,6 +52,7 @@ pub(crate) fn prepare<'a>(spec: &'a ProgramSpec, env: &'a Environment) -> At<Pro
         subprogs,
         points: vec![Points::default(); n],
         live: Vec::new(),
+        spin_locks: spec.maps.iter().map(|m| m.spin_lock_off()).collect(),
         loops: Vec::new(),
         strict_alignment: env.strict_alignment || spec.flags & ProgramSpec::STRICT_ALIGNMENT != 0,
     };
@@ -121,6 +123,25 @@ fn decode(spec: &ProgramSpec) -> At<Vec<Option<Op>>> {
         }
     }
     Ok(ops)
+}
+
+/// Who may not be kept waiting has no locks (`check_map_prog_compatibility`).
+fn lock_is_usable(prog_type: ProgramType, map: &MapDef) -> Check<()> {
+    let who = match prog_type {
+        _ if map.spin_lock_off().is_none() => return Ok(()),
+        ProgramType::SOCKET_FILTER => "socket filter",
+        ProgramType::KPROBE
+        | ProgramType::TRACEPOINT
+        | ProgramType::PERF_EVENT
+        | ProgramType::RAW_TRACEPOINT
+        | ProgramType::RAW_TRACEPOINT_WRITABLE => "tracing",
+        _ => return Ok(()),
+    };
+    refuse(Code::BadMapReference, format!("{who} progs cannot use bpf_spin_lock yet")).explain(
+        "maps whose values have no struct bpf_spin_lock",
+        format!("the values of {} have one", map.name),
+        "count with atomic operations, or keep values of each CPU",
+    )
 }
 
 fn map_is_usable(spec: &ProgramSpec, env: &Environment, sleepable: bool, idx: usize) -> Check<()> {

@@ -59,6 +59,8 @@ pub(crate) struct State<'a> {
     /// `r2` to `r5` at entry.
     pub(crate) others: [u64; 4],
     tail_calls: u32,
+    /// Address of the spin lock that the running program holds.
+    pub(crate) held_lock: Option<u64>,
     /// Why the run ended, if not by `exit`. Here and not in results: it is large, and rare.
     trap: Option<Trap>,
 }
@@ -83,6 +85,7 @@ impl<'a> State<'a> {
             r1: 0,
             others: [0; 4],
             tail_calls: 0,
+            held_lock: None,
             trap: None,
         }
     }
@@ -220,6 +223,9 @@ fn chain<const WATCHED: bool>(
             let result = exec::<WATCHED>(program, mem, state, args, depth);
             if mem.holds_records() {
                 helpers::ringbuf::discard_open(program, mem);
+            }
+            if state.held_lock.is_some() {
+                helpers::lock::release(program, state);
             }
             result
         });
@@ -801,7 +807,10 @@ fn tail_call(
         .get_program(index as u32)
         .and_then(|id| state.programs.program(id))
         .filter(|p| p.prog_type() == program.prog_type() && (p.is_verified() || !program.is_verified()));
-    state.tail_calls += u32::from(target.is_some());
+    if target.is_some() {
+        state.tail_calls += 1;
+        helpers::lock::release(program, state);
+    }
     Ok(target)
 }
 

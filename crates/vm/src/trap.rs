@@ -72,6 +72,12 @@ pub enum TrapKind {
     Variable(i32),
     /// A helper's map argument is not one of the program's maps.
     NotAMap(u64),
+    /// `bpf_spin_lock` of what is no lock of the program's maps, or `bpf_spin_unlock` of one that it does not hold.
+    NotALock(u64),
+    /// A second spin lock.
+    SecondLock,
+    /// A spin lock that is not given back, or is held by a run on the same CPU.
+    LockBusy,
     /// A helper's function argument is no address of an instruction of the program.
     NotAFunction(u64),
     /// A helper's map argument is of a kind that the helper does not work on.
@@ -192,6 +198,11 @@ impl fmt::Display for TrapKind {
             Self::UnboundMap(idx) => write!(f, "LDDW names map {idx}, which the program was not loaded with"),
             Self::Variable(id) => write!(f, "LDDW names kernel variable #{id}: not supported yet"),
             Self::NotAMap(v) => write!(f, "map argument {v:#x} is not one of the program's maps"),
+            Self::NotALock(v) => {
+                write!(f, "{v:#x} is not a spin lock that the program may take or give back")
+            }
+            Self::SecondLock => f.write_str("a program holds one spin lock at a time"),
+            Self::LockBusy => f.write_str("a spin lock is not given back, or this CPU holds it already"),
             Self::NotAFunction(v) => write!(f, "function argument {v:#x} is not one of the program's"),
             Self::WrongMap { helper, map_type } => {
                 let name = map_type.name().unwrap_or("unknown");

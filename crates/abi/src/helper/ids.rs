@@ -13,7 +13,8 @@ pub const BASE: HelperGroup = HelperGroup {
 };
 
 /// For every program whose loader has `CAP_BPF`.
-pub const BASE_BPF: HelperGroup = HelperGroup { capability: Capability::Bpf, ids: &[80, 118, 123, 164, 181] };
+pub const BASE_BPF: HelperGroup =
+    HelperGroup { capability: Capability::Bpf, ids: &[80, 93, 94, 118, 123, 164, 181] };
 
 /// For every program whose loader has `CAP_PERFMON`.
 pub const BASE_PERFMON: HelperGroup =

@@ -5,18 +5,25 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use skep_abi::{Arg, ArgKind, HelperFlags, HelperProto, MapFlags, MapType, MemAccess, Ret, helper_name};
+use skep_btf::FuncLinkage;
 use skep_isa::Reg;
 use skep_spec::ProgramSpec;
 
 use super::memory::{aligned, initialised, map_direction, packet, region, stack_bounds, unmodified};
-use super::{Facts, exit, leak, leaks, readable, strings};
+use super::{Facts, exit, leak, leaks, lock, readable, strings};
 use crate::contract::{self, Callback, CallbackArgs, Returned, StackWrite, arg_reg};
 use crate::program::Program;
 use crate::state::{self, Byte, Kind, State, place, type_name};
 use crate::violation::{Check, Explain, refuse, unsupported};
 use crate::{Code, limits};
 
-pub(super) fn subprog(s: &State) -> Check<Facts> {
+pub(super) fn subprog(p: &Program<'_>, s: &State, pc: usize, off: i32) -> Check<Facts> {
+    let start = crate::program::target(pc, off).unwrap_or(usize::MAX);
+    if crate::structure::linkage(p.spec, start) == Some(FuncLinkage::Global) {
+        let words =
+            "global function calls are not allowed while holding a lock,\nuse static function instead";
+        lock::no_calls(s, words)?;
+    }
     room_for_frame(s)?;
     Ok(Facts::default())
 }
@@ -95,9 +102,13 @@ struct Args<'a, 'p> {
     const_key: Option<u64>,
     ref_id: u32,
     func: Option<u16>,
+    pc: usize,
 }
 
-pub(super) fn helper(p: &Program<'_>, s: &State, id: u32) -> Check<Facts> {
+pub(super) fn helper(p: &Program<'_>, s: &State, pc: usize, id: u32) -> Check<Facts> {
+    if id != contract::SPIN_UNLOCK {
+        lock::no_calls(s, "function calls are not allowed while holding a lock")?;
+    }
     let proto = offered(p, id)?;
     let mut a = Args {
         p,
@@ -112,6 +123,7 @@ pub(super) fn helper(p: &Program<'_>, s: &State, id: u32) -> Check<Facts> {
         const_key: None,
         ref_id: 0,
         func: None,
+        pc,
     };
     for (i, arg) in proto.args.iter().enumerate() {
         let Some(arg) = arg else { break };
@@ -219,7 +231,9 @@ impl Args<'_, '_> {
             // Given to the callback as it is.
             ArgKind::StackOrNull => Ok(()),
             ArgKind::SpinLock => {
-                unsupported(format!("helper {}#{}: argument {:?}", self.proto.name, self.proto.id, arg.kind))
+                let takes = self.proto.id == contract::SPIN_LOCK;
+                self.out.lock = Some(lock::change(self.p, self.s, self.pc, reg, takes)?);
+                Ok(())
             }
         }
     }
@@ -251,7 +265,7 @@ impl Args<'_, '_> {
             ArgKind::ConstStr => (matches!(value.kind, Kind::MapValue(_)), "map_value"),
             ArgKind::Func => (matches!(value.kind, Kind::Func(_)), "func"),
             ArgKind::StackOrNull => (value.is_null() || matches!(value.kind, Kind::Stack { .. }), "fp"),
-            ArgKind::SpinLock => (true, ""),
+            ArgKind::SpinLock => (matches!(value.kind, Kind::MapValue(_)), "map_value, ptr_"),
         };
         if fits && (!value.nullable || arg.nullable) {
             return Ok(());
@@ -320,6 +334,7 @@ impl Args<'_, '_> {
             }
             Kind::MapValue(map) => {
                 map_direction(p, map, value.off, size as usize, writes)?;
+                lock::untouched(p, s, reg, map, value.off, size)?;
                 let len = p.map(map).value_size;
                 region(s, reg, value.off, size, len.into(), zero_ok, |at| {
                     format!("invalid access to map value, value_size={len} off={at} size={size}")

@@ -100,6 +100,7 @@ fn range_words(min: i64, max: i64) -> alloc::string::String {
 
 /// Nothing is held that must be released.
 pub(super) fn no_references(s: &State, what: &str) -> Check<()> {
+    super::lock::released(s, what)?;
     let Some(r) = s.refs.first() else { return Ok(()) };
     let words = match what {
         "BPF_EXIT instruction in main prog" => {

@@ -6,7 +6,7 @@ use alloc::string::String;
 use skep_abi::{CtxValue, FLOW_KEYS_BYTES, MapFlags, MapType, PacketAccess};
 use skep_isa::{Operand, Reg, RegSet};
 
-use super::{leak, leaks};
+use super::{leak, leaks, lock};
 use crate::program::Program;
 use crate::state::{self, Byte, Kind, State, place, reads_low_part, type_name};
 use crate::violation::{Check, Explain, refuse, unsupported};
@@ -99,6 +99,7 @@ pub(crate) fn access(
         Kind::MapValue(map) => {
             leak_into("map")?;
             map_direction(p, map, off, size, intent.writes())?;
+            lock::untouched(p, s, base, map, off, size as i64)?;
             region(s, base, off, size as i64, p.map(map).value_size.into(), false, |at| {
                 format!(
                     "invalid access to map value, value_size={} off={at} size={size}",

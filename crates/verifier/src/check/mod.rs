@@ -6,6 +6,7 @@ mod atomic;
 mod call;
 mod exit;
 mod jump;
+mod lock;
 pub(crate) mod memory;
 mod packet;
 pub(crate) mod speculation;
@@ -99,8 +100,8 @@ pub(crate) fn insn(p: &Program<'_>, s: &State, pc: usize, op: Op) -> Check<Facts
         Op::LoadPacket { mode, .. } => packet::legacy_load(p, s, mode),
         Op::Jump { .. } | Op::MayGoto { .. } => Ok(Facts::default()),
         Op::JumpIf { width, op, dst, src, .. } => jump::conditional(p, s, width, op, dst, src),
-        Op::Call(CallTarget::Helper(id)) => call::helper(p, s, id),
-        Op::Call(CallTarget::Subprog(_)) => call::subprog(s),
+        Op::Call(CallTarget::Helper(id)) => call::helper(p, s, pc, id),
+        Op::Call(CallTarget::Subprog(off)) => call::subprog(p, s, pc, off),
         Op::Call(CallTarget::Kfunc { btf_id: 0, .. }) => {
             refuse(Code::BadInsn, "invalid kernel function call not eliminated in verifier pass")
         }

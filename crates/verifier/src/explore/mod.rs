@@ -209,7 +209,7 @@ impl<'p, 'a> Explorer<'p, 'a> {
                     Ok(Next::Go(if taken { far(off.into()) } else { next }))
                 }
                 None => {
-                    let split = jump::split(&self.state, width, op, dst, src);
+                    let split = jump::split(self.p, &self.state, width, op, dst, src);
                     self.history.note_linked(split.linked, self.p.points[pc].jump);
                     self.put_aside(Decision { pc, taken: true }, far(off.into()), split.taken)?;
                     self.state = split.not_taken;
@@ -263,7 +263,7 @@ impl<'p, 'a> Explorer<'p, 'a> {
         }
         if again {
             let mut state = self.state.clone();
-            transfer::call_back(&mut state, pc, callback);
+            transfer::call_back(self.p, &mut state, pc, callback, &mut self.fresh);
             let to = self.p.subprogs[usize::from(callback.subprog)].start;
             self.put_aside(Decision { pc, taken: true }, to, state)?;
             if let Some(pending) = self.pending.last_mut() {

@@ -79,7 +79,13 @@ pub(crate) fn equal(old: &State, new: &State, live: &[RegSet], how: Exactness) -
     }
     let mut ids = Ids::default();
     let refs_match = old.refs.iter().zip(&new.refs).all(|(a, b)| ids.matches(a.id, b.id));
+    let locks_match = match (old.lock, new.lock) {
+        (None, None) => true,
+        (Some(a), Some(b)) => a.map == b.map && ids.matches(a.id, b.id),
+        (Some(_), None) | (None, Some(_)) => false,
+    };
     refs_match
+        && locks_match
         && old
             .frames
             .iter()

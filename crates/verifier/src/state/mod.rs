@@ -38,11 +38,23 @@ pub(crate) struct Reference {
     pub(crate) pc: usize,
 }
 
+/// The `bpf_spin_lock` that is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Lock {
+    /// The map that the value is of.
+    pub(crate) map: u16,
+    /// Tells values of the map apart; 0 for the only one.
+    pub(crate) id: u32,
+    /// The call that took it.
+    pub(crate) pc: usize,
+}
+
 /// A state. Frames are shared until one changes.
 #[derive(Clone, Debug)]
 pub(crate) struct State {
     pub(crate) frames: Vec<Rc<Frame>>,
     pub(crate) refs: Vec<Reference>,
+    pub(crate) lock: Option<Lock>,
     /// How many times the path went on past a `may_goto`: each spends some of the run's budget.
     pub(crate) may_gotos: u32,
     /// How many times the path entered a callback.
@@ -54,7 +66,7 @@ impl State {
     pub(crate) fn entry() -> Self {
         let mut frame = Frame::new(0, 0, 0);
         frame.regs[1] = Reg::pointer(Kind::Ctx);
-        Self { frames: vec![Rc::new(frame)], refs: Vec::new(), may_gotos: 0, callbacks: 0 }
+        Self { frames: vec![Rc::new(frame)], refs: Vec::new(), lock: None, may_gotos: 0, callbacks: 0 }
     }
 
     /// Index of the running frame.

@@ -6,7 +6,7 @@ use skep_isa::Reg as R;
 
 use super::Fresh;
 use crate::check::Facts;
-use crate::contract::{Callback, CallbackArgs, Returned};
+use crate::contract::{Callback, CallbackArgs, LockChange, Returned};
 use crate::domain::Scalar;
 use crate::program::Program;
 use crate::state::{Byte, Frame, Kind, Reference, Reg, State};
@@ -45,6 +45,11 @@ pub(super) fn helper(p: &Program<'_>, s: &mut State, pc: usize, facts: &Facts, f
             }
         });
     }
+    match call.lock {
+        Some(LockChange::Take(lock)) => s.lock = Some(lock),
+        Some(LockChange::Give) => s.lock = None,
+        None => {}
+    }
     lose_arguments(s);
     if call.changes_packet {
         let void = void(p);
@@ -59,7 +64,7 @@ pub(super) fn helper(p: &Program<'_>, s: &mut State, pc: usize, facts: &Facts, f
         Returned::Integer => Reg::unknown(),
         Returned::Within(min, max) => Scalar::from_signed(min, max).map_or_else(Reg::unknown, Reg::scalar),
         Returned::MapValue { map, nullable: true } => Reg::pointer_or_null(Kind::MapValue(map), fresh.id()),
-        Returned::MapValue { map, nullable: false } => Reg::pointer(Kind::MapValue(map)),
+        Returned::MapValue { map, nullable: false } => value(p, map, fresh),
         Returned::Record { size } => Reg::pointer_or_null(Kind::Mem { size, ringbuf: true }, fresh.id()),
     };
     if call.acquires {
@@ -69,6 +74,15 @@ pub(super) fn helper(p: &Program<'_>, s: &mut State, pc: usize, facts: &Facts, f
         r0.ref_id = id;
     }
     s.set(R::R0, r0);
+}
+
+/// A pointer to a map's value, told apart from those to others if it has a lock.
+fn value(p: &Program<'_>, map: u16, fresh: &mut Fresh) -> Reg {
+    let mut reg = Reg::pointer(Kind::MapValue(map));
+    if p.spin_lock(map).is_some() {
+        reg.id = fresh.id();
+    }
+    reg
 }
 
 /// Enters a function of the program: a new frame with the arguments.
@@ -81,7 +95,7 @@ pub(crate) fn enter(s: &mut State, pc: usize, subprog: usize) {
 
 /// Enters a function that the helper at `pc` calls back. The caller keeps its registers as they were before
 /// the call, where the callback returns to.
-pub(crate) fn call_back(s: &mut State, pc: usize, callback: Callback) {
+pub(crate) fn call_back(p: &Program<'_>, s: &mut State, pc: usize, callback: Callback, fresh: &mut Fresh) {
     let caller = s.frame();
     let mut callee = Frame::new(s.frames.len() as u8, pc, callback.subprog.into());
     callee.callback = true;
@@ -93,7 +107,7 @@ pub(crate) fn call_back(s: &mut State, pc: usize, callback: Callback) {
         CallbackArgs::MapElem { map } => {
             callee.regs[1] = caller.regs[1].clone();
             callee.regs[2] = Reg::pointer(Kind::MapKey(map));
-            callee.regs[3] = Reg::pointer(Kind::MapValue(map));
+            callee.regs[3] = value(p, map, fresh);
             callee.regs[4] = caller.regs[3].clone();
         }
     }

@@ -6,6 +6,7 @@ use skep_isa::{JumpOp, Operand, Reg as R, Width};
 
 use crate::domain::{Bits, Cmp, Scalar};
 use crate::limits;
+use crate::program::Program;
 use crate::state::{Kind, Reg, State};
 
 /// Where a register is kept.
@@ -103,7 +104,7 @@ fn before_end(ptr: &Reg, end: &Reg) -> bool {
 }
 
 /// The states on both sides. The outcome was not known.
-pub(crate) fn split(s: &State, width: Width, op: JumpOp, dst: R, src: Operand) -> Split {
+pub(crate) fn split(p: &Program<'_>, s: &State, width: Width, op: JumpOp, dst: R, src: Operand) -> Split {
     let mut not_taken = s.clone();
     let linked = linked(&mut not_taken, dst, src);
     let mut taken = not_taken.clone();
@@ -129,16 +130,16 @@ pub(crate) fn split(s: &State, width: Width, op: JumpOp, dst: R, src: Operand) -
             spread(state, dst);
         }
     } else if is_null_check(s, width, op, dst, src) {
-        resolve(&mut taken, a.id, op == JumpOp::Eq);
-        resolve(&mut not_taken, a.id, op == JumpOp::Ne);
+        resolve(p, &mut taken, a.id, op == JumpOp::Eq);
+        resolve(p, &mut not_taken, a.id, op == JumpOp::Ne);
     } else if let Operand::Reg(src) = src {
         if is_packet_check(s, width, op, dst, Operand::Reg(src)) {
             packet_check(&mut not_taken, &mut taken, op, &a, &b);
         } else if width == Width::W64 && a.is_pointer() && b.is_pointer() && a.nullable != b.nullable {
             let id = if a.nullable { a.id } else { b.id };
             match op {
-                JumpOp::Eq => resolve(&mut taken, id, false),
-                JumpOp::Ne => resolve(&mut not_taken, id, false),
+                JumpOp::Eq => resolve(p, &mut taken, id, false),
+                JumpOp::Ne => resolve(p, &mut not_taken, id, false),
                 _ => {}
             }
         }
@@ -207,7 +208,7 @@ fn spread(s: &mut State, from: R) {
 }
 
 /// Every copy of a perhaps-NULL pointer is NULL, or is not.
-fn resolve(s: &mut State, id: u32, is_null: bool) {
+fn resolve(p: &Program<'_>, s: &mut State, id: u32, is_null: bool) {
     if is_null {
         s.refs.retain(|r| r.id != id);
     }
@@ -219,7 +220,10 @@ fn resolve(s: &mut State, id: u32, is_null: bool) {
             *reg = Reg::scalar(Scalar::known(0));
         } else {
             reg.nullable = false;
-            reg.id = 0;
+            // Values with a lock stay told apart by it.
+            if !matches!(reg.kind, Kind::MapValue(map) if p.spin_lock(map).is_some()) {
+                reg.id = 0;
+            }
         }
     });
 }

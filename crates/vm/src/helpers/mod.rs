@@ -6,6 +6,7 @@
 
 mod bprintf;
 pub(crate) mod embedder;
+pub(crate) mod lock;
 mod map;
 mod perf;
 mod probe;
@@ -104,6 +105,8 @@ static BODIES: &[(u32, Body)] = &[
     (87, map::push_elem),
     (88, map::pop_elem),
     (89, map::peek_elem),
+    (93, lock::spin_lock),
+    (94, lock::spin_unlock),
     (105, string::strtol),
     (106, string::strtoul),
     (112, probe::read_user),

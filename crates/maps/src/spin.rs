@@ -1,0 +1,89 @@
+//! `struct bpf_spin_lock` in the values of arrays and hashes.
+//!
+//! A lock word stays with its place in memory: it is in no copy of a value, and an element that is used for another
+//! key keeps it, so that whoever still holds it gives back what he took.
+
+use skep_spec::Errno;
+
+use crate::geometry::Geometry;
+use crate::map::{Kind, Map};
+use crate::mem::{Block, Bytes};
+use crate::sync::{AtomicU32, Guard, Ordering, Owner, lock};
+
+/// Bytes of the lock.
+const LOCK: usize = 4;
+
+impl Geometry {
+    /// Writes a value without its lock.
+    pub fn write_value(&self, block: &Block, off: usize, value: Bytes<'_>) {
+        let value = value.slice(0, self.value_size);
+        let Some(lock) = self.spin_lock else { return block.write(off, value) };
+        block.write(off, value.slice(0, lock));
+        let behind = lock + LOCK;
+        block.write(off + behind, value.slice(behind, self.value_size.saturating_sub(behind)));
+    }
+
+    /// Copies a value out, with zeros for its lock.
+    pub fn read_value(&self, block: &Block, off: usize, out: &mut [u8]) {
+        block.bytes(off, self.value_size).copy_to(out);
+        if let Some(lock) = self.spin_lock
+            && let Some(bytes) = out.get_mut(lock..lock + LOCK)
+        {
+            bytes.fill(0);
+        }
+    }
+
+    /// Takes the lock of a value.
+    ///
+    /// # Errors
+    /// `EINVAL` when values have none, `EBUSY` when the owner has it already or the holder does not give it back.
+    pub fn lock_value<'b>(&self, block: &'b Block, off: usize, owner: Owner) -> Result<Guard<'b>, Errno> {
+        let at = self.spin_lock.ok_or(Errno::EINVAL)?;
+        lock(block.u32(off + at), owner, self.relax).ok_or(Errno::EBUSY)
+    }
+}
+
+impl Map {
+    /// Offset of the `struct bpf_spin_lock` in a value.
+    pub fn spin_lock_off(&self) -> Option<u32> {
+        self.geometry.spin_lock.map(|off| off as u32)
+    }
+
+    /// Takes the lock at an address (`bpf_spin_lock` by a program on `cpu`); `None` when there is no lock of this
+    /// map.
+    ///
+    /// # Errors
+    /// `EBUSY` when a run on the same CPU holds it, or the holder does not give it back.
+    pub fn spin_lock(&self, addr: u64, cpu: u32) -> Option<Result<(), Errno>> {
+        let word = self.lock_word(addr)?;
+        Some(match lock(word, Owner::cpu(cpu), self.geometry.relax) {
+            Some(held) => {
+                held.keep();
+                Ok(())
+            }
+            None => Err(Errno::EBUSY),
+        })
+    }
+
+    /// Gives the lock at an address back, which the caller holds; `false` when there is no lock of this map.
+    pub fn spin_unlock(&self, addr: u64) -> bool {
+        self.lock_word(addr).map(|word| word.store(0, Ordering::Release)).is_some()
+    }
+
+    fn lock_word(&self, addr: u64) -> Option<&AtomicU32> {
+        let lock = self.geometry.spin_lock?;
+        let (block, base, len) = match &self.kind {
+            Kind::Array(array) => array.area(),
+            Kind::Hash(hash) => hash.area(),
+            Kind::PercpuArray(_)
+            | Kind::LpmTrie(_)
+            | Kind::PerfEventArray(_)
+            | Kind::ProgArray(_)
+            | Kind::Queue(_)
+            | Kind::Ringbuf(_)
+            | Kind::StackTrace(_) => return None,
+        };
+        let off = usize::try_from(addr.checked_sub(block.addr(base))?).ok()?;
+        (off < len && off % self.geometry.stride == lock).then(|| block.u32(base + off))
+    }
+}
