@@ -30,8 +30,10 @@ pub(crate) struct Table {
     fd: Option<OwnedFd>,
     /// Frees the memory.
     _owner: Box<dyn Send + Sync>,
-    /// This process: its [`stamp`] in the upper half, its number in the lower.
+    /// This process: its stamp in the upper half, its number in the lower.
     me: AtomicU64,
+    /// A number of this process that a forked child does not have: 0 in one that has not run anything.
+    stamp: &'static AtomicU32,
     /// The descriptor whose lock says that this process lives; -1 without.
     lock: AtomicI32,
 }
@@ -55,9 +57,9 @@ impl Table {
             }
         };
         let (me, lock) = (AtomicU64::new(0), AtomicI32::new(-1));
-        let table = Self { base, cpus, fd, _owner: owner, me, lock };
+        let table = Self { base, cpus, fd, _owner: owner, me, stamp: stamp(), lock };
         // Not at the first run, which must not wait for anything.
-        table.process();
+        table.join(0);
         table
     }
 
@@ -84,13 +86,14 @@ impl Table {
     /// The number of this process in the table, never 0.
     #[inline]
     pub(crate) fn process(&self) -> u32 {
-        let (me, stamp) = (self.me.load(Ordering::Acquire), stamp());
-        if me >> 32 == u64::from(stamp) { me as u32 } else { self.join(me, stamp) }
+        let (me, stamp) = (self.me.load(Ordering::Acquire), self.stamp.load(Ordering::Relaxed));
+        if me >> 32 == u64::from(stamp) { me as u32 } else { self.join(me) }
     }
 
-    /// Takes a number: at the first run of a process.
+    /// Takes a number: when the table is made, and at the first run of a child.
     #[cold]
-    fn join(&self, before: u64, stamp: u32) -> u32 {
+    fn join(&self, before: u64) -> u32 {
+        let stamp = fresh(self.stamp);
         let number = (self.processes().fetch_add(1, Ordering::Relaxed) + 1) % UNLOCKED;
         let (number, lock) = match self.hold(number) {
             Ok(fd) => (number, fd.into_raw_fd()),
@@ -171,23 +174,26 @@ fn byte(number: u32) -> libc::flock {
     lock
 }
 
-/// A number of this process that a forked child does not have: it stands in memory that the kernel wipes in children
-/// (`MADV_WIPEONFORK`). Where that is not known (before Linux 4.14) children are not told apart.
-#[inline]
-fn stamp() -> u32 {
+/// Where the stamp of this process stands: in memory that the kernel wipes in children (`MADV_WIPEONFORK`). Where that is
+/// not known (before Linux 4.14) children are not told apart.
+fn stamp() -> &'static AtomicU32 {
     static PAGE: OnceLock<Option<&'static AtomicU32>> = OnceLock::new();
+    static ALWAYS: AtomicU32 = AtomicU32::new(1);
+    (*PAGE.get_or_init(wiped_on_fork)).unwrap_or(&ALWAYS)
+}
+
+/// The stamp of this process, which gets one if it is a child that has none yet: the copy of `LAST` goes on from the
+/// parent's.
+fn fresh(stamp: &AtomicU32) -> u32 {
     static LAST: AtomicU32 = AtomicU32::new(0);
-    let Some(page) = *PAGE.get_or_init(wiped_on_fork) else { return 1 };
-    match page.load(Ordering::Relaxed) {
-        0 => {
-            // The copy of `LAST` in a child goes on from the parent's.
-            let next = LAST.fetch_add(1, Ordering::Relaxed) + 1;
-            match page.compare_exchange(0, next, Ordering::Relaxed, Ordering::Relaxed) {
-                Ok(_) => next,
-                Err(now) => now,
-            }
-        }
-        known => known,
+    let known = stamp.load(Ordering::Relaxed);
+    if known != 0 {
+        return known;
+    }
+    let next = LAST.fetch_add(1, Ordering::Relaxed) + 1;
+    match stamp.compare_exchange(0, next, Ordering::Relaxed, Ordering::Relaxed) {
+        Ok(_) => next,
+        Err(now) => now,
     }
 }
 
