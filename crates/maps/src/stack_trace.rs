@@ -137,8 +137,9 @@ impl StackTrace {
     }
 }
 
-/// Spreads the bits of a word (the finalizer of SplitMix64).
+/// Spreads the bits of a word (SplitMix64), 0 as well.
 fn mix(word: u64) -> u64 {
+    let word = word.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let a = (word ^ word >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let b = (a ^ a >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
     b ^ b >> 31

@@ -141,3 +141,13 @@ fn frozen_and_read_only_maps() {
     let area = m.value_areas()[0];
     assert_eq!((area.len, area.read, area.write), (8, true, false));
 }
+
+/// Chains that cancelled out in an earlier hash, which had 0 for 0, have hashes of their own: a number that goes by the
+/// hash alone (`BPF_F_FAST_STACK_CMP`) is not another chain's.
+#[test]
+fn stack_hashes_do_not_cancel_out() {
+    let def = MapDef::new(MapType::STACK_TRACE, 4, 24, 1);
+    let map = Map::create(&def, &Config::new(1), &Heap).expect("legal");
+    assert_eq!(map.stack_id(&[3, 0, 3], 0, 0), Ok(0));
+    assert_eq!(map.stack_id(&[2], 1 << 9, 0), Err(Errno::EEXIST));
+}
