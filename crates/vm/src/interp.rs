@@ -806,7 +806,9 @@ fn tail_call(
     let target = map
         .get_program(index as u32)
         .and_then(|id| state.programs.program(id))
-        .filter(|p| p.prog_type() == program.prog_type() && (p.is_verified() || !program.is_verified()));
+        .filter(|p| p.prog_type() == program.prog_type() && (p.is_verified() || !program.is_verified()))
+        // The same type of another environment may want more of a context than this run has.
+        .filter(|p| p.ctx.need <= program.ctx.need);
     if target.is_some() {
         state.tail_calls += 1;
         helpers::lock::release(program, state);

@@ -6,10 +6,14 @@ use std::sync::Arc;
 
 use common::{map, typed, with_maps};
 use proptest::prelude::*;
-use skep_abi::{MapType, ProgramType};
+use skep_abi::{
+    Access, Context, CtxField, CtxShape, CtxValue, MapType, Native, PROGRAM_TYPES, ProgramType,
+    ProgramTypeRow,
+};
+use skep_isa::text::assemble;
 use skep_isa::{Insn, Reg, table};
 use skep_maps::Map;
-use skep_spec::MapDef;
+use skep_spec::{Environment, MapDef, ProgramSpec};
 use skep_vm::{Layout, NullHost, Program, Programs, Run, Stack, Trap, XDP_HEADROOM};
 
 /// Guards around lent memory: what a program may not touch.
@@ -203,4 +207,37 @@ fn generated_programs_reach_helpers_memory_and_exits() {
     ] {
         assert!(seen.contains_key(kind), "no {kind} among {seen:?}");
     }
+}
+
+#[test]
+fn a_tail_call_cannot_reach_a_program_that_wants_a_larger_context() {
+    let row = |size, off| {
+        let field = CtxField {
+            name: "last",
+            off,
+            size: 8,
+            access: Access::Exact,
+            value: CtxValue::Scalar,
+            native: Native::Same,
+        };
+        let fields: &'static [CtxField] = Box::leak(Box::new([field]));
+        let ctx = Context { name: "own", size, shape: CtxShape::Fields(fields) };
+        let xdp = PROGRAM_TYPES.iter().find(|row| row.id == ProgramType::XDP).expect("described");
+        let mut env = Environment::default();
+        env.add_program_type(ProgramTypeRow { ctx, ..*xdp });
+        env
+    };
+    let def = Arc::new(MapDef::new(MapType::PROG_ARRAY, 4, 4, 1));
+    let jumps = map(&def);
+    jumps.set_program(0, 1).expect("a slot");
+    let large = ProgramSpec::new(ProgramType::XDP, assemble("r0 = *(u64 *)(r1 + 4088)\nexit").expect("text"));
+    let large = Program::unverified(&large, &row(4096, 4088), vec![]).expect("no maps").with_id(1);
+    // r2 = map[0]; r3 = 0; call tail_call; r0 = 7; exit
+    let lddw = [Insn::new(0x18, Reg::R2, Reg(5), 0, 0), Insn::new(0, Reg(0), Reg(0), 0, 0)];
+    let insns = [lddw.to_vec(), assemble("r3 = 0\ncall 12\nr0 = 7\nexit").expect("text")].concat();
+    let small = ProgramSpec { maps: vec![def], ..ProgramSpec::new(ProgramType::XDP, insns) };
+    let small = Program::unverified(&small, &row(8, 0), vec![jumps]).expect("its map");
+    let (mut stack, mut ctx, programs) = (Stack::new(), [0; 8], Table(Arc::new(large)));
+    let mut run = Run::new(&mut stack, &NullHost).with_ctx(&mut ctx).with_programs(&programs);
+    assert_eq!(small.run(&mut run).expect("goes on behind the call").r0, 7);
 }
