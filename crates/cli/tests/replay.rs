@@ -81,6 +81,43 @@ fn packets_that_the_capture_cut_are_counted() {
     assert_eq!((&report["truncated"], elements(report, "packets")), (&1.into(), vec![(17, 1)]));
 }
 
+/// `r0` by IP protocol: TCP one, UDP another, anything else a third; UDP packets get another first byte.
+fn by_protocol(section: &str, header: u32, [tcp, udp, other]: [i32; 3], change: &str) -> String {
+    format!(
+        ".license GPL\n.section {section}\nfilter:\nr2 = *(u32 *)(r1 + 76)\nr3 = *(u32 *)(r1 + 80)\nr4 = r2\n\
+         r4 += {}\nr0 = {other}\nif r4 > r3 goto out\nr5 = *(u8 *)(r2 + {})\nr0 = {tcp}\nif r5 == 6 goto out\n\
+         r0 = {other}\nif r5 != 17 goto out\n{change}\nr0 = {udp}\nout:\nexit\n",
+        header + 20,
+        header + 9
+    )
+}
+
+#[test]
+fn programs_of_traffic_control_and_control_groups_run_on_captures() {
+    let scratch = Scratch::new();
+    let frames = [ipv4(6, 60), ipv4(1, 98), ipv4(17, 77), ipv4(6, 61)];
+    let (input, out) = (scratch.file("in.pcap", capture(&frames)), scratch.path("out.pcap"));
+    let out = out.to_str().expect("text");
+    let run = |text: &str| {
+        let program = scratch.file("filter.s", text);
+        let report = replay(&[&program, "--out", out], &input).remove(0);
+        let actions = report["actions"].as_object().expect("actions").clone();
+        let actions = actions.iter().map(|(k, v)| format!("{k} {v}")).collect::<Vec<_>>().join(", ");
+        let mut passed = Vec::new();
+        let bytes = std::fs::read(out).expect("written");
+        capture::read(&bytes, |p| passed.push(p.data.to_vec())).expect("a good capture");
+        (actions, passed)
+    };
+    let mut rewritten = frames[2].clone();
+    rewritten[0] = 0xaa;
+    let (actions, passed) = run(&by_protocol("tc", 14, [0, -1, 2], "*(u8 *)(r2 + 0) = 0xaa"));
+    assert_eq!(actions, "TC_ACT_OK 2, TC_ACT_SHOT 1, TC_ACT_UNSPEC 1");
+    assert_eq!(passed, [frames[0].clone(), rewritten, frames[3].clone()]);
+    let (actions, passed) = run(&by_protocol("cgroup_skb/egress", 0, [1, 3, 0], ""));
+    assert_eq!(actions, "drop 1, pass 2, pass, congested 1");
+    assert_eq!(passed, [frames[0].clone(), frames[2].clone(), frames[3].clone()]);
+}
+
 #[test]
 fn xdp_verdicts_are_summed_and_what_passes_is_written() {
     const FILTER: &str = ".license GPL\n.section xdp\nfilter:\nr2 = *(u32 *)(r1 + 0)\nr3 = *(u32 *)(r1 + 4)\n\

@@ -73,7 +73,7 @@ pub use fixture::{context_from_json, context_to_json, tree_json};
 pub use loaded::{Link, Loaded, Program};
 pub use map::{Element, Map, PerfBuffer, RingBuffer};
 pub use object::{Object, ProgramEntry, SlotEntry};
-pub use packets::{Runner, Tally, Verdict, XdpAction};
+pub use packets::{Runner, Tally, Verdict, Verdicts, XdpAction};
 pub use target::{Target, poison_at, read_btf};
 pub use value::Value;
 pub use vm::{Fired, Limits, MAX_HELPERS, Record, Tracepoint, TracepointLink, Vm, VmBuilder};

@@ -48,10 +48,81 @@ impl fmt::Display for XdpAction {
     }
 }
 
+/// How the return values of a program on packets are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Verdicts {
+    /// Socket filters: how many bytes to keep, 0 for none.
+    Keep,
+    /// XDP: an [`XdpAction`].
+    Xdp,
+    /// Traffic control: `TC_ACT_OK` and so on (include/uapi/linux/pkt_cls.h).
+    Tc,
+    /// Control groups: the lowest bit says whether the packet passes.
+    Cgroup,
+}
+
+/// From `TC_ACT_OK`, 0, on.
+const TC_ACTIONS: [&str; 9] = [
+    "TC_ACT_OK",
+    "TC_ACT_RECLASSIFY",
+    "TC_ACT_SHOT",
+    "TC_ACT_PIPE",
+    "TC_ACT_STOLEN",
+    "TC_ACT_QUEUED",
+    "TC_ACT_REPEAT",
+    "TC_ACT_REDIRECT",
+    "TC_ACT_TRAP",
+];
+const TC_ACT_UNSPEC: u32 = u32::MAX;
+
+impl Verdicts {
+    /// Slots of [`Tally::actions`]: the last is for unknown ones, that before it for `TC_ACT_UNSPEC`.
+    const SLOTS: usize = TC_ACTIONS.len() + 2;
+
+    fn slot(self, retval: u32) -> usize {
+        let known = match self {
+            Self::Keep => 0,
+            Self::Xdp => 5,
+            Self::Tc if retval == TC_ACT_UNSPEC => return Self::SLOTS - 2,
+            Self::Tc => TC_ACTIONS.len(),
+            Self::Cgroup => 4,
+        };
+        if (retval as usize) < known { retval as usize } else { Self::SLOTS - 1 }
+    }
+
+    /// The action that a slot of [`Tally::actions`] counts.
+    pub fn action(self, slot: usize) -> &'static str {
+        let known = match self {
+            Self::Keep => None,
+            Self::Xdp => u32::try_from(slot).ok().and_then(|n| XdpAction(n).name()),
+            Self::Tc if slot == Self::SLOTS - 2 => Some("TC_ACT_UNSPEC"),
+            Self::Tc => TC_ACTIONS.get(slot).copied(),
+            Self::Cgroup => ["drop", "pass", "drop, congested", "pass, congested"].get(slot).copied(),
+        };
+        known.unwrap_or("unknown action")
+    }
+
+    /// Whether a packet goes on after the program, here or elsewhere.
+    pub fn forwards(self, retval: u32) -> bool {
+        match self {
+            Self::Keep => retval != 0,
+            Self::Xdp => XdpAction(retval).forwards(),
+            // What is shot, stolen, queued or trapped does not.
+            Self::Tc => !matches!(retval, 2 | 4 | 5 | 8),
+            Self::Cgroup => retval & 1 != 0,
+        }
+    }
+
+    /// Whether the program may have changed the packet, which [`Verdict::data`] then is.
+    pub fn changes(self) -> bool {
+        matches!(self, Self::Xdp | Self::Tc)
+    }
+}
+
 /// What a program made of a packet.
 #[derive(Clone, Copy, Debug)]
 pub struct Verdict<'a> {
-    /// The program's return value: an action for XDP; for a socket filter how many bytes to keep, 0 for none.
+    /// The program's return value, as its [`Verdicts`] say.
     pub retval: u32,
     /// The packet afterwards.
     pub data: &'a [u8],
@@ -60,18 +131,14 @@ pub struct Verdict<'a> {
 /// Runs one program on packets.
 ///
 /// A socket filter sees each packet from its Ethernet header, as on a raw socket. An XDP program sees what
-/// arrives, with VLAN tags in place; what a host sends never comes before one ([`Runner::takes`]).
+/// arrives, with VLAN tags in place; what a host sends never comes before one ([`Runner::takes`]). A program of traffic
+/// control sees a frame, one of a control group the packet from its network header, VLAN tags in the context (in place
+/// where packets are test runs of the kernel).
 #[derive(Debug)]
 pub struct Runner {
     program: Program,
-    kind: Kind,
+    kind: Verdicts,
     engine: Engine,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    SocketFilter,
-    Xdp,
 }
 
 /// How packets come before the program.
@@ -89,14 +156,16 @@ impl Runner {
     /// Prepares a program for packets.
     ///
     /// # Errors
-    /// `Usage` when it is neither a socket filter nor XDP.
+    /// `Usage` when it is of a type that runs on no packets here.
     pub fn new(program: &Program) -> Result<Self, Error> {
         let kind = match program.spec().prog_type {
-            ProgramType::SOCKET_FILTER => Kind::SocketFilter,
-            ProgramType::XDP => Kind::Xdp,
+            ProgramType::SOCKET_FILTER => Verdicts::Keep,
+            ProgramType::XDP => Verdicts::Xdp,
+            ProgramType::SCHED_CLS | ProgramType::SCHED_ACT => Verdicts::Tc,
+            ProgramType::CGROUP_SKB => Verdicts::Cgroup,
             other => {
                 let words = format!(
-                    "program `{}` has type {}, which does not run on packets here; socket filters and XDP do, others once on given bytes (`skep prog run`, `Program::test_run`)",
+                    "program `{}` has type {}, which does not run on packets here; socket filters, XDP, traffic control and control groups' programs do, others once on given bytes (`skep prog run`, `Program::test_run`)",
                     program.name(),
                     other.name().unwrap_or("unknown")
                 );
@@ -126,14 +195,14 @@ impl Runner {
         &self.program
     }
 
-    /// Whether the verdict is an [`XdpAction`].
-    pub fn is_xdp(&self) -> bool {
-        self.kind == Kind::Xdp
+    /// How its verdicts are read.
+    pub fn verdicts(&self) -> Verdicts {
+        self.kind
     }
 
     /// Whether a packet comes before such a program at all: XDP sees arriving ones only.
     pub fn takes(&self, packet: &Packet<'_>) -> bool {
-        self.kind == Kind::SocketFilter || packet.pkt_type != PacketType::OUTGOING
+        self.kind != Verdicts::Xdp || packet.pkt_type != PacketType::OUTGOING
     }
 
     /// Runs the program on a packet.
@@ -147,20 +216,14 @@ impl Runner {
                     let words = format!("program `{}`: {trap}", self.program.name());
                     Error::new(ErrorKind::System(Errno::EFAULT), words).caused_by(trap)
                 })?;
-                let data = match self.kind {
-                    Kind::SocketFilter => packet.data,
-                    Kind::Xdp => runner.packet(),
-                };
+                let data = if self.kind.changes() { runner.packet() } else { packet.data };
                 Ok(Verdict { retval, data })
             }
             Engine::TestRun { input, output } => {
                 frame(self.kind, packet, input);
                 let ran = self.program.test_run(RunInput { data: input, ctx: &[], repeat: 1 })?;
                 *output = ran.data;
-                let data = match self.kind {
-                    Kind::SocketFilter => packet.data,
-                    Kind::Xdp => output,
-                };
+                let data = if self.kind.changes() { output } else { packet.data };
                 Ok(Verdict { retval: ran.retval, data })
             }
         }
@@ -171,15 +234,15 @@ impl Runner {
 ///
 /// A test run takes the first Ethernet header off and shows a socket filter the rest: with one more in front it
 /// sees the whole frame, under the right protocol.
-fn frame(kind: Kind, packet: &Packet<'_>, out: &mut Vec<u8>) {
+fn frame(kind: Verdicts, packet: &Packet<'_>, out: &mut Vec<u8>) {
     out.clear();
     match kind {
-        Kind::SocketFilter => {
+        Verdicts::Keep => {
             out.extend_from_slice(&[0; ETH_HLEN - 2]);
             out.extend_from_slice(&packet.protocol.to_be_bytes());
             out.extend_from_slice(packet.data);
         }
-        Kind::Xdp => tagged(packet, out),
+        Verdicts::Xdp | Verdicts::Tc | Verdicts::Cgroup => tagged(packet, out),
     }
 }
 
@@ -192,24 +255,26 @@ pub struct Tally {
     pub bytes: u64,
     /// Runs that ended in a trap; XDP counts them as aborted too.
     pub faults: u64,
-    /// Socket filters: packets that were kept. XDP: packets by action, the last for unknown ones.
+    /// Packets that were kept, or went on ([`Verdicts::forwards`]).
     pub kept: u64,
-    /// XDP: packets by action: aborted, drop, pass, tx, redirect, and unknown ones.
-    pub actions: [u64; 6],
+    /// Packets by action, but for socket filters: [`Verdicts::action`] names the slots.
+    pub actions: [u64; Verdicts::SLOTS],
 }
 
 impl Tally {
     /// Counts a run.
-    pub fn count(&mut self, is_xdp: bool, bytes: usize, retval: Option<u32>) {
+    pub fn count(&mut self, verdicts: Verdicts, bytes: usize, retval: Option<u32>) {
         self.packets += 1;
         self.bytes += bytes as u64;
         self.faults += u64::from(retval.is_none());
-        if is_xdp {
-            let action = retval.map_or(XdpAction::ABORTED, XdpAction);
-            self.actions[(action.0 as usize).min(5)] += 1;
-            self.kept += u64::from(action.forwards());
-        } else {
-            self.kept += u64::from(retval.is_some_and(|r| r != 0));
+        let retval = match verdicts {
+            Verdicts::Xdp => Some(retval.unwrap_or(XdpAction::ABORTED.0)),
+            Verdicts::Keep | Verdicts::Tc | Verdicts::Cgroup => retval,
+        };
+        let Some(retval) = retval else { return };
+        self.kept += u64::from(verdicts.forwards(retval));
+        if verdicts != Verdicts::Keep {
+            self.actions[verdicts.slot(retval)] += 1;
         }
     }
 }
@@ -251,5 +316,16 @@ mod tests {
         assert_eq!(XdpAction(2).to_string(), "XDP_PASS");
         assert_eq!(XdpAction(77).to_string(), "unknown action 77");
         assert!(XdpAction::TX.forwards() && !XdpAction::DROP.forwards());
+        let named = |v: Verdicts, retval: u32| v.action(v.slot(retval));
+        assert_eq!(named(Verdicts::Xdp, 2), "XDP_PASS");
+        assert_eq!(
+            [0, 8, u32::MAX].map(|n| named(Verdicts::Tc, n)),
+            ["TC_ACT_OK", "TC_ACT_TRAP", "TC_ACT_UNSPEC"]
+        );
+        for (verdicts, retval) in [(Verdicts::Xdp, 5), (Verdicts::Tc, 9), (Verdicts::Cgroup, 4)] {
+            assert_eq!(named(verdicts, retval), "unknown action");
+        }
+        assert!(Verdicts::Tc.forwards(0) && !Verdicts::Tc.forwards(2) && Verdicts::Tc.forwards(u32::MAX));
+        assert!(Verdicts::Cgroup.forwards(3) && !Verdicts::Cgroup.forwards(2));
     }
 }

@@ -49,11 +49,11 @@ impl Program {
                 theirs.skipped.fetch_add(1, Ordering::Relaxed);
                 return;
             }
-            let is_xdp = runner.is_xdp();
+            let verdicts = runner.verdicts();
             let verdict = runner.run(&packet);
             let retval = verdict.as_ref().ok().map(|v| v.retval);
             each(&packet, verdict);
-            theirs.lock().count(is_xdp, packet.data.len(), retval);
+            theirs.lock().count(verdicts, packet.data.len(), retval);
         })?;
         Ok(Watch { receiver, shared })
     }

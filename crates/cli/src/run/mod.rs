@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 use skep::source::capture::Capture;
-use skep::{Backend, Loaded, Object, Program, Runner, Tally};
+use skep::{Backend, Loaded, Object, Program, Runner, Tally, Verdicts};
 
 use crate::args::RunArgs;
 use crate::failure::{BAD_INPUT, Failure};
@@ -115,7 +115,7 @@ pub fn main(args: &RunArgs) -> Result<(), Failure> {
         loaded: &loaded,
         program,
         events: Events::open(&loaded, object.btf().map(|b| &**b), args.event_type.as_deref())?,
-        view: View::new(form, title, runner.is_xdp()),
+        view: View::new(form, title, runner.verdicts()),
         stop: stop_flag()?,
         reports: 0,
     };
@@ -292,12 +292,12 @@ mod live {
         fn watch(&self, socket: PacketSocket) -> Result<(Watch, Sink), Failure> {
             let sink = Sink::new(self.args.out.as_deref())?;
             let theirs = sink.clone();
-            let is_xdp = Runner::new(self.program)?.is_xdp();
-            if is_xdp {
-                diagnostic::note("XDP verdicts are counted here, not carried out: packets go on as they are");
+            let verdicts = Runner::new(self.program)?.verdicts();
+            if verdicts != Verdicts::Keep {
+                diagnostic::note("verdicts are counted here, not carried out: packets go on as they are");
             }
             let watch =
-                self.program.watch(socket, move |packet, verdict| theirs.take(is_xdp, packet, verdict))?;
+                self.program.watch(socket, move |packet, verdict| theirs.take(verdicts, packet, verdict))?;
             Ok((watch, sink))
         }
 
@@ -309,9 +309,9 @@ mod live {
 
         /// Packets of an interface, in the kernel.
         pub(super) fn kernel(&mut self, interface: &str) -> Result<(), Failure> {
-            if Runner::new(self.program)?.is_xdp() {
+            if Runner::new(self.program)?.verdicts() != Verdicts::Keep {
                 return Err(Failure::failed(
-                    "--linux does not attach XDP programs to interfaces yet; run it on a capture, or without --linux",
+                    "--linux attaches socket filters only to interfaces yet; run it on a capture, or without --linux",
                 ));
             }
             diagnostic::note("the kernel's trace_printk goes to /sys/kernel/tracing/trace_pipe");
@@ -398,10 +398,10 @@ impl Session<'_> {
                 continue;
             }
             truncated += u64::from(packet.data.len() < packet.wire_len as usize);
-            let is_xdp = runner.is_xdp();
+            let verdicts = runner.verdicts();
             let verdict = runner.run(&packet);
-            tally.count(is_xdp, packet.data.len(), verdict.as_ref().ok().map(|v| v.retval));
-            sink.take(is_xdp, &packet, verdict);
+            tally.count(verdicts, packet.data.len(), verdict.as_ref().ok().map(|v| v.retval));
+            sink.take(verdicts, &packet, verdict);
             self.show_events(time)?;
         };
         if !last_shown {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use skep::source::Packet;
 use skep::source::capture::Writer;
-use skep::{Error, Verdict, XdpAction};
+use skep::{Error, Verdict, Verdicts};
 
 use super::create;
 use crate::diagnostic;
@@ -38,7 +38,7 @@ impl Sink {
     }
 
     /// Takes a verdict. The first fault is told; later ones are counted only.
-    pub fn take(&self, is_xdp: bool, packet: &Packet<'_>, verdict: Result<Verdict<'_>, Error>) {
+    pub fn take(&self, verdicts: Verdicts, packet: &Packet<'_>, verdict: Result<Verdict<'_>, Error>) {
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let verdict = match verdict {
             Ok(verdict) => verdict,
@@ -54,18 +54,15 @@ impl Sink {
             return;
         }
         let Some((_, writer)) = &mut inner.out else { return };
-        let written = if is_xdp {
-            if !XdpAction(verdict.retval).forwards() {
-                return;
-            }
-            let missing = (packet.wire_len as usize).saturating_sub(packet.data.len());
-            writer.write(packet.time_ns, verdict.data, (verdict.data.len() + missing) as u32)
-        } else {
-            if verdict.retval == 0 {
-                return;
-            }
+        if !verdicts.forwards(verdict.retval) {
+            return;
+        }
+        let written = if verdicts == Verdicts::Keep {
             let keep = packet.data.len().min(verdict.retval as usize);
             writer.write(packet.time_ns, &packet.data[..keep], packet.wire_len)
+        } else {
+            let missing = (packet.wire_len as usize).saturating_sub(packet.data.len());
+            writer.write(packet.time_ns, verdict.data, (verdict.data.len() + missing) as u32)
         };
         if let Err(e) = written {
             inner.failed = Some(e);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Map as Object, Value as Json, json};
 use skep::abi::MapType;
-use skep::{Element, Loaded, Map, Tally, XdpAction};
+use skep::{Element, Loaded, Map, Tally, Verdicts};
 
 use super::events::Event;
 use crate::failure::Failure;
@@ -50,7 +50,7 @@ pub struct Counts {
 pub struct View {
     form: Form,
     title: String,
-    is_xdp: bool,
+    verdicts: Verdicts,
     /// Lines of the live view that stand above the cursor.
     drawn: usize,
     /// Text that waits to be written.
@@ -59,8 +59,8 @@ pub struct View {
 
 impl View {
     /// A view under a title.
-    pub fn new(form: Form, title: String, is_xdp: bool) -> Self {
-        Self { form, title, is_xdp, drawn: 0, pending: String::new() }
+    pub fn new(form: Form, title: String, verdicts: Verdicts) -> Self {
+        Self { form, title, verdicts, drawn: 0, pending: String::new() }
     }
 
     /// Whether the view is redrawn in place, and so may be shown before anything has happened.
@@ -144,8 +144,8 @@ impl View {
                 let _ = write!(text, ", {} {what}", out::thousands(n));
             }
         }
-        if self.is_xdp {
-            for (name, n) in actions(&counts.tally) {
+        if self.verdicts != Verdicts::Keep {
+            for (name, n) in actions(self.verdicts, &counts.tally) {
                 let _ = write!(text, ", {name} {}", out::thousands(n));
             }
         }
@@ -220,9 +220,9 @@ impl View {
             "maps": maps,
             "final": counts.last,
         });
-        if self.is_xdp {
+        if self.verdicts != Verdicts::Keep {
             let actions: Object<String, Json> =
-                actions(&counts.tally).map(|(name, n)| (name, json!(n))).collect();
+                actions(self.verdicts, &counts.tally).map(|(name, n)| (name, json!(n))).collect();
             report["actions"] = Json::Object(actions);
         }
         Ok(report)
@@ -239,13 +239,10 @@ fn seconds(time: Duration) -> f64 {
     (time.as_secs_f64() * 1000.0).round() / 1000.0
 }
 
-/// The XDP actions that occurred.
-fn actions(tally: &Tally) -> impl Iterator<Item = (String, u64)> {
-    let name = |i: usize| match u32::try_from(i).ok().and_then(|n| XdpAction(n).name()) {
-        Some(name) => name.to_owned(),
-        None => "unknown action".to_owned(),
-    };
-    tally.actions.into_iter().enumerate().filter(|(_, n)| *n > 0).map(move |(i, n)| (name(i), n))
+/// The actions that occurred.
+fn actions(verdicts: Verdicts, tally: &Tally) -> impl Iterator<Item = (String, u64)> {
+    let counts = tally.actions.into_iter().enumerate().filter(|(_, n)| *n > 0);
+    counts.map(move |(slot, n)| (verdicts.action(slot).to_owned(), n))
 }
 
 /// Maps worth showing: those with values, but for constants.
