@@ -10,6 +10,7 @@ use skep_spec::{Backend, Errno, MapDef, ProgramSpec};
 use skep_user::UserBackend;
 
 use crate::build::Code;
+use crate::generate::coverage::LEFT_OUT;
 use crate::oracle::{self, Answer, Oracle, Privilege, Verdict, interpreter::Interpreter, kernel::Kernel};
 use crate::rows;
 use skep_isa::Reg;
@@ -23,6 +24,7 @@ pub fn page(release: &str) -> String {
          see the note. –: neither has it.\n\n"
     );
     out += DELIBERATE;
+    out += &generated_programs();
     out += &instructions();
     out += &program_types();
     out += &map_types();
@@ -38,6 +40,8 @@ const DELIBERATE: &str = "\
 | reserved fields of instructions that no path reaches | not looked at | refused, as in reached ones | `generate::deliberate` in `crates/testkit`, `differential.rs` |
 | high half of `r0` after a `cmpxchg32` that succeeds | kept, if its verifier saw no 64-bit use of `r0` on that path, as where another path joined first | zeros, as RFC 9669 says | `tests/cases/atomic/cmpxchg32-clears-the-high-half.s`, `cmpxchg32-in-linux.s` |
 | what an atomic fetch takes from a spilled number | not marked as needed (`backtrack_insn`), so that a path may be cut that goes on differently and its branch becomes a jump: an error of Linux | the number that is there | `tests/cases/atomic/fetch-from-a-spill.s`, `fetch-from-a-spill-in-linux.s` |
+| instructions that no path reaches | refused where Linux does not see it: `if r2 & r2` of a number that is not 0, some bounds | not looked at: skep's numbers are known at least as well | `generate::leads_nowhere` in `crates/testkit`, `verifier_fuzz.rs` |
+| `bpf_loop` of rounds that are known to be none | its function is dead code, which is taken away and then called: \"verifier bug: No program to jit\" | accepted | `generate::deliberate` in `crates/testkit` |
 | programs with very many paths | refused beyond 1,000,000 instructions or 8,192 waiting branches | the same limits, but paths that are alike are seen sooner, so a few more programs pass | `generate::deliberate` in `crates/testkit` |
 | tail calls out of functions | up to 33, each leaving up to seven functions waiting | the same while 41 functions or fewer wait in all, then a trap | `tail_calls_out_of_functions_nest_to_their_limit` in `crates/vm/tests/basic.rs` |
 | `bpf_skb_change_tail` after helpers have added more to the packet's front than fits before it | does not cut short of where the larger buffer happens to put a transport header that nobody has set | cuts to the network header | `HEADROOM` in `crates/testkit/src/generate/packets.rs` |
@@ -50,6 +54,26 @@ const DELIBERATE: &str = "\
 | `LDDW` with `src` 1 or 2 (a map by descriptor) | a descriptor of the loading process | refused: specifications name maps by index (`src` 5, 6) | `tests/cases/insn/lddw_map_fd.s`, `lddw_map_value_fd.s` |
 
 ";
+
+/// The figures of the last campaign, as it wrote them.
+fn generated_programs() -> String {
+    let campaign = include_str!("../../../tests/campaign.txt");
+    let (command, figures) = campaign.split_once('\n').unwrap_or((campaign, ""));
+    let mut out = format!(
+        "## Generated programs\n\nPrograms at random, run by the interpreter and by Linux: verdict, result, packet, \
+         context, maps and ring buffer records were compared. `{command}` wrote these figures; \
+         `cargo test -p skep-testkit --test differential` runs 20,000 of them and plants one bug after another, \
+         each of which is found.\n\n"
+    );
+    for line in figures.lines() {
+        let _ = writeln!(out, "- {line}");
+    }
+    out += "\nNot reached, and why:\n\n";
+    for (name, why) in LEFT_OUT {
+        let _ = writeln!(out, "- `{name}`: {why}");
+    }
+    out + "\n"
+}
 
 /// Each row over its edge operands: who accepts it, and whether the results agree.
 fn instructions() -> String {

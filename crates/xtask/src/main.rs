@@ -45,7 +45,7 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "differential",
-        about: "[COUNT [SEED]]: generated programs, interpreter against kernel",
+        about: "[COUNT [SEED [--jobs N] [--record]]]: generated programs, interpreter against kernel",
         steps: steps::differential,
     },
     Command {

@@ -121,23 +121,13 @@ pub fn fuzz(args: &[String]) -> Vec<Step> {
     vec![Step::cargo("fuzz", &cargo)]
 }
 
-/// Generated programs on all oracles.
+/// Generated programs on all oracles; words behind the two numbers go on as they are.
 pub fn differential(args: &[String]) -> Vec<Step> {
     let count = args.first().map_or("20000", String::as_str);
     let seed = args.get(1).map_or("1", String::as_str);
-    let cargo = [
-        "run",
-        "--release",
-        "-p",
-        "skep-testkit",
-        "--bin",
-        "differential",
-        "--",
-        "--count",
-        count,
-        "--seed",
-        seed,
-    ];
+    let mut cargo = vec!["run", "--release", "-p", "skep-testkit", "--bin", "differential", "--"];
+    cargo.extend(["--count", count, "--seed", seed]);
+    cargo.extend(args.iter().skip(2).map(String::as_str));
     vec![Step::cargo("differential", &cargo)]
 }
 

@@ -1,12 +1,13 @@
 //! Generates programs, runs them on every oracle and reports where they disagree.
 //!
 //! ```text
-//! differential [--count N] [--seed S] [--jobs J] [--seconds T] [--write]
+//! differential [--count N] [--seed S] [--jobs J] [--seconds T] [--write] [--record]
 //! differential --show S
 //! ```
 //!
 //! Seeds S to S+N-1 are tried on J threads (2), for at most T seconds. A disagreement is shrunk and printed; with
-//! `--write` it becomes a file test under `tests/cases/found`. Exit status 1 when there was one.
+//! `--write` it becomes a file test under `tests/cases/found`. `--record` writes the figures to `tests/campaign.txt`,
+//! from where `docs/parity.md` has them. Exit status 1 when there was one.
 
 use std::io::IsTerminal;
 use std::path::Path;
@@ -18,7 +19,7 @@ use skep_testkit::oracle::{self, Oracle};
 use skep_testkit::rowfiles;
 
 fn main() -> ExitCode {
-    let (mut count, mut seed, mut write) = (1000u64, 1u64, false);
+    let (mut count, mut seed, mut write, mut record) = (1000u64, 1u64, false, false);
     let (mut jobs, mut seconds) = (2u64, None);
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
             "--jobs" => jobs = number().unwrap_or(jobs),
             "--seconds" => seconds = number(),
             "--write" => write = true,
+            "--record" => record = true,
             "--show" => {
                 let Some(seed) = number() else { continue };
                 let g = program::generate(seed);
@@ -36,7 +38,9 @@ fn main() -> ExitCode {
                 return ExitCode::SUCCESS;
             }
             _ => {
-                eprintln!("usage: differential [--count N] [--seed S] [--jobs J] [--seconds T] [--write]");
+                eprintln!(
+                    "usage: differential [--count N] [--seed S] [--jobs J] [--seconds T] [--write] [--record]"
+                );
                 return ExitCode::from(2);
             }
         }
@@ -64,10 +68,10 @@ fn main() -> ExitCode {
     let elapsed = start.elapsed().as_secs_f64();
     for Divergence { seed, what } in &found {
         let generated = program::generate(*seed);
-        let closed = generate::is_closed(&generated);
+        let open = generate::leftovers(&generated);
         let small = generate::smallest(&generated, what, &oracles);
         let what = generate::compare(&small, &oracles).1.unwrap_or_else(|| what.clone());
-        let open = if closed { "" } else { " (its result may depend on leftovers)" };
+        let open = open.map_or(String::new(), |why| format!(" (may depend on leftovers: {why})"));
         println!("seed {seed}: {what}{open}");
         let text = rowfiles::render(&format!("Seed {seed}: {what}"), &small.spec, &small.inputs);
         println!("{text}");
@@ -82,5 +86,17 @@ fn main() -> ExitCode {
     }
     println!("{coverage}");
     println!("disagreements {}; {:.0} programs/s", found.len(), coverage.programs as f64 / elapsed);
+    if record {
+        let of_all = [count.to_string(), seed.to_string()].join(" ");
+        let text = format!(
+            "cargo xtask differential {of_all} --record\n{coverage}\ndisagreements {}\n",
+            found.len()
+        );
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/campaign.txt");
+        if let Err(e) = std::fs::write(&path, text) {
+            eprintln!("{}: {e}", path.display());
+            return ExitCode::from(2);
+        }
+    }
     if found.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -19,7 +19,7 @@ use skep_abi::Capability;
 use skep_spec::Environment;
 use skep_verifier::{Options, verify};
 
-use crate::oracle::{self, Answer, Oracle, Privilege, Question, Verdict};
+use crate::oracle::{self, Answer, Oracle, Privilege, Question, Verdict, kernel::Kernel};
 use program::Generated;
 
 /// A program that oracles disagree on.
@@ -42,23 +42,50 @@ const SHRINKING: Duration = Duration::from_secs(20);
 ///
 /// - it checks the reserved fields of every instruction, the kernel only of those that a path reaches;
 /// - a descriptor in an altered program may happen to be one of ours to the kernel, while to skep it names nothing;
-/// - the kernel gives up on a program that has too many paths, where skep sees sooner that they are alike.
+/// - the kernel gives up on a program that has too many paths, where skep sees sooner that they are alike;
+/// - the kernel refuses what it calls a bug of its own.
 fn deliberate(what: &str) -> bool {
     let reserved = what.contains(": opcode 0x") && what.contains("must be");
-    let gives_up = ["jumps is too complex", "BPF program is too large"].iter().any(|w| what.contains(w));
+    let gives_up = ["jumps is too complex", "BPF program is too large", "verifier bug: "]
+        .iter()
+        .any(|w| what.contains(w));
     what.starts_with("verdict: kernel accepts")
         && (reserved || what.contains("is not pointing to valid bpf_map"))
         || what.starts_with("verdict: interpreter accepts") && gives_up
+}
+
+/// Whether the kernel refuses an instruction of an altered program that no path leads to, as skep has seen: it knows
+/// more of some branches (`if r2 & r2` of a number that is not 0).
+fn leads_nowhere(generated: &Generated) -> bool {
+    if !generated.altered {
+        return false;
+    }
+    let question =
+        Question { tails: &generated.tails, ..Question::new(&generated.spec, Privilege::Privileged, &[]) };
+    let Err(Verdict::Rejected { log }) = Kernel.answer(&question) else { return false };
+    // The last instruction of the log is the one that is refused: `12: (95) exit`.
+    let pc = log.lines().rev().find_map(|l| {
+        let (pc, rest) = l.split_once(": ")?;
+        rest.starts_with('(').then(|| pc.parse::<usize>().ok()).flatten()
+    });
+    let ours = verify(&generated.spec, &Environment::default(), &Options::default());
+    let facts = ours.as_ref().ok().zip(pc).and_then(|(v, pc)| v.insns().get(pc));
+    facts.is_some_and(|f| !f.reached)
 }
 
 /// Whether no program reads memory that nobody wrote, or hands out addresses: what it does then depends on nothing
 /// but its inputs. The rules for loaders without `CAP_PERFMON` say so. What stands in a ring buffer record that was
 /// not filled is left out.
 pub fn is_closed(generated: &Generated) -> bool {
+    leftovers(generated).is_none()
+}
+
+/// Why a program's result may depend on more than its inputs, in words.
+pub fn leftovers(generated: &Generated) -> Option<String> {
     let mut env = Environment::default();
     env.capability = Capability::Bpf;
     let options = Options { most_insns: MOST_INSNS, ..Options::default() };
-    generated.programs().all(|spec| verify(spec, &env, &options).is_ok())
+    generated.programs().find_map(|spec| Some(verify(spec, &env, &options).err()?.to_string()))
 }
 
 /// Makes a program that shows a disagreement small. It goes on depending on its inputs alone, if it did.
@@ -102,7 +129,7 @@ pub fn compare(generated: &Generated, oracles: &[&dyn Oracle]) -> (Vec<Answer>, 
         }
     }
     let named: Vec<_> = oracles.iter().map(|o| o.name()).zip(&answers).collect();
-    let what =
-        named.windows(2).find_map(|two| oracle::disagreement(two[0], two[1]).filter(|w| !deliberate(w)));
+    let meant = |what: &String| deliberate(what) || (what.contains(", kernel: ") && leads_nowhere(generated));
+    let what = named.windows(2).find_map(|two| oracle::disagreement(two[0], two[1]).filter(|w| !meant(w)));
     (answers, what)
 }

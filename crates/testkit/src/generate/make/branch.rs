@@ -23,6 +23,10 @@ impl Gen {
             self.fresh(fresh);
         }
         let (dst, src, imm) = (self.number(), self.number(), self.rng.immediate());
+        if self.rng.chance(10) && !self.is_held(dst) {
+            // So that `==` holds now and then.
+            self.mov(dst, imm);
+        }
         let marked = self.frame.level == 0 && self.branches.len() < MARKS / 2;
         let index = marked.then_some(self.branches.len());
         if marked {

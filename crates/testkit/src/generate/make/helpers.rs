@@ -61,6 +61,10 @@ const CALLS: &[Call] = &[
     machine("bpf_get_current_cgroup_id", &[]),
     machine("bpf_get_current_ancestor_cgroup_id", &[&[0, 1, 5]]),
     machine("bpf_get_hash_recalc", &[]),
+    machine("bpf_skb_cgroup_id", &[]),
+    machine("bpf_skb_ancestor_cgroup_id", &[&[0, 1, 5]]),
+    machine("bpf_skb_cgroup_classid", &[]),
+    Call { name: "bpf_perf_event_output", numbers: &[&[-1, 0, 1, 7]], sizes: &[], gives: Gives::Same },
     same("bpf_probe_read", &[&[0, 8]]),
     same("bpf_probe_read_str", &[&[0, 8]]),
     same("bpf_probe_read_kernel", &[&[0, 8]]),
@@ -114,6 +118,10 @@ impl Gen {
             let row = helper_by_name(c.name).filter(|h| self.kind.has(h.id));
             let has_ctx = self.frame.ctx.is_some();
             row.is_some_and(|h| {
+                // Programs that sleep have no perf event arrays.
+                if self.kind.sleeps() && h.args.iter().flatten().any(|a| a.kind == ArgKind::Map) {
+                    return false;
+                }
                 let takes_ctx = h.args.iter().flatten().any(|a| a.kind == ArgKind::Ctx);
                 (has_ctx || !takes_ctx) && (self.kind.sleeps() || !h.flags.has(HelperFlags::MIGHT_SLEEP))
             })
@@ -184,8 +192,11 @@ impl Gen {
                 // A format's arguments are 16 bytes.
                 ArgKind::ConstStr if call.name == "bpf_snprintf" => self.text(reg, TEXTS.len() - 1),
                 ArgKind::ConstStr => self.text(reg, TEXTS.len()),
-                ArgKind::Map
-                | ArgKind::MapKey
+                ArgKind::Map => {
+                    let events = self.events();
+                    self.map(reg, events);
+                }
+                ArgKind::MapKey
                 | ArgKind::MapValue(_)
                 | ArgKind::AllocSize
                 | ArgKind::RingbufRecord
@@ -209,6 +220,16 @@ impl Gen {
             self.plain_load(Size::DW, R2, FP, KEY);
             self.set_known(R2, true);
         }
+    }
+
+    /// A perf event array whose slots are empty.
+    fn events(&mut self) -> i32 {
+        let kind = MapType::PERF_EVENT_ARRAY;
+        let index = self.maps.iter().position(|m| m.kind == kind).unwrap_or_else(|| {
+            self.maps.push(Arc::new(MapDef::new(kind, 4, 4, 2).named("events")));
+            self.maps.len() - 1
+        });
+        index as i32
     }
 
     /// The address of one of the first `most` texts, which cannot change.

@@ -93,9 +93,9 @@ pub(super) fn out(programs: u32) -> MapDef {
 }
 
 /// A map that was chosen, and its index.
-struct Chosen {
-    index: i32,
-    def: Arc<MapDef>,
+pub(super) struct Chosen {
+    pub index: i32,
+    pub def: Arc<MapDef>,
 }
 
 impl Gen {
@@ -110,7 +110,7 @@ impl Gen {
     }
 
     /// The same of some kinds only.
-    fn keyed_map_of(&mut self, wanted: &dyn Fn(MapType) -> bool) -> Chosen {
+    pub(super) fn keyed_map_of(&mut self, wanted: &dyn Fn(MapType) -> bool) -> Chosen {
         let mut there = self.keyed_maps();
         there.retain(|&i| wanted(self.maps[i].kind));
         let index = if there.is_empty() || there.len() < MOST && self.rng.chance(40) {

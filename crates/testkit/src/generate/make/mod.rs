@@ -17,6 +17,7 @@
 mod alter;
 mod alu;
 mod branch;
+mod callbacks;
 mod calls;
 mod emit;
 mod helpers;
@@ -90,6 +91,8 @@ struct Frame {
     known: Known,
     /// Registers that blocks leave alone: pointers, loop counters.
     held: Vec<u8>,
+    /// A helper calls it: it returns 0 or 1.
+    called_back: bool,
     /// Holds the context.
     ctx: Option<Reg>,
     /// Points to what the caller lends: `VALUE_BYTES` of its stack.
@@ -196,6 +199,7 @@ const BLOCKS: &[Block] = &[
     Block { weight: 12, fits: Gen::grows, write: |g, depth| g.branch(depth) },
     Block { weight: 4, fits: Gen::grows, write: |g, depth| g.counted_loop(depth) },
     Block { weight: 5, fits: |g, d| g.grows(d) && g.frame.level < 2, write: |g, _| g.call_function() },
+    Block { weight: 3, fits: Gen::may_call_back, write: |g, _| g.call_back() },
     Block { weight: 1, fits: |g, _| g.frame.level > 0, write: |g, _| g.early_return() },
     Block { weight: 4, fits: |g, _| g.may_tail_call(), write: |g, _| g.tail_call() },
 ];
