@@ -39,6 +39,15 @@ impl PartialEq for Btf {
 
 impl Eq for Btf {}
 
+impl Default for Btf {
+    /// Nothing but `void`.
+    fn default() -> Self {
+        let facts = alloc::vec![Facts { size: None, resolved: TypeId::VOID }];
+        let (types, strings) = (alloc::vec![Type::Void], "\0".into());
+        Self { base: None, types, first: 0, strings, first_str: 0, facts, pointer_size: 8 }
+    }
+}
+
 impl Btf {
     /// Reads and checks a `.BTF` section in either byte order.
     ///

@@ -72,6 +72,8 @@ pub(crate) struct Symbol<'a> {
     pub(crate) size: u64,
     /// Seen in its file only.
     pub(crate) local: bool,
+    /// Need not be defined anywhere.
+    pub(crate) weak: bool,
     /// Global among the files that are linked together, not beyond.
     pub(crate) hidden: bool,
 }
@@ -173,6 +175,7 @@ impl<'a> Elf<'a> {
                 off_bytes,
                 size,
                 local: s.is_local(),
+                weak: s.is_weak(),
                 hidden: matches!(s.st_visibility(), consts::STV_HIDDEN | consts::STV_INTERNAL),
             });
         }

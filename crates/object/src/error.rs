@@ -76,6 +76,16 @@ impl Error {
         &self.what
     }
 
+    /// The same about an instruction that needs what this is about, which the words then name.
+    #[cold]
+    pub(crate) fn inside(mut self, place: Place) -> Self {
+        if let Place::Symbol { name } = &self.place {
+            self.what = alloc::format!("extern \"{name}\": {}", self.what);
+            self.place = place;
+        }
+        self
+    }
+
     /// Whether the object may be right, but needs something that this crate does not do.
     pub fn is_unsupported(&self) -> bool {
         self.fault == Fault::Unsupported

@@ -27,6 +27,7 @@
 //! btf      .BTF with what only the symbol table knows filled in
 //! data     .data, .rodata, .bss → maps of one element
 //! maps     .maps + BTF → maps
+//! externs  what the file names and does not define
 //! funcs    executable sections → functions
 //! relo     CO-RE relocations and the target's types → changed instructions
 //! link     a function and all that it calls → instructions of one program
@@ -41,7 +42,9 @@ mod btf;
 mod data;
 mod elf;
 mod error;
+mod externs;
 mod funcs;
+mod kconfig;
 mod link;
 mod maps;
 mod object;
@@ -49,4 +52,6 @@ mod program;
 mod relo;
 
 pub use error::{Error, Place};
+pub use externs::{Extern, ExternKind, Symbols};
+pub use kconfig::Kconfig;
 pub use object::{Inputs, Map, Object, Program, Slot, SlotTarget, Unlinked, btf_section};

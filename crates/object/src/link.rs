@@ -6,14 +6,16 @@
 
 use alloc::collections::BTreeMap;
 use alloc::format;
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use skep_isa::{Insn, Reg};
-use skep_spec::{MapDef, Poisoned};
+use skep_spec::{KfuncCall, MapDef, Poisoned};
 
 use crate::elf::{Elf, Home, Reloc, SymbolKind};
 use crate::error::{Error, File, Place};
+use crate::externs::Resolved;
 use crate::funcs::{Function, Functions};
 use crate::relo::Relocated;
 
@@ -24,6 +26,8 @@ const R_64_32: u32 = 10;
 
 const CALL: u8 = 0x85;
 const PSEUDO_CALL: Reg = Reg(1);
+const PSEUDO_KFUNC_CALL: Reg = Reg(2);
+const PSEUDO_BTF_ID: Reg = Reg(3);
 const PSEUDO_FUNC: Reg = Reg(4);
 const PSEUDO_MAP_IDX: Reg = Reg(5);
 const PSEUDO_MAP_VALUE_IDX: Reg = Reg(6);
@@ -31,12 +35,17 @@ const PSEUDO_MAP_VALUE_IDX: Reg = Reg(6);
 /// Maps by section and byte in it; global data by section alone.
 pub(crate) type MapsAt = BTreeMap<(usize, Option<u64>), Result<Arc<MapDef>, Error>>;
 
+/// The configuration's place among the maps: it is in no section.
+pub(crate) const CONFIG: (usize, Option<u64>) = (usize::MAX, None);
+
 /// All that linking looks at.
 pub(crate) struct Linker<'a> {
     pub(crate) file: &'a File,
     pub(crate) elf: &'a Elf<'a>,
     pub(crate) functions: &'a Functions,
     pub(crate) maps: &'a MapsAt,
+    /// What a name that the file does not define stands for.
+    pub(crate) externs: &'a dyn Fn(&str) -> Result<Resolved, Error>,
     /// What CO-RE relocations make of instructions.
     pub(crate) relocated: &'a Relocated,
 }
@@ -57,6 +66,7 @@ pub(crate) struct Linked {
     pub(crate) maps: Vec<Arc<MapDef>>,
     pub(crate) functions: Vec<Placed>,
     pub(crate) poisoned: Vec<Poisoned>,
+    pub(crate) kfuncs: Vec<KfuncCall>,
 }
 
 /// What a relocation makes of an instruction.
@@ -67,6 +77,35 @@ enum Target {
     Function(usize),
     /// A map, by its key in [`Linker::maps`], and a byte in its value.
     Map((usize, Option<u64>), Option<u32>),
+    /// What another file or the kernel has, and its name.
+    Extern(Resolved, String),
+}
+
+/// Puts what a name stands for into its instruction.
+fn external(out: &mut Linked, at: usize, resolved: Resolved, name: String) {
+    let insn_off = at as u32;
+    let wide = out.insns[at].is_wide();
+    let (src, number) = match resolved {
+        Resolved::Variable(id) => (PSEUDO_BTF_ID, u64::from(id)),
+        Resolved::Function(id) => {
+            out.kfuncs.push(KfuncCall { insn_off, name });
+            (if wide { PSEUDO_BTF_ID } else { PSEUDO_KFUNC_CALL }, u64::from(id))
+        }
+        Resolved::NoFunction(number) if !wide => {
+            out.poisoned.push(Poisoned { insn_off, what: format!("kfunc {name}") });
+            let number = i32::try_from(number).unwrap_or(0);
+            out.insns[at] = Insn::new(CALL, Reg(0), Reg(0), 0, Poisoned::KFUNC.saturating_add(number));
+            return;
+        }
+        Resolved::Address(address) => (Reg(0), address),
+        Resolved::NoFunction(_) | Resolved::Config(_) => (Reg(0), 0),
+    };
+    let slot = &mut out.insns[at];
+    slot.src = src;
+    slot.imm = number as u32 as i32;
+    if wide {
+        out.insns[at + 1].imm = (number >> 32) as u32 as i32;
+    }
 }
 
 impl Linker<'_> {
@@ -85,8 +124,16 @@ impl Linker<'_> {
                 continue;
             };
             *next += if insn.is_wide() { 2 } else { 1 };
-            match self.target(f, i, insn)? {
+            let target = match self.target(f, i, insn)? {
+                Target::Extern(Resolved::Config(off), _) => match self.maps.get(&CONFIG) {
+                    Some(Err(e)) => return Err(e.clone().inside(f.at(i))),
+                    _ => Target::Map(CONFIG, Some(off)),
+                },
+                target => target,
+            };
+            match target {
                 Target::None => {}
+                Target::Extern(resolved, name) => external(&mut out, base + i, resolved, name),
                 Target::Function(callee) => {
                     let start = match starts.get(&callee) {
                         Some(&start) => start,
@@ -174,17 +221,7 @@ impl Linker<'_> {
         let name = self.elf.symbol_name(r.symbol);
         let home = match symbol.home {
             Home::Section(s) => s,
-            Home::Undefined if call => {
-                let what = format!(
-                    "\"{name}\" is not defined in this file: not supported yet as a kernel function (kfunc); link \
-                     several files with `bpftool gen object` first"
-                );
-                return Err(self.file.unsupported(f.at(i), what));
-            }
-            Home::Undefined => {
-                let what = format!("not supported yet: extern \"{name}\" (kernel symbol or configuration)");
-                return Err(self.file.unsupported(f.at(i), what));
-            }
+            Home::Undefined => return self.external(f, i, insn, call, r.kind, &name),
             Home::Other => return bad(format!("symbol \"{name}\" is in no section")),
         };
         let section = &self.elf.sections[home];
@@ -217,6 +254,31 @@ impl Linker<'_> {
                     insn.opcode
                 );
                 bad(what)
+            }
+        }
+    }
+
+    /// What is not in this file, at a call or an `LDDW`.
+    fn external(
+        &self,
+        f: &Function,
+        i: usize,
+        insn: Insn,
+        call: bool,
+        kind: u32,
+        name: &str,
+    ) -> Result<Target, Error> {
+        let resolved = (self.externs)(name).map_err(|e| e.inside(f.at(i)))?;
+        let is_function = matches!(resolved, Resolved::Function(_) | Resolved::NoFunction(_));
+        match (kind, call, insn.is_wide()) {
+            (R_64_32, true, _) if is_function => Ok(Target::Extern(resolved, name.into())),
+            (R_64_64, _, true) => Ok(Target::Extern(resolved, name.into())),
+            _ => {
+                let what = format!(
+                    "relocation type {kind} against extern \"{name}\" at opcode {:#04x}",
+                    insn.opcode
+                );
+                Err(self.file.malformed(f.at(i), what))
             }
         }
     }

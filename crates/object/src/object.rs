@@ -12,8 +12,10 @@ use skep_spec::{Environment, MapDef, ProgramSpec};
 
 use crate::elf::{Elf, Home};
 use crate::error::{Error, File, Place};
+use crate::externs::{Extern, ExternKind, Externs, Symbols};
 use crate::funcs::{Function, Functions};
-use crate::link::{Linker, MapsAt};
+use crate::kconfig::Kconfig;
+use crate::link::{CONFIG, Linker, MapsAt};
 use crate::program::{self, Info};
 use crate::{btf, data, maps, relo};
 
@@ -131,15 +133,22 @@ pub struct Unlinked<'a> {
     elf: Elf<'a>,
     btf: Option<Arc<Btf>>,
     ext: BtfExt,
+    externs: Externs,
 }
 
 /// What an object asks of the machine that it is to run on.
-#[derive(Clone, Copy, Debug, Default)]
+///
+/// A program that needs what is not given here cannot be used, and says so; weak externs are 0 then.
+#[derive(Clone, Copy, Default)]
 pub struct Inputs<'a> {
-    /// Types for CO-RE relocations. Without them, programs that need some cannot be used, and say so.
+    /// Types for CO-RE relocations, and for externs that have a type.
     pub target: Option<&'a TargetBtf>,
     /// What sections' names say: an embedder's program types beside libbpf's.
     pub environment: Option<&'a Environment>,
+    /// Configuration for `__kconfig` variables.
+    pub kconfig: Option<&'a Kconfig>,
+    /// Addresses for `__ksym` externs without a type.
+    pub symbols: Option<&'a dyn Symbols>,
 }
 
 impl<'a> Unlinked<'a> {
@@ -170,7 +179,14 @@ impl<'a> Unlinked<'a> {
         let file = File(name.into());
         let elf = Elf::parse(&file, bytes)?;
         let (btf, ext) = btf::read(&file, &elf)?;
-        Ok(Self { stem: stem(name), file, elf, btf: btf.map(Arc::new), ext })
+        let (btf, externs) = match btf {
+            Some(btf) => {
+                let externs = Externs::find(&file, &elf, &btf);
+                (Some(Arc::new(externs.in_btf(&file, btf)?)), externs)
+            }
+            None => (None, Externs::default()),
+        };
+        Ok(Self { stem: stem(name), file, elf, btf, ext, externs })
     }
 
     /// Types of the file, with sections' sizes and variables' offsets filled in.
@@ -183,9 +199,24 @@ impl<'a> Unlinked<'a> {
         self.ext.core_relos.iter().flat_map(|s| &s.records)
     }
 
-    /// Whether there are CO-RE relocations that need [`Inputs::target`].
+    /// What the file names and does not define.
+    pub fn externs(&self) -> &[Extern] {
+        &self.externs.all
+    }
+
+    /// Whether there are externs that need [`Inputs::kconfig`].
+    pub fn needs_kconfig(&self) -> bool {
+        self.externs.all.iter().any(|e| e.kind == ExternKind::Kconfig)
+    }
+
+    /// Whether there are externs that need [`Inputs::symbols`].
+    pub fn needs_symbols(&self) -> bool {
+        self.externs.all.iter().any(|e| e.kind == ExternKind::Address)
+    }
+
+    /// Whether there are CO-RE relocations or externs that need [`Inputs::target`].
     pub fn needs_target(&self) -> bool {
-        self.core_relos().any(relo::needs_target)
+        self.core_relos().any(relo::needs_target) || self.externs.needs_target()
     }
 
     /// Makes specs of all programs and maps.
@@ -193,15 +224,30 @@ impl<'a> Unlinked<'a> {
     /// # Errors
     /// When the file is damaged: whatever concerns one program or map only is an error there.
     pub fn link(&self, inputs: &Inputs<'_>) -> Result<Object, Error> {
-        let Self { file, stem, elf, btf, ext } = self;
+        let Self { file, stem, elf, btf, ext, externs } = self;
         let license = license(file, elf)?;
         let kernel_version = kernel_version(file, elf)?;
         let functions = Functions::find(file, elf)?;
-        let (maps, places) = all_maps(file, elf, stem, btf.as_ref(), &functions)?;
+        let (mut maps, mut places) = all_maps(file, elf, stem, btf.as_ref(), &functions)?;
+        if let Some(def) = externs.config_map(file, stem, elf.endian, btf.as_ref(), inputs.kconfig) {
+            let def = def.map(Arc::new);
+            places.insert(CONFIG, def.clone());
+            maps.push(Map { name: data::map_name(stem, ".kconfig"), def, slots: Vec::new() });
+        }
+        let none = Btf::default();
+        let local = btf.as_deref().unwrap_or(&none);
+        let external = |name: &str| externs.resolve(file, local, name, inputs);
 
         let relocated = relo::relocate(file, elf, &functions, btf.as_deref(), ext, inputs.target);
         let info = Info::new(elf, btf.as_deref(), ext);
-        let linker = Linker { file, elf, functions: &functions, maps: &places, relocated: &relocated };
+        let linker = Linker {
+            file,
+            elf,
+            functions: &functions,
+            maps: &places,
+            externs: &external,
+            relocated: &relocated,
+        };
         let mut budget = MAX_LINKED;
         let mut programs = Vec::new();
         let linux = Environment::default();
@@ -224,6 +270,7 @@ impl<'a> Unlinked<'a> {
                     insns: linked.insns,
                     maps: linked.maps,
                     poisoned: linked.poisoned,
+                    kfuncs: linked.kfuncs,
                     ..spec
                 })
             });

@@ -8,7 +8,7 @@ use alloc::format;
 use alloc::string::String;
 
 use skep_btf::relo::{CoreKind, Outcome, Patch, Resolver, TargetBtf, describe};
-use skep_btf::{Btf, BtfExt, Builder, CoreRelo};
+use skep_btf::{Btf, BtfExt, CoreRelo};
 use skep_isa::{Endian, Insn, Reg};
 use skep_spec::Poisoned;
 
@@ -71,8 +71,7 @@ pub(crate) fn relocate(
     let known = match target {
         Some(target) => target,
         None => {
-            let Ok(none) = Builder::new().finish() else { return out };
-            nothing = none.into();
+            nothing = Btf::default().into();
             &nothing
         }
     };

@@ -226,13 +226,16 @@ fn a_bad_map_spoils_its_users_only() {
 }
 
 #[test]
-fn what_is_not_supported_yet_says_so() {
+fn what_needs_a_machine_says_so() {
     let o = fixture("unsupported.bpf.o");
     assert!(program(&o, "fine").spec.is_ok());
     for (name, want) in [
-        ("config", "not supported yet: extern \"CONFIG_HZ\""),
-        ("ksym", "not supported yet: extern \"init_task\""),
-        ("kfunc", "\"bpf_some_kfunc\" is not defined in this file"),
+        ("config", "extern \"CONFIG_HZ\": it is a value of the kernel's configuration, and none is given"),
+        ("ksym", "extern \"init_task\": it is an address in the kernel, and no symbols are given"),
+        (
+            "kfunc",
+            "extern \"bpf_some_kfunc\": it is a function of the kernel (kfunc), and the target's types are not given",
+        ),
         ("core", "it needs the types of the machine that it is to run on (CO-RE: byte_off of struct"),
     ] {
         let e = program(&o, name).spec.as_ref().expect_err(want);

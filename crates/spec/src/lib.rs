@@ -22,4 +22,4 @@ pub use environment::{Environment, Profile, SectionMeaning};
 pub use errno::Errno;
 pub use managed::SPIN_LOCK_SIZE;
 pub use map::{MapDef, Pinning};
-pub use program::{FuncInfo, LineInfo, Poisoned, ProgramSpec, SourceLine};
+pub use program::{FuncInfo, KfuncCall, LineInfo, Poisoned, ProgramSpec, SourceLine};

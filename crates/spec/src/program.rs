@@ -32,8 +32,18 @@ pub struct LineInfo {
     pub line_col: u32,
 }
 
-/// An instruction that a CO-RE relocation found nothing for on the target: it has become a call of helper
-/// [`Poisoned::HELPER`], which nobody has. Where it cannot be reached, that does no harm.
+/// A call of a function of the kernel: instruction with `src` 2 and the function's id in the kernel's types.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct KfuncCall {
+    /// Slot index of the call, or of an `LDDW` of its address.
+    pub insn_off: u32,
+    /// The function's name.
+    pub name: String,
+}
+
+/// An instruction for which the target has nothing: what a CO-RE relocation looked for ([`Poisoned::HELPER`]) or a weak
+/// function ([`Poisoned::KFUNC`] and its number). It has become a call of a helper that nobody has; where it cannot be
+/// reached, that does no harm.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Poisoned {
     /// Slot index of the instruction.
@@ -45,6 +55,8 @@ pub struct Poisoned {
 impl Poisoned {
     /// "bad relo": libbpf's choice.
     pub const HELPER: i32 = 0x0bad_2310;
+    /// The first of the numbers that stand for weak functions: libbpf's choice too.
+    pub const KFUNC: i32 = 2_002_000_000;
 }
 
 /// A line of source text.
@@ -89,7 +101,9 @@ pub struct ProgramSpec {
     pub func_info: Vec<FuncInfo>,
     /// Lines, ascending by `insn_off`.
     pub line_info: Vec<LineInfo>,
-    /// Instructions that CO-RE relocations found nothing for, ascending by `insn_off`.
+    /// Calls of the kernel's functions, ascending by `insn_off`.
+    pub kfuncs: Vec<KfuncCall>,
+    /// Instructions that the target has nothing for.
     pub poisoned: Vec<Poisoned>,
     /// What the program hangs on, from its section name: `sched/sched_switch`.
     pub attach_target: Option<String>,

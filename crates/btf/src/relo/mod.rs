@@ -18,10 +18,12 @@ mod compat;
 mod kind;
 mod resolve;
 mod spec;
+mod symbol;
 mod value;
 
 pub use kind::CoreKind;
 pub use resolve::{Resolver, TargetBtf};
+pub use symbol::{Symbol, find_symbol};
 pub use value::{Outcome, Patch};
 
 use crate::CoreRelo;
