@@ -174,16 +174,26 @@ pub struct TargetArgs {
     /// second --btf [default: those of the running kernel]
     #[arg(long, value_name = "FILE")]
     pub btf: Vec<PathBuf>,
+    /// Values of __kconfig variables: a .config or config.gz, or one option; the first counts
+    /// [default: the running kernel's]
+    #[arg(long, value_name = "FILE|CONFIG_NAME=VALUE")]
+    pub kconfig: Vec<String>,
 }
 
 impl TargetArgs {
-    /// The target.
+    /// The target. What is not given is the running kernel's, but not beside another kernel's types.
     pub fn target(&self) -> Result<skep::Target, skep::Error> {
-        if self.btf.is_empty() {
-            Ok(skep::Target::running_kernel())
+        let target = if self.btf.is_empty() {
+            skep::Target::running_kernel()
         } else {
-            skep::Target::from_files(&self.btf)
-        }
+            skep::Target::from_files(&self.btf)?
+        };
+        self.kconfig.iter().try_fold(target, |target, given| {
+            match given.starts_with("CONFIG_") && given.contains('=') {
+                true => target.with_config(given),
+                false => target.with_config_file(given.as_ref()),
+            }
+        })
     }
 }
 

@@ -57,6 +57,7 @@ mod assembly;
 mod backend;
 mod error;
 mod fixture;
+mod kernel;
 mod loaded;
 mod map;
 mod object;

@@ -114,8 +114,12 @@ impl Object {
     fn parse_with(name: &str, bytes: &[u8], target: &Target, env: &Environment) -> Result<Self, Error> {
         if bytes.starts_with(ELF_MAGIC) {
             let link = |unlinked: Unlinked<'_>| {
-                let target = if unlinked.needs_target() { target.btf() } else { None };
-                unlinked.link(&Inputs { target, environment: Some(env) })
+                unlinked.link(&Inputs {
+                    target: if unlinked.needs_target() { target.btf() } else { None },
+                    kconfig: if unlinked.needs_kconfig() { target.kconfig() } else { None },
+                    environment: Some(env),
+                    symbols: if unlinked.needs_symbols() { target.symbols() } else { None },
+                })
             };
             let object = Unlinked::parse(name, bytes).and_then(link).map_err(in_file)?;
             return Ok(Self::from_elf(name, object));

@@ -1,14 +1,16 @@
-//! The machine that objects are opened for: its types, for CO-RE.
+//! The machine that objects are opened for: its types, for CO-RE, its configuration and its symbols.
 
 use std::cell::OnceCell;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use skep_btf::Btf;
 use skep_btf::relo::TargetBtf;
-use skep_spec::{Poisoned, ProgramSpec};
+use skep_object::{Kconfig, Symbols};
+use skep_spec::ProgramSpec;
 
-use crate::{Error, ErrorKind};
+use crate::{Error, ErrorKind, kernel};
 
 /// Where Linux shows its types, a file for the kernel and one for each module.
 const KERNEL: &str = "/sys/kernel/btf";
@@ -27,6 +29,12 @@ const KERNEL: &str = "/sys/kernel/btf";
 pub struct Target {
     types: Types,
     loaded: OnceCell<Option<TargetBtf>>,
+    /// Whether the running kernel is asked for what is not given.
+    running: bool,
+    /// Options that are given; they count before the running kernel's.
+    options: Kconfig,
+    config: OnceCell<Option<Kconfig>>,
+    symbols: OnceCell<Option<BTreeMap<String, u64>>>,
 }
 
 #[derive(Debug, Default)]
@@ -43,7 +51,7 @@ enum Types {
 impl Target {
     /// The running kernel with its modules. Where it does not show its types, programs that need some say so.
     pub fn running_kernel() -> Self {
-        Self { types: Types::Kernel, loaded: OnceCell::new() }
+        Self { types: Types::Kernel, running: true, ..Self::default() }
     }
 
     /// The machine that files describe: raw BTF, or an ELF file with a `.BTF` section (a kernel image, a module, a
@@ -63,6 +71,48 @@ impl Target {
         Ok(TargetBtf::from(main).with_modules(move |_| modules.clone()).into())
     }
 
+    /// With options of the kernel's configuration from a file (`.config`, `config.gz`), for `__kconfig` variables. What
+    /// was given first counts.
+    ///
+    /// # Errors
+    /// `Unreadable` or `Damaged`, with the file's name.
+    pub fn with_config_file(mut self, path: &Path) -> Result<Self, Error> {
+        kernel::read_config(path, &mut self.options)?;
+        Ok(self)
+    }
+
+    /// With options as lines of a `.config`: `CONFIG_HZ=250`.
+    ///
+    /// # Errors
+    /// `Usage` for a line that is none.
+    pub fn with_config(mut self, lines: &str) -> Result<Self, Error> {
+        self.options.read(lines).map_err(|what| Error::new(ErrorKind::Usage, what))?;
+        Ok(self)
+    }
+
+    /// With addresses of the kernel's symbols, for `__ksym` externs without a type.
+    #[must_use]
+    pub fn with_symbols(mut self, symbols: BTreeMap<String, u64>) -> Self {
+        self.symbols = OnceCell::from(Some(symbols));
+        self
+    }
+
+    pub(crate) fn kconfig(&self) -> Option<&Kconfig> {
+        let load = || {
+            let mut config = self.options.clone();
+            if self.running && kernel::own_config(&mut config).is_some() {
+                return Some(config);
+            }
+            (self.options != Kconfig::default()).then_some(config)
+        };
+        self.config.get_or_init(load).as_ref()
+    }
+
+    pub(crate) fn symbols(&self) -> Option<&dyn Symbols> {
+        let load = || if self.running { kernel::symbols(Path::new("/proc/kallsyms")) } else { None };
+        self.symbols.get_or_init(load).as_ref().map(|s| s as &dyn Symbols)
+    }
+
     pub(crate) fn btf(&self) -> Option<&TargetBtf> {
         let load = || match self.types {
             Types::None | Types::Given => None,
@@ -77,7 +127,7 @@ impl Target {
 
 impl From<TargetBtf> for Target {
     fn from(btf: TargetBtf) -> Self {
-        Self { types: Types::Given, loaded: OnceCell::from(Some(btf)) }
+        Self { types: Types::Given, loaded: OnceCell::from(Some(btf)), ..Self::default() }
     }
 }
 
@@ -119,13 +169,15 @@ fn modules(kernel: &Arc<Btf>) -> Vec<Arc<Btf>> {
 /// Why the instruction at `pc` calls a helper that nobody has: what a CO-RE relocation looked for in vain.
 pub fn poison_at(spec: &ProgramSpec, pc: usize) -> Option<String> {
     let poisoned = spec.poisoned.iter().find(|p| p.insn_off as usize == pc)?;
-    Some(format!("the target has nothing for {} (CO-RE)", poisoned.what))
+    Some(format!("the target has nothing for {}", poisoned.what))
 }
 
 /// The same from a kernel's log, whose last instruction is the one that was refused.
 pub(crate) fn poison_in_log(spec: &ProgramSpec, log: &str) -> Option<String> {
-    let unknown = format!("unknown#{}", Poisoned::HELPER);
-    let number = |l: &str| l.split_once(": (85) call")?.0.trim().parse().ok();
-    let pc = log.lines().filter(|l| l.contains(&unknown)).filter_map(number).next_back()?;
+    if !log.contains("invalid func unknown#") {
+        return None;
+    }
+    let number = |l: &str| l.split_once(": (85) call unknown#")?.0.trim().parse().ok();
+    let pc = log.lines().filter_map(number).next_back()?;
     poison_at(spec, pc)
 }
