@@ -53,6 +53,15 @@ unsafe extern "C" {
     ) -> i32;
 }
 
+/// What libbpf makes of a whole object.
+#[derive(Clone, Debug)]
+pub struct Object {
+    /// Programs in order.
+    pub programs: Vec<Program>,
+    /// Name, size, flags and first value of the map that holds the kernel's configuration.
+    pub kconfig: Option<(String, u32, u32, Vec<u8>)>,
+}
+
 /// Whether this process may use `bpf(2)`; the reason if not.
 pub fn available() -> Result<(), String> {
     let opts =
@@ -76,11 +85,7 @@ unsafe extern "C" {
 ///
 /// `target` is a file with BTF for CO-RE; without one it takes the running kernel's. `kconfig` is configuration
 /// that overrides the kernel's.
-pub fn prepare(
-    object: &Path,
-    target: Option<&Path>,
-    kconfig: Option<&str>,
-) -> Result<Vec<Program>, Vec<String>> {
+pub fn prepare(object: &Path, target: Option<&Path>, kconfig: Option<&str>) -> Result<Object, Vec<String>> {
     let _one = ONE.lock().unwrap_or_else(|e| e.into_inner());
     // SAFETY: the function lives as long as the process.
     unsafe { sys::libbpf_set_print(Some(collect)) };
@@ -122,9 +127,28 @@ pub fn prepare(
         let insns = insns.iter().map(|b| Insn::from_bytes(*b, skep_isa::Endian::NATIVE)).collect();
         out.push(Program { name: name.to_string_lossy().into_owned(), autoload, insns });
     }
+    let mut config = None;
+    let mut m = std::ptr::null_mut();
+    loop {
+        // SAFETY: the object is open, and `m` is null or one of its maps.
+        m = unsafe { sys::bpf_object__next_map(o, m) };
+        if m.is_null() || err != 0 {
+            break;
+        }
+        // SAFETY: a map of the open object; its name and first value live as long as it.
+        unsafe {
+            let name = CStr::from_ptr(sys::bpf_map__name(m)).to_string_lossy().into_owned();
+            let mut size = 0;
+            let value = sys::bpf_map__initial_value(m, &mut size);
+            if name.ends_with(".kconfig") && !value.is_null() {
+                let bytes = std::slice::from_raw_parts(value.cast::<u8>(), size as usize).to_vec();
+                config = Some((name, sys::bpf_map__value_size(m), sys::bpf_map__map_flags(m), bytes));
+            }
+        }
+    }
     // SAFETY: it is not used after this.
     unsafe { sys::bpf_object__close(o) };
-    if err != 0 { failed() } else { Ok(out) }
+    if err != 0 { failed() } else { Ok(Object { programs: out, kconfig: config }) }
 }
 
 unsafe extern "C" fn append(

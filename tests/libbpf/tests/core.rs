@@ -48,7 +48,7 @@ fn every_program_against_every_target() {
             let unlinked = Unlinked::parse(&name, &bytes).expect("clang's object");
             kinds.extend(unlinked.core_relos().map(|r| r.kind));
             for (target, btf, target_path) in &targets {
-                let ours = unlinked.link(&Inputs { target: Some(btf) }).expect("links");
+                let ours = unlinked.link(&Inputs { target: Some(btf), ..Inputs::default() }).expect("links");
                 let theirs = common::oracle(&path, Some(target_path));
                 let what = format!("{name} (cpu {cpu}) on {target}");
                 let spoiled: Vec<_> = ours
@@ -121,7 +121,7 @@ fn every_program_against_every_target() {
 fn unrelocated(unlinked: &Unlinked<'_>, name: &str) -> Vec<Insn> {
     let Some(btf) = unlinked.btf() else { return Vec::new() };
     let own = TargetBtf::from(btf.clone());
-    let object = unlinked.link(&Inputs { target: Some(&own) }).expect("links");
+    let object = unlinked.link(&Inputs { target: Some(&own), ..Inputs::default() }).expect("links");
     object.program(name).and_then(|p| p.spec.as_ref().ok()).map(|s| s.insns.clone()).unwrap_or_default()
 }
 

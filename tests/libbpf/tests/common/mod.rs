@@ -60,7 +60,7 @@ pub fn compile(source: &Path, cpu: &str) -> (String, PathBuf) {
 
 /// libbpf's word on an object.
 pub fn oracle(object: &Path, target: Option<&Path>) -> Result<Vec<Program>, Vec<String>> {
-    libbpf_oracle::prepare(object, target, None)
+    libbpf_oracle::prepare(object, target, None).map(|o| o.programs)
 }
 
 /// Instructions that can be compared: maps by nothing, since one side has descriptors and the other indices.
