@@ -212,10 +212,7 @@ impl Runner {
     pub fn run<'r>(&'r mut self, packet: &Packet<'r>) -> Result<Verdict<'r>, Error> {
         match &mut self.engine {
             Engine::User(runner) => {
-                let retval = runner.run_packet(packet).map_err(|trap| {
-                    let words = format!("program `{}`: {trap}", self.program.name());
-                    Error::new(ErrorKind::System(Errno::EFAULT), words).caused_by(trap)
-                })?;
+                let retval = runner.run_packet(packet).map_err(|t| trapped(self.program.name(), t))?;
                 let data = if self.kind.changes() { runner.packet() } else { packet.data };
                 Ok(Verdict { retval, data })
             }
@@ -228,6 +225,36 @@ impl Runner {
             }
         }
     }
+}
+
+impl Runner {
+    /// As [`Self::run`] for packets that are in memory, one after another, with less around each; `each` learns the
+    /// return value of each.
+    pub fn run_all<'p>(
+        &mut self,
+        packets: impl IntoIterator<Item = &'p Packet<'p>>,
+        mut each: impl FnMut(&'p Packet<'p>, Result<u32, Error>),
+    ) {
+        let name = self.program.name();
+        match &mut self.engine {
+            Engine::User(runner) => {
+                runner.run_packets(packets, |packet, result| {
+                    each(packet, result.map_err(|t| trapped(name, t)))
+                });
+            }
+            Engine::TestRun { .. } => {
+                for packet in packets {
+                    each(packet, self.run(packet).map(|verdict| verdict.retval));
+                }
+            }
+        }
+    }
+}
+
+#[cold]
+fn trapped(name: &str, trap: skep_vm::Trap) -> Error {
+    let words = format!("program `{name}`: {trap}");
+    Error::new(ErrorKind::System(Errno::EFAULT), words).caused_by(trap)
 }
 
 /// The input of a test run that shows the program what a socket or a driver would.

@@ -15,12 +15,15 @@ use crate::program::UserProgram;
 use crate::source::Packet;
 use crate::test_run::{XDP_LINEAR, fuel};
 
+/// Packets that are run before others may have the virtual CPU.
+const PER_LEASE: usize = 64;
+
 /// Runs one program on packets, on one thread at a time.
 ///
 /// A socket filter sees each packet as on a raw socket, from its Ethernet header. An XDP program sees a copy with
 /// room before and behind, VLAN tag in place, which [`Self::packet`] shows afterwards. Programs of traffic control
 /// (from the Ethernet header) and of control groups (from the network header) see a copy as well, its VLAN tag in the
-/// context. Each packet leases a virtual CPU.
+/// context. Each packet leases a virtual CPU, or a few one after another do.
 pub struct Runner {
     shared: Arc<Shared>,
     program: Arc<Program>,
@@ -97,44 +100,26 @@ impl Runner {
     /// # Errors
     /// When the program traps.
     pub fn run_packet(&mut self, packet: &Packet<'_>) -> Result<u32, Trap> {
-        let now = self.packet_clock.then_some(packet.time_ns);
-        let host = RunHost::new(&self.shared, now);
-        let lease = self.shared.domain.lease();
-        let mut run = Run::new(&mut self.stack, &host)
-            .with_fuel(fuel(&self.program))
-            .with_vcpu(lease.cpu())
-            .with_programs(&self.shared.programs);
-        let outcome = match &mut self.kind {
-            Kind::SocketFilter(skb) => {
-                skb.set_packet(packet);
-                let layout = Layout::frame(packet.data.len());
-                run.lend_ctx(skb.image_mut());
-                run.lend_packet_read_only(packet.data, layout);
-                self.program.run(&mut run)?
+        let Self { shared, program, stack, kind, packet_clock } = self;
+        let lease = shared.domain.lease();
+        kind.run(program, shared, stack, (lease.cpu(), *packet_clock), packet)
+    }
+
+    /// As [`Self::run_packet`] for one packet after another; `each` learns what came of each. A virtual CPU is leased
+    /// for some at a time.
+    pub fn run_packets<'p>(
+        &mut self,
+        packets: impl IntoIterator<Item = &'p Packet<'p>>,
+        mut each: impl FnMut(&'p Packet<'p>, Result<u32, Trap>),
+    ) {
+        let Self { shared, program, stack, kind, packet_clock } = self;
+        let mut packets = packets.into_iter().peekable();
+        while packets.peek().is_some() {
+            let lease = shared.domain.lease();
+            for packet in packets.by_ref().take(PER_LEASE) {
+                each(packet, kind.run(program, shared, stack, (lease.cpu(), *packet_clock), packet));
             }
-            Kind::Xdp { buffer, layout } => {
-                *layout = Layout::xdp(place_tagged(packet, buffer));
-                let mut image = XdpMd::arriving(packet.ifindex).image;
-                let mut run = run.with_ctx(&mut image).with_packet(buffer, *layout);
-                let result = self.program.run(&mut run);
-                *layout = run.packet().unwrap_or(*layout);
-                result?
-            }
-            Kind::Stack { buffer, layout, skip } => {
-                let len = packet.data.len();
-                buffer.resize(SKB_HEADROOM + len.max(SKB_MAX_LEN), 0);
-                buffer[SKB_HEADROOM..SKB_HEADROOM + len].copy_from_slice(packet.data);
-                let frame = Layout::skb(len);
-                let data = frame.data + len.min(*skip);
-                *layout = Layout { meta: data, data, ..frame };
-                let mut skb = SkBuff::in_stack(packet, layout.len());
-                let mut run = run.with_ctx(skb.image_mut()).with_packet(buffer, *layout);
-                let result = self.program.run(&mut run);
-                *layout = run.packet().unwrap_or(*layout);
-                result?
-            }
-        };
-        Ok(outcome.r0 as u32)
+        }
     }
 
     /// The packet as the program left it, as much of it as the program sees; empty for socket filters, which leave it
@@ -146,6 +131,55 @@ impl Runner {
                 buffer.get(layout.data..layout.end).unwrap_or(&[])
             }
         }
+    }
+}
+
+impl Kind {
+    /// Runs a program on a virtual CPU that is leased.
+    #[inline]
+    fn run(
+        &mut self,
+        program: &Program,
+        shared: &Shared,
+        stack: &mut Stack,
+        (cpu, packet_clock): (u32, bool),
+        packet: &Packet<'_>,
+    ) -> Result<u32, Trap> {
+        let now = packet_clock.then_some(packet.time_ns);
+        let host = RunHost::new(shared, now);
+        let mut run =
+            Run::new(stack, &host).with_fuel(fuel(program)).with_vcpu(cpu).with_programs(&shared.programs);
+        let outcome = match self {
+            Self::SocketFilter(skb) => {
+                skb.set_packet(packet);
+                let layout = Layout::frame(packet.data.len());
+                run.lend_ctx(skb.image_mut());
+                run.lend_packet_read_only(packet.data, layout);
+                program.run(&mut run)?
+            }
+            Self::Xdp { buffer, layout } => {
+                *layout = Layout::xdp(place_tagged(packet, buffer));
+                let mut image = XdpMd::arriving(packet.ifindex).image;
+                let mut run = run.with_ctx(&mut image).with_packet(buffer, *layout);
+                let result = program.run(&mut run);
+                *layout = run.packet().unwrap_or(*layout);
+                result?
+            }
+            Self::Stack { buffer, layout, skip } => {
+                let len = packet.data.len();
+                buffer.resize(SKB_HEADROOM + len.max(SKB_MAX_LEN), 0);
+                buffer[SKB_HEADROOM..SKB_HEADROOM + len].copy_from_slice(packet.data);
+                let frame = Layout::skb(len);
+                let data = frame.data + len.min(*skip);
+                *layout = Layout { meta: data, data, ..frame };
+                let mut skb = SkBuff::in_stack(packet, layout.len());
+                let mut run = run.with_ctx(skb.image_mut()).with_packet(buffer, *layout);
+                let result = program.run(&mut run);
+                *layout = run.packet().unwrap_or(*layout);
+                result?
+            }
+        };
+        Ok(outcome.r0 as u32)
     }
 }
 

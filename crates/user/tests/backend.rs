@@ -536,6 +536,24 @@ fn a_runner_shows_packets_as_a_raw_socket_does() {
 }
 
 #[test]
+fn a_runner_takes_many_packets_in_order() {
+    let b = backend();
+    let p = load(&b, ProgramType::SOCKET_FILTER, &[insn(0x61, 0, 1, 0, 0), EXIT], &[]);
+    let mut runner = Runner::new(&p).expect("a socket filter");
+    for count in [0, 1, 63, 64, 65, 200] {
+        let bytes = [0; 300];
+        let packets: Vec<Packet<'_>> =
+            (0..count).map(|i| Packet { data: &bytes[..20 + i], ..Packet::default() }).collect();
+        let mut lengths = Vec::new();
+        runner.run_packets(&packets, |packet, result| {
+            assert_eq!(result, Ok(packet.data.len() as u32));
+            lengths.push(packet.data.len());
+        });
+        assert_eq!(lengths, (0..count).map(|i| 20 + i).collect::<Vec<_>>());
+    }
+}
+
+#[test]
 fn a_runner_gives_xdp_its_tag_back_and_keeps_what_it_changed() {
     let b = backend();
     let code = [insn(0x61, 2, 1, 0, 0), insn(0x69, 0, 2, 12, 0), insn(0x72, 2, 0, 0, 0xff), EXIT];
@@ -632,9 +650,12 @@ fn threads_share_maps_and_have_their_own_cpu() {
         for _ in 0..4 {
             scope.spawn(|| {
                 let mut runner = Runner::new(&p).expect("a socket filter");
-                for _ in 0..5000 {
-                    runner.run_packet(&Packet { data: &bytes, ..Packet::default() }).expect("no trap");
+                let packet = Packet { data: &bytes, ..Packet::default() };
+                for _ in 0..2500 {
+                    runner.run_packet(&packet).expect("no trap");
                 }
+                let many = std::iter::repeat_n(&packet, 2500);
+                runner.run_packets(many, |_, result| assert!(result.is_ok(), "no trap"));
             });
         }
     });

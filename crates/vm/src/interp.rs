@@ -219,7 +219,7 @@ fn chain<const WATCHED: bool>(
     loop {
         let program = next.as_deref().unwrap_or(program);
         let packet = state.packet.filter(|_| program.packet != PacketAccess::None).map(|p| (p.meta, p.end));
-        let end = mem.with_program(&program.bound, program.ctx.kind, packet, |mem| {
+        let end = mem.with_program(&program.bound, program.ctx.kind, packet, depth, |mem| {
             let result = exec::<WATCHED>(program, mem, state, args, depth);
             if mem.holds_records() {
                 helpers::ringbuf::discard_open(program, mem);
@@ -254,7 +254,7 @@ fn exec<const WATCHED: bool>(
     let mut regs = [0u64; 16];
     regs[1] = r1;
     regs[2..6].copy_from_slice(others);
-    regs[10] = mem.enter_frame(base, program.stack_used);
+    regs[10] = mem.clean_frame(program.stack_used);
     let mut slice = state.first_slice();
     // The slot behind the current instruction.
     let mut next = 0;
@@ -490,24 +490,8 @@ fn exec<const WATCHED: bool>(
                             trap!(memory_fault(program, mem, addr, size, true))
                         }
                     }
-                    Code::PacketAbs { .. } | Code::PacketInd { .. } => {
-                        let (size, off) = match *op {
-                            Code::PacketInd { size, s, imm } => (size, (imm as u32).wrapping_add(r!(s) as u32)),
-                            Code::PacketAbs { size, imm } => (size, imm as u32),
-                            _ => trap!(TrapKind::NoPacket),
-                        };
-                        regs[0] = match load_packet_forward(program, mem, state, size, off as i32) {
-                            Some(v) => v,
-                            None => match check!(load_packet(program, mem, state, size, off as i32)) {
-                                Some(v) => v,
-                                None => {
-                                    regs[0] = 0;
-                                    leave!();
-                                    continue;
-                                }
-                            },
-                        };
-                    }
+                    Code::PacketAbs { size, imm } => packet_load!(size, imm),
+                    Code::PacketInd { size, s, imm } => packet_load!(size, imm.wrapping_add(r!(s) as i32)),
                     Code::Jump { to } => jump!(to),
                     Code::MayGoto { to } => {
                         if frames.may_goto == MAY_GOTO_LIMIT {
@@ -662,6 +646,26 @@ fn exec<const WATCHED: bool>(
                     call_back!(regs[0] != 0);
                 } else {
                     next = frames.leave(mem, &mut regs);
+                }
+            }};
+        }
+        /// A legacy packet load, which returns from the function when the packet ends before.
+        macro_rules! packet_load {
+            ($size:expr, $off:expr) => {{
+                let (size, off): (Size, i32) = ($size, $off);
+                let forward = match size {
+                    Size::B => load_packet_forward(program, mem, state, Size::B, off),
+                    Size::H => load_packet_forward(program, mem, state, Size::H, off),
+                    Size::W => load_packet_forward(program, mem, state, Size::W, off),
+                    Size::DW => None,
+                };
+                if let Some(v) = forward {
+                    regs[0] = v;
+                } else if let Some(v) = check!(load_packet(program, mem, state, size, off)) {
+                    regs[0] = v;
+                } else {
+                    regs[0] = 0;
+                    leave!();
                 }
             }};
         }

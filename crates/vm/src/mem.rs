@@ -273,8 +273,8 @@ impl<'m> Mem<'m> {
         }
     }
 
-    /// Runs `f` with what a program is granted instead of what was before: the values of its maps, the context as
-    /// it accesses it, and the packet if it has any business there. Records that `f` leaves are no longer
+    /// Runs `f` with what a program is granted instead of what was before: the frames 0 to `depth`, the values of its
+    /// maps, the context as it accesses it, and the packet if it has any business there. Records that `f` leaves are no longer
     /// granted afterwards.
     #[inline(always)]
     pub(crate) fn with_program<R>(
@@ -282,6 +282,7 @@ impl<'m> Mem<'m> {
         maps: &MapSet,
         ctx: CtxKind,
         packet: Option<(usize, usize)>,
+        depth: usize,
         f: impl FnOnce(&mut Self) -> R,
     ) -> R {
         struct Restore<'s, 'm> {
@@ -308,7 +309,7 @@ impl<'m> Mem<'m> {
         if let Some((from, to)) = packet {
             self.grant_packet(from, to);
         }
-        self.forget();
+        self.set_depth(depth);
         let restore = Restore { mem: self, set, record_base, keys };
         f(&mut *restore.mem)
     }
@@ -364,11 +365,18 @@ impl<'m> Mem<'m> {
     /// written there.
     #[inline(always)]
     pub(crate) fn enter_frame(&mut self, depth: usize, used: u32) -> u64 {
-        let top = self.set_depth(depth);
+        self.set_depth(depth);
+        self.clean_frame(used)
+    }
+
+    /// The address above the innermost frame that is granted, which is zeroed as [`Self::enter_frame`] says.
+    #[inline(always)]
+    pub(crate) fn clean_frame(&mut self, used: u32) -> u64 {
+        let top = self.stack.start + FRAME_BYTES as u64;
         match used as usize {
             0 => {}
-            // SAFETY: frame `depth` lies in the stack, which is lent to the run and 16-aligned; FRAME_BYTES bytes
-            // end at `top`, more than are zeroed here.
+            // SAFETY: the frame lies in the stack, which is lent to the run and 16-aligned; FRAME_BYTES bytes end at
+            // `top`, more than are zeroed here.
             1..=FEW => unsafe { pointer(top - FEW as u64).write_bytes(0, FEW) },
             used => {
                 let used = used.min(FRAME_BYTES);
@@ -380,6 +388,7 @@ impl<'m> Mem<'m> {
     }
 
     /// As [`Self::enter_frame`] for a frame that is returned to.
+    #[inline(always)]
     pub(crate) fn set_depth(&mut self, depth: usize) -> u64 {
         assert!(depth < FRAMES, "the interpreter counts frames");
         self.stack = frames(self.stack_top(), depth);
@@ -751,6 +760,7 @@ impl<'m> Mem<'m> {
     }
 
     /// A big-endian number of the packet buffer. The part lies in the packet buffer.
+    #[inline]
     pub(crate) fn packet_number(&self, off: usize, size: Size) -> u64 {
         let from = pointer(self.packet_part(off, size.bytes()));
         // SAFETY: `packet_part` has bounded the bytes; the packet is lent for 'm.
@@ -780,6 +790,7 @@ impl<'m> Mem<'m> {
         unsafe { pointer(at).write_bytes(0, len) };
     }
 
+    #[inline]
     fn packet_part(&self, off: usize, len: usize) -> u64 {
         let whole = self.loan.packet.span.len as usize;
         assert!(off <= whole && len <= whole - off, "callers check against the packet's bounds");
