@@ -57,7 +57,12 @@ fn externs_are_resolved_as_libbpf_does_it() {
         }
     }
     let symbols = Kallsyms(table);
-    let inputs = Inputs { target: Some(&target), kconfig: Some(&kconfig), symbols: Some(&symbols) };
+    let inputs = Inputs {
+        target: Some(&target),
+        kconfig: Some(&kconfig),
+        symbols: Some(&symbols),
+        ..Inputs::default()
+    };
     let (mut equal, mut refused) = (Vec::new(), Vec::new());
     for source in sources("externs") {
         for cpu in CPUS {
