@@ -11,7 +11,7 @@ use skep_object::btf_section;
 
 /// A folder of this test's own.
 fn folder() -> PathBuf {
-    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("dump-{}", std::process::id()));
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("dump");
     std::fs::create_dir_all(&dir).expect("a folder");
     dir
 }

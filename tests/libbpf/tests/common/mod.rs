@@ -42,7 +42,7 @@ pub fn compile(source: &Path, cpu: &str) -> (String, PathBuf) {
     let mut done = DONE.lock().unwrap_or_else(|e| e.into_inner());
     let done = done.get_or_insert_default();
     let object = done.entry(key).or_insert_with(|| {
-        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("corpus-{}", std::process::id()));
+        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("corpus");
         std::fs::create_dir_all(&dir).expect("a folder for objects");
         let object = dir.join(format!("{stem}.{cpu}.o"));
         let status = Command::new("clang-19")
