@@ -13,6 +13,8 @@ pub(crate) struct Step {
     pub(crate) slot: Option<(u8, u8)>,
     /// A helper called back here, or a callback returned to it.
     pub(crate) callback: bool,
+    /// Another program ran in the function's place, and the function's caller went on.
+    pub(crate) tail_called: bool,
     /// Registers that learned together from a comparison.
     pub(crate) linked: Option<Rc<[Place]>>,
 }
@@ -27,7 +29,13 @@ pub(crate) struct History {
 
 impl History {
     pub(crate) fn push(&mut self, pc: usize, jump: bool) {
-        self.steps.push(Step { pc: pc as u32, slot: None, callback: false, linked: None });
+        self.steps.push(Step {
+            pc: pc as u32,
+            slot: None,
+            callback: false,
+            tail_called: false,
+            linked: None,
+        });
         self.notable += u32::from(jump);
     }
 
@@ -42,6 +50,13 @@ impl History {
     pub(crate) fn note_callback(&mut self) {
         if let Some(step) = self.steps.last_mut() {
             step.callback = true;
+        }
+    }
+
+    /// Says of the last step that the tail call succeeded.
+    pub(crate) fn note_tail_call(&mut self) {
+        if let Some(step) = self.steps.last_mut() {
+            step.tail_called = true;
         }
     }
 

@@ -24,7 +24,7 @@ pub(crate) use store::{NodeId, Store};
 use rounds::Rounds;
 
 use crate::check::{self, Facts, Masking, Target, speculation};
-use crate::contract::{Callback, CallbackArgs};
+use crate::contract::{self, Callback, CallbackArgs};
 use crate::precision::{self, Wanted};
 use crate::program::{Program, target};
 use crate::report::Log;
@@ -240,6 +240,9 @@ impl<'p, 'a> Explorer<'p, 'a> {
             }),
             Op::Exit => Ok(Next::End),
             _ => {
+                if matches!(op, Op::Call(CallTarget::Helper(contract::TAIL_CALL))) {
+                    self.tail_call(pc)?;
+                }
                 if let Some(callback) = facts.helper.as_ref().and_then(|h| h.callback) {
                     self.call_back(pc, callback)?;
                 }
@@ -248,6 +251,22 @@ impl<'p, 'a> Explorer<'p, 'a> {
                 Ok(Next::Go(next))
             }
         }
+    }
+
+    /// Puts aside what follows in the caller of this function if its tail call succeeds.
+    fn tail_call(&mut self, pc: usize) -> Check<()> {
+        if self.state.depth() == 0 {
+            return Ok(());
+        }
+        let mut state = self.state.clone();
+        if let Some(call) = transfer::leave_by_tail_call(self.p, &mut state) {
+            self.put_aside(Decision { pc, taken: true }, self.p.next(call), state)?;
+            if let Some(pending) = self.pending.last_mut() {
+                pending.history.note_tail_call();
+            }
+            self.decided(pc, false);
+        }
+        Ok(())
     }
 
     /// Puts aside what follows if a helper calls back; what follows if it does not, or no more, goes on.

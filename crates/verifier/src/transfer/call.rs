@@ -27,6 +27,16 @@ fn void(p: &Program<'_>) -> Reg {
     if p.may_leak() { Reg::unknown() } else { Reg::NOT_INIT }
 }
 
+/// The packet may have changed: nothing points into it any more.
+fn void_packet(p: &Program<'_>, s: &mut State) {
+    let void = void(p);
+    s.for_each_reg(|r| {
+        if r.kind.is_packet_any() {
+            *r = void.clone();
+        }
+    });
+}
+
 pub(super) fn helper(p: &Program<'_>, s: &mut State, pc: usize, facts: &Facts, fresh: &mut Fresh) {
     let Some(call) = &facts.helper else { return };
     for w in &call.stack_writes {
@@ -52,12 +62,7 @@ pub(super) fn helper(p: &Program<'_>, s: &mut State, pc: usize, facts: &Facts, f
     }
     lose_arguments(s);
     if call.changes_packet {
-        let void = void(p);
-        s.for_each_reg(|r| {
-            if r.kind.is_packet_any() {
-                *r = void.clone();
-            }
-        });
+        void_packet(p, s);
     }
     let mut r0 = match call.ret {
         Returned::Void => Reg::NOT_INIT,
@@ -132,4 +137,13 @@ pub(crate) fn leave(s: &mut State) -> Option<Left> {
     }
     s.set(R::R0, callee.regs[0].clone());
     Some(Left::Called(callee.callsite))
+}
+
+/// Leaves the running function by a tail call: another program runs in its place and returns to its caller, with any
+/// number, after having done anything to the packet. Gives the call that the caller goes on behind.
+pub(crate) fn leave_by_tail_call(p: &Program<'_>, s: &mut State) -> Option<usize> {
+    let callee = s.frames.pop()?;
+    void_packet(p, s);
+    s.set(R::R0, Reg::unknown());
+    Some(callee.callsite)
 }

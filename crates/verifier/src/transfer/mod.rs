@@ -9,7 +9,7 @@ pub(crate) mod pointer;
 
 use skep_isa::{CallTarget, Imm64, Op, Operand};
 
-pub(crate) use call::{Left, call_back, enter, leave};
+pub(crate) use call::{Left, call_back, enter, leave, leave_by_tail_call};
 
 use crate::check::Facts;
 use crate::program::{Program, target};
