@@ -6,10 +6,12 @@ mod peers;
 
 use std::time::Duration;
 
-use benches::{Contender, compare, geometric_mean, memory, programs};
+use benches::{Contender, compare, geometric_mean, memory, packets, programs};
+use peers::rbpf_map;
 use peers::sbpf::Sbpf;
 use skep_abi::ProgramType;
 use skep_isa::{Endian, Insn};
+use skep_maps::{Config, Heap, Map};
 use skep_spec::{Environment, ProgramSpec};
 use skep_vm::{NullHost, Program, Run, Stack};
 
@@ -18,6 +20,12 @@ const ROUND: Duration = Duration::from_millis(20);
 
 fn bytes(insns: &[Insn]) -> Vec<u8> {
     insns.iter().flat_map(|i| i.to_bytes(Endian::Little)).collect()
+}
+
+/// What skep's program has counted under a key.
+fn value(map: &Map, key: u32) -> u64 {
+    let value = map.lookup_copy(&key.to_ne_bytes(), 0).expect("an array has every key");
+    u64::from_ne_bytes(value.try_into().expect("eight bytes"))
 }
 
 fn main() {
@@ -33,17 +41,34 @@ fn main() {
         }
         // Without a type, the context is plain memory.
         let spec = ProgramSpec { prog_type: ProgramType::UNSPEC, ..spec };
-        let program = Program::unverified(&spec, &Environment::default(), vec![]).expect("it is well formed");
+        let maps: Vec<_> =
+            spec.maps.iter().map(|m| Map::create(m, &Config::new(1), &Heap).expect("it is small")).collect();
+        let program =
+            Program::unverified(&spec, &Environment::default(), maps.clone()).expect("it is well formed");
         let text = bytes(&spec.insns);
-        let rbpf = rbpf::EbpfVmRaw::new(Some(&text)).expect("rbpf takes the program");
-        let mut sbpf = Sbpf::new(&text, memory());
-        let (mut ours, mut theirs) = (memory(), memory());
+        let mut rbpf = rbpf::EbpfVmRaw::new(Some(&text)).expect("rbpf takes the program");
+        let input = if maps.is_empty() { memory } else { packets };
+        let mut sbpf = match maps.first() {
+            None => Sbpf::new(&text, input()),
+            Some(_) => {
+                rbpf.register_helper(rbpf_map::LOOKUP, rbpf_map::lookup).expect("any number will do");
+                rbpf.register_allowed_memory(rbpf_map::memory());
+                Err("has no maps".to_owned())
+            }
+        };
+        let (mut ours, mut theirs) = (input(), input());
         let mut stack = Stack::new();
         let mut skep =
             || program.run(&mut Run::new(&mut stack, &NullHost).with_ctx(&mut ours)).expect("in bounds").r0;
         let mut rbpf = || rbpf.execute_program(&mut theirs).expect("in bounds");
         let result = skep();
         assert_eq!(result, rbpf(), "{name}: the engines disagree");
+        if let Some(map) = maps.first() {
+            assert!(
+                (0..256).all(|key| value(map, key) == rbpf_map::count(key)),
+                "{name}: they count differently"
+            );
+        }
         let counted = sbpf.as_mut().map_err(|e| e.clone()).and_then(Sbpf::run);
         let mut contenders = vec![
             Contender { name: "skep", run: Box::new(|| _ = std::hint::black_box(skep())) },
@@ -71,19 +96,21 @@ fn main() {
             Err(why) => {
                 println!(
                     "{name:<10} {:>10} {:>10.0} {:>10.0} {:>10} {:>8} {:>8.2}   sbpf: {why}",
-                    "-",
+                    "–",
                     ns[0],
                     ns[1],
-                    "-",
-                    "-",
+                    "–",
+                    "–",
                     ns[1] / ns[0]
                 );
                 rbpf_alone.push(ns[1] / ns[0]);
             }
         }
     }
-    println!("geometric mean of the faster of rbpf and sbpf / skep: {:.2}", geometric_mean(&all_three));
-    println!("geometric mean of skep's ns an instruction: {:.2}", geometric_mean(&per_insn));
+    if !all_three.is_empty() {
+        println!("geometric mean of the faster of rbpf and sbpf / skep: {:.2}", geometric_mean(&all_three));
+        println!("geometric mean of skep's ns an instruction: {:.2}", geometric_mean(&per_insn));
+    }
     if !rbpf_alone.is_empty() {
         println!("of rbpf / skep, where sbpf does not take the program: {:.2}", geometric_mean(&rbpf_alone));
     }

@@ -44,6 +44,26 @@ pub fn memory() -> Vec<u8> {
     bytes
 }
 
+/// As [`memory`], for the program that counts packets by protocol: eight of 64 bytes.
+pub fn packets() -> Vec<u8> {
+    let mut bytes = memory();
+    let kinds: [(u16, usize, u8); 8] = [
+        (0x0800, 23, 6),
+        (0x0800, 23, 17),
+        (0x86dd, 20, 58),
+        (0x0800, 23, 6),
+        (0x0806, 0, 0),
+        (0x0800, 23, 1),
+        (0x86dd, 20, 6),
+        (0x0800, 23, 17),
+    ];
+    for (frame, (ethertype, at, protocol)) in bytes.chunks_exact_mut(64).zip(kinds) {
+        frame[at] = protocol;
+        frame[12..14].copy_from_slice(&ethertype.to_be_bytes());
+    }
+    bytes
+}
+
 /// Something that is measured: a name and one round of it.
 pub struct Contender<'a> {
     /// Name in the table.
