@@ -222,6 +222,49 @@ fn a_packet_moves_in_its_buffer_until_that_is_full() {
 }
 
 #[test]
+fn a_tag_goes_into_a_packet_shorter_than_its_addresses() {
+    let push = |tci| (18, args(&[Ctx, Number(0x81), Number(tci)]));
+    let run = |buffer, at| {
+        // The first tag stands beside the packet; the second one moves it in.
+        let left = Setup::tc(buffer, frame(at, 0)).run(&NullHost, &[push(1), push(2)]).expect("no trap");
+        (left.r0, left.packet.len())
+    };
+    // The buffer ends before the tag's place, in it, right behind it, and has no room for four bytes at all.
+    for buffer in 4..=17 {
+        assert_eq!(run(buffer, 3), (0, 4), "{buffer} bytes");
+    }
+    assert_eq!(run(3, 3), (error(Errno::ENOMEM), 0));
+    // There is no tag to be found in what came of it.
+    let pop = Setup::tc(8, frame(3, 0)).run(&NullHost, &[push(1), push(2), (19, args(&[Ctx]))]);
+    assert_eq!(pop.map(|left| (left.r0, left.packet.len())).expect("no trap"), (error(Errno::ENOMEM), 4));
+}
+
+#[test]
+fn packets_shorter_than_their_headers_change_inside_the_buffer() {
+    let proto = |to| (31, args(&[Ctx, Number(to)]));
+    let room = |by: i64, mode| (50, args(&[Ctx, Number(by as u64), Number(mode)]));
+    // With the protocol that the packet has, and the bytes that a call adds.
+    let growing = [
+        (0x0800, proto(0xdd86), 20),
+        (0x0800, room(8, 0), 8),
+        (0x0800, room(8, 1), 8),
+        (0x0800, (43, args(&[Ctx, Number(20)])), 20),
+    ];
+    let shrinking = [(0x86dd, proto(8), 0), (0x0800, room(-8, 0), 0), (0x8100, (19, args(&[Ctx])), 0)];
+    for (buffer, len) in (0..48).flat_map(|buffer| (0..=buffer.min(15)).map(move |len| (buffer, len))) {
+        let at = 3.min(buffer - len);
+        for (protocol, call, more) in growing.into_iter().chain(shrinking) {
+            let setup = Setup { protocol, ..Setup::tc(buffer, frame(at, len)) };
+            let left = setup.run(&NullHost, &[call]).expect("no trap");
+            let fits = more > 0 && len + more <= buffer;
+            let packet = if fits { len + more } else { len };
+            let what = (buffer, len, call.0);
+            assert_eq!((left.r0 == 0, left.packet.len()), (fits, packet), "{what:?}: {}", left.r0);
+        }
+    }
+}
+
+#[test]
 fn copies_are_recorded_up_to_a_limit() {
     let setup = Setup::tc(200, frame(20, 60));
     let copy = (13, args(&[Ctx, Number(1), Number(1)]));

@@ -116,9 +116,14 @@ impl<'a, 'c, 'm, 's> Skb<'a, 'c, 'm, 's> {
         })
     }
 
-    /// Overwrites bytes at an offset, all of which lie in the packet.
+    /// Overwrites bytes at an offset. Those behind a packet that ends before them go to its tailroom, as in the kernel,
+    /// but never past the buffer.
     pub(super) fn put(&mut self, off: usize, bytes: &[u8]) {
-        self.call.mem.write_packet(self.at.data + off, bytes);
+        let at = self.at.data + off;
+        match self.call.mem.packet_buffer_len().saturating_sub(at) {
+            0 => {}
+            room => self.call.mem.write_packet(at, &bytes[..bytes.len().min(room)]),
+        }
     }
 
     /// Moves the packet's first byte `len` bytes to the front. What stands there means nothing yet; what the
