@@ -51,8 +51,16 @@ const SK_BUFF_UNLIKE: &[&str] = &["hash", "napi_id"];
 
 /// Fields of which Linux keeps less than 32 bits: a narrow load behind their first byte gives it what the whole field
 /// gives (`convert_ctx_accesses` shifts only what is narrower than the kernel's own field; docs/parity.md).
-const SHORT: &[&str] =
-    &["pkt_type", "queue_mapping", "protocol", "vlan_present", "vlan_tci", "vlan_proto", "tc_index"];
+const SHORT: &[&str] = &[
+    "pkt_type",
+    "queue_mapping",
+    "protocol",
+    "vlan_present",
+    "vlan_tci",
+    "vlan_proto",
+    "tc_index",
+    "tc_classid",
+];
 
 const fn sk_buff(prog_type: ProgramType, weight: usize) -> Type {
     Type { prog_type, weight, input: CtxInput::SkBuff, unlike: SK_BUFF_UNLIKE }
