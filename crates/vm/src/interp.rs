@@ -9,22 +9,28 @@
 //! subprogram the new program's `exit` returns to the subprogram's caller; a legacy packet load that fails
 //! ends the function with 0; `may_goto` jumps after [`MAY_GOTO_LIMIT`] passes of a frame.
 
+mod elsewhere;
+mod frames;
+mod legacy;
+mod state;
+
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use skep_abi::{CtxValue, PacketAccess};
+use skep_abi::PacketAccess;
 use skep_isa::{AluOp, AtomicOp, Endian, JumpOp, Size, Width, eval};
-use skep_spec::Redirect;
+
+use elsewhere::{load_elsewhere, memory_fault, store_elsewhere};
+use frames::Frames;
+use legacy::{load_packet, load_packet_forward};
+pub(crate) use state::State;
 
 use crate::Program;
 use crate::callback::{self, Begin, Next};
 use crate::code::{Code, Refusal, operations};
 use crate::helpers::{self, Call, Place};
-use crate::host::{Host, Programs};
-use crate::mem::{CALL_FRAMES, FRAMES, Mem, Saved};
-use crate::observe::{Observer, Step};
-use crate::packet::Layout;
-use crate::skb::SkbState;
+use crate::mem::Mem;
+use crate::observe::Step;
 use crate::trap::{Trap, TrapKind};
 
 /// Tail calls of a run (`MAX_TAIL_CALL_CNT`).
@@ -32,154 +38,6 @@ pub const MAX_TAIL_CALLS: u32 = 33;
 
 /// Passes of `may_goto` in a frame before it jumps (`BPF_MAX_LOOPS`).
 pub const MAY_GOTO_LIMIT: u32 = 8 << 20;
-
-/// Fuel between two looks at the deadline.
-const SLICE: u64 = 1 << 16;
-
-/// What a run is given and keeps beside registers and memory.
-pub(crate) struct State<'a> {
-    /// Fuel that each run starts with.
-    pub(crate) limit: u64,
-    /// Fuel that is left.
-    pub(crate) fuel: u64,
-    pub(crate) deadline_ns: Option<u64>,
-    pub(crate) packet: Option<Layout>,
-    pub(crate) skb: SkbState,
-    pub(crate) redirect: Option<Redirect>,
-    pub(crate) clone_count: usize,
-    pub(crate) ctx_addr: u64,
-    /// Guest address of the flow keys; 0 when there are none.
-    pub(crate) flow_keys: u64,
-    pub(crate) vcpu: u32,
-    pub(crate) host: &'a dyn Host,
-    pub(crate) programs: &'a dyn Programs,
-    pub(crate) observer: Option<&'a dyn Observer>,
-    /// `r1` at entry.
-    pub(crate) r1: u64,
-    /// `r2` to `r5` at entry.
-    pub(crate) others: [u64; 4],
-    tail_calls: u32,
-    /// Address of the spin lock that the running program holds.
-    pub(crate) held_lock: Option<u64>,
-    /// Why the run ended, if not by `exit`. Here and not in results: it is large, and rare.
-    trap: Option<Trap>,
-}
-
-impl<'a> State<'a> {
-    #[inline(always)]
-    pub(crate) fn new(limit: u64, host: &'a dyn Host, programs: &'a dyn Programs) -> Self {
-        Self {
-            limit,
-            fuel: 0,
-            deadline_ns: None,
-            packet: None,
-            skb: SkbState::default(),
-            redirect: None,
-            clone_count: 0,
-            ctx_addr: 0,
-            flow_keys: 0,
-            vcpu: 0,
-            host,
-            programs,
-            observer: None,
-            r1: 0,
-            others: [0; 4],
-            tail_calls: 0,
-            held_lock: None,
-            trap: None,
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn trapped(&mut self, program: &Program, pc: usize, kind: TrapKind) -> End {
-        self.trap = Some(Trap { prog_id: program.id(), pc, kind });
-        End::Trap
-    }
-
-    /// Takes a first slice of fuel; nothing when there is a deadline, which is looked at before each slice.
-    #[inline(always)]
-    fn first_slice(&mut self) -> u64 {
-        let slice = if self.deadline_ns.is_none() { self.fuel.min(SLICE) } else { 0 };
-        self.fuel -= slice;
-        slice
-    }
-
-    /// Takes the next slice of fuel, of at least `need`.
-    #[cold]
-    #[inline(never)]
-    pub(crate) fn refill(&mut self, need: u64) -> Result<u64, TrapKind> {
-        if self.fuel < need {
-            return Err(TrapKind::Fuel);
-        }
-        if self.deadline_ns.is_some_and(|at| self.host.ktime_ns() >= at) {
-            return Err(TrapKind::Deadline);
-        }
-        let slice = self.fuel.min(SLICE.max(need));
-        self.fuel -= slice;
-        Ok(slice)
-    }
-}
-
-/// The functions that an [`exec`] is in: what only calls and returns look at, in memory so that the registers of
-/// the processor are left to the rest.
-struct Frames {
-    /// Frame of the first function.
-    base: usize,
-    /// Frame of the function that runs.
-    depth: usize,
-    /// Its first slot.
-    entry: usize,
-    /// Its passes of `may_goto`.
-    may_goto: u32,
-}
-
-impl Frames {
-    #[inline(always)]
-    fn is_outermost(&self) -> bool {
-        self.depth == self.base
-    }
-
-    /// Whether a helper calls the function that runs.
-    #[inline(always)]
-    fn is_called_back(&self, mem: &Mem<'_>) -> bool {
-        mem.saved(self.depth).callback
-    }
-
-    /// Enters a function, by its slot and whether a helper calls it, in a frame of its own; its caller goes on at
-    /// `next`. `false` when there are too many frames.
-    #[inline(never)]
-    fn call(
-        &mut self,
-        program: &Program,
-        mem: &mut Mem<'_>,
-        regs: &mut [u64; 16],
-        next: usize,
-        (to, callback): (usize, bool),
-    ) -> bool {
-        if self.depth - self.base + 1 == CALL_FRAMES || self.depth + 1 == FRAMES {
-            return false;
-        }
-        self.depth += 1;
-        let callee_saved = [regs[6], regs[7], regs[8], regs[9]];
-        let Self { entry, may_goto, .. } = *self;
-        mem.save(self.depth, Saved { pc: next, callee_saved, entry, may_goto, callback });
-        (self.entry, self.may_goto) = (to, 0);
-        regs[10] = mem.enter_frame(self.depth, program.stack_used);
-        true
-    }
-
-    /// Goes back to the caller; gives the slot where it goes on.
-    #[inline(never)]
-    fn leave(&mut self, mem: &mut Mem<'_>, regs: &mut [u64; 16]) -> usize {
-        let Saved { pc, callee_saved, entry, may_goto, callback: _ } = mem.saved(self.depth);
-        self.depth -= 1;
-        (self.entry, self.may_goto) = (entry, may_goto);
-        regs[6..10].copy_from_slice(&callee_saved);
-        regs[10] = mem.set_depth(self.depth);
-        pc
-    }
-}
 
 /// How a program ended.
 enum End {
@@ -684,109 +542,6 @@ fn aligned(base: u64, off: i16, size: Size) -> Result<u64, TrapKind> {
     } else {
         Err(TrapKind::Misaligned { addr, size: size.bytes() as u64 })
     }
-}
-
-/// A load that [`Mem`] did not grant: of a context field, or a fault.
-#[inline(never)]
-fn load_elsewhere(
-    program: &Program,
-    mem: &Mem<'_>,
-    state: &State<'_>,
-    addr: u64,
-    size: Size,
-) -> Result<u64, TrapKind> {
-    let Some(off) = mem.ctx_offset(addr) else { return Err(memory_fault(program, mem, addr, size, false)) };
-    let packet = |at: fn(&Layout) -> usize| match &state.packet {
-        Some(layout) => Ok(mem.packet_addr(at(layout))),
-        None => Err(TrapKind::NoPacket),
-    };
-    match program.ctx.load(off, size) {
-        Some((CtxValue::Scalar, at)) => Ok(mem.ctx_load(at, size)),
-        Some((CtxValue::PacketData, _)) => packet(|p| p.data),
-        Some((CtxValue::PacketEnd, _)) => packet(|p| p.end),
-        Some((CtxValue::PacketMeta, _)) => packet(|p| p.meta),
-        Some((CtxValue::FlowKeys, _)) => Ok(state.flow_keys),
-        // There is no socket: NULL.
-        Some((CtxValue::SockCommonOrNull | CtxValue::SocketOrNull, _)) => Ok(0),
-        None => Err(ctx_fault(program, off, size, false)),
-    }
-}
-
-/// A store that [`Mem`] did not grant: to a context field, or a fault.
-#[inline(never)]
-fn store_elsewhere(
-    program: &Program,
-    mem: &mut Mem<'_>,
-    addr: u64,
-    size: Size,
-    v: u64,
-) -> Result<(), TrapKind> {
-    let Some(off) = mem.ctx_offset(addr) else { return Err(memory_fault(program, mem, addr, size, true)) };
-    let Some(native) = program.ctx.store(off, size) else { return Err(ctx_fault(program, off, size, true)) };
-    if let Some(v) = native.keep(v) {
-        mem.ctx_store(off, size, v);
-    }
-    Ok(())
-}
-
-#[cold]
-fn ctx_fault(program: &Program, off: u64, size: Size, write: bool) -> TrapKind {
-    TrapKind::Context { off, size: size.bytes() as u64, write, name: program.ctx.name }
-}
-
-#[cold]
-fn memory_fault(program: &Program, mem: &Mem<'_>, addr: u64, size: Size, write: bool) -> TrapKind {
-    match mem.ctx_offset(addr) {
-        Some(off) => ctx_fault(program, off, size, write),
-        None => TrapKind::Memory(mem.fault(addr, size.bytes() as u64, write)),
-    }
-}
-
-/// Offsets from here up to -1 name bytes relative to the network header (`SKF_NET_OFF`).
-const SKF_NET_OFF: i32 = -0x10_0000;
-/// Offsets from here up to `SKF_NET_OFF` name bytes relative to the Ethernet header (`SKF_LL_OFF`).
-const SKF_LL_OFF: i32 = -0x20_0000;
-
-/// As [`load_packet`] for what it mostly is: inside the packet, counted from its start.
-#[inline(always)]
-fn load_packet_forward(
-    program: &Program,
-    mem: &Mem<'_>,
-    state: &State<'_>,
-    size: Size,
-    off: i32,
-) -> Option<u64> {
-    let packet = state.packet.as_ref().filter(|_| program.legacy_loads && off >= 0)?;
-    let at = packet.data.checked_add(off as usize)?;
-    (packet.end.checked_sub(size.bytes())? >= at).then(|| mem.packet_number(at, size))
-}
-
-/// A legacy packet load: a big-endian number at a packet offset; `None` when it is not inside.
-#[inline(never)]
-fn load_packet(
-    program: &Program,
-    mem: &Mem<'_>,
-    state: &State<'_>,
-    size: Size,
-    off: i32,
-) -> Result<Option<u64>, TrapKind> {
-    let packet = match state.packet {
-        Some(packet) if program.legacy_loads => packet,
-        _ => return Err(TrapKind::NoPacket),
-    };
-    let start = if off >= 0 {
-        Some((packet.data, off as usize))
-    } else if off >= SKF_NET_OFF {
-        Some((packet.network, (off - SKF_NET_OFF) as usize))
-    } else if off >= SKF_LL_OFF {
-        packet.mac.map(|mac| (mac, (off - SKF_LL_OFF) as usize))
-    } else {
-        None
-    };
-    let inside = start
-        .and_then(|(base, off)| base.checked_add(off))
-        .filter(|at| packet.end.checked_sub(size.bytes()).is_some_and(|last| *at <= last));
-    Ok(inside.map(|at| mem.packet_number(at, size)))
 }
 
 /// `bpf_tail_call(ctx, map, index)`: the program to go on with, `None` when the slot is empty, the index too
