@@ -48,13 +48,37 @@ fn machine(services: Vec<String>) -> Result<Vm, skep::Error> {
         .build()
 }
 
+/// As many records as a log might have, no two alike.
+fn generated(count: usize) -> String {
+    let services = ["shop", "mail", "search", "billing"];
+    let statuses = [200, 200, 200, 204, 301, 404, 500, 503];
+    let mut random = 1u64;
+    let mut below = |n: u64| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (random >> 33) % n
+    };
+    let mut text = String::new();
+    for id in 0..count {
+        let (level, latency) = (below(8), below(20_000));
+        let (status, service) = (statuses[below(8) as usize], services[below(4) as usize]);
+        text += &format!(
+            "{{\"id\":{id},\"level\":{level},\"status\":{status},\"latency_us\":{latency},\"service\":\"{service}\"}}\n"
+        );
+    }
+    text
+}
+
 fn main() -> Result<(), Box<dyn Error>> {
     let mut args = std::env::args().skip(1);
     let (Some(filter), Some(records)) = (args.next(), args.next()) else {
-        return Err("usage: rules FILTER.s RECORDS.jsonl [ROUNDS]".into());
+        return Err("usage: rules FILTER.s RECORDS.jsonl|COUNT [ROUNDS]".into());
     };
     let rounds: u32 = args.next().map_or(Ok(1), |n| n.parse())?;
-    let (lines, services) = parse(&std::fs::read_to_string(records)?)?;
+    let text = match records.parse() {
+        Ok(count) => generated(count),
+        Err(_) => std::fs::read_to_string(records)?,
+    };
+    let (lines, services) = parse(&text)?;
     let vm = machine(services)?;
     let loaded = match vm.parse(&filter, &std::fs::read(&filter)?)?.load(vm.backend()) {
         Ok(loaded) => loaded,
@@ -64,7 +88,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     };
     let rule = loaded.programs().first().ok_or("the filter has no program")?;
-    let limits = Limits { fuel: 100_000, time: Some(Duration::from_millis(10)) };
+    let limits = Limits { fuel: 100_000, time: Some(Duration::from_secs(1)) };
     let mut image = [0; Line::CONTEXT.size as usize];
     let (start, mut matches) = (Instant::now(), 0);
     for _ in 0..rounds {
@@ -90,22 +114,36 @@ mod tests {
 
     const SAMPLE: &str = include_str!("../sample.jsonl");
 
-    #[test]
-    fn the_sample_has_two_matches() {
-        let (lines, services) = parse(SAMPLE).expect("JSON");
+    /// What the filter gives for each record, and how many of level 4 it counts.
+    fn run(text: &str) -> (Vec<u64>, u64) {
+        let (lines, services) = parse(text).expect("JSON");
         let vm = machine(services).expect("one helper");
         let object = vm.parse("slow.s", include_bytes!("../slow.s")).expect("assembles");
         let loaded = object.load(vm.backend()).expect("accepted");
         let mut image = [0; Line::CONTEXT.size as usize];
-        let matched: Vec<u64> = lines
-            .iter()
-            .map(|line| {
-                line.write(&mut image);
-                loaded.programs()[0].run(&mut image, Limits::default()).expect("runs")
-            })
-            .collect();
-        assert_eq!(matched, [1, 0, 1, 0]);
-        assert_eq!(loaded.map("hits").expect("there").get::<u32, u64>(&4).expect("reads"), Some(1));
+        let mut matches = |line: &Line| {
+            line.write(&mut image);
+            loaded.programs()[0].run(&mut image, Limits::default()).expect("runs")
+        };
+        let matched = lines.iter().map(&mut matches).collect();
+        (matched, loaded.map("hits").expect("there").get::<u32, u64>(&4).expect("reads").unwrap_or(0))
+    }
+
+    #[test]
+    fn the_sample_has_two_matches() {
+        assert_eq!(run(SAMPLE), (vec![1, 0, 1, 0], 1));
+    }
+
+    #[test]
+    fn the_filter_matches_what_it_says() {
+        let text = generated(1000);
+        let (lines, services) = parse(&text).expect("JSON");
+        let matches =
+            |l: &Line| services[l.record as usize] == "shop" && (l.status >= 500 || l.latency_us > 10_000);
+        let expected: Vec<u64> = lines.iter().map(|l| matches(l).into()).collect();
+        let hits = lines.iter().filter(|l| l.level == 4 && matches(l)).count() as u64;
+        assert!(hits > 0);
+        assert_eq!(run(&text), (expected, hits));
     }
 
     #[test]
