@@ -73,6 +73,8 @@ static long (*const bpf_ringbuf_output)(void *ringbuf, void *data, __u64 size, _
 static void *(*const bpf_ringbuf_reserve)(void *ringbuf, __u64 size, __u64 flags) = (void *)131;
 static void (*const bpf_ringbuf_submit)(void *data, __u64 flags) = (void *)132;
 static void (*const bpf_ringbuf_discard)(void *data, __u64 flags) = (void *)133;
+static long (*const bpf_for_each_map_elem)(void *map, void *callback, void *ctx, __u64 flags) = (void *)164;
+static long (*const bpf_loop)(__u32 nr_loops, void *callback, void *ctx, __u64 flags) = (void *)181;
 
 /* Legacy packet loads (RFC 9669 section 5.5): host byte order, and the program ends with 0 when the packet is
  * too short. */

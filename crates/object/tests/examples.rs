@@ -254,3 +254,11 @@ fn loops() {
     assert_eq!(o.maps.len(), 2);
     assert!(program(&o, "count_inner").autoload);
 }
+
+#[test]
+fn callbacks() {
+    let o = example("callbacks");
+    let maps = ["kinds", "callback.bss"];
+    programs(&o, &[("classify_bytes", "socket", ProgramType::SOCKET_FILTER, &maps)]);
+    assert_eq!(spec(&o, "classify_bytes").func_info.len(), 3, "the program and two functions called back");
+}
