@@ -190,6 +190,47 @@ fn a_nested_run_keeps_the_virtual_cpu() {
 }
 
 #[test]
+fn a_nested_run_has_a_stack_of_its_own_and_a_later_one_finds_zeros() {
+    let inner: Arc<OnceLock<Program>> = Arc::default();
+    let program = Arc::clone(&inner);
+    let vm = Vm::builder()
+        .helper("nest", &[], move |_| {
+            let mut image = [0; 16];
+            Ok(program.get().expect("set").run(&mut image, Limits::default()).expect("runs"))
+        })
+        .tracepoint::<Request>("request")
+        .build()
+        .expect("few helpers");
+    // Each gives what it finds on the stack, then leaves other bytes there.
+    let text = ".section request
+outer:
+    r6 = *(u64 *)(r10 - 16)
+    *(u64 *)(r10 - 8) = 7
+    *(u64 *)(r10 - 16) = 8
+    call nest
+    r0 <<= 8
+    r1 = *(u64 *)(r10 - 8)
+    r0 += r1
+    r0 += r6
+    exit
+.section request
+inner:
+    r0 = *(u64 *)(r10 - 8)
+    r1 = *(u64 *)(r10 - 16)
+    r0 += r1
+    *(u64 *)(r10 - 8) = 9
+    *(u64 *)(r10 - 16) = 9
+    exit
+";
+    let loaded = load(&vm, text).expect("accepted");
+    inner.set(loaded.program("inner").expect("there").clone()).expect("once");
+    for _ in 0..3 {
+        assert_eq!(run(loaded.program("outer").expect("there"), Limits::default()).expect("runs"), 7);
+        assert_eq!(run(loaded.program("inner").expect("there"), Limits::default()).expect("runs"), 0);
+    }
+}
+
+#[test]
 fn more_threads_than_virtual_cpus_lose_no_count() {
     let vm = Vm::builder()
         .helper("is_slow", &[ArgKind::Anything], |_| Ok(1))

@@ -1,6 +1,7 @@
 //! Programs of this backend.
 
 use std::any::Any;
+use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,9 +52,9 @@ impl UserProgram {
     /// When the program traps: at a limit, or because `ctx` is shorter than its type's context.
     pub fn run(&self, ctx: &mut [u8], fuel: u64, limit: Option<Duration>) -> Result<u64, Trap> {
         let host = RunHost::new(&self.shared, None);
-        let mut stack = Stack::new();
+        let mut stack = ThreadStack::take(&self.program);
         let lease = self.shared.domain.lease();
-        let mut run = Run::new(&mut stack, &host)
+        let mut run = Run::new(stack.get(), &host)
             .with_ctx(ctx)
             .with_fuel(fuel)
             .with_vcpu(lease.cpu())
@@ -83,6 +84,33 @@ impl UserProgram {
     /// The verifier's log, as much as the load options asked for.
     pub fn log(&self) -> &str {
         &self.log
+    }
+}
+
+thread_local! {
+    /// The stack of the thread's runs, while none of them is under way: a new one costs more than most runs do.
+    static STACK: Cell<Option<Box<Stack>>> = const { Cell::new(None) };
+}
+
+/// A stack that goes back to its thread after the run. A run inside another has one of its own.
+struct ThreadStack(Option<Box<Stack>>);
+
+impl ThreadStack {
+    /// A program that no verifier has seen gets a new one: it may look where another has been.
+    fn take(program: &Program) -> Self {
+        let used = STACK.try_with(|s| s.take().filter(|_| program.is_verified()));
+        Self(used.ok().flatten())
+    }
+
+    fn get(&mut self) -> &mut Stack {
+        self.0.get_or_insert_default()
+    }
+}
+
+impl Drop for ThreadStack {
+    fn drop(&mut self) {
+        // A thread that is ending keeps none.
+        _ = STACK.try_with(|s| s.set(self.0.take()));
     }
 }
 
