@@ -133,7 +133,11 @@ pub(super) fn helper(p: &Program<'_>, s: &State, pc: usize, id: u32) -> Check<Fa
         a.format()?;
     }
     if id == contract::TAIL_CALL {
-        exit::no_references(s, "tail_call")?;
+        match s.depth() {
+            0 => exit::no_references(s, "tail_call")?,
+            // Its caller goes on, with all that is held.
+            _ => lock::released(s, "tail_call")?,
+        }
         exit::no_tail_call_in_callback(s)?;
     }
     a.callback()?;

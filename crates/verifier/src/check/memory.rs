@@ -556,6 +556,11 @@ fn stack_write(
                 "cannot spill pointers to stack into stack frame of the caller",
             );
         }
+        // The key is there while the callback runs: an array's is in the helper's own memory, also in Linux.
+        let outlives = s.frames.iter().rposition(|f| f.callback).is_some_and(|callback| frame < callback);
+        if matches!(value.kind, Kind::MapKey(_)) && outlives {
+            return unsupported("a pointer to a map's key in the stack of a callback's caller");
+        }
     }
     let _ = base;
     Ok(())
