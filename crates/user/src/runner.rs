@@ -147,8 +147,11 @@ impl Kind {
     ) -> Result<u32, Trap> {
         let now = packet_clock.then_some(packet.time_ns);
         let host = RunHost::new(shared, now);
-        let mut run =
-            Run::new(stack, &host).with_fuel(fuel(program)).with_vcpu(cpu).with_programs(&shared.programs);
+        // In place: a run is some hundred bytes, and moving one that was just written waits for all of them.
+        let mut run = Run::new(stack, &host);
+        run.set_fuel(fuel(program));
+        run.set_vcpu(cpu);
+        run.set_programs(&shared.programs);
         let outcome = match self {
             Self::SocketFilter(skb) => {
                 skb.set_packet(packet);
@@ -160,7 +163,8 @@ impl Kind {
             Self::Xdp { buffer, layout } => {
                 *layout = Layout::xdp(place_tagged(packet, buffer));
                 let mut image = XdpMd::arriving(packet.ifindex).image;
-                let mut run = run.with_ctx(&mut image).with_packet(buffer, *layout);
+                run.lend_ctx(&mut image);
+                run.lend_packet(buffer, *layout);
                 let result = program.run(&mut run);
                 *layout = run.packet().unwrap_or(*layout);
                 result?
@@ -173,7 +177,8 @@ impl Kind {
                 let data = frame.data + len.min(*skip);
                 *layout = Layout { meta: data, data, ..frame };
                 let mut skb = SkBuff::in_stack(packet, layout.len());
-                let mut run = run.with_ctx(skb.image_mut()).with_packet(buffer, *layout);
+                run.lend_ctx(skb.image_mut());
+                run.lend_packet(buffer, *layout);
                 let result = program.run(&mut run);
                 *layout = run.packet().unwrap_or(*layout);
                 result?

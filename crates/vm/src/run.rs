@@ -81,9 +81,15 @@ impl<'a> Run<'a> {
     #[must_use]
     #[inline(always)]
     pub fn with_packet(mut self, buffer: &'a mut [u8], layout: Layout) -> Self {
+        self.lend_packet(buffer, layout);
+        self
+    }
+
+    /// As [`Self::with_packet`], in place.
+    #[inline(always)]
+    pub fn lend_packet(&mut self, buffer: &'a mut [u8], layout: Layout) {
         self.state.packet = layout.fits(buffer.len()).then_some(layout);
         self.loan.packet = Lent::new(buffer, true, Name::Packet);
-        self
     }
 
     /// As [`Self::with_packet`], of bytes that only programs without packet stores see. Helpers that change the
@@ -142,8 +148,14 @@ impl<'a> Run<'a> {
     #[must_use]
     #[inline(always)]
     pub fn with_fuel(mut self, fuel: u64) -> Self {
-        self.state.limit = fuel;
+        self.set_fuel(fuel);
         self
+    }
+
+    /// As [`Self::with_fuel`], in place.
+    #[inline(always)]
+    pub fn set_fuel(&mut self, fuel: u64) {
+        self.state.limit = fuel;
     }
 
     /// Ends the run with a trap some time after [`Host::ktime_ns`] reaches `ns`; it is looked at about every
@@ -159,16 +171,28 @@ impl<'a> Run<'a> {
     #[must_use]
     #[inline(always)]
     pub fn with_vcpu(mut self, vcpu: u32) -> Self {
-        self.state.vcpu = vcpu;
+        self.set_vcpu(vcpu);
         self
+    }
+
+    /// As [`Self::with_vcpu`], in place.
+    #[inline(always)]
+    pub fn set_vcpu(&mut self, vcpu: u32) {
+        self.state.vcpu = vcpu;
     }
 
     /// Sets where tail calls find programs.
     #[must_use]
     #[inline(always)]
     pub fn with_programs(mut self, programs: &'a dyn Programs) -> Self {
-        self.state.programs = programs;
+        self.set_programs(programs);
         self
+    }
+
+    /// As [`Self::with_programs`], in place.
+    #[inline(always)]
+    pub fn set_programs(&mut self, programs: &'a dyn Programs) {
+        self.state.programs = programs;
     }
 
     /// Shows the run to an observer, instruction by instruction. It is slower by far and means the same.
