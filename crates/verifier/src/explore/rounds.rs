@@ -95,6 +95,10 @@ impl Explorer<'_, '_> {
     pub(super) fn go_back(&mut self, to: NodeId) {
         // A state that ends a loop is in one.
         let Some(round) = self.store.node(to).round else { return };
+        // It may be from another time that the loop was entered, and be done with.
+        if self.store.reopen(to) {
+            self.rounds.visits[round].finished.push(to);
+        }
         let (depth, history) = (self.state.depth(), self.history.clone());
         self.rounds.visits[round].backs.push(Back { to, depth, history, parent: self.parent });
     }

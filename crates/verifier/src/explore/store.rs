@@ -152,6 +152,12 @@ impl Store {
         self.collect(id);
     }
 
+    /// A path ends at a state, and will be walked back with what it rests on: it stays until it is closed again. Says
+    /// whether it was closed.
+    pub(crate) fn reopen(&mut self, id: NodeId) -> bool {
+        core::mem::take(&mut self.node_mut(id).closed)
+    }
+
     fn collect(&mut self, id: NodeId) {
         let node = self.node(id);
         if !node.listed && node.closed {
@@ -159,5 +165,26 @@ impl Store {
             self.free.push(id);
             self.in_use -= 1;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_that_a_path_ended_at_stays_though_it_is_evicted() {
+        let mut store = Store::new(1);
+        let old = store.add(0, State::entry(), None, History::default());
+        assert!(store.leave(old));
+        store.close(old);
+        assert!(store.reopen(old) && !store.reopen(old));
+        store.evict(0, 0);
+        assert_eq!(store.count(0), 0);
+        let other = store.add(0, State::entry(), None, History::default());
+        assert_ne!(other, old, "its place is not given away");
+        assert_eq!(store.node(old).pc, 0);
+        store.close(old);
+        assert_eq!(store.add(0, State::entry(), None, History::default()), old);
     }
 }
