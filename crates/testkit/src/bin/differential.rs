@@ -91,9 +91,10 @@ fn main() -> ExitCode {
     println!("{coverage}");
     println!("disagreements {}; {:.0} programs/s", found.len(), coverage.programs as f64 / elapsed);
     if record {
-        let of_all = [count.to_string(), seed.to_string()].join(" ");
+        // A campaign that its time limit ended has fewer programs than it was asked for.
+        let limit = seconds.map_or_else(String::new, |s| format!(" --seconds {s}"));
         let text = format!(
-            "cargo xtask differential {of_all} --record\n{coverage}\ndisagreements {}\n",
+            "cargo xtask differential {count} {seed}{limit} --record\n{coverage}\ndisagreements {}\n",
             found.len()
         );
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/campaign.txt");
