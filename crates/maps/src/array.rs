@@ -28,6 +28,14 @@ pub struct ArrayGeometry {
     pub max_entries: u32,
 }
 
+impl ArrayGeometry {
+    /// The address of a value; `None` for an index outside.
+    #[inline]
+    pub fn value(&self, index: u32) -> Option<u64> {
+        (index < self.max_entries).then(|| self.base + u64::from(index) * self.stride as u64)
+    }
+}
+
 impl Array {
     pub fn new(geometry: Geometry, memory: &dyn Memory) -> Result<Self, Errno> {
         let len = (geometry.max_entries as usize).checked_mul(geometry.stride).ok_or(Errno::ENOMEM)?;
@@ -105,8 +113,7 @@ pub(crate) fn check_update(g: &Geometry, key: Bytes<'_>, flags: u64) -> Result<u
 impl Ops for Array {
     #[inline]
     fn lookup(&self, key: Bytes<'_>, _cpu: u32) -> Option<u64> {
-        let index = self.geometry.index(key).ok()?;
-        Some(self.payload.addr(self.value_off(index)))
+        self.geometry().value(key.as_u32()?)
     }
 
     fn update(&self, key: Bytes<'_>, value: Bytes<'_>, flags: u64, cpu: u32) -> Result<(), Errno> {

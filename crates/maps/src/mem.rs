@@ -186,8 +186,16 @@ impl Bytes<'_> {
     /// The number in 4 bytes of native order; `None` for any other length.
     #[inline]
     pub(crate) fn as_u32(&self) -> Option<u32> {
+        if self.len != 4 {
+            return None;
+        }
+        if self.ptr.addr().is_multiple_of(4) {
+            // SAFETY: aligned, 4 readable bytes by the constructor, only loaded from.
+            let word = unsafe { core::sync::atomic::AtomicU32::from_ptr(self.ptr.cast_mut().cast()) };
+            return Some(word.load(Relaxed));
+        }
         // SAFETY: 4 readable bytes by the constructor.
-        (self.len == 4).then(|| u32::from_ne_bytes(unsafe { load::<4>(self.ptr) }))
+        Some(u32::from_ne_bytes(unsafe { load::<4>(self.ptr) }))
     }
 
     /// Copies out as much as `to` takes.

@@ -136,7 +136,7 @@ impl Runner {
 
 impl Kind {
     /// Runs a program on a virtual CPU that is leased.
-    #[inline]
+    #[inline(always)]
     fn run(
         &mut self,
         program: &Program,

@@ -225,10 +225,15 @@ macro_rules! define {
             StoreW { d: R, s: R, off: i16 },
             StoreDw { d: R, s: R, off: i16 },
             StoreImm { size: Size, d: R, off: i16, imm: i32 },
+            // The atomic operation that counts, without a fetch.
+            AtomicAddW { d: R, s: R, off: i16 },
+            AtomicAddDw { d: R, s: R, off: i16 },
             Atomic { size: Size, op: AtomicOp, d: R, s: R, off: i16 },
             LoadAcquire { size: Size, d: R, s: R, off: i16 },
             StoreRelease { size: Size, d: R, s: R, off: i16 },
-            PacketAbs { size: Size, imm: i32 },
+            PacketAbsB { imm: i32 },
+            PacketAbsH { imm: i32 },
+            PacketAbsW { imm: i32 },
             PacketInd { size: Size, s: R, imm: i32 },
             Jump { to: u32 },
             MayGoto { to: u32 },
@@ -616,7 +621,13 @@ fn lower(op: &Op, pc: usize, len: usize, held: Option<Reg>, binding: &Binding<'_
             }
         }
         Op::Atomic { size, op, dst, src, off } => {
-            Code::Atomic { size, op, d: dst.into(), s: src.into(), off }
+            let (d, s) = (dst.into(), src.into());
+            let adds = op == AtomicOp::Add { fetch: false };
+            match size {
+                Size::W if adds => Code::AtomicAddW { d, s, off },
+                Size::DW if adds => Code::AtomicAddDw { d, s, off },
+                Size::B | Size::H | Size::W | Size::DW => Code::Atomic { size, op, d, s, off },
+            }
         }
         Op::LoadAcquire { size, dst, src, off } => {
             Code::LoadAcquire { size, d: dst.into(), s: src.into(), off }
@@ -624,7 +635,13 @@ fn lower(op: &Op, pc: usize, len: usize, held: Option<Reg>, binding: &Binding<'_
         Op::StoreRelease { size, dst, src, off } => {
             Code::StoreRelease { size, d: dst.into(), s: src.into(), off }
         }
-        Op::LoadPacket { size, mode: PacketMode::Abs, imm } => Code::PacketAbs { size, imm },
+        Op::LoadPacket { size, mode: PacketMode::Abs, imm } => match size {
+            Size::B => Code::PacketAbsB { imm },
+            Size::H => Code::PacketAbsH { imm },
+            Size::W => Code::PacketAbsW { imm },
+            // There is no such instruction.
+            Size::DW => Code::Refuse(Refusal::Undecodable),
+        },
         Op::LoadPacket { size, mode: PacketMode::Ind(src), imm } => {
             Code::PacketInd { size, s: src.into(), imm }
         }

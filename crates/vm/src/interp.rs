@@ -31,7 +31,7 @@ use crate::code::{Code, Refusal, operations};
 use crate::helpers::{self, Call, Place};
 use crate::mem::Mem;
 use crate::observe::Step;
-use crate::trap::{Trap, TrapKind};
+use crate::trap::TrapKind;
 
 /// Tail calls of a run (`MAX_TAIL_CALL_CNT`).
 pub const MAX_TAIL_CALLS: u32 = 33;
@@ -49,23 +49,36 @@ enum End {
 }
 
 /// Runs a program from its first instruction in frame 0, and those that it tail-calls. Leaves the fuel that is
-/// left.
-#[inline]
-pub(crate) fn run_chain(program: &Program, mem: &mut Mem<'_>, state: &mut State<'_>) -> Result<u64, Trap> {
+/// left. `None` after a trap.
+#[inline(always)]
+pub(crate) fn run_chain(program: &Program, mem: &mut Mem<'_>, state: &mut State<'_>) -> Option<u64> {
     state.fuel = state.limit;
     state.tail_calls = 0;
     (state.redirect, state.clone_count) = (None, 0);
     let (r1, others) = (state.r1, state.others);
-    let result = match state.observer {
+    match state.observer {
         None => chain::<false>(program, mem, state, (r1, &others), 0),
-        Some(_) => chain::<true>(program, mem, state, (r1, &others), 0),
-    };
-    result.ok_or_else(|| state.trap.take().expect("whoever gives no result has left a trap"))
+        Some(_) => chain_apart::<true>(program, mem, state, (r1, &others), 0),
+    }
+}
+
+/// As [`chain`], apart: for what is rare.
+#[cold]
+#[inline(never)]
+fn chain_apart<const WATCHED: bool>(
+    program: &Program,
+    mem: &mut Mem<'_>,
+    state: &mut State<'_>,
+    args: (u64, &[u64; 4]),
+    depth: usize,
+) -> Option<u64> {
+    chain::<WATCHED>(program, mem, state, args, depth)
 }
 
 /// Runs a program in frame `depth`, and those that follow by tail calls from it. Recursion is bounded by the
 /// frames: it happens only for a tail call in a subprogram, one frame deeper each time. `WATCHED` runs show each
 /// instruction to the observer. `None` after a trap.
+#[inline(always)]
 fn chain<const WATCHED: bool>(
     program: &Program,
     mem: &mut Mem<'_>,
@@ -230,6 +243,16 @@ fn exec<const WATCHED: bool>(
             }
         }};
     }
+    /// An atomic read-modify-write by one of [`Mem`]'s functions; gives the old content.
+    macro_rules! atomic {
+        ($by:ident, $op:expr, $size:expr, $d:expr, $s:expr, $off:expr) => {{
+            let addr = check!(aligned(r!($d), $off, $size));
+            let Some(old) = mem.$by($op, $size, addr, r!($s), regs[0]) else {
+                trap!(memory_fault(program, mem, addr, $size, true))
+            };
+            old
+        }};
+    }
 
     let kind = loop {
         let Some(op) = code.get(next) else {
@@ -317,11 +340,14 @@ fn exec<const WATCHED: bool>(
                         Size::W => store!(u32, size, d, off, imm as u64),
                         Size::DW => store!(u64, size, d, off, imm as u64),
                     },
+                    Code::AtomicAddW { d, s, off } => {
+                        _ = atomic!(atomic, AtomicOp::Add { fetch: false }, Size::W, d, s, off);
+                    }
+                    Code::AtomicAddDw { d, s, off } => {
+                        _ = atomic!(atomic, AtomicOp::Add { fetch: false }, Size::DW, d, s, off);
+                    }
                     Code::Atomic { size, op, d, s, off } => {
-                        let addr = check!(aligned(r!(d), off, size));
-                        let Some(old) = mem.atomic(op, size, addr, r!(s), regs[0]) else {
-                            trap!(memory_fault(program, mem, addr, size, true))
-                        };
+                        let old = atomic!(any_atomic, op, size, d, s, off);
                         match op {
                             AtomicOp::Add { fetch: false }
                             | AtomicOp::Or { fetch: false }
@@ -348,8 +374,18 @@ fn exec<const WATCHED: bool>(
                             trap!(memory_fault(program, mem, addr, size, true))
                         }
                     }
-                    Code::PacketAbs { size, imm } => packet_load!(size, imm),
-                    Code::PacketInd { size, s, imm } => packet_load!(size, imm.wrapping_add(r!(s) as i32)),
+                    Code::PacketAbsB { imm } => packet_load!(Size::B, imm),
+                    Code::PacketAbsH { imm } => packet_load!(Size::H, imm),
+                    Code::PacketAbsW { imm } => packet_load!(Size::W, imm),
+                    Code::PacketInd { size, s, imm } => {
+                        let off = imm.wrapping_add(r!(s) as i32);
+                        match size {
+                            Size::B => packet_load!(Size::B, off),
+                            Size::H => packet_load!(Size::H, off),
+                            Size::W => packet_load!(Size::W, off),
+                            Size::DW => trap!(refuse(program, Refusal::Undecodable, next - 1)),
+                        }
+                    }
                     Code::Jump { to } => jump!(to),
                     Code::MayGoto { to } => {
                         if frames.may_goto == MAY_GOTO_LIMIT {
@@ -372,7 +408,10 @@ fn exec<const WATCHED: bool>(
                     }
                     Code::Lookup => {
                         burn!(1);
-                        regs[0] = check!(helpers::lookup(program, mem, state.vcpu, regs[1], regs[2]));
+                        regs[0] = match helpers::lookup_in_array(program, mem, regs[1], regs[2]) {
+                            Some(value) => value,
+                            None => check!(helpers::lookup(program, mem, state.vcpu, regs[1], regs[2])),
+                        };
                     }
                     Code::TailCall => {
                         burn!(1);
@@ -386,7 +425,8 @@ fn exec<const WATCHED: bool>(
                                     return End::TailCall(target, ctx);
                                 }
                                 let args = (ctx, &[0; 4]);
-                                let Some(value) = chain::<WATCHED>(&target, mem, state, args, frames.depth) else {
+                                let depth = frames.depth;
+                                let Some(value) = chain_apart::<WATCHED>(&target, mem, state, args, depth) else {
                                     return End::Trap;
                                 };
                                 regs[0] = value;
@@ -511,13 +551,7 @@ fn exec<const WATCHED: bool>(
         macro_rules! packet_load {
             ($size:expr, $off:expr) => {{
                 let (size, off): (Size, i32) = ($size, $off);
-                let forward = match size {
-                    Size::B => load_packet_forward(program, mem, state, Size::B, off),
-                    Size::H => load_packet_forward(program, mem, state, Size::H, off),
-                    Size::W => load_packet_forward(program, mem, state, Size::W, off),
-                    Size::DW => None,
-                };
-                if let Some(v) = forward {
+                if let Some(v) = load_packet_forward(program, mem, state, size, off) {
                     regs[0] = v;
                 } else if let Some(v) = check!(load_packet(program, mem, state, size, off)) {
                     regs[0] = v;

@@ -13,20 +13,21 @@ mod bytes;
 mod keys;
 mod packet;
 mod span;
+mod values;
 mod word;
 
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::marker::PhantomData;
 use core::ptr::with_exposed_provenance_mut;
 use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 
 use skep_isa::{AtomicOp, Size};
-use skep_maps::{Area, Map};
+use skep_maps::Map;
 use skep_spec::CloneRedirect;
 
 pub(crate) use span::Name;
 use span::{Recent, Span, Tag};
+pub(crate) use values::MapSet;
 use word::Word;
 
 use crate::callback::Iteration;
@@ -154,36 +155,6 @@ impl<'a> Lent<'a> {
     }
 }
 
-/// Maps of a program, and where their values stand.
-pub(crate) struct MapSet {
-    maps: Vec<Arc<Map>>,
-    values: Vec<Span>,
-    /// By map: where all its values stand, if they stand together.
-    together: Vec<Option<Span>>,
-}
-
-impl MapSet {
-    pub(crate) fn new(maps: Vec<Arc<Map>>) -> Self {
-        let areas = |m: &Arc<Map>| match m.ringbuf() {
-            Some(_) => Vec::new(),
-            None => m.value_areas(),
-        };
-        let span = |a: &Area| Span {
-            start: a.addr,
-            len: a.len as u64,
-            tag: Tag::new(Name::Values, a.read, a.write),
-        };
-        let by_map: Vec<Vec<Span>> = maps.iter().map(|m| areas(m).iter().map(span).collect()).collect();
-        let together =
-            by_map.iter().map(|spans| <[Span; 1]>::try_from(&spans[..]).ok().map(|[s]| s)).collect();
-        Self { maps, values: by_map.into_iter().flatten().collect(), together }
-    }
-
-    pub(crate) fn maps(&self) -> &[Arc<Map>] {
-        &self.maps
-    }
-}
-
 /// What a run is lent.
 pub(crate) struct Loan<'a> {
     pub(crate) stack: Lent<'a>,
@@ -300,7 +271,7 @@ impl<'m> Mem<'m> {
                 self.mem.record_count = self.mem.record_base;
                 self.mem.record_base = self.record_base;
                 self.mem.keys = self.keys;
-                self.mem.forget();
+                self.mem.forget_all();
             }
         }
         // The outer program's keys lie in its own maps.
@@ -330,7 +301,7 @@ impl<'m> Mem<'m> {
     }
 
     fn values(&self) -> &[Span] {
-        self.set().map_or(&[], |s| &s.values)
+        self.set().map_or(&[], MapSet::values)
     }
 
     /// Forgets what was found: something may not be granted any longer. What a program is likely to look for
@@ -340,6 +311,14 @@ impl<'m> Mem<'m> {
         let stack = recent_stack(&self.stack);
         let other = Recent::of(&self.packet, false).or_else(|| Recent::of(&self.ctx, false));
         self.loads = [stack, other.unwrap_or(stack)];
+        self.stores = [stack; 2];
+    }
+
+    /// As [`Self::forget`], where nobody is about to look for anything.
+    #[inline(always)]
+    fn forget_all(&mut self) {
+        let stack = recent_stack(&self.stack);
+        self.loads = [stack; 2];
         self.stores = [stack; 2];
     }
 
@@ -423,7 +402,7 @@ impl<'m> Mem<'m> {
     pub(crate) fn reserve_record(&mut self, map: &Arc<Map>, size: u64, flags: u64, vcpu: u32) -> Option<u64> {
         // The record lives as long as its map: see `with_program`.
         if self.record_count == RECORDS
-            || !self.set().is_some_and(|s| s.maps.iter().any(|m| Arc::ptr_eq(m, map)))
+            || !self.set().is_some_and(|s| s.maps().iter().any(|m| Arc::ptr_eq(m, map)))
         {
             return None;
         }
@@ -504,20 +483,6 @@ impl<'m> Mem<'m> {
         }
     }
 
-    /// Says that an address of a value of a map, by its index in the program's, is about to be accessed.
-    #[inline(always)]
-    pub(crate) fn expect_value(&mut self, map: usize) {
-        let Some(set) = self.set() else { return };
-        let Some(span) = set.together.get(map).and_then(Option::as_ref) else { return };
-        let (load, store) = (Recent::of(span, false), Recent::of(span, true));
-        if let Some(load) = load {
-            self.loads = [load, self.loads[0]];
-        }
-        if let Some(store) = store {
-            self.stores = [store, self.stores[0]];
-        }
-    }
-
     /// The span that grants an access.
     #[inline]
     fn granting(&self, addr: u64, size: u64, write: bool) -> Option<Span> {
@@ -547,6 +512,7 @@ impl<'m> Mem<'m> {
 
     /// An atomic read-modify-write of 4 or 8 bytes, sequentially consistent as the kernel's; gives the old
     /// content, zero-extended. `None` when it is not granted. The address is aligned.
+    #[inline(always)]
     pub(crate) fn atomic(&mut self, op: AtomicOp, size: Size, addr: u64, src: u64, r0: u64) -> Option<u64> {
         assert!(addr.is_multiple_of(size.bytes() as u64), "the interpreter checks alignment");
         if !self.find(addr, size.bytes() as u64, true) {
@@ -575,6 +541,19 @@ impl<'m> Mem<'m> {
             Size::H => apply!(AtomicU16, u16),
             Size::B => apply!(AtomicU8, u8),
         })
+    }
+
+    /// As [`Self::atomic`], for an operation that is not known when this is compiled.
+    #[inline(never)]
+    pub(crate) fn any_atomic(
+        &mut self,
+        op: AtomicOp,
+        size: Size,
+        addr: u64,
+        src: u64,
+        r0: u64,
+    ) -> Option<u64> {
+        self.atomic(op, size, addr, src, r0)
     }
 
     /// A load with acquire order; as [`Self::load`] otherwise. The address is aligned.

@@ -231,13 +231,22 @@ impl Program {
     /// # Errors
     /// A [`Trap`] when the program does something that it may not, or reaches a limit. Ring buffer records
     /// that it still held are discarded; whatever else it changed stays changed.
+    #[inline]
     pub fn run(&self, run: &mut Run<'_>) -> Result<Outcome, Trap> {
+        match self.run_to_end(run) {
+            Some(r0) => Ok(Outcome { r0, fuel: run.state.fuel }),
+            None => Err(run.state.take_trap()),
+        }
+    }
+
+    /// Content of `r0`; nothing after a trap, which the state has.
+    fn run_to_end(&self, run: &mut Run<'_>) -> Option<u64> {
         if run.loan.ctx.len() < self.ctx.need {
             let kind = TrapKind::ContextTooShort { need: self.ctx.need, have: run.loan.ctx.len() };
-            return Err(Trap { prog_id: self.id(), pc: 0, kind });
+            run.state.set_trap(self, 0, kind);
+            return None;
         }
         let mut mem = Mem::new(&mut run.loan, run.scratch);
-        let r0 = interp::run_chain(self, &mut mem, &mut run.state)?;
-        Ok(Outcome { r0, fuel: run.state.fuel })
+        interp::run_chain(self, &mut mem, &mut run.state)
     }
 }

@@ -8,6 +8,12 @@ use crate::Program;
 use crate::mem::Mem;
 use crate::trap::TrapKind;
 
+/// As [`lookup`] for what it mostly is: of a key that an array has.
+#[inline]
+pub(crate) fn lookup_in_array(program: &Program, mem: &mut Mem<'_>, map: u64, key: u64) -> Option<u64> {
+    mem.array_value(program.map_index(map)?, key)
+}
+
 /// `bpf_map_lookup_elem(map, key)`: the address of the value, of this CPU's for per-CPU kinds, or 0.
 pub(crate) fn lookup(
     program: &Program,

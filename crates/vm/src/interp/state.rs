@@ -70,8 +70,21 @@ impl<'a> State<'a> {
     #[cold]
     #[inline(never)]
     pub(super) fn trapped(&mut self, program: &Program, pc: usize, kind: TrapKind) -> End {
-        self.trap = Some(Trap { prog_id: program.id(), pc, kind });
+        self.set_trap(program, pc, kind);
         End::Trap
+    }
+
+    /// Says why a run ends without a result.
+    #[cold]
+    pub(crate) fn set_trap(&mut self, program: &Program, pc: usize, kind: TrapKind) {
+        self.trap = Some(Trap { prog_id: program.id(), pc, kind });
+    }
+
+    /// Why a run has ended without a result.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn take_trap(&mut self) -> Trap {
+        self.trap.take().expect("whoever gives no result has left a trap")
     }
 
     /// Takes a first slice of fuel; nothing when there is a deadline, which is looked at before each slice.
