@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::vec::Vec;
 
 use crate::endian::Reader;
-use crate::parse::{header, section};
+use crate::parse::{MAGIC, header, section};
 use crate::{At, Btf, Endian, Error, Name, Type, TypeId};
 
 /// Records for one ELF section.
@@ -104,6 +104,42 @@ impl BtfExt {
             core_relos: core_relos.read(16, Part::core)?,
         })
     }
+}
+
+impl BtfExt {
+    /// The bytes of a `.BTF.ext` section, with the header that has CO-RE relocations. [`BtfExt::parse`] of them
+    /// gives an equal one, but for sections without records, which are left out: the format has none.
+    pub fn to_bytes(&self, endian: Endian) -> Vec<u8> {
+        let (mut body, mut header) = (Vec::new(), Vec::new());
+        let mut part = |words: Vec<u32>| {
+            let off = body.len() as u32;
+            body.extend(words.iter().flat_map(|w| endian.u32_bytes(*w)));
+            header.extend([off, body.len() as u32 - off]);
+        };
+        part(table(&self.func_info, |f| [f.insn_off_bytes, f.ty.0]));
+        part(table(&self.line_info, |l| [l.insn_off_bytes, l.file.0, l.text.0, l.line_col]));
+        part(table(&self.core_relos, |r| [r.insn_off_bytes, r.ty.0, r.access.0, r.kind]));
+        let mut out = Vec::with_capacity(FULL_HEADER + body.len());
+        out.extend_from_slice(&endian.u16_bytes(MAGIC));
+        out.extend_from_slice(&[1, 0]);
+        out.extend(endian.u32_bytes(FULL_HEADER as u32));
+        out.extend(header.iter().flat_map(|w| endian.u32_bytes(*w)));
+        out.extend(body);
+        out
+    }
+}
+
+/// One table as words: nothing at all if it has no records.
+fn table<T, const N: usize>(sections: &[ExtSection<T>], record: impl Fn(&T) -> [u32; N]) -> Vec<u32> {
+    let mut out = Vec::new();
+    for s in sections.iter().filter(|s| !s.records.is_empty()) {
+        if out.is_empty() {
+            out.push(N as u32 * 4);
+        }
+        out.extend([s.section.0, s.records.len() as u32]);
+        out.extend(s.records.iter().flat_map(&record));
+    }
+    out
 }
 
 /// One of the three tables: a record size, then per ELF section a name, a count and records.

@@ -248,6 +248,19 @@ fn ext_records() {
     let line = good.line_info[0].records[0];
     assert_eq!((line.line(), line.column(), line.insn_off_bytes), (7, 5, 8));
     assert!(good.core_relos.is_empty());
+    let all = BtfExt {
+        core_relos: vec![ExtSection {
+            section: good.func_info[0].section,
+            records: vec![CoreRelo { insn_off_bytes: 24, ty: func, access: line.text, kind: 12 }],
+        }],
+        ..good.clone()
+    };
+    for want in [&BtfExt::default(), &good, &all] {
+        for endian in [Endian::Little, Endian::Big] {
+            assert_eq!(&BtfExt::parse(&want.to_bytes(endian), &btf).expect("reads"), want);
+        }
+    }
+    assert_eq!(good.to_bytes(Endian::Little), ext(16, func.0, 1), "as compilers write it");
     for (off, ty, count, want) in [
         (17, func.0, 1, "not a multiple of 8"),
         (16, 1, 1, "a INT, not a FUNC"),
@@ -291,7 +304,9 @@ proptest! {
     fn arbitrary_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
         if let Ok(btf) = Btf::parse(&bytes) { exercise(&btf) }
         let btf = every_kind();
-        let _ = BtfExt::parse(&bytes, &btf);
+        if let Ok(ext) = BtfExt::parse(&bytes, &btf) {
+            assert_eq!(BtfExt::parse(&ext.to_bytes(Endian::Big), &btf).expect("reads"), ext);
+        }
     }
 
     #[test]
