@@ -7,6 +7,7 @@ use skep_isa::{AtomicOp, Operand, Reg, Size};
 use super::memory::{Intent, Target, access};
 use super::{Facts, leak, leaks, readable, writable};
 use crate::Code;
+use crate::domain::Tnum;
 use crate::program::Program;
 use crate::state::{Kind, State, type_name};
 use crate::violation::{Check, Explain, refuse};
@@ -35,6 +36,9 @@ pub(super) fn rmw(
     if let Some(reg) = fetched(op, src) {
         writable(reg)?;
     }
+    if fetched(op, src) == Some(dst) {
+        return fetched_over_base(dst, off, size);
+    }
     access(p, s, dst, off.into(), size.bytes(), Intent::AtomicRead)?;
     access(p, s, dst, off.into(), size.bytes(), Intent::AtomicWrite).map(Facts::target)
 }
@@ -49,7 +53,11 @@ pub(super) fn load_acquire(
 ) -> Check<Facts> {
     readable(s, src)?;
     writable(dst)?;
-    object_takes_atomics(s, src, "BPF_ATOMIC loads from")?;
+    // Linux looks at the register after the load: what replaces its own address is never forbidden. Packets and
+    // flow keys are memory like any other then; the context is in a form of the engine's own.
+    if src != dst || s.reg(src).kind == Kind::Ctx {
+        object_takes_atomics(s, src, "BPF_ATOMIC loads from")?;
+    }
     access(p, s, src, off.into(), size.bytes(), Intent::LoadAcquire).map(Facts::target)
 }
 
@@ -80,6 +88,16 @@ pub(crate) fn fetched(op: AtomicOp, src: Reg) -> Option<Reg> {
         | AtomicOp::And { fetch }
         | AtomicOp::Xor { fetch } => fetch.then_some(src),
     }
+}
+
+/// The old value would replace the address: Linux forgets the register before it looks at what it points to.
+fn fetched_over_base(base: Reg, off: i16, size: Size) -> Check<Facts> {
+    let words = format!("misaligned access off {}+0+{off} size {}", Tnum::UNKNOWN, size.bytes());
+    refuse(Code::Misaligned, words).explain(
+        "a register for the old value that is not the one with the address",
+        format!("r{} holds the address, and would receive the old value", base.0),
+        "copy the address to another register first",
+    )
 }
 
 fn object_takes_atomics(s: &State, base: Reg, what: &str) -> Check<()> {

@@ -20,12 +20,13 @@ impl Explorer<'_, '_> {
         let (jumps, insns) = (self.jumps - self.last_stored.0, self.processed - self.last_stored.1);
         let mut add = force || (jumps >= 2 && insns >= 8);
         let live = self.live();
-        let covers = |track_precision| Exactness::Covers {
+        let covers = |track_precision, same_stack| Exactness::Covers {
             track_precision,
             may_leak: self.p.may_leak(),
             same_bounds: self.bounds_matter,
+            same_stack,
         };
-        let (covers, every_number) = (covers(self.tracks_precision()), covers(false));
+        let (covers, every_number) = (covers(self.tracks_precision(), false), covers(false, true));
         let mut i = 0;
         let mut seen = 0;
         while i < self.store.count(pc) {

@@ -17,8 +17,10 @@ use super::{Byte, Frame, Kind, Reg, Slot, State};
 pub(crate) enum Exactness {
     /// The new one adds nothing. `track_precision`: numbers that are not precise do not count.
     /// `may_leak`: bytes that were never written may be read. `same_bounds`: numbers must have the same bounds.
-    Covers { track_precision: bool, may_leak: bool, same_bounds: bool },
-    /// They are the same: a loop made no progress.
+    /// `same_stack`: the new stack holds the same kinds of bytes as far down as the old one goes. Linux asks for
+    /// that where loops end (`RANGE_WITHIN`), so that a loop that it calls infinite is found here as well.
+    Covers { track_precision: bool, may_leak: bool, same_bounds: bool, same_stack: bool },
+    /// They are the same, as far down as the old stack goes: a loop made no progress.
     Same,
 }
 
@@ -151,16 +153,16 @@ fn ranges_match(old: &Reg, new: &Reg, ids: &mut Ids) -> bool {
 
 fn stacks_match(old: &Frame, new: &Frame, how: Exactness, ids: &mut Ids) -> bool {
     let (old, new) = (&old.stack.slots, &new.stack.slots);
+    let same_kinds = || old.len() <= new.len() && old.iter().zip(new).all(|(a, b)| a.bytes == b.bytes);
     match how {
-        Exactness::Same => {
-            old.len() == new.len()
-                && old.iter().zip(new).all(|(a, b)| a.bytes == b.bytes && spills(a, b, how, ids))
-        }
-        Exactness::Covers { may_leak, .. } => {
+        Exactness::Same => same_kinds() && old.iter().zip(new).all(|(a, b)| spills(a, b, how, ids)),
+        Exactness::Covers { may_leak, same_stack, .. } => {
             let nothing = Slot { bytes: [Byte::Invalid; 8], spilled: None };
-            old.iter()
-                .enumerate()
-                .all(|(i, a)| slots_match(a, new.get(i).unwrap_or(&nothing), may_leak, how, ids))
+            (!same_stack || same_kinds())
+                && old
+                    .iter()
+                    .enumerate()
+                    .all(|(i, a)| slots_match(a, new.get(i).unwrap_or(&nothing), may_leak, how, ids))
         }
     }
 }
