@@ -1,7 +1,7 @@
 //! The command line.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -49,7 +49,7 @@ pub enum Command {
 #[derive(Debug, Subcommand)]
 pub enum ProgCommand {
     /// Run a program once, or many times, on given bytes (BPF_PROG_TEST_RUN)
-    Run(ProgRunArgs),
+    Run(Box<ProgRunArgs>),
     /// Print a program's instructions, or its control-flow graph
     Dump(ProgDumpArgs),
 }
@@ -128,6 +128,8 @@ pub struct RunArgs {
     #[arg(long)]
     pub linux: bool,
     #[command(flatten)]
+    pub maps: MapArgs,
+    #[command(flatten)]
     pub target: TargetArgs,
     /// Write what the program let through to a pcap file: XDP packets that were passed, sent or redirected, as
     /// the program left them; packets that a socket filter keeps, cut to what it keeps
@@ -165,6 +167,36 @@ pub struct CheckArgs {
     pub linux: bool,
     #[command(flatten)]
     pub target: TargetArgs,
+}
+
+/// What maps are to be, whatever the object says.
+#[derive(Debug, clap::Args)]
+pub struct MapArgs {
+    /// Elements of a map, or bytes of a ring buffer, instead of what the object says
+    #[arg(long, value_name = "MAP=N", value_parser = max_entries)]
+    pub max_entries: Vec<(String, u32)>,
+}
+
+impl MapArgs {
+    /// Opens an object and changes its maps.
+    pub fn open(&self, file: &Path, target: &TargetArgs) -> Result<skep::Object, skep::Error> {
+        let mut object = skep::Object::open_for(file, &target.target()?)?;
+        for (map, n) in &self.max_entries {
+            object.set_max_entries(map, *n)?;
+        }
+        Ok(object)
+    }
+}
+
+/// `MAP=N`.
+fn max_entries(text: &str) -> Result<(String, u32), String> {
+    let Some((map, n)) = text.split_once('=').filter(|(map, _)| !map.is_empty()) else {
+        return Err("write MAP=N".to_owned());
+    };
+    match n.parse() {
+        Ok(n) => Ok((map.to_owned(), n)),
+        Err(_) => Err(format!("`{n}` is no number from 0 to {}", u32::MAX)),
+    }
 }
 
 /// The machine that objects are opened for.
@@ -270,6 +302,8 @@ pub struct ProgRunArgs {
     #[arg(long)]
     pub linux: bool,
     #[command(flatten)]
+    pub maps: MapArgs,
+    #[command(flatten)]
     pub target: TargetArgs,
 }
 
@@ -335,6 +369,8 @@ pub struct MapDumpArgs {
     /// Create the maps and run in the kernel
     #[arg(long)]
     pub linux: bool,
+    #[command(flatten)]
+    pub maps: MapArgs,
     #[command(flatten)]
     pub target: TargetArgs,
 }

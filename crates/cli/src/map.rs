@@ -1,7 +1,7 @@
 //! `skep map dump`: the elements of an object's maps, in bpftool's shape.
 
 use serde_json::{Value as Json, json};
-use skep::{Element, Map, Object, Runner};
+use skep::{Element, Map, Runner};
 
 use crate::args::MapDumpArgs;
 use crate::failure::Failure;
@@ -11,7 +11,7 @@ use crate::{diagnostic, out, text};
 
 /// Runs `skep map dump`.
 pub fn dump(args: &MapDumpArgs) -> Result<(), Failure> {
-    let object = Object::open_for(&args.file, &args.target.target()?)?;
+    let object = args.maps.open(&args.file, &args.target)?;
     for problem in object.problems() {
         diagnostic::warning(&problem.to_string());
     }

@@ -303,3 +303,15 @@ fn map_dump_has_bpftool_s_shape() {
     assert!(plain.contains("key: 06 00 00 00  value: 08 00 00 00 00 00 00 00\n"), "{plain}");
     assert!(plain.ends_with("Found 256 elements\n"), "{plain}");
 }
+
+#[test]
+fn max_entries_can_be_said() {
+    let rows = |args: &str| {
+        let output = line(args);
+        assert_eq!(code(&output), 0, "{}", stderr(&output));
+        json_lines(&output)[0].as_array().expect("bpftool's array").len()
+    };
+    let file = "examples/protocols/protocols.bpf.o packets --json";
+    assert_eq!(rows(&format!("map dump {file}")), 256);
+    assert_eq!(rows(&format!("map dump {file} --max-entries packets=3")), 3);
+}

@@ -20,6 +20,9 @@ fn wrong_usage_exits_2() {
         "asm examples/protocols/protocols.s",
         "prog run examples/protocols/protocols.s --repeat 0",
         "map dump examples/protocols/protocols.s --program x",
+        "map dump examples/protocols/protocols.s --max-entries 5",
+        "map dump examples/protocols/protocols.s --max-entries packets=-1",
+        "map dump examples/protocols/protocols.s --max-entries packet=5",
     ] {
         let output = line(args);
         assert_eq!(code(&output), 2, "skep {args}: {}", stderr(&output));

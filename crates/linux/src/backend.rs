@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::Arc;
 
-use skep_abi::ProgramType;
+use skep_abi::{MapType, ProgramType};
 use skep_isa::{Insn, Reg};
 use skep_spec::{
     Backend, BackendLink, BackendMap, BackendProgram, Errno, Error, LoadError, LoadOptions, MapDef,
@@ -56,11 +56,12 @@ impl LinuxBackend {
         let kind = def.kind.name().unwrap_or("unknown type");
         let what = format!("creating map `{}` ({kind})", def.name);
         let inner = def.inner.as_ref().map(|d| self.create(d)).transpose()?;
+        let cpus = u32::try_from(sys::possible_cpus()).unwrap_or(u32::MAX);
         let mut attr = attr::MapCreate {
             map_type: def.kind.0,
             key_size: def.key_size,
             value_size: def.value_size,
-            max_entries: def.max_entries,
+            max_entries: def.entries_on(cpus),
             map_flags: def.flags.0,
             inner_map_fd: inner.as_ref().map_or(0, |m| m.as_fd().as_raw_fd() as u32),
             numa_node: def.numa_node,
@@ -68,7 +69,8 @@ impl LinuxBackend {
             map_extra: def.map_extra,
             ..attr::MapCreate::default()
         };
-        let btf = def.btf.as_ref().filter(|_| def.value_btf_id != 0).and_then(|b| self.btf.get(b).ok());
+        let btf = def.btf.as_ref().filter(|_| def.value_btf_id != 0 && takes_btf(def.kind));
+        let btf = btf.and_then(|b| self.btf.get(b).ok());
         if let Some(btf) = &btf {
             attr.btf_fd = btf.as_raw_fd() as u32;
             attr.btf_key_type_id = def.key_btf_id;
@@ -147,10 +149,36 @@ impl LinuxBackend {
     }
 }
 
+/// Whether maps of a type may have types of keys and values (libbpf's `bpf_object__create_map`).
+fn takes_btf(kind: MapType) -> bool {
+    !matches!(
+        kind,
+        MapType::PERF_EVENT_ARRAY
+            | MapType::CGROUP_ARRAY
+            | MapType::STACK_TRACE
+            | MapType::ARRAY_OF_MAPS
+            | MapType::HASH_OF_MAPS
+            | MapType::DEVMAP
+            | MapType::DEVMAP_HASH
+            | MapType::CPUMAP
+            | MapType::XSKMAP
+            | MapType::SOCKMAP
+            | MapType::SOCKHASH
+            | MapType::QUEUE
+            | MapType::STACK
+            | MapType::ARENA
+    )
+}
+
 #[cold]
 fn explain_create(errno: Errno, def: &MapDef, what: &str) -> Error {
     let (key, value, entries) = (def.key_size, def.value_size, def.max_entries);
+    let outer = matches!(def.kind, MapType::ARRAY_OF_MAPS | MapType::HASH_OF_MAPS);
     match errno {
+        Errno::EINVAL | Errno::EBADF if outer && def.inner.is_none() => Error::new(
+            errno,
+            format!("{what}: it does not say what its maps look like: write __array(values, struct INNER)"),
+        ),
         Errno::EINVAL | Errno::E2BIG => Error::new(
             errno,
             format!(

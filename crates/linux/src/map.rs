@@ -140,6 +140,38 @@ impl BackendMap for LinuxMap {
         })
     }
 
+    fn set_map(&self, key: &[u8], map: &dyn BackendMap) -> Result<(), Error> {
+        if !matches!(MapType(self.fd.info().map_type), MapType::ARRAY_OF_MAPS | MapType::HASH_OF_MAPS) {
+            return Err(Error::new(Errno::EINVAL, format!("map `{}` is no map of maps", self.name)));
+        }
+        self.check_key(key)?;
+        let Some(map) = map.as_any().downcast_ref::<Self>() else {
+            let words = format!("map `{}`: map `{}` belongs to another backend", self.name, map.info().name);
+            return Err(Error::new(Errno::EINVAL, words));
+        };
+        let fd = map.as_fd().as_raw_fd().to_ne_bytes();
+        self.fd.update(key, &fd, 0).map_err(|e| match e {
+            Errno::EINVAL => {
+                let words = format!(
+                    "map `{}` refuses map `{}`: it must agree with the inner map in type, key size, value size and \
+                     flags, and for most types in max_entries",
+                    self.name, map.name
+                );
+                Error::new(e, words)
+            }
+            Errno::E2BIG => {
+                let words = format!(
+                    "map `{}`: no room for map `{}`, it has {} elements",
+                    self.name,
+                    map.name,
+                    self.fd.info().max_entries
+                );
+                Error::new(e, words)
+            }
+            _ => self.error(e, "putting a map into"),
+        })
+    }
+
     fn reader(&self) -> Result<Box<dyn ByteReader>, Error> {
         if self.fd.info().map_type != MapType::RINGBUF.0 {
             return Err(Error::new(Errno::EINVAL, format!("map `{}` is not a ring buffer", self.name)));

@@ -45,6 +45,7 @@ mod error;
 mod externs;
 mod funcs;
 mod kconfig;
+mod legacy;
 mod link;
 mod maps;
 mod object;

@@ -5,9 +5,11 @@
 //!     int (*type)[2];             a number: pointer to an array of that many elements,
 //!                                 or an enum with that single value
 //!     __u32 *key;                 a type: pointer to it
-//!     struct inner *values[];     what elements are: maps or programs
+//!     struct inner *values[];     what elements are: maps or programs; always the last member
 //! } name SEC(".maps");
 //! ```
+//!
+//! What is right and what is not is as `parse_btf_map_def` and `bpf_object__collect_map_relos` of libbpf 1.7 have it.
 
 use alloc::boxed::Box;
 use alloc::format;
@@ -16,11 +18,12 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use skep_abi::{MapFlags, MapType};
-use skep_btf::{Btf, Kind as BtfKind, Member, Type, TypeId};
+use skep_btf::{Btf, DatasecEntry, Kind as BtfKind, Member, Type, TypeId, VarLinkage};
 use skep_spec::{MapDef, Pinning};
 
 use crate::elf::{Elf, Section};
 use crate::error::{Error, File, Place};
+use crate::legacy;
 
 /// `R_BPF_64_ABS64`: a 64-bit address in data.
 const R_ABS64: u32 = 2;
@@ -35,15 +38,24 @@ pub(crate) struct Found {
     pub(crate) slots: Vec<(u32, usize)>,
 }
 
+impl Found {
+    pub(crate) fn kind(&self) -> Option<MapType> {
+        self.def.as_ref().ok().map(|d| d.kind)
+    }
+}
+
 /// All maps of the file, in the order in which they stand in it.
 ///
 /// # Errors
 /// When there are maps, but nothing that describes them.
-pub(crate) fn find(file: &File, elf: &Elf<'_>, btf: Option<&Arc<Btf>>) -> Result<Vec<Found>, Error> {
-    if let Some(s) = elf.section("maps").filter(|s| s.size > 0) {
-        let what = "maps in the legacy form (struct bpf_map_def), which libbpf 1.0 dropped: define them in \
-                    SEC(\".maps\"), as `struct { __uint(type, BPF_MAP_TYPE_HASH); __type(key, …); … } name SEC(\".maps\");`";
-        return Err(file.unsupported(Place::section(s.name), what));
+pub(crate) fn find(
+    file: &File,
+    elf: &Elf<'_>,
+    btf: Option<&Arc<Btf>>,
+    page: u32,
+) -> Result<Vec<Found>, Error> {
+    if let Some(index) = elf.sections.iter().position(|s| s.name == "maps") {
+        return Err(legacy::refuse(file, elf, btf, index));
     }
     let Some(section) = elf.section(".maps").filter(|s| s.size > 0) else { return Ok(Vec::new()) };
     let Some(btf) = btf else {
@@ -57,25 +69,53 @@ pub(crate) fn find(file: &File, elf: &Elf<'_>, btf: Option<&Arc<Btf>>) -> Result
     };
     let mut maps = Vec::with_capacity(entries.len());
     for e in entries {
-        let Some(Type::Var { name, ty, .. }) = btf.ty(e.ty) else {
+        let Some(Type::Var { name, ty, linkage }) = btf.ty(e.ty) else {
             return Err(file.malformed(Place::section(".maps"), format!("type {} in it is not a VAR", e.ty)));
         };
         let name = btf.str(*name);
-        let scope = Scope { file, btf, name };
+        if name.is_empty() {
+            let what = format!("the map at byte {:#x} has no name", e.off_bytes);
+            return Err(file.malformed(Place::section(".maps"), what));
+        }
+        let scope = Scope { file, btf, name, page };
         let (off_bytes, size) = (u64::from(e.off_bytes), u64::from(e.size));
+        if off_bytes + size > section.size {
+            let what = format!(
+                "BTF has it at bytes {off_bytes:#x}+{size:#x} of section \".maps\", which has {:#x}",
+                section.size
+            );
+            return Err(file.malformed(Place::map(name), what));
+        }
         if btf.size_of(*ty).is_none_or(|s| u64::from(s) > size) {
             let what = format!("its variable has {size} bytes, its type {ty} another size");
             return Err(file.malformed(Place::map(name), what));
         }
-        let (mut def, mut slots) = (scope.define(*ty, true), Vec::new());
-        if let Ok((_, Some(values))) = &def {
-            match scope.slots(section, off_bytes + u64::from(*values), off_bytes + size) {
+        let (mut def, mut slots) = match linkage {
+            VarLinkage::Global => (scope.define(*ty, true), Vec::new()),
+            VarLinkage::Static | VarLinkage::Extern => {
+                let what = "a static map: libbpf takes only those that are global variables";
+                (Err(file.unsupported(Place::map(name), what)), Vec::new())
+            }
+        };
+        if let Ok((_, values)) = &def {
+            match scope.slots(section, off_bytes, size, values.map(u64::from)) {
                 Ok(found) => slots = found,
                 Err(e) => def = Err(e),
             }
         }
         let def = def.map(|(def, _)| scope.ringbuf_record(def));
         maps.push(Found { name: name.into(), off_bytes, def, slots });
+    }
+    for r in &section.relocs {
+        let inside = |e: &DatasecEntry| {
+            let start = u64::from(e.off_bytes);
+            start <= r.off_bytes && r.off_bytes + 8 <= start + u64::from(e.size)
+        };
+        if !entries.iter().any(inside) {
+            let place = Place::Section { name: ".maps".into(), off_bytes: Some(r.off_bytes) };
+            let what = format!("a reference to \"{}\" that is in no map", elf.symbol_name(r.symbol));
+            return Err(file.malformed(place, what));
+        }
     }
     Ok(maps)
 }
@@ -85,6 +125,8 @@ struct Scope<'a> {
     file: &'a File,
     btf: &'a Arc<Btf>,
     name: &'a str,
+    /// Bytes of a page.
+    page: u32,
 }
 
 impl Scope<'_> {
@@ -101,13 +143,14 @@ impl Scope<'_> {
         };
         let mut def = MapDef { name: self.name.into(), btf: Some(self.btf.clone()), ..MapDef::default() };
         let (mut has_type, mut values) = (false, None);
-        for m in members {
+        let mut max_entries = 0;
+        for (i, m) in members.iter().enumerate() {
             match self.btf.str(m.name) {
                 "type" => {
                     def.kind = MapType(self.number(m)?);
                     has_type = true;
                 }
-                "max_entries" => def.max_entries = self.number(m)?,
+                "max_entries" => max_entries = self.number(m)?,
                 "map_flags" => def.flags = MapFlags(self.number(m)?),
                 "numa_node" => def.numa_node = self.number(m)?,
                 "map_extra" => def.map_extra = self.wide_number(m)?,
@@ -115,6 +158,7 @@ impl Scope<'_> {
                 "value_size" => self.agree(m, &mut def.value_size)?,
                 "key" => (def.key_btf_id, def.key_size) = self.sized(m, def.key_size)?,
                 "value" => (def.value_btf_id, def.value_size) = self.sized(m, def.value_size)?,
+                "pinning" if !outer => return Err(self.bad("an inner map cannot be pinned")),
                 "pinning" => {
                     def.pinning = match self.number(m)? {
                         0 => Pinning::None,
@@ -130,6 +174,9 @@ impl Scope<'_> {
                     if !outer {
                         return Err(self.bad("a map in a map in a map"));
                     }
+                    if i + 1 != members.len() {
+                        return Err(self.bad("\"values\" must be the last member"));
+                    }
                     values = Some(m.off_bits / 8);
                     self.values(m, &mut def)?;
                 }
@@ -141,37 +188,43 @@ impl Scope<'_> {
                 }
             }
         }
-        if !has_type {
+        if !has_type || def.kind == MapType::UNSPEC {
             return Err(self.bad("it has no attribute \"type\""));
         }
-        if !outer && def.pinning != Pinning::None {
-            return Err(self.bad("an inner map cannot be pinned"));
-        }
+        def.set_max_entries(max_entries, self.page);
         Ok((def, values))
     }
 
-    /// A number: `int (*name)[N]`, or an enum with one value.
+    /// A number: `int (*name)[N]`.
+    fn number(&self, m: &Member) -> Result<u32, Error> {
+        let attr = self.btf.str(m.name);
+        let Type::Ptr { target } = self.btf.resolved(m.ty) else {
+            let kind = self.btf.resolved(m.ty).kind().name();
+            return Err(self.bad(format!("\"{attr}\" is a {kind}: write __uint({attr}, N)")));
+        };
+        match self.btf.ty(*target) {
+            Some(Type::Array { len, .. }) => Ok(*len),
+            other => {
+                let kind = other.map_or("void", |t| t.kind().name());
+                Err(self.bad(format!("\"{attr}\" points to a {kind}: write __uint({attr}, N)")))
+            }
+        }
+    }
+
+    /// A number that may have 64 bits: as [`Self::number`], or an enum with one value.
     fn wide_number(&self, m: &Member) -> Result<u64, Error> {
         let attr = self.btf.str(m.name);
         match self.btf.resolved(m.ty) {
-            Type::Ptr { target } => match self.btf.resolved(*target) {
-                Type::Array { len, .. } => Ok((*len).into()),
-                other => Err(self
-                    .bad(format!("\"{attr}\" points to a {}: write __uint({attr}, N)", other.kind().name()))),
-            },
+            Type::Ptr { .. } => self.number(m).map(u64::from),
             Type::Enum { values, .. } | Type::Enum64 { values, .. } if values.len() == 1 => {
                 Ok(values[0].value.cast_unsigned())
             }
             other => {
-                Err(self.bad(format!("\"{attr}\" is a {}: write __uint({attr}, N)", other.kind().name())))
+                let kind = other.kind().name();
+                Err(self
+                    .bad(format!("\"{attr}\" is a {kind}: write __uint({attr}, N) or __ulong({attr}, N)")))
             }
         }
-    }
-
-    fn number(&self, m: &Member) -> Result<u32, Error> {
-        let n = self.wide_number(m)?;
-        u32::try_from(n)
-            .map_err(|_| self.bad(format!("\"{}\" is {n:#x}, more than 32 bits", self.btf.str(m.name))))
     }
 
     /// A size that may be said twice, but not differently.
@@ -189,7 +242,7 @@ impl Scope<'_> {
     /// A type and its size.
     fn sized(&self, m: &Member, said: u32) -> Result<(u32, u32), Error> {
         let attr = self.btf.str(m.name);
-        let Type::Ptr { target } = self.btf.resolved(m.ty) else {
+        let Some(Type::Ptr { target }) = self.btf.ty(m.ty) else {
             return Err(self.bad(format!("\"{attr}\" is not a pointer: write __type({attr}, T)")));
         };
         let Some(size) = self.btf.size_of(*target) else {
@@ -205,13 +258,20 @@ impl Scope<'_> {
     /// `values`: an array of pointers to maps or programs.
     fn values(&self, m: &Member, def: &mut MapDef) -> Result<(), Error> {
         let wrong = || self.bad("\"values\" is not an array of pointers: write __array(values, T)");
-        let Type::Array { element, .. } = self.btf.resolved(m.ty) else { return Err(wrong()) };
-        let Type::Ptr { target } = self.btf.resolved(*element) else { return Err(wrong()) };
+        if !matches!(def.kind, MapType::PROG_ARRAY | MapType::ARRAY_OF_MAPS | MapType::HASH_OF_MAPS) {
+            let kind = def.kind.name().map_or_else(|| format!("{}", def.kind.0), Into::into);
+            let what = format!(
+                "\"values\" in a map of type {kind}: maps of maps and program arrays have them, and \"type\" comes first"
+            );
+            return Err(self.file.unsupported(Place::map(self.name), what));
+        }
         if def.value_size != 0 && def.value_size != 4 {
             return Err(self
                 .bad(format!("values are references of 4 bytes, but \"value_size\" is {}", def.value_size)));
         }
         def.value_size = 4;
+        let Some(Type::Array { element, len: 0, .. }) = self.btf.ty(m.ty) else { return Err(wrong()) };
+        let Type::Ptr { target } = self.btf.resolved(*element) else { return Err(wrong()) };
         match (def.kind, self.btf.resolved(*target)) {
             (MapType::PROG_ARRAY, Type::FuncProto { .. }) => Ok(()),
             (MapType::ARRAY_OF_MAPS | MapType::HASH_OF_MAPS, Type::Struct { .. }) => {
@@ -220,28 +280,37 @@ impl Scope<'_> {
                 def.inner = Some(Box::new(inner));
                 Ok(())
             }
-            (kind, other) => Err(self.bad(format!(
-                "\"values\" of type {} in a map of type {}: maps of maps take map structs, program arrays functions \
-                 (and \"type\" comes first)",
+            (_, other) => Err(self.bad(format!(
+                "\"values\" point to a {}: those of maps of maps are structs of attributes, those of program arrays \
+                 functions",
                 other.kind().name(),
-                kind.name().map_or_else(|| format!("{}", kind.0), Into::into),
             ))),
         }
     }
 
-    /// Elements that are initialised: relocations between two bytes of the section.
-    fn slots(&self, section: &Section<'_>, start: u64, end: u64) -> Result<Vec<(u32, usize)>, Error> {
+    /// Elements that are initialised: relocations behind the byte where `values` begins.
+    fn slots(
+        &self,
+        section: &Section<'_>,
+        start: u64,
+        size: u64,
+        values: Option<u64>,
+    ) -> Result<Vec<(u32, usize)>, Error> {
         let mut slots = Vec::new();
-        for r in section.relocs.iter().filter(|r| (start..end).contains(&r.off_bytes)) {
-            if r.kind != R_ABS64 || !(r.off_bytes - start).is_multiple_of(8) {
-                let what = format!(
-                    "relocation of type {} at byte {:#x} of its initialiser",
-                    r.kind,
-                    r.off_bytes - start
-                );
-                return Err(self.bad(what));
+        for r in section.relocs.iter().filter(|r| (start..start + size).contains(&r.off_bytes)) {
+            let at = r.off_bytes - start;
+            let index = values.and_then(|v| at.checked_sub(v)).filter(|off| off.is_multiple_of(8));
+            match index {
+                Some(off) if r.kind == R_ABS64 => slots.push(((off / 8) as u32, r.symbol)),
+                _ => {
+                    let what = format!(
+                        "relocation of type {} at byte {at:#x} of its initialiser; expected R_BPF_64_ABS64 (2) in \
+                         \"values\"",
+                        r.kind
+                    );
+                    return Err(self.bad(what));
+                }
             }
-            slots.push((((r.off_bytes - start) / 8) as u32, r.symbol));
         }
         Ok(slots)
     }

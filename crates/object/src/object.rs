@@ -5,6 +5,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use skep_abi::MapType;
 use skep_btf::relo::TargetBtf;
 use skep_btf::{Btf, BtfExt, CoreRelo};
 use skep_isa::Endian;
@@ -149,6 +150,8 @@ pub struct Inputs<'a> {
     pub kconfig: Option<&'a Kconfig>,
     /// Addresses for `__ksym` externs without a type.
     pub symbols: Option<&'a dyn Symbols>,
+    /// Bytes of a page, which ring buffers are rounded up to; 4096 if not given.
+    pub page_size: Option<u32>,
 }
 
 impl<'a> Unlinked<'a> {
@@ -228,7 +231,8 @@ impl<'a> Unlinked<'a> {
         let license = license(file, elf)?;
         let kernel_version = kernel_version(file, elf)?;
         let functions = Functions::find(file, elf)?;
-        let (mut maps, mut places) = all_maps(file, elf, stem, btf.as_ref(), &functions)?;
+        let (mut maps, mut places) =
+            all_maps(file, elf, stem, btf.as_ref(), &functions, inputs.page_size.unwrap_or(4096))?;
         if let Some(def) = externs.config_map(file, stem, elf.endian, btf.as_ref(), inputs.kconfig) {
             let def = def.map(Arc::new);
             places.insert(CONFIG, def.clone());
@@ -328,23 +332,28 @@ fn all_maps(
     stem: &str,
     btf: Option<&Arc<Btf>>,
     functions: &Functions,
+    page: u32,
 ) -> Result<(Vec<Map>, MapsAt), Error> {
     let mut maps = Vec::new();
     let mut places = MapsAt::new();
-    let found = maps::find(file, elf, btf)?;
+    let found = maps::find(file, elf, btf, page)?;
     let section = elf.sections.iter().position(|s| s.name == ".maps");
     for (m, section) in found.iter().zip(section.into_iter().cycle()) {
         let slots = m.slots.iter().map(|&(index, symbol)| {
             let s = &elf.symbols[symbol];
             let wrong = || {
-                let what = format!(
-                    "element {index} is \"{}\", neither a program nor a map",
-                    elf.symbol_name(symbol)
-                );
+                let kind = match m.kind() {
+                    Some(MapType::PROG_ARRAY) => "program",
+                    _ => "map of this file",
+                };
+                let what = format!("element {index} is \"{}\", which is no {kind}", elf.symbol_name(symbol));
                 file.malformed(Place::map(&m.name), what)
             };
             let Home::Section(home) = s.home else { return Err(wrong()) };
-            let target = if home == section {
+            let target = if m.kind() != Some(MapType::PROG_ARRAY) {
+                if home != section {
+                    return Err(wrong());
+                }
                 let inner = found.iter().find(|o| o.off_bytes == s.off_bytes).ok_or_else(wrong)?;
                 SlotTarget::Map(inner.name.clone())
             } else {
@@ -358,7 +367,15 @@ fn all_maps(
             };
             Ok(Slot { index, target })
         });
-        let (def, slots) = match (m.def.clone(), slots.collect::<Result<Vec<_>, _>>()) {
+        let narrow = m.def.as_ref().is_ok_and(|d| d.kind == MapType::HASH_OF_MAPS && d.key_size != 4);
+        let m_def = match m.slots.first() {
+            Some(_) if narrow => {
+                let what = "initial values are numbered by 4 bytes, and its keys have another size";
+                Err(file.malformed(Place::map(&m.name), what))
+            }
+            _ => m.def.clone(),
+        };
+        let (def, slots) = match (m_def, slots.collect::<Result<Vec<_>, _>>()) {
             (Ok(def), Ok(slots)) => (Ok(Arc::new(def)), slots),
             (Err(e), _) | (_, Err(e)) => (Err(e), Vec::new()),
         };

@@ -106,7 +106,10 @@ fn not_an_object_of_ours() {
     refuse(&Victim::new().put(5, &[9]).bytes, "damaged ELF header");
     refuse(&Victim::new().put(6, &[9]).bytes, "damaged ELF header");
     refuse(&Victim::new().put(0x10, &[2]).bytes, "ELF type 2, not a relocatable object");
-    refuse(&read(&fixture_path("legacy.bpf.o")), "section \"maps\": maps in the legacy form");
+    refuse(&read(&fixture_path("legacy.bpf.o")), "section \"maps\": legacy map definitions");
+    let today = "struct {\n\t__uint(type, BPF_MAP_TYPE_ARRAY);\n\t__uint(key_size, 4);\n\t__uint(value_size, 4);\n\
+                 \t__uint(max_entries, 1);\n} old SEC(\".maps\");\n";
+    refuse(&read(&fixture_path("legacy.bpf.o")), today);
     refuse(
         &read(&fixture_path("nobtf.bpf.o")),
         "section \".maps\": maps are described by BTF, and there is none",

@@ -75,6 +75,7 @@ pub use loaded::{Link, Loaded, Program};
 pub use map::{Element, Map, PerfBuffer, RingBuffer};
 pub use object::{Object, ProgramEntry, SlotEntry};
 pub use packets::{Runner, Tally, Verdict, Verdicts, XdpAction};
+pub use skep_object::SlotTarget;
 pub use target::{Target, poison_at, read_btf};
 pub use value::Value;
 pub use vm::{Fired, Limits, MAX_HELPERS, Record, Tracepoint, TracepointLink, Vm, VmBuilder};

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use skep_isa::text::{Dialect, Listing};
+use skep_object::SlotTarget;
 use skep_spec::{
     BackendLink, BackendMap, BackendProgram, Errno, LoadError, LoadOptions, MapDef, ProgramInfo, ProgramSpec,
     RunInput, RunOutput, RunStats,
@@ -53,15 +54,23 @@ impl Loaded {
 
     pub(crate) fn fill(&self, slots: &[SlotEntry]) -> Result<(), Error> {
         for slot in slots {
-            let map = self.maps.iter().find(|m| Arc::ptr_eq(m.def(), &slot.map));
-            let (Some(map), Some(program)) = (map, self.program(&slot.program)) else {
-                let words = format!(
-                    "slot {} of program array `{}` wants program `{}`, which is not loaded",
-                    slot.index, slot.map.name, slot.program
-                );
-                return Err(Error::new(ErrorKind::NotFound, words));
+            let missing = |what: &str| {
+                let words = format!("slot {} of map `{}` wants {what}", slot.index, slot.map.name);
+                Err(Error::new(ErrorKind::NotFound, words))
             };
-            map.set_program(slot.index, program)?;
+            let Some(map) = self.maps.iter().find(|m| Arc::ptr_eq(m.def(), &slot.map)) else {
+                return missing("a value, and the map has not been created");
+            };
+            match &slot.target {
+                SlotTarget::Program(name) => match self.program(name) {
+                    Some(program) => map.set_program(slot.index, program)?,
+                    None => return missing(&format!("program `{name}`, which is not loaded")),
+                },
+                SlotTarget::Map(name) => match self.map(name) {
+                    Some(inner) => map.set_map(&slot.index.to_ne_bytes(), inner)?,
+                    None => return missing(&format!("map `{name}`, which has not been created")),
+                },
+            }
         }
         Ok(())
     }

@@ -221,6 +221,14 @@ impl Map {
         self.inner.set_program(index, &*program.inner).map_err(|e| self.fail("slot", e))
     }
 
+    /// Puts a map into an element of this map of maps.
+    ///
+    /// # Errors
+    /// As `BPF_MAP_UPDATE_ELEM`: `EINVAL` for a map that does not look like the inner one, or of another backend.
+    pub fn set_map(&self, key: &[u8], map: &Map) -> Result<(), Error> {
+        self.inner.set_map(key, &*map.inner).map_err(|e| self.fail("element", e))
+    }
+
     /// A consumer of this ring buffer.
     ///
     /// # Errors

@@ -32,15 +32,25 @@ pub struct ProgramEntry {
     pub spec: Result<Arc<ProgramSpec>, Error>,
 }
 
-/// A slot of a program array that the object fills.
+/// An element of a program array or a map of maps that the object fills.
 #[derive(Clone, Debug)]
 pub struct SlotEntry {
-    /// The program array.
+    /// The array, or hash.
     pub map: Arc<MapDef>,
-    /// Its slot.
+    /// Its element.
     pub index: u32,
-    /// Name of the program in it.
-    pub program: String,
+    /// What it holds, by name.
+    pub target: SlotTarget,
+}
+
+impl SlotEntry {
+    /// The program that it holds, if it holds one.
+    pub fn program(&self) -> Option<&str> {
+        match &self.target {
+            SlotTarget::Program(name) => Some(name),
+            SlotTarget::Map(_) => None,
+        }
+    }
 }
 
 /// A file of programs and maps: clang's ELF object or assembly text.
@@ -119,6 +129,7 @@ impl Object {
                     kconfig: if unlinked.needs_kconfig() { target.kconfig() } else { None },
                     environment: Some(env),
                     symbols: if unlinked.needs_symbols() { target.symbols() } else { None },
+                    page_size: Some(target.page_size()),
                 })
             };
             let object = Unlinked::parse(name, bytes).and_then(link).map_err(in_file)?;
@@ -180,19 +191,8 @@ impl Object {
                     continue;
                 }
             };
-            for slot in map.slots {
-                match slot.target {
-                    SlotTarget::Program(program) => {
-                        out.slots.push(SlotEntry { map: Arc::clone(&def), index: slot.index, program });
-                    }
-                    SlotTarget::Map(inner) => out.problems.push(Error::new(
-                        ErrorKind::Unsupported,
-                        format!(
-                            "{name}: map \"{}\", slot {}: maps of maps such as `{inner}` are not supported yet",
-                            def.name, slot.index
-                        ),
-                    )),
-                }
+            for skep_object::Slot { index, target } in map.slots {
+                out.slots.push(SlotEntry { map: Arc::clone(&def), index, target });
             }
             out.maps.push(def);
         }
@@ -249,7 +249,44 @@ impl Object {
         &self.maps
     }
 
-    /// Slots of program arrays that the source fills.
+    /// Says how many elements a map is to have (`bpf_map__set_max_entries`): for ring buffers their bytes, which become
+    /// the next power of two of pages. Counts for what is created from now on.
+    ///
+    /// # Errors
+    /// `NotFound` with the names there are.
+    pub fn set_max_entries(&mut self, map: &str, max_entries: u32) -> Result<(), Error> {
+        let page = skep_user::page_size();
+        self.change_map(map, |def| def.set_max_entries(max_entries, page))
+    }
+
+    /// Changes a map's definition everywhere: programs and slots share it.
+    fn change_map(&mut self, name: &str, change: impl FnOnce(&mut MapDef)) -> Result<(), Error> {
+        let Some(at) = self.maps.iter().position(|m| m.name == name) else {
+            let names = self.maps.iter().map(|m| m.name.as_str()).collect::<Vec<_>>().join(", ");
+            let names = if names.is_empty() { "none" } else { &names };
+            let words = format!("`{}` has no map `{name}`; it has {names}", self.name);
+            return Err(Error::new(ErrorKind::NotFound, words));
+        };
+        let old = Arc::clone(&self.maps[at]);
+        let mut def = MapDef::clone(&old);
+        change(&mut def);
+        let new = Arc::new(def);
+        let replace = |place: &mut Arc<MapDef>| {
+            if Arc::ptr_eq(place, &old) {
+                *place = Arc::clone(&new);
+            }
+        };
+        self.maps.iter_mut().for_each(replace);
+        self.slots.iter_mut().map(|s| &mut s.map).for_each(replace);
+        for spec in self.programs.iter_mut().filter_map(|p| p.spec.as_mut().ok()) {
+            if spec.maps.iter().any(|m| Arc::ptr_eq(m, &old)) {
+                Arc::make_mut(spec).maps.iter_mut().for_each(replace);
+            }
+        }
+        Ok(())
+    }
+
+    /// Elements of program arrays and maps of maps that the source fills.
     pub fn slots(&self) -> &[SlotEntry] {
         &self.slots
     }
@@ -290,9 +327,9 @@ impl Object {
     pub fn load_program(&self, backend: &Backend, name: &str) -> Result<Loaded, Error> {
         let mut loaded = self.create_maps(backend)?;
         loaded.load(self.program(name)?)?;
-        for slot in &self.slots {
-            if loaded.program(&slot.program).is_none() {
-                loaded.load(self.program(&slot.program)?)?;
+        for program in self.slots.iter().filter_map(SlotEntry::program) {
+            if loaded.program(program).is_none() {
+                loaded.load(self.program(program)?)?;
             }
         }
         loaded.fill(&self.slots)?;

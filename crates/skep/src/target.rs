@@ -113,6 +113,11 @@ impl Target {
         self.symbols.get_or_init(load).as_ref().map(|s| s as &dyn Symbols)
     }
 
+    /// Bytes of a page: this machine's.
+    pub(crate) fn page_size(&self) -> u32 {
+        skep_user::page_size()
+    }
+
     pub(crate) fn btf(&self) -> Option<&TargetBtf> {
         let load = || match self.types {
             Types::None | Types::Given => None,

@@ -180,6 +180,12 @@ pub trait BackendMap: Send + Sync {
     /// # Errors
     /// As `BPF_MAP_UPDATE_ELEM`; `EINVAL` for other kinds or a program of another backend.
     fn set_program(&self, index: u32, program: &dyn BackendProgram) -> Result<(), Error>;
+    /// Puts a map into an element of a map of maps.
+    ///
+    /// # Errors
+    /// As `BPF_MAP_UPDATE_ELEM`: `EINVAL` for a map that does not look like the inner one; `EINVAL` for other kinds or a
+    /// map of another backend.
+    fn set_map(&self, key: &[u8], map: &dyn BackendMap) -> Result<(), Error>;
     /// A consumer of a ring buffer.
     ///
     /// # Errors

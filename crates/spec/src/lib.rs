@@ -21,5 +21,5 @@ pub use effect::{CloneRedirect, NextHop, Redirect, RedirectTo};
 pub use environment::{Environment, Profile, SectionMeaning};
 pub use errno::Errno;
 pub use managed::SPIN_LOCK_SIZE;
-pub use map::{MapDef, Pinning};
+pub use map::{MapDef, Pinning, StructOps};
 pub use program::{FuncInfo, KfuncCall, LineInfo, Poisoned, ProgramSpec, SourceLine};

@@ -244,6 +244,14 @@ impl Backend for UserBackend {
             seed: self.shared.seed(),
             relax: std::thread::yield_now,
         };
+        let sized;
+        let def = match def.entries_on(config.cpus) {
+            n if n == def.max_entries => def,
+            max_entries => {
+                sized = MapDef { max_entries, ..def.clone() };
+                &sized
+            }
+        };
         let map = Map::create(def, &config, os::memory(&memory))?;
         let id = self.shared.last_map_id.fetch_add(1, Ordering::Relaxed) + 1;
         Ok(Arc::new(UserMap::new(Arc::clone(&self.shared), map, id, memory)))

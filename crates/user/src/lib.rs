@@ -41,6 +41,7 @@ mod test_run;
 pub mod vcpu;
 
 pub use backend::{HelperBody, Printk, UserBackend, UserOptions};
+pub use os::page_size;
 pub use program::UserProgram;
 pub use runner::Runner;
 pub use sys::published::Published;

@@ -170,6 +170,14 @@ impl BackendMap for UserMap {
         Ok(())
     }
 
+    fn set_map(&self, _key: &[u8], map: &dyn BackendMap) -> Result<(), Error> {
+        let (name, inner) = (self.map.name(), map.info().name);
+        Err(Error::new(
+            Errno::EINVAL,
+            format!("map {name} is no map of maps: `{inner}` cannot be put into it"),
+        ))
+    }
+
     fn reader(&self) -> Result<Box<dyn ByteReader>, Error> {
         let consumer = self.map.consumer()?;
         let bell = self.bell()?;

@@ -187,6 +187,11 @@ pub(crate) fn memory(memory: &MapMemory) -> &dyn Memory {
     memory.as_memory()
 }
 
+/// Bytes of a page, which the bytes of a ring buffer are a multiple of.
+pub fn page_size() -> u32 {
+    u32::try_from(memory(&MapMemory::new("")).page_size()).unwrap_or(4096)
+}
+
 /// What is left of a timeout.
 pub(crate) fn left(start: std::time::Instant, timeout: Duration) -> Option<Duration> {
     timeout.checked_sub(start.elapsed()).filter(|d| !d.is_zero())

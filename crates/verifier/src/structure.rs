@@ -152,7 +152,7 @@ fn map_is_usable(spec: &ProgramSpec, env: &Environment, sleepable: bool, idx: us
     };
     let legal = row.key.allows(map.key_size)
         && row.value.allows(map.value_size)
-        && row.entries.allows(map.max_entries);
+        && row.entries.allows(map.entries_on(env.cpus));
     if !legal {
         let words = format!(
             "map {}: key_size {} value_size {} max_entries {} are not legal for its type",

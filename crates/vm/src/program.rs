@@ -289,7 +289,7 @@ fn direct_value(map: &Map, off: u32) -> Option<u64> {
 
 fn matches(map: &Map, def: &MapDef) -> bool {
     let geometry = (map.kind(), map.key_size(), map.value_size(), map.max_entries(), map.flags());
-    geometry == (def.kind, def.key_size, def.value_size, def.max_entries, def.flags)
+    geometry == (def.kind, def.key_size, def.value_size, def.entries_on(map.max_entries()), def.flags)
         && map.spin_lock_off() == def.spin_lock_off()
 }
 

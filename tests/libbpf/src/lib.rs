@@ -3,6 +3,7 @@
 //! An object is *prepared* (`bpf_object__prepare`): externs resolved, types relocated, functions linked, maps
 //! created; no program is loaded, so that what the verifier would say does not matter. That needs `bpf(2)`.
 
+pub mod maps;
 pub mod sections;
 
 use std::ffi::{CStr, CString};

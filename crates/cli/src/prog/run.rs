@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value as Json, json};
+use skep::Program;
 use skep::spec::RunInput;
-use skep::{Object, Program};
 
 use super::trace::Tracer;
 use super::{effects, words};
@@ -25,7 +25,7 @@ pub fn run(args: &ProgRunArgs) -> Result<(), Failure> {
     if [&io.data_in, &io.ctx_in].iter().all(|f| f.as_deref() == Some(Path::new("-"))) {
         return Err(Failure::usage("stdin can be the packet or the context, not both"));
     }
-    let object = Object::open_for(&args.file, &args.target.target()?)?;
+    let object = args.maps.open(&args.file, &args.target)?;
     let name = text::choose(&object, name.as_deref())?.name.clone();
     let data = io.data_in.as_deref().map(text::read).transpose()?.unwrap_or_default();
     let ctx = io.ctx_in.as_deref().map(text::read).transpose()?.unwrap_or_default();

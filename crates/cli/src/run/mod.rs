@@ -88,7 +88,7 @@ pub fn main(args: &RunArgs) -> Result<(), Failure> {
             "--linux does not go together with {what} yet: leave one of them out"
         )));
     }
-    let object = Object::open_for(&args.file, &args.target.target()?)?;
+    let object = args.maps.open(&args.file, &args.target)?;
     for problem in object.problems() {
         diagnostic::warning(&problem.to_string());
     }
