@@ -3,15 +3,20 @@
 //! An object is *prepared* (`bpf_object__prepare`): externs resolved, types relocated, functions linked, maps
 //! created; no program is loaded, so that what the verifier would say does not matter. That needs `bpf(2)`.
 
+mod inspect;
 pub mod maps;
 pub mod sections;
+mod view;
 
 use std::ffi::{CStr, CString};
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard};
 
 use libbpf_sys as sys;
 use skep_isa::Insn;
+
+pub use inspect::{How, Refused, inspect};
+pub use view::{LinkedView, MapView, ProgramView, View, normal};
 
 /// A program as libbpf would load it.
 #[derive(Clone, Debug)]
@@ -56,6 +61,20 @@ unsafe extern "C" {
     ) -> i32;
 }
 
+/// Nobody else's messages from now on, as long as the guard lives.
+fn quiet_start() -> MutexGuard<'static, ()> {
+    let one = ONE.lock().unwrap_or_else(|e| e.into_inner());
+    // SAFETY: the function lives as long as the process.
+    unsafe { sys::libbpf_set_print(Some(collect)) };
+    messages();
+    one
+}
+
+/// Messages since the last call of this.
+fn messages() -> Vec<String> {
+    std::mem::take(&mut *MESSAGES.lock().expect("nobody panics with it"))
+}
+
 /// What libbpf makes of a whole object.
 #[derive(Clone, Debug)]
 pub struct Object {
@@ -89,11 +108,8 @@ unsafe extern "C" {
 /// `target` is a file with BTF for CO-RE; without one it takes the running kernel's. `kconfig` is configuration
 /// that overrides the kernel's.
 pub fn prepare(object: &Path, target: Option<&Path>, kconfig: Option<&str>) -> Result<Object, Vec<String>> {
-    let _one = ONE.lock().unwrap_or_else(|e| e.into_inner());
-    // SAFETY: the function lives as long as the process.
-    unsafe { sys::libbpf_set_print(Some(collect)) };
-    MESSAGES.lock().expect("nobody panics with it").clear();
-    let failed = || Err(std::mem::take(&mut *MESSAGES.lock().expect("nobody panics with it")));
+    let _one = quiet_start();
+    let failed = || Err(messages());
     let text = |p: &str| CString::new(p).expect("a path");
     let path = text(object.to_str().expect("UTF-8"));
     let target = target.map(|t| text(t.to_str().expect("UTF-8")));

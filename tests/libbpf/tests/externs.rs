@@ -2,67 +2,24 @@
 
 mod common;
 
-use std::collections::BTreeMap;
-use std::process::Command;
-
 use common::{CPUS, compile, normal, sources};
-use skep_btf::Btf;
-use skep_btf::relo::TargetBtf;
-use skep_object::{Inputs, Kconfig, Symbols, Unlinked};
+use skep_object::Unlinked;
 
 /// What both are given before the kernel's own configuration.
 const GIVEN: &str = "# a comment\nCONFIG_TEXT=\"hello\"\nCONFIG_SMALL=200\nCONFIG_WIDE=0xfedcba9876543210\nCONFIG_YES=y\n\
                      CONFIG_NO=n\nCONFIG_MODULE=m\nCONFIG_LETTER=m\nCONFIG_NEGATIVE=-7\nCONFIG_HEX=0xbeef\n\
                      CONFIG_CUT=\"much too long\"\nCONFIG_OCTAL=0755\nCONFIG_YES=n\n";
 
-struct Kallsyms(BTreeMap<String, u64>);
-
-impl Symbols for Kallsyms {
-    fn address(&self, name: &str) -> Option<u64> {
-        self.0.get(name).copied()
-    }
-}
-
-fn kernel_version() -> u32 {
-    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").expect("Linux");
-    let mut parts = release.split(['.', '-', '\n']).map(|p| p.parse::<u32>().unwrap_or(0));
-    let mut next = || parts.next().unwrap_or(0);
-    next() << 16 | next() << 8 | next().min(255)
-}
-
 #[test]
 fn externs_are_resolved_as_libbpf_does_it() {
     if let Err(why) = common::ready() {
         return println!("skipped: {why}");
     }
-    let (Ok(btf), Ok(symbols)) =
-        (std::fs::read("/sys/kernel/btf/vmlinux"), std::fs::read_to_string("/proc/kallsyms"))
-    else {
-        return println!("skipped: the kernel does not show its types and symbols");
+    let kernel = match common::Kernel::running(GIVEN) {
+        Ok(kernel) => kernel,
+        Err(why) => return println!("skipped: {why}"),
     };
-    let own = Command::new("zcat").arg("/proc/config.gz").output().map(|o| o.stdout).unwrap_or_default();
-    if own.is_empty() {
-        return println!("skipped: the kernel does not show its configuration");
-    }
-    let mut kconfig = Kconfig::default();
-    kconfig.kernel_version = Some(kernel_version());
-    kconfig.read(GIVEN).expect("lines");
-    kconfig.read(&String::from_utf8(own).expect("text")).expect("lines");
-    let target = TargetBtf::from(Btf::parse(&btf).expect("right"));
-    let mut table = BTreeMap::new();
-    for line in symbols.lines() {
-        let mut words = line.split_whitespace();
-        if let (Some(address), Some(_), Some(name)) = (words.next(), words.next(), words.next()) {
-            table.entry(name.to_owned()).or_insert(u64::from_str_radix(address, 16).expect("hexadecimal"));
-        }
-    }
-    let symbols = Kallsyms(table);
-    let inputs = Inputs {
-        target: Some(&target),
-        kconfig: Some(&kconfig),
-        symbols: Some(&symbols),
-        ..Inputs::default()
-    };
+    let inputs = kernel.inputs();
     let (mut equal, mut refused) = (Vec::new(), Vec::new());
     for source in sources("externs") {
         for cpu in CPUS {

@@ -1,13 +1,17 @@
 //! Objects of the corpus, compiled once per run.
 #![allow(dead_code, reason = "each test file uses some")]
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
 
 use libbpf_oracle::Program;
-use skep_isa::Insn;
+#[allow(unused_imports, reason = "each test file uses some")]
+pub use libbpf_oracle::normal;
+use skep_btf::Btf;
+use skep_btf::relo::TargetBtf;
+use skep_object::{Inputs, Kconfig};
 
 /// Instruction sets of clang.
 pub const CPUS: [&str; 4] = ["v1", "v2", "v3", "v4"];
@@ -34,6 +38,70 @@ pub fn sources(folder: &str) -> Vec<PathBuf> {
     out
 }
 
+/// The first line of a source: what it shows, and what it asks for: `cpu v3` and later ones, `no -g`, `target bpfeb`.
+pub fn asks(source: &Path, what: &str) -> Option<String> {
+    let text = std::fs::read_to_string(source).expect("readable");
+    let rest = text.lines().next()?.split_once(what)?.1;
+    Some(rest.trim().split(' ').next()?.to_owned())
+}
+
+/// The instruction sets that a source can be compiled for.
+pub fn cpus(source: &Path) -> &'static [&'static str] {
+    let first = asks(source, ". cpu ");
+    let from = CPUS.iter().position(|c| Some(*c) == first.as_deref()).unwrap_or(0);
+    &CPUS[from..]
+}
+
+/// What the running kernel tells of itself.
+pub struct Kernel {
+    btf: TargetBtf,
+    kconfig: Kconfig,
+    symbols: BTreeMap<String, u64>,
+}
+
+impl Kernel {
+    /// With configuration that comes first.
+    ///
+    /// # Errors
+    /// What it does not show.
+    pub fn running(given: &str) -> Result<Self, String> {
+        let read = |path: &str| std::fs::read(path).map_err(|e| format!("{path}: {e}"));
+        let own = Command::new("zcat").arg("/proc/config.gz").output().map(|o| o.stdout).unwrap_or_default();
+        if own.is_empty() {
+            return Err("the kernel does not show its configuration".into());
+        }
+        let mut kconfig = Kconfig::default();
+        let release = read("/proc/sys/kernel/osrelease")?;
+        let mut parts =
+            release.split(|b| b".-\n".contains(b)).map(|p| String::from_utf8_lossy(p).parse::<u32>());
+        let mut next = || parts.next().and_then(Result::ok).unwrap_or(0);
+        kconfig.kernel_version = Some(next() << 16 | next() << 8 | next().min(255));
+        (kconfig.has_bpf_cookie, kconfig.has_syscall_wrapper) = (true, true);
+        kconfig.read(given)?;
+        kconfig.read(&String::from_utf8_lossy(&own))?;
+        let mut symbols = BTreeMap::new();
+        for line in String::from_utf8_lossy(&read("/proc/kallsyms")?).lines() {
+            let mut words = line.split_whitespace();
+            if let (Some(address), Some(_), Some(name)) = (words.next(), words.next(), words.next()) {
+                let address = u64::from_str_radix(address, 16).map_err(|e| format!("/proc/kallsyms: {e}"))?;
+                symbols.entry(name.to_owned()).or_insert(address);
+            }
+        }
+        let btf = Btf::parse(&read("/sys/kernel/btf/vmlinux")?).map_err(|e| e.to_string())?.into();
+        Ok(Self { btf, kconfig, symbols })
+    }
+
+    /// For skep's linker.
+    pub fn inputs(&self) -> Inputs<'_> {
+        Inputs {
+            target: Some(&self.btf),
+            kconfig: Some(&self.kconfig),
+            symbols: Some(&self.symbols),
+            ..Inputs::default()
+        }
+    }
+}
+
 /// Compiles a source for an instruction set; gives its name and the object.
 pub fn compile(source: &Path, cpu: &str) -> (String, PathBuf) {
     static DONE: Mutex<Option<HashMap<(PathBuf, String), PathBuf>>> = Mutex::new(None);
@@ -45,8 +113,10 @@ pub fn compile(source: &Path, cpu: &str) -> (String, PathBuf) {
         let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("corpus");
         std::fs::create_dir_all(&dir).expect("a folder for objects");
         let object = dir.join(format!("{stem}.{cpu}.o"));
+        let target = asks(source, ". target ").unwrap_or_else(|| "bpf".into());
+        let debug = if asks(source, ". no -g").is_some() { "-g0" } else { "-g" };
         let status = Command::new("clang-19")
-            .args(["-target", "bpf", "-g", "-O2", "-Wall", "-Werror", &format!("-mcpu={cpu}"), "-c"])
+            .args(["-target", &target, debug, "-O2", "-Wall", "-Werror", &format!("-mcpu={cpu}"), "-c"])
             .arg(source)
             .arg("-o")
             .arg(&object)
@@ -61,19 +131,4 @@ pub fn compile(source: &Path, cpu: &str) -> (String, PathBuf) {
 /// libbpf's word on an object.
 pub fn oracle(object: &Path, target: Option<&Path>) -> Result<Vec<Program>, Vec<String>> {
     libbpf_oracle::prepare(object, target, None).map(|o| o.programs)
-}
-
-/// Instructions that can be compared: maps by nothing, since one side has descriptors and the other indices.
-pub fn normal(insns: &[Insn]) -> Vec<Insn> {
-    let mut out = insns.to_vec();
-    for insn in &mut out {
-        if insn.is_wide() && (1..=2).contains(&insn.src.0) {
-            insn.imm = 0;
-        }
-        if insn.is_wide() && matches!(insn.src.0, 5 | 6) {
-            insn.src.0 -= 4;
-            insn.imm = 0;
-        }
-    }
-    out
 }

@@ -1,0 +1,7 @@
+/* Maps of maps of maps. */
+#include "../features.h"
+
+struct innermost { number(type, ARRAY); number(max_entries, 4); holds(key, u32); holds(value, u32); };
+struct inner { number(type, ARRAY_OF_MAPS); number(max_entries, 4); holds(key, u32); elements(struct innermost); };
+struct { number(type, ARRAY_OF_MAPS); number(max_entries, 4); holds(key, u32); elements(struct inner); } m SEC(".maps");
+SEC("xdp") int use(void *ctx) { u64 key = 0; return map_lookup(&m, &key) != 0; }
