@@ -4,8 +4,8 @@
 //! numbered from 0; and apart from them the values, which are all that a program may write.
 //!
 //! *Writers* hold the lock of the key's bucket. A hash update puts a new element at the head of the list,
-//! then takes the old one out and frees it, to be reused at once, as the kernel's preallocated hash does. A
-//! per-CPU hash writes the values of an existing element in place.
+//! then takes the old one out and frees it, to be reused at once, as the kernel's hashes do, preallocated or not
+//! (`pool`). A per-CPU hash writes the values of an existing element in place.
 //!
 //! *Lookups* take no lock. What can go wrong, and what they do about it:
 //! - An element is rewritten while its key is compared. Its `seq` is odd while its owner writes it and
@@ -26,14 +26,14 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use skep_abi::{MapType, UpdateFlags};
+use skep_abi::{MapFlags, MapType, UpdateFlags};
 use skep_spec::Errno;
 
 use crate::geometry::{Geometry, HEADER_LEN};
 use crate::map::Ops;
 use crate::mem::{Block, Bytes, Memory};
 use crate::percpu_array::PercpuValues;
-use crate::pool::Pool;
+use crate::pool::{Pool, Replacing};
 use crate::sync::{AtomicU32, Guard, Ordering, Owner, fence, lock};
 use crate::walk::{Element, Key, Step, Walk};
 
@@ -93,7 +93,12 @@ impl Hash {
         let percpu = matches!(g.kind, MapType::PERCPU_HASH | MapType::LRU_PERCPU_HASH);
         let lru = matches!(g.kind, MapType::LRU_HASH | MapType::LRU_PERCPU_HASH);
         let key = if lru { LRU_KEY } else { KEY };
-        let (pool, buckets) = Pool::new(HEADER_LEN, g.max_entries, !percpu, g.cpus, g.relax)?;
+        let replacing = match percpu {
+            true => Replacing::InPlace,
+            false if lru || g.flags.has(MapFlags::NO_PREALLOC) => Replacing::Any,
+            false => Replacing::Last,
+        };
+        let (pool, buckets) = Pool::new(HEADER_LEN, g.max_entries, replacing, g.cpus, g.relax)?;
         let bucket_count = g.max_entries.checked_next_power_of_two()?;
         let elems = buckets.checked_add(BUCKET.checked_mul(bucket_count as usize)?)?;
         let elem_len = key + g.key_size.next_multiple_of(8);
@@ -386,8 +391,16 @@ impl Hash {
         let held = self.lock(bucket, owner)?;
         let old = self.find_locked(bucket, key, hash);
         match old {
-            Some(_) if flags == UpdateFlags::NOEXIST => return Err(Errno::EEXIST),
-            None if flags == UpdateFlags::EXIST => return Err(Errno::ENOENT),
+            Some(_) if flags == UpdateFlags::NOEXIST => {
+                drop(held);
+                self.leave_value(owner, new);
+                return Err(Errno::EEXIST);
+            }
+            None if flags == UpdateFlags::EXIST => {
+                drop(held);
+                self.leave_value(owner, new);
+                return Err(Errno::ENOENT);
+            }
             Some((_, index)) if self.percpu => {
                 existing(index);
                 self.used(index);
@@ -398,14 +411,14 @@ impl Hash {
                 new(index);
             }
             Some((from, old)) => {
-                let index = self.pool.take(m, owner, self.free_link())?;
+                let index = self.pool.take_replacement(m, owner, self.free_link())?;
                 // The new one goes before the old: if that was the first, the link to it is now the new one's.
                 let from = if core::ptr::eq(from, bucket.head) { self.elem(index, NEXT) } else { from };
                 self.link(bucket, index, key, hash, || new(index));
                 self.used(index);
                 self.unlink(bucket, from, old);
                 drop(held);
-                self.pool.give(m, old, owner, self.free_link());
+                self.pool.give_replaced(m, old, owner, self.free_link());
             }
             None => {
                 let index = self.pool.take_new(m, owner, self.free_link())?;
@@ -413,6 +426,18 @@ impl Hash {
             }
         }
         Ok(())
+    }
+
+    /// What an update that failed has done to an LRU hash: Linux takes and writes the new element before it looks for the
+    /// old one, and then frees it again (`htab_lru_map_update_elem`), which whoever has a pointer to it can see.
+    fn leave_value(&self, owner: Owner, write: impl Fn(u32)) {
+        if !self.lru || self.percpu {
+            return;
+        }
+        if let Ok(index) = self.pool.take_replacement(&self.metadata, owner, self.free_link()) {
+            write(index);
+            self.pool.give_replaced(&self.metadata, index, owner, self.free_link());
+        }
     }
 
     /// The next element of a walk, after some buckets at most.
