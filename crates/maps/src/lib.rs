@@ -14,10 +14,11 @@
 //! A program side call names a virtual CPU, and during a run that CPU is exclusive to the thread: two threads
 //! that name the same CPU at the same time write the same per-CPU values, and one that meets a lock of the
 //! other gets `EBUSY`, as a run nested in another does. Host calls need no CPU; any number of threads may
-//! make them. Locks are spin locks; [`Config::relax`] says what a waiter does.
+//! make them. A run tells each of its maps that [`Map::waits_for_runs`] when it begins and ends
+//! ([`Map::begin_run`]). Locks are spin locks; [`Config::relax`] says what a waiter does.
 //!
 //! Not yet here: opening a map that another process created, repairing the locks of a process that died
-//! (who waits for them gets `EBUSY` after some millions of tries), managed fields in values beside
+//! (who waits for them gets `EBUSY` after some millions of tries) and ending its runs, managed fields in values beside
 //! `bpf_spin_lock`, batch operations.
 //!
 //! ```
@@ -41,6 +42,7 @@ extern crate std;
 mod array;
 mod create;
 mod geometry;
+mod grace;
 mod hash;
 mod lpm_trie;
 mod map;

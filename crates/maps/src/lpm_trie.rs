@@ -5,7 +5,9 @@
 //! stands where two prefixes part, so it has two children, and half the nodes are elements at least.
 //!
 //! *Writers* hold the trie's lock. An update always takes a new node, as the kernel does, so that a program
-//! goes on seeing the old value through the pointer that it has. *Readers* take no lock: the trie's `version` is
+//! goes on seeing the old value through the pointer that it has. The old node waits in a queue until no run is left
+//! that may have its address (`grace`; the kernel: `bpf_mem_cache_free_rcu`): only elements that are in the trie count
+//! for `max_entries`, and `SPARE` nodes may wait. *Readers* take no lock: the trie's `version` is
 //! odd while links change and another afterwards; a reader that sees it odd or changed starts over. Peers may
 //! write anything: numbers of nodes are bounded by the private capacity, walks by the bits of a key.
 
@@ -16,6 +18,7 @@ use skep_abi::UpdateFlags;
 use skep_spec::Errno;
 
 use crate::geometry::{Geometry, HEADER_LEN};
+use crate::grace::Grace;
 use crate::map::Ops;
 use crate::mem::{Block, Bytes, Memory};
 use crate::percpu_array::PercpuValues;
@@ -25,15 +28,21 @@ use crate::sync::{AtomicU32, Ordering, Owner, fence, lock};
 const PREFIX: usize = 4;
 /// The longest key: `LPM_DATA_SIZE_MAX` and the prefix length.
 const KEY_MAX: usize = 256 + PREFIX;
-/// Offsets from the header's end: lock, version, elements, nodes ever used, first free node, root.
+/// Offsets from the header's end: lock, version, elements, nodes ever used, first and last node that wait, root.
 const LOCK: usize = HEADER_LEN;
 const VERSION: usize = HEADER_LEN + 4;
 const COUNT: usize = HEADER_LEN + 8;
 const FRESH: usize = HEADER_LEN + 12;
-const FREE: usize = HEADER_LEN + 16;
+const FIRST: usize = HEADER_LEN + 16;
 const ROOT: usize = HEADER_LEN + 20;
-const NODES: usize = HEADER_LEN + 64;
-/// Offsets in a node: two children, whether it has a value, and then the key as it was inserted.
+const LAST: usize = HEADER_LEN + 24;
+const GRACE: usize = HEADER_LEN + 64;
+/// Bytes that nodes may take that wait, and how many at most and at least: enough that a run which replaces elements in
+/// a loop does not find all of them waiting. Memory that is not used is not touched.
+const SPARE: usize = if usize::BITS >= 64 { 4 << 20 } else { 256 << 10 };
+const SPARE_NODES: [usize; 2] = [16, 1 << 16];
+/// Offsets in a node: two children (of one that waits: the next that waits, and its mark), whether it has a value, and
+/// then the key as it was inserted.
 const VALUED: usize = 8;
 const KEY: usize = 12;
 /// How often a reader starts over before it gives its answer whatever others do.
@@ -43,6 +52,9 @@ pub(crate) struct LpmTrie {
     geometry: Geometry,
     metadata: Block,
     values: PercpuValues,
+    grace: Grace,
+    /// Offset of the nodes.
+    nodes: usize,
     node_len: usize,
     capacity: u32,
     max_prefix: u32,
@@ -74,16 +86,22 @@ impl LpmTrie {
 
     /// `None` when sizes cannot be counted.
     fn layout(g: Geometry, memory: &dyn Memory) -> Option<Result<Self, Errno>> {
-        // An element, an intermediate node for each but one, and the new node of a replacement.
-        let capacity = g.max_entries.checked_mul(2)?.checked_add(1).filter(|&n| n < u32::MAX)?;
         let node_len = KEY + g.key_size.next_multiple_of(4);
-        let base = NODES.checked_add(node_len.checked_mul(capacity as usize)?)?;
+        let [least, most] = SPARE_NODES;
+        let spare = (SPARE / node_len.checked_add(g.stride)?).clamp(least, most);
+        // An element, an intermediate node for each but one, and the new node of a replacement.
+        let live = g.max_entries.checked_mul(2)?.checked_add(1)?;
+        let capacity = live.checked_add(spare as u32).filter(|&n| n < u32::MAX)?;
+        let (grace, nodes) = Grace::new(GRACE, g.cpus)?;
+        let base = nodes.checked_add(node_len.checked_mul(capacity as usize)?)?;
         let (values, end) = PercpuValues::new(&g, base, capacity as usize, 1)?;
         let max_prefix = 8 * (g.key_size - PREFIX) as u32;
         Some(g.metadata(memory, end, values.base).map(|metadata| Self {
             geometry: g,
             metadata,
             values,
+            grace,
+            nodes,
             node_len,
             capacity,
             max_prefix,
@@ -103,7 +121,7 @@ impl LpmTrie {
     }
 
     fn node(&self, index: u32) -> usize {
-        NODES + index as usize * self.node_len
+        self.nodes + index as usize * self.node_len
     }
 
     fn child(&self, index: u32, bit: u32) -> usize {
@@ -212,9 +230,19 @@ impl LpmTrie {
         }
     }
 
-    fn take(&self) -> Result<u32, Errno> {
-        if let Some(index) = self.follow(FREE) {
-            self.set(FREE, self.get(self.child(index, 0)));
+    /// A node for something new.
+    ///
+    /// # Errors
+    /// ENOMEM when all that are not in the trie wait for runs to end.
+    fn take(&self, owner: Owner) -> Result<u32, Errno> {
+        if let Some(index) = self.follow(FIRST)
+            && self.grace.is_over(&self.metadata, self.get(self.child(index, 1)), owner)
+        {
+            let next = self.get(self.child(index, 0));
+            self.set(FIRST, next);
+            if next == 0 {
+                self.set(LAST, 0);
+            }
             return Ok(index);
         }
         let fresh = self.get(FRESH);
@@ -225,9 +253,13 @@ impl LpmTrie {
         Ok(fresh)
     }
 
+    /// Lets a node wait that is not in the trie any longer.
     fn give(&self, index: u32) {
-        self.set(self.child(index, 0), self.get(FREE));
-        self.set(FREE, index + 1);
+        self.set(self.child(index, 0), 0);
+        self.set(self.child(index, 1), self.grace.mark(&self.metadata));
+        let link = self.follow(LAST).map_or(FIRST, |last| self.child(last, 0));
+        self.set(link, index + 1);
+        self.set(LAST, index + 1);
     }
 
     fn fill(&self, index: u32, key: Bytes<'_>, prefix: u32, children: [u32; 2], value: Option<Bytes<'_>>) {
@@ -242,15 +274,18 @@ impl LpmTrie {
         }
     }
 
+    /// Whether there may be another element.
     fn room(&self, flags: u64) -> Result<(), Errno> {
         match self.get(COUNT) {
             _ if flags == UpdateFlags::EXIST => Err(Errno::ENOENT),
             n if n >= self.geometry.max_entries => Err(Errno::ENOSPC),
-            n => {
-                self.set(COUNT, n + 1);
-                Ok(())
-            }
+            _ => Ok(()),
         }
+    }
+
+    /// Counts another element.
+    fn grow(&self) {
+        self.set(COUNT, self.get(COUNT).saturating_add(1));
     }
 
     fn put(&self, key: Bytes<'_>, value: Bytes<'_>, flags: u64, owner: Owner) -> Result<(), Errno> {
@@ -263,7 +298,8 @@ impl LpmTrie {
         let bytes = Bytes::from(&key.bytes[..key.len]);
         let Some(node) = node else {
             self.room(flags)?;
-            let new = self.take()?;
+            let new = self.take(owner)?;
+            self.grow();
             self.write(|| {
                 self.fill(new, bytes, key.prefix, [0, 0], Some(value));
                 self.set(at, new + 1);
@@ -271,12 +307,16 @@ impl LpmTrie {
             return Ok(());
         };
         if self.prefix(node) == common {
-            match self.has_value(node) {
+            let replaces = self.has_value(node);
+            match replaces {
                 true if flags == UpdateFlags::NOEXIST => return Err(Errno::EEXIST),
                 true => {}
                 false => self.room(flags)?,
             }
-            let new = self.take()?;
+            let new = self.take(owner)?;
+            if !replaces {
+                self.grow();
+            }
             self.write(|| {
                 let children = [0, 1].map(|bit| self.get(self.child(node, bit)));
                 self.fill(new, bytes, key.prefix, children, Some(value));
@@ -286,12 +326,13 @@ impl LpmTrie {
             return Ok(());
         }
         self.room(flags)?;
-        let new = self.take()?;
+        let new = self.take(owner)?;
         let mut old = [0; KEY_MAX];
         self.node_key(node).copy_to(&mut old[..key.len]);
         let old = Key { bytes: old, ..key };
         let mut children = [0, 0];
         if common == key.prefix {
+            self.grow();
             children[old.bit(common) as usize] = node + 1;
             self.write(|| {
                 self.fill(new, bytes, key.prefix, children, Some(value));
@@ -299,7 +340,8 @@ impl LpmTrie {
             });
             return Ok(());
         }
-        let parting = self.take()?;
+        let parting = self.take(owner).inspect_err(|_| self.give(new))?;
+        self.grow();
         children[key.bit(common) as usize] = new + 1;
         children[1 - key.bit(common) as usize] = node + 1;
         self.write(|| {
@@ -308,6 +350,16 @@ impl LpmTrie {
             self.set(at, parting + 1);
         });
         Ok(())
+    }
+
+    /// A run begins on a CPU.
+    pub fn begin_run(&self, cpu: u32) {
+        self.grace.begin(&self.metadata, cpu);
+    }
+
+    /// A run ends that has begun on the CPU.
+    pub fn end_run(&self, cpu: u32) {
+        self.grace.end(&self.metadata, cpu);
     }
 
     /// The first element below a link: the deepest that is leftmost.

@@ -221,7 +221,8 @@ impl Map {
     /// (`bpf_map_lookup_elem`; with another CPU's number `bpf_map_lookup_percpu_elem`).
     ///
     /// The address stays readable memory as long as the map lives. After the element was deleted or
-    /// replaced, the memory may hold another element's value.
+    /// replaced, the memory may hold another element's value: at once, or for a map that [`Self::waits_for_runs`]
+    /// once the run has ended.
     #[inline]
     pub fn lookup(&self, key: Bytes<'_>, cpu: u32) -> Option<u64> {
         match &self.kind {
@@ -234,6 +235,27 @@ impl Map {
             | Kind::Queue(_)
             | Kind::Ringbuf(_)
             | Kind::StackTrace(_) => None,
+        }
+    }
+
+    /// Whether elements that are taken out wait for the runs that may have their addresses, as in Linux: those of
+    /// tries. Hashes use theirs again at once.
+    pub fn waits_for_runs(&self) -> bool {
+        matches!(self.kind, Kind::LpmTrie(_))
+    }
+
+    /// A run begins on `cpu`: until [`Self::end_run`] no element is used again that the run may find. Runs on a CPU
+    /// may begin inside each other. Does nothing unless [`Self::waits_for_runs`].
+    pub fn begin_run(&self, cpu: u32) {
+        if let Kind::LpmTrie(trie) = &self.kind {
+            trie.begin_run(cpu);
+        }
+    }
+
+    /// A run ends, once for each that began.
+    pub fn end_run(&self, cpu: u32) {
+        if let Kind::LpmTrie(trie) = &self.kind {
+            trie.end_run(cpu);
         }
     }
 

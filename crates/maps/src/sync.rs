@@ -185,6 +185,10 @@ mod switching {
     }
 
     impl AtomicU32 {
+        pub fn fetch_add(&self, v: u32, order: Ordering) -> u32 {
+            super::step();
+            self.0.fetch_add(v, order)
+        }
         pub fn fetch_sub(&self, v: u32, order: Ordering) -> u32 {
             super::step();
             self.0.fetch_sub(v, order)

@@ -151,3 +151,106 @@ fn stack_hashes_do_not_cancel_out() {
     assert_eq!(map.stack_id(&[3, 0, 3], 0, 0), Ok(0));
     assert_eq!(map.stack_id(&[2], 1 << 9, 0), Err(Errno::EEXIST));
 }
+
+fn trie(entries: u32) -> Arc<Map> {
+    let flags = MapFlags(MapFlags::NO_PREALLOC);
+    let def = MapDef { flags, ..MapDef::new(MapType::LPM_TRIE, 8, 8, entries) };
+    Map::create(&def, &Config::new(2), &Heap).expect("a legal map")
+}
+
+/// A prefix of 32 bits.
+fn prefix(n: u32) -> [u8; 8] {
+    let key = [32u32.to_ne_bytes(), n.to_be_bytes()].concat();
+    key.try_into().expect("8 bytes")
+}
+
+/// A node that was replaced or deleted is not used again while a run lasts that may have its address, on whichever
+/// CPU and however nested; when none is left, it is.
+#[test]
+fn trie_nodes_wait_for_runs() {
+    let m = trie(2);
+    assert!(m.waits_for_runs());
+    let put = |n: u32, value: u64, cpu| m.update((&prefix(n)).into(), (&value.to_ne_bytes()).into(), 0, cpu);
+    let at = |n: u32, cpu| m.lookup((&prefix(n)).into(), cpu);
+    // The last is of a CPU that the map has no place for.
+    for holder in [0, 1, 7] {
+        m.begin_run(holder);
+        m.begin_run(holder);
+        put(1, 1, 0).expect("room");
+        put(2, 2, 0).expect("room");
+        let (replaced, deleted) = (at(1, holder).expect("there"), at(2, holder).expect("there"));
+        m.end_run(holder);
+        let mut seen = vec![replaced, deleted];
+        m.delete((&prefix(2)).into(), 0).expect("there");
+        for round in 3..2000u64 {
+            // Runs that come and go elsewhere end nothing.
+            m.begin_run(1 - holder % 2);
+            put(1, round, 0).expect("there are nodes");
+            let now = at(1, 0).expect("there");
+            assert!(!seen.contains(&now), "a node that was seen is used again");
+            seen.push(now);
+            m.end_run(1 - holder % 2);
+            assert_eq!((peek(replaced), peek(deleted)), (1, 2));
+        }
+        m.end_run(holder);
+        m.delete((&prefix(1)).into(), 0).expect("there");
+        let before = seen.len();
+        for round in 0..3 * before as u64 {
+            put(2, round, 0).expect("room");
+            seen.push(at(2, 0).expect("there"));
+            m.delete((&prefix(2)).into(), 0).expect("there");
+        }
+        assert!(seen[before..].contains(&replaced) && seen[before..].contains(&deleted), "used again");
+    }
+}
+
+/// A run that lasts can use up the nodes: an update then fails, changes nothing and counts nothing, and works again
+/// once the run has ended.
+#[test]
+fn trie_without_nodes_has_no_memory() {
+    let def =
+        MapDef { flags: MapFlags(MapFlags::NO_PREALLOC), ..MapDef::new(MapType::LPM_TRIE, 8, 1 << 20, 3) };
+    let m = Map::create(&def, &Config::new(1), &Heap).expect("a legal map");
+    let value = vec![7; 1 << 20];
+    let put = |n: u32| m.update((&prefix(n)).into(), value[..].into(), 0, 0);
+    put(1).expect("room");
+    m.begin_run(0);
+    let done = (0..10_000).map(|_| put(1)).find(|done| done.is_err());
+    assert_eq!(done, Some(Err(Errno::ENOMEM)));
+    for n in 2..9 {
+        assert_eq!(put(n), Err(Errno::ENOMEM));
+    }
+    m.end_run(0);
+    assert_eq!([put(2), put(3), put(4)], [Ok(()), Ok(()), Err(Errno::ENOSPC)], "three elements fit, as ever");
+}
+
+/// What a CPU deleted last its next insert gets; what it replaced last the next replacement gets, and no insert.
+#[test]
+fn hash_reuses_elements_as_linux_does() {
+    let no_prealloc = MapFlags(MapFlags::NO_PREALLOC);
+    let def = MapDef::new(MapType::HASH, 4, 8, 4);
+    for def in [def.clone(), MapDef { flags: no_prealloc, ..def }] {
+        let m = Map::create(&def, &Config::new(2), &Heap).expect("a legal map");
+        let put = |key| m.update((&k(key)).into(), (&[0; 8]).into(), 0, 0).expect("room");
+        let at = |key| m.lookup((&k(key)).into(), 0).expect("there");
+        let apart = def.flags == MapFlags::default();
+        put(1);
+        put(2);
+        let deleted = at(1);
+        m.delete((&k(1)).into(), 0).expect("there");
+        put(2);
+        assert_eq!(at(2) != deleted, apart);
+        m.delete((&k(2)).into(), 0).expect("there");
+        put(1);
+        let deleted = at(1);
+        m.delete((&k(1)).into(), 0).expect("there");
+        put(2);
+        assert_eq!(at(2), deleted);
+        put(2);
+        let replaced = deleted;
+        put(3);
+        assert_eq!(at(3) != replaced, apart);
+        put(2);
+        assert_eq!(at(2) == replaced, apart);
+    }
+}

@@ -12,9 +12,10 @@ mod support;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use shuttle::thread;
-use skep_abi::MapType;
+use skep_abi::{MapFlags, MapType};
 use skep_maps::{Bytes, Config, Heap, Map};
 use skep_spec::{Errno, MapDef};
 
@@ -189,5 +190,39 @@ fn ringbuf_producers_and_consumer() {
             let order: Vec<_> = seen.iter().filter(|r| r[..4] == cpu.to_ne_bytes()).map(|r| r[4]).collect();
             assert_eq!(order, [0, 1], "in the producer's order");
         }
+    });
+}
+
+/// What a run found in a trie stays as it was found until the run ends, whatever is replaced and added meanwhile.
+#[test]
+fn trie_nodes_wait_for_runs() {
+    schedules(|| {
+        let flags = MapFlags(MapFlags::NO_PREALLOC);
+        let def = MapDef { flags, ..MapDef::new(MapType::LPM_TRIE, 5, 8, 2) };
+        let config = Config { relax: || thread::yield_now(), ..Config::new(2) };
+        let m = Map::create(&def, &config, &Heap).expect("legal");
+        let key = [8u8, 0, 0, 0, 1];
+        m.update_from_host(&key, &0u64.to_ne_bytes(), 0).expect("room");
+        let writer = {
+            let m = m.clone();
+            thread::spawn(move || {
+                for n in 1..5u64 {
+                    assert_eq!(m.update((&key).into(), (&n.to_ne_bytes()).into(), 0, 0), Ok(()));
+                }
+            })
+        };
+        for _ in 0..2 {
+            m.begin_run(1);
+            let at = m.lookup((&key).into(), 1).expect("it is always there");
+            // SAFETY: the address of an 8-byte value of a map that lives; others write it atomically.
+            let read = || unsafe { AtomicU64::from_ptr(at as *mut u64) }.load(Ordering::Relaxed);
+            let first = read();
+            for _ in 0..4 {
+                thread::yield_now();
+                assert_eq!(read(), first, "the node was used again");
+            }
+            m.end_run(1);
+        }
+        writer.join().expect("no panic");
     });
 }

@@ -90,7 +90,8 @@ fn chain<const WATCHED: bool>(
     loop {
         let program = next.as_deref().unwrap_or(program);
         let packet = state.packet.filter(|_| program.packet != PacketAccess::None).map(|p| (p.meta, p.end));
-        let end = mem.with_program(&program.bound, program.ctx.kind, packet, depth, |mem| {
+        let place = (depth, state.vcpu);
+        let end = mem.with_program(&program.bound, program.ctx.kind, packet, place, |mem| {
             let result = exec::<WATCHED>(program, mem, state, args, depth);
             if mem.holds_records() {
                 helpers::ringbuf::discard_open(program, mem);

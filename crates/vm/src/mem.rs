@@ -248,18 +248,20 @@ impl<'m> Mem<'m> {
 
     /// Runs `f` with what a program is granted instead of what was before: the frames 0 to `depth`, the values of its
     /// maps, the context as it accesses it, and the packet if it has any business there. Records that `f` leaves are no longer
-    /// granted afterwards.
+    /// granted afterwards. The maps know that a run lasts on `vcpu`.
     #[inline(always)]
     pub(crate) fn with_program<R>(
         &mut self,
         maps: &MapSet,
         ctx: CtxKind,
         packet: Option<(usize, usize)>,
-        depth: usize,
+        (depth, vcpu): (usize, u32),
         f: impl FnOnce(&mut Self) -> R,
     ) -> R {
         struct Restore<'s, 'm> {
             mem: &'s mut Mem<'m>,
+            waiting: &'s [Arc<Map>],
+            vcpu: u32,
             set: *const MapSet,
             record_base: usize,
             keys: u64,
@@ -272,6 +274,7 @@ impl<'m> Mem<'m> {
                 self.mem.record_base = self.record_base;
                 self.mem.keys = self.keys;
                 self.mem.forget_all();
+                self.waiting.iter().for_each(|map| map.end_run(self.vcpu));
             }
         }
         // The outer program's keys lie in its own maps.
@@ -283,7 +286,8 @@ impl<'m> Mem<'m> {
             self.grant_packet(from, to);
         }
         self.set_depth(depth);
-        let restore = Restore { mem: self, set, record_base, keys };
+        maps.waiting().iter().for_each(|map| map.begin_run(vcpu));
+        let restore = Restore { mem: self, waiting: maps.waiting(), vcpu, set, record_base, keys };
         f(&mut *restore.mem)
     }
 

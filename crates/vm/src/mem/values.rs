@@ -14,6 +14,8 @@ pub(crate) struct MapSet {
     values: Vec<Span>,
     /// By map: where all its values stand, if they stand together.
     together: Vec<Option<Together>>,
+    /// Those that are told when a run begins and ends.
+    waiting: Vec<Arc<Map>>,
 }
 
 /// Where all values of a map stand.
@@ -45,11 +47,18 @@ impl MapSet {
             _ => None,
         });
         let together = together.collect();
-        Self { maps, values: by_map.into_iter().flatten().collect(), together }
+        let waiting = maps.iter().filter(|m| m.waits_for_runs()).cloned().collect();
+        Self { maps, values: by_map.into_iter().flatten().collect(), together, waiting }
     }
 
     pub(crate) fn maps(&self) -> &[Arc<Map>] {
         &self.maps
+    }
+
+    /// Those that are told when a run begins and ends.
+    #[inline(always)]
+    pub(super) fn waiting(&self) -> &[Arc<Map>] {
+        &self.waiting
     }
 
     /// Where values stand, of all maps.

@@ -1,4 +1,10 @@
 //! Maps of keys and values.
+//!
+//! A program may go on holding the pointer to an element that is deleted or replaced meanwhile. What it reads and writes
+//! there is compared, since Linux says which element's memory it is: that of a trie waits for the end of the run; that
+//! of a hash goes to the next insert on this CPU (test runs stay on one), or, replaced in a preallocated hash, to
+//! the next replacement. Only per-CPU hashes with `BPF_F_NO_PREALLOC` are left out (`outlives`): their values come from a
+//! cache of `bpf_mem_alloc` that keeps three and gives others to RCU, the last freed first, apart from the elements.
 
 use std::sync::Arc;
 
@@ -92,6 +98,11 @@ pub(super) fn out(programs: u32) -> MapDef {
     MapDef::new(MapType::ARRAY, 4, OUT as u32, programs).named("out")
 }
 
+/// Whether it is known what the pointer to an element leads to once the element is gone.
+fn outlives(def: &MapDef) -> bool {
+    def.kind != MapType::PERCPU_HASH || !def.flags.has(MapFlags::NO_PREALLOC)
+}
+
 /// A map that was chosen, and its index.
 pub(super) struct Chosen {
     pub index: i32,
@@ -176,7 +187,7 @@ impl Gen {
         self.set_known(R0, false);
         let missing = self.unless_null(R0);
         let before = self.known();
-        let kept = self.kept_target().filter(|_| depth < 2 && self.rng.chance(30));
+        let kept = self.kept_target().filter(|_| depth < 2 && self.rng.chance(30) && outlives(&map.def));
         match kept {
             Some(kept) => self.keep_pointer(kept, &map.def, depth),
             None => self.use_memory(map.def.value_size),
