@@ -89,6 +89,11 @@ impl LinuxBackend {
         }
         let fd = result.map_err(|errno| explain_create(errno, def, &what))?;
         let map = LinuxMap::new(fd, &def.name);
+        if def.kind == MapType::ARENA {
+            let map = map.with_arena(def.map_extra)?;
+            map.arena_write(0, def.initial.as_deref().unwrap_or(&[]))?;
+            return Ok(map);
+        }
         if let Some(initial) = &def.initial {
             // A section may be shorter than the value: the rest is zero.
             let mut value = initial.clone();

@@ -11,7 +11,8 @@ use skep_spec::{BackendMap, BackendProgram, ByteReader, Errno, Error, MapInfo, P
 use crate::perf::PerfReader;
 use crate::program::LinuxProgram;
 use crate::ring::RingReader;
-use crate::sys::{MapFd, attr};
+use crate::sys::arena::Arena;
+use crate::sys::{self, MapFd, attr};
 use crate::words;
 
 /// A map of the kernel.
@@ -19,11 +20,41 @@ pub struct LinuxMap {
     fd: Arc<MapFd>,
     name: String,
     reader_taken: Arc<AtomicBool>,
+    /// An arena's memory.
+    arena: Option<Arena>,
 }
 
 impl LinuxMap {
     pub(crate) fn new(fd: MapFd, name: &str) -> Self {
-        Self { fd: Arc::new(fd), name: name.into(), reader_taken: Arc::default() }
+        Self { fd: Arc::new(fd), name: name.into(), reader_taken: Arc::default(), arena: None }
+    }
+
+    /// The same with an arena's memory here, at the address that the map says, if it says one.
+    pub(crate) fn with_arena(mut self, at: u64) -> Result<Self, Error> {
+        let pages = self.fd.info().max_entries as usize;
+        let len = pages.checked_mul(sys::page_size()).ok_or(Errno::ENOMEM)?;
+        let arena = Arena::map(self.as_fd(), at, len).map_err(|e| match e {
+            Errno::EEXIST => {
+                let words = format!(
+                    "map `{}`: there is other memory at {at:#x}+{len:#x}, where its map_extra wants the arena",
+                    self.name
+                );
+                Error::new(e, words)
+            }
+            _ => self.error(e, "mapping the memory of"),
+        })?;
+        self.arena = Some(arena);
+        Ok(self)
+    }
+
+    /// Where an arena is in this process; programs use its memory by the same addresses.
+    pub fn arena_address(&self) -> Option<u64> {
+        self.arena.as_ref().map(Arena::address)
+    }
+
+    fn arena(&self) -> Result<&Arena, Error> {
+        let none = || Error::new(Errno::EINVAL, format!("map `{}` is not an arena", self.name));
+        self.arena.as_ref().ok_or_else(none)
     }
 
     /// Takes over the descriptor of a map, for instance of a pinned one.
@@ -186,6 +217,16 @@ impl BackendMap for LinuxMap {
         }
         let reader = PerfReader::new(Arc::clone(&self.fd), &self.name, Arc::clone(&self.reader_taken), size)?;
         Ok(Box::new(reader))
+    }
+
+    fn arena_read(&self, off: u64, out: &mut [u8]) -> Result<(), Error> {
+        let at = usize::try_from(off).map_err(|_| Errno::EINVAL)?;
+        self.arena()?.read(at, out).map_err(|e| self.error(e, "reading the memory of"))
+    }
+
+    fn arena_write(&self, off: u64, bytes: &[u8]) -> Result<(), Error> {
+        let at = usize::try_from(off).map_err(|_| Errno::EINVAL)?;
+        self.arena()?.write(at, bytes).map_err(|e| self.error(e, "writing the memory of"))
     }
 
     fn raw_fd(&self) -> Option<i32> {

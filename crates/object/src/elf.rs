@@ -228,7 +228,7 @@ impl<'a> Elf<'a> {
 
 /// Sections that later stages read the contents of.
 fn is_wanted(name: &str) -> bool {
-    matches!(name, ".maps" | ".BTF" | ".BTF.ext" | "license" | "version" | "maps")
+    matches!(name, ".maps" | ".BTF" | ".BTF.ext" | "license" | "version" | "maps" | crate::arena::SECTION)
         || crate::data::Kind::of_section(name).is_some()
 }
 

@@ -38,6 +38,7 @@
 
 extern crate alloc;
 
+mod arena;
 mod btf;
 mod data;
 mod elf;

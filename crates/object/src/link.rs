@@ -13,6 +13,7 @@ use alloc::vec::Vec;
 use skep_isa::{Insn, Reg};
 use skep_spec::{KfuncCall, MapDef, Poisoned};
 
+use crate::arena;
 use crate::elf::{Elf, Home, Reloc, SymbolKind};
 use crate::error::{Error, File, Place};
 use crate::externs::Resolved;
@@ -153,10 +154,15 @@ impl Linker<'_> {
                     }
                 }
                 Target::Map(map, value_off) => {
+                    let def = match &self.maps[&map] {
+                        Ok(def) => def,
+                        Err(e) => return Err(e.clone()),
+                    };
+                    // An arena is named both as a map and by its variables.
                     let next = out.maps.len() as i32;
-                    let idx = *map_indices.entry(map).or_insert(next);
+                    let idx = *map_indices.entry(Arc::as_ptr(def)).or_insert(next);
                     if idx == next {
-                        out.maps.push(self.maps[&map].clone()?);
+                        out.maps.push(Arc::clone(def));
                     }
                     let slot = &mut out.insns[base + i];
                     slot.imm = idx;
@@ -312,9 +318,10 @@ impl Linker<'_> {
         let Some(key) = key else {
             return match section_name {
                 ".maps" => bad(format!("no map at \"{name}\"{addend:+}")),
-                ".kconfig" | ".ksyms" | ".addr_space.1" => {
+                ".kconfig" | ".ksyms" => {
                     Err(self.file.unsupported(f.at(i), format!("not supported yet: {section_name}")))
                 }
+                arena::SECTION => bad(format!("\"{name}\": {}", arena::NO_ARENA)),
                 _ if kind == SymbolKind::Section || addend == 0 => {
                     bad(format!("the address of section \"{section_name}\", which is neither data nor code"))
                 }

@@ -18,7 +18,7 @@ use crate::funcs::{Function, Functions};
 use crate::kconfig::Kconfig;
 use crate::link::{CONFIG, Linker, MapsAt};
 use crate::program::{self, Info};
-use crate::{btf, data, maps, relo};
+use crate::{arena, btf, data, maps, relo};
 
 /// Most instructions that all programs of a file may have together once they are linked: each gets its own
 /// copy of what it calls, so a small file could ask for very many.
@@ -336,7 +336,8 @@ fn all_maps(
 ) -> Result<(Vec<Map>, MapsAt), Error> {
     let mut maps = Vec::new();
     let mut places = MapsAt::new();
-    let found = maps::find(file, elf, btf, page)?;
+    let mut found = maps::find(file, elf, btf, page)?;
+    let arena = arena::place(file, elf, &mut found, page)?;
     let section = elf.sections.iter().position(|s| s.name == ".maps");
     for (m, section) in found.iter().zip(section.into_iter().cycle()) {
         let slots = m.slots.iter().map(|&(index, symbol)| {
@@ -381,6 +382,9 @@ fn all_maps(
         };
         places.insert((section, Some(m.off_bytes)), def.clone());
         maps.push(Map { name: m.name.clone(), def, slots });
+    }
+    if let Some((section, map)) = arena {
+        places.insert((section, None), maps[map].def.clone());
     }
     for (section, s) in elf.sections.iter().enumerate() {
         let Some(kind) = data::Kind::of_section(s.name).filter(|_| s.size > 0) else { continue };

@@ -229,6 +229,25 @@ impl Map {
         self.inner.set_map(key, &*map.inner).map_err(|e| self.fail("element", e))
     }
 
+    /// Bytes of this arena, from `off` on: its variables come first.
+    ///
+    /// # Errors
+    /// `EINVAL` for other kinds, and outside of it; `EFAULT` where there is no memory yet and none comes by itself
+    /// (`BPF_F_SEGV_ON_FAULT`).
+    pub fn read_arena(&self, off: u64, len: usize) -> Result<Vec<u8>, Error> {
+        let mut out = vec![0; len];
+        self.inner.arena_read(off, &mut out).map_err(|e| self.fail("reading", e))?;
+        Ok(out)
+    }
+
+    /// Writes bytes of this arena, from `off` on.
+    ///
+    /// # Errors
+    /// As [`Map::read_arena`].
+    pub fn write_arena(&self, off: u64, bytes: &[u8]) -> Result<(), Error> {
+        self.inner.arena_write(off, bytes).map_err(|e| self.fail("writing", e))
+    }
+
     /// A consumer of this ring buffer.
     ///
     /// # Errors

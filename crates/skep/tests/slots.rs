@@ -75,6 +75,61 @@ fn inner_maps_are_where_the_source_says() {
 }
 
 #[test]
+fn an_arena_has_its_variables() {
+    if cfg!(target_endian = "big") {
+        return;
+    }
+    let e = object("arena").load(&Backend::user()).expect_err("there are none");
+    assert_eq!(e.kind(), ErrorKind::Unsupported);
+    assert!(e.to_string().contains("map `arena`: arena maps are not supported yet here"), "{e}");
+    let Some(linux) = linux() else { return };
+    let loaded = object("arena").load(&linux).expect("loads");
+    let arena = loaded.map("arena").expect("the object has it");
+    let kernel = arena.backend_map().as_any().downcast_ref::<skep::linux::LinuxMap>().expect("the kernel's");
+    assert_eq!(kernel.arena_address(), Some(1 << 44));
+    let btf = arena.def().btf.as_ref().expect("types");
+    let skep::btf::Type::Datasec { entries, .. } = btf
+        .find_by_name(Some(skep::btf::Kind::Datasec), ".addr_space.1")
+        .and_then(|id| btf.ty(id))
+        .expect("variables")
+    else {
+        unreachable!("found as one")
+    };
+    let at = |name: &str| {
+        let named = |e: &&skep::btf::DatasecEntry| btf.name(e.ty) == Some(name);
+        u64::from(entries.iter().find(named).expect("a variable").off_bytes)
+    };
+    let read = |off| arena.read_arena(off, 8).expect("memory");
+    assert_eq!(read(at("counter")), 40u64.to_ne_bytes());
+    let run = |loaded: &Loaded| {
+        let program = loaded.program("count").expect("the object has it");
+        program.test_run(RunInput::default()).expect("runs").retval
+    };
+    assert_eq!(run(&loaded), 42);
+    assert_eq!(read(at("counter")), 42u64.to_ne_bytes());
+    assert_eq!(read(at("numbers"))[4..], 7u32.to_ne_bytes());
+    arena.write_arena(at("counter"), &100u64.to_ne_bytes()).expect("memory");
+    arena.write_arena(at("numbers") + 4 * 1499, &1000u32.to_ne_bytes()).expect("memory");
+    assert_eq!(run(&loaded), 1102);
+    assert_eq!(arena.read_arena(400_000, 9600).expect("a page that nobody has touched"), vec![0; 9600]);
+    assert!(arena.read_arena(400_000, 9601).is_err(), "409,600 bytes are 100 pages");
+    assert!(arena.read_arena(u64::MAX, 1).is_err());
+    // The place is taken while this one lives.
+    let e = object("arena").load(&linux).expect_err("the same address");
+    assert!(e.to_string().contains("there is other memory at 0x100000000000+0x64000"), "{e}");
+    drop(loaded);
+    object("arena").load(&linux).expect("free again");
+    // Memory that does not come by itself is not written, and nobody dies of it.
+    let def = skep::spec::MapDef {
+        flags: skep::abi::MapFlags(1 << 10 | 1 << 17),
+        initial: Some(vec![1]),
+        ..skep::spec::MapDef::new(skep::abi::MapType::ARENA, 0, 0, 1).named("bare")
+    };
+    let e = linux.create_map(def).expect_err("no memory");
+    assert_eq!(e.errno(), Some(skep::spec::Errno::EFAULT), "{e}");
+}
+
+#[test]
 fn max_entries_can_be_said_before_maps_are_made() {
     if cfg!(target_endian = "big") {
         return;

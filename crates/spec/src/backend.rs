@@ -197,6 +197,17 @@ pub trait BackendMap: Send + Sync {
     /// # Errors
     /// `EINVAL` for other kinds, `EBUSY` when there is one already.
     fn perf_reader(&self, size: usize) -> Result<Box<dyn PerfEventReader>, Error>;
+    /// Bytes of an arena, from `off` on.
+    ///
+    /// # Errors
+    /// `EINVAL` for other kinds, and outside of it; `EFAULT` where there is no memory yet and none comes by itself
+    /// (`BPF_F_SEGV_ON_FAULT`).
+    fn arena_read(&self, off: u64, out: &mut [u8]) -> Result<(), Error>;
+    /// Writes bytes of an arena, from `off` on.
+    ///
+    /// # Errors
+    /// As [`Self::arena_read`].
+    fn arena_write(&self, off: u64, bytes: &[u8]) -> Result<(), Error>;
     /// The descriptor, where there is one.
     fn raw_fd(&self) -> Option<i32>;
     /// For the backend's own use.

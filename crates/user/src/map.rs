@@ -90,6 +90,12 @@ impl UserMap {
         Ok(self.bell.get().cloned().ok_or(Errno::EIO)?)
     }
 
+    /// There are none here yet.
+    #[cold]
+    fn no_arena(&self) -> Error {
+        Error::new(Errno::EINVAL, format!("map {} is not an arena", self.map.name()))
+    }
+
     fn is_prog_array(&self) -> bool {
         self.map.kind() == MapType::PROG_ARRAY
     }
@@ -188,6 +194,14 @@ impl BackendMap for UserMap {
         let reader = self.map.perf_reader(size)?;
         let bell = self.bell()?;
         Ok(Box::new(Events { reader, bell }))
+    }
+
+    fn arena_read(&self, _off: u64, _out: &mut [u8]) -> Result<(), Error> {
+        Err(self.no_arena())
+    }
+
+    fn arena_write(&self, _off: u64, _bytes: &[u8]) -> Result<(), Error> {
+        Err(self.no_arena())
     }
 
     fn raw_fd(&self) -> Option<i32> {

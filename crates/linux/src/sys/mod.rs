@@ -1,5 +1,6 @@
 //! The system calls: the only unsafe code of the crate, behind functions that are safe to call.
 
+pub mod arena;
 pub mod attr;
 pub mod caps;
 pub mod net;
@@ -172,6 +173,12 @@ impl AsFd for MapFd {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
+}
+
+/// Bytes of a page.
+pub fn page_size() -> usize {
+    // SAFETY: no pointers.
+    usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096)
 }
 
 /// CPUs that the kernel reserves per-CPU memory for (`/sys/devices/system/cpu/possible`, as `0-3,8`).

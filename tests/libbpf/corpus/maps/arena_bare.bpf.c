@@ -1,0 +1,4 @@
+/* An arena without an address or variables. */
+#include "../maps.h"
+
+struct { __uint(type, ARENA); __uint(map_flags, 1 << 10); __uint(max_entries, 2); } arena SEC(".maps");
