@@ -39,10 +39,14 @@ impl Kind {
 const NAME_MAX: usize = 15;
 
 /// What libbpf calls the map: up to 8 bytes of the object's name and the section's, or the section's alone if
-/// that has two dots (`.data.mine`).
+/// that has two dots: the whole of `.data.mine` and `.rodata.mine`, 15 bytes of `.bss.mine`.
 pub(crate) fn map_name(object: &str, section: &str) -> String {
     let cut = |s: &str, n: usize| s.chars().take(n).collect::<String>();
-    let whole = if section[1..].contains('.') {
+    let own = section[1..].contains('.');
+    if own && matches!(Kind::of_section(section), Some(Kind::Data | Kind::Rodata)) {
+        return section.into();
+    }
+    let whole = if own {
         cut(section, NAME_MAX)
     } else {
         let room = NAME_MAX - section.len().max(".rodata".len());

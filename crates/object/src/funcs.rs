@@ -21,6 +21,8 @@ pub(crate) struct Function {
     pub(crate) len: usize,
     /// Visible outside of the file.
     pub(crate) global: bool,
+    /// Visible to files that are linked with this one, not beyond.
+    pub(crate) hidden: bool,
 }
 
 impl Function {
@@ -114,6 +116,7 @@ impl Functions {
                 start,
                 len: len as usize / Insn::SIZE,
                 global: !s.local,
+                hidden: s.hidden,
             });
         }
         Ok(())

@@ -28,6 +28,7 @@
 //! data     .data, .rodata, .bss → maps of one element
 //! maps     .maps + BTF → maps
 //! externs  what the file names and does not define
+//! exceptions  functions that programs name for when they throw
 //! funcs    executable sections → functions
 //! relo     CO-RE relocations and the target's types → changed instructions
 //! link     a function and all that it calls → instructions of one program
@@ -43,6 +44,7 @@ mod btf;
 mod data;
 mod elf;
 mod error;
+mod exceptions;
 mod externs;
 mod funcs;
 mod kconfig;

@@ -5,6 +5,7 @@
 //! of our own instead of recursion: the object decides how deep calls go.
 
 use alloc::collections::BTreeMap;
+use alloc::collections::btree_map::Entry;
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -16,6 +17,7 @@ use skep_spec::{KfuncCall, MapDef, Poisoned};
 use crate::arena;
 use crate::elf::{Elf, Home, Reloc, SymbolKind};
 use crate::error::{Error, File, Place};
+use crate::exceptions::Callbacks;
 use crate::externs::Resolved;
 use crate::funcs::{Function, Functions};
 use crate::relo::Relocated;
@@ -49,6 +51,8 @@ pub(crate) struct Linker<'a> {
     pub(crate) externs: &'a dyn Fn(&str) -> Result<Resolved, Error>,
     /// What CO-RE relocations make of instructions.
     pub(crate) relocated: &'a Relocated,
+    /// Functions that programs name for when they throw.
+    pub(crate) callbacks: &'a Callbacks,
 }
 
 /// A function's place in a program.
@@ -118,7 +122,18 @@ impl Linker<'_> {
         // Functions that are being gone through: where each starts, and its next slot.
         let mut open = Vec::from([(main, self.place(main, &mut out, budget)?, 0)]);
         starts.insert(main, 0);
-        while let Some((index, base, next)) = open.last_mut() {
+        let name = &self.functions.all[main].name;
+        let mut callback = self.callbacks.of(self.file, self.elf, self.functions, name)?;
+        loop {
+            let Some((index, base, next)) = open.last_mut() else {
+                // Behind all that the program calls, unless it is called itself.
+                let Some(callback) = callback.take() else { break };
+                if let Entry::Vacant(e) = starts.entry(callback) {
+                    let start = *e.insert(self.place(callback, &mut out, budget)?);
+                    open.push((callback, start, 0));
+                }
+                continue;
+            };
             let (f, base, i) = (&self.functions.all[*index], *base, *next);
             let Some(&insn) = out.insns.get(base + i).filter(|_| i < f.len) else {
                 open.pop();

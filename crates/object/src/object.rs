@@ -13,6 +13,7 @@ use skep_spec::{Environment, MapDef, ProgramSpec};
 
 use crate::elf::{Elf, Home};
 use crate::error::{Error, File, Place};
+use crate::exceptions::Callbacks;
 use crate::externs::{Extern, ExternKind, Externs, Symbols};
 use crate::funcs::{Function, Functions};
 use crate::kconfig::Kconfig;
@@ -244,6 +245,7 @@ impl<'a> Unlinked<'a> {
 
         let relocated = relo::relocate(file, elf, &functions, btf.as_deref(), ext, inputs.target);
         let info = Info::new(elf, btf.as_deref(), ext);
+        let callbacks = Callbacks::find(btf.as_deref());
         let linker = Linker {
             file,
             elf,
@@ -251,6 +253,7 @@ impl<'a> Unlinked<'a> {
             maps: &places,
             externs: &external,
             relocated: &relocated,
+            callbacks: &callbacks,
         };
         let mut budget = MAX_LINKED;
         let mut programs = Vec::new();
