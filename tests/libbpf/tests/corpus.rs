@@ -135,3 +135,29 @@ fn every_object_is_what_libbpf_makes_of_it() {
         assert!(sources_seen.len() >= 100 && objects >= 350, "the corpus has its size");
     }
 }
+
+/// The objects that skep-object's own tests have, which cannot ask libbpf: its word is committed beside them.
+/// `BLESS=1` writes it.
+#[test]
+fn the_committed_word_is_libbpf_s() {
+    if let Err(why) = libbpf_oracle::available() {
+        return println!("skipped: {why}");
+    }
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../crates/object/tests");
+    let mut objects: Vec<_> = std::fs::read_dir(folder.join("fixtures/corpus"))
+        .expect("a folder of the repository")
+        .map(|e| e.expect("readable").path())
+        .collect();
+    objects.sort();
+    let mut got = String::new();
+    for path in &objects {
+        let name = path.file_name().expect("a file").to_string_lossy();
+        let view = inspect(path, How::default()).expect("libbpf takes it");
+        view.lines().for_each(|l| got += &format!("{name}: {l}\n"));
+    }
+    let path = folder.join("libbpf/corpus-1.7.txt");
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(&path, &got).expect("writable");
+    }
+    assert_eq!(std::fs::read_to_string(&path).expect("committed"), got);
+}
