@@ -161,6 +161,7 @@ fn map(m: *mut sys::bpf_map) -> MapView {
     // SAFETY: a map of an open object, in all of these.
     unsafe {
         let inner = sys::bpf_map__inner_map(m);
+        let data = sys::bpf_map__is_internal(m) || sys::bpf_map__type(m) == sys::BPF_MAP_TYPE_ARENA;
         MapView {
             name: string(sys::bpf_map__name(m)),
             kind: sys::bpf_map__type(m),
@@ -172,7 +173,7 @@ fn map(m: *mut sys::bpf_map) -> MapView {
             map_extra: sys::bpf_map__map_extra(m),
             types: (sys::bpf_map__btf_key_type_id(m), sys::bpf_map__btf_value_type_id(m)),
             pinned: !sys::bpf_map__pin_path(m).is_null(),
-            initial: if sys::bpf_map__is_internal(m) { initial(m) } else { None },
+            initial: if data { initial(m) } else { None },
             inner: (!inner.is_null()).then(|| Box::new(map(inner))),
         }
     }
