@@ -101,6 +101,11 @@ impl Btf {
         self.first_str + self.strings.len() as u32
     }
 
+    /// Own strings, and the offset of the first.
+    pub(crate) fn own_strings(&self) -> (u32, &str) {
+        (self.first_str, &self.strings)
+    }
+
     /// Bytes of a pointer on the machine that this describes: the size of `long`, where there is that type (as
     /// libbpf's `btf__pointer_size` finds out), else 8.
     pub fn pointer_size(&self) -> u32 {

@@ -8,6 +8,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::parse::MAX_STRINGS;
+use crate::remap::{Names, Remap};
 use crate::types::*;
 use crate::{At, Btf, Error};
 
@@ -84,6 +85,39 @@ impl Builder {
         let id = self.next_id();
         self.types.push(t);
         id
+    }
+
+    /// Adds all types of another BTF, with their names; what refers to them follows by the map.
+    /// [`dedup`](crate::dedup::dedup) makes one of those that are the same.
+    ///
+    /// # Errors
+    /// If `other` is split and does not stand on the base of this builder; if there would be more than 2^32
+    /// bytes of strings.
+    pub fn append(&mut self, other: &Btf) -> Result<Remap, Error> {
+        let same = match (&self.base, other.base()) {
+            (_, None) => true,
+            (Some(ours), Some(theirs)) => Arc::ptr_eq(ours, theirs) || ours == theirs,
+            (None, Some(_)) => false,
+        };
+        if !same {
+            return Err(Error::malformed(At::Header, "the split BTF to append stands on another base"));
+        }
+        let (first_str, strings) = other.own_strings();
+        let at = self.start().1 as u64 + self.strings.len() as u64;
+        if at + strings.len() as u64 > MAX_STRINGS as u64 {
+            let what = format!("the strings together exceed {MAX_STRINGS} bytes");
+            return Err(Error::malformed(At::Header, what));
+        }
+        let first = other.first_own().0;
+        let ids = (self.next_id().0..).map(TypeId).take(other.iter_own().count()).collect();
+        let map = Remap { first, ids, first_str, names: Names::Shift((at as u32).wrapping_sub(first_str)) };
+        self.strings.push_str(strings);
+        self.types.extend(other.iter_own().map(|(_, t)| {
+            let mut t = t.clone();
+            map.ty(&mut t);
+            t
+        }));
+        Ok(map)
     }
 
     /// The type with this id; `None` for the base's, which stay as they are.

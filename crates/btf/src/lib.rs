@@ -5,7 +5,7 @@
 //! [`Btf::parse`] (a `.BTF` section, `/sys/kernel/btf/vmlinux`) or from a [`Builder`], and goes back to bytes
 //! with [`Btf::to_bytes`]. [`BtfExt`] is the `.BTF.ext` section of an object: functions, source lines and
 //! CO-RE relocations by instruction; [`relo`] resolves those against another machine's types. [`dump`] writes
-//! types as C. [`print`] turns bytes into text or a [`print::Tree`] by their type.
+//! types as C. [`mod@dedup`] makes one of types that several compilations have. [`print`] turns bytes into text or a [`print::Tree`] by their type.
 //!
 //! The format is the one of Linux 6.18 (`include/uapi/linux/btf.h`), kinds 1 to 19; split BTF (kernel modules)
 //! stands on its base.
@@ -17,6 +17,7 @@ extern crate alloc;
 mod btf;
 mod build;
 mod check;
+pub mod dedup;
 pub mod dump;
 mod endian;
 mod error;
@@ -24,6 +25,7 @@ mod ext;
 mod parse;
 pub mod print;
 pub mod relo;
+mod remap;
 mod types;
 mod write;
 
@@ -32,6 +34,7 @@ pub use build::Builder;
 pub use endian::Endian;
 pub use error::{At, Error};
 pub use ext::{BtfExt, CoreRelo, ExtSection, FuncInfo, LineInfo};
+pub use remap::Remap;
 pub use types::{
     DatasecEntry, EnumValue, FuncLinkage, IntEncoding, Kind, Member, Name, Param, Type, TypeId, VarLinkage,
 };

@@ -1,5 +1,8 @@
 //! Reading and writing: round trips, refusals with their position, damaged input, the kernel's own BTF.
 
+mod common;
+
+use common::raw;
 use proptest::prelude::*;
 use skep_btf::*;
 
@@ -151,17 +154,6 @@ fn types_that_do_not_fit_together() {
     });
     refused(2, "size 3", |b| b.int("odd", 3, IntEncoding::Unsigned));
     refused(2, "does not fit 32 bits", |b| b.enumeration("e", false, &[("NEG", -1)]));
-}
-
-/// A section of raw words with the given strings.
-fn raw(words: &[u32], strings: &[u8]) -> Vec<u8> {
-    let len = words.len() as u32 * 4;
-    let mut out = vec![0x9f, 0xeb, 1, 0];
-    for w in [24, 0, len, len, strings.len() as u32].iter().chain(words) {
-        out.extend_from_slice(&w.to_le_bytes());
-    }
-    out.extend_from_slice(strings);
-    out
 }
 
 #[test]
