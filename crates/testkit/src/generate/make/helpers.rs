@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use skep_abi::{ArgKind, HelperFlags, MapFlags, MapType, MemAccess, Ret, helper_by_name};
-use skep_isa::{Imm64, Op, Operand, Reg, Size};
+use skep_isa::{AtomicOp, Imm64, JumpOp, Op, Operand, Reg, Size};
 use skep_spec::MapDef;
 
 use super::{FP, Gen, KEY, R0, R1, R2, VALUE, VALUE_BYTES};
@@ -46,7 +46,6 @@ const ANY: &[i32] = &[];
 const PLACES: &[i32] = &[0, 1, 2, 6, 10, 12, 14, 16, 20, 24, 30, 34, 36, 40, 50, 60, 90, 0xffff, -1];
 const LENGTHS: &[i32] = &[0, 1, 13, 14, 15, 20, 33, 34, 40, 60, 100, 1500, 70000];
 const SHIFTS: &[i32] = &[-64, -40, -20, -14, -8, -1, 0, 1, 4, 8, 14, 20, 28];
-/// Few bytes: after about 960 in all Linux gives no more, skep does.
 const HEADS: &[i32] = &[0, 1, 8, 14, 5000];
 const NO_INTERFACE: &[i32] = &[0x7fff_fff0];
 
@@ -112,6 +111,23 @@ const CALLS: &[Call] = &[
     same("bpf_clone_redirect", &[NO_INTERFACE, &[0, 1]]),
 ];
 
+/// Helpers that may need a larger buffer for the packet, and how many such calls a run makes.
+///
+/// Linux rounds each new buffer up to what its allocator has and adds to the whole of it the next time
+/// (`pskb_expand_head`), so the size doubles each time 64 bytes more are needed before the packet: the fifteenth buffer
+/// would be larger than 4 MiB and the helper, or the test run, fails with ENOMEM; one of some hundred KiB may, when the
+/// machine's memory is in pieces. That is the host's allocator, which is not compared.
+const GROWING: [&str; 5] = [
+    "bpf_skb_change_head",
+    "bpf_skb_change_tail",
+    "bpf_skb_change_proto",
+    "bpf_skb_adjust_room",
+    "bpf_skb_vlan_push",
+];
+const GROWTHS: i32 = 6;
+/// The map that counts them.
+const GROWTH: &str = "growth";
+
 /// What `ConstStr` arguments point to, each at its own 16 bytes: formats of two arguments, then others.
 const TEXTS: [&[u8]; 4] = [b"%d of %x\0", b"%u,%lld\0", b"%05d %lx\0", b"0x1f \0"];
 const TEXT_BYTES: usize = 16;
@@ -136,8 +152,48 @@ impl Gen {
         let calls: Vec<&Call> = CALLS.iter().filter(usable).collect();
         if !calls.is_empty() {
             let call = *self.rng.pick(&calls);
-            self.call_as_said(call);
+            match GROWING.contains(&call.name) {
+                true => self.call_growing(call),
+                false => self.call_as_said(call),
+            }
         }
+    }
+
+    /// Lets a run begin with a packet that has not grown, for types whose packets can.
+    pub(super) fn no_growth(&mut self) {
+        let grows = |name: &&str| helper_by_name(name).is_some_and(|h| self.kind.has(h.id));
+        if self.number != 0 || !GROWING.iter().any(|name| grows(name)) {
+            return;
+        }
+        self.growth();
+        self.store(Size::DW, R1, 0, Operand::Imm(0));
+        self.set_known(R1, false);
+    }
+
+    /// The address of the count, in `r1`.
+    fn growth(&mut self) {
+        let index = self.maps.iter().position(|m| m.name == GROWTH).unwrap_or_else(|| {
+            self.maps.push(Arc::new(MapDef::new(MapType::ARRAY, 4, 8, 1).named(GROWTH)));
+            self.maps.len() - 1
+        });
+        let value = Imm64::MapValueIdx { idx: index as i32, off_bytes: 0 };
+        self.op(Op::LoadImm64 { dst: R1, value });
+    }
+
+    /// Calls a helper of [`GROWING`] unless the run has made so many such calls.
+    fn call_growing(&mut self, call: &Call) {
+        self.growth();
+        self.mov(R2, 1);
+        let add = AtomicOp::Add { fetch: true };
+        self.op(Op::Atomic { size: Size::DW, op: add, dst: R1, src: R2, off: 0 });
+        self.mov_reg(R0, R2);
+        self.clobber();
+        self.set_known(R0, true);
+        let skip = self.jump_if(JumpOp::Ge, R0, Operand::Imm(GROWTHS));
+        let before = self.known();
+        self.call_as_said(call);
+        self.land(skip);
+        self.frame.known.meet(before);
     }
 
     fn call_as_said(&mut self, call: &Call) {

@@ -232,6 +232,7 @@ impl Gen {
         self.starts.push(types::info(types::Role::Main, 0));
         self.mov_reg(R6, R1);
         self.clear_out();
+        self.no_growth();
         for r in [0, 2, 7, 8, 9] {
             self.fresh(Reg(r));
         }
