@@ -162,7 +162,7 @@ impl Gen {
     /// Lets a run begin with a packet that has not grown, for types whose packets can.
     pub(super) fn no_growth(&mut self) {
         let grows = |name: &&str| helper_by_name(name).is_some_and(|h| self.kind.has(h.id));
-        if self.number != 0 || !GROWING.iter().any(|name| grows(name)) {
+        if self.number != 0 || !GROWING.iter().any(grows) {
             return;
         }
         self.growth();
