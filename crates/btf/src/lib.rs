@@ -14,6 +14,7 @@
 
 extern crate alloc;
 
+pub mod assign;
 mod btf;
 mod build;
 mod check;

@@ -10,7 +10,7 @@ use alloc::string::String;
 
 use crate::{Btf, Endian, Error, TypeId};
 
-pub use tree::{Tree, tree};
+pub use tree::{Tree, tree, tree_at};
 
 /// How to take a value apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,6 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::Options;
+use crate::assign::Spot;
 use crate::types::{EnumValue, IntEncoding, Member, Type, TypeId};
 use crate::{At, Btf, Endian, Error};
 
@@ -64,6 +65,15 @@ pub fn tree(btf: &Btf, ty: TypeId, bytes: &[u8], options: &Options) -> Result<Tr
     }
     let mut walk = Walk { btf, bytes, endian: options.endian, nodes_left: options.max_nodes };
     walk.value(ty, 0, 0)
+}
+
+/// Takes a part of a value apart, as [`tree`](fn@tree) does the whole; it may be a bit-field.
+///
+/// # Errors
+/// As there.
+pub fn tree_at(btf: &Btf, spot: Spot, bytes: &[u8], options: &Options) -> Result<Tree, Error> {
+    let mut walk = Walk { btf, bytes, endian: options.endian, nodes_left: options.max_nodes };
+    walk.field(spot.ty, spot.off_bits, spot.bitfield_bits, 0)
 }
 
 struct Walk<'a> {
@@ -139,20 +149,24 @@ impl Walk<'_> {
     ) -> Result<(), Error> {
         for m in members {
             let at = at + u64::from(m.off_bits);
-            let value = match (m.bitfield_bits, self.btf.resolved(m.ty)) {
-                (0, _) => self.value(m.ty, at, depth + 1)?,
-                (n, Type::Int { encoding, .. }) => self.int(*encoding, at, n.into())?,
-                (n, Type::Enum { signed, values, .. } | Type::Enum64 { signed, values, .. }) => {
-                    self.enumeration(values, *signed, at, n.into())?
-                }
-                (_, _) => return Err(Error::malformed(At::Type(m.ty.0), "a bit-field of this type")),
-            };
-            match value {
+            match self.field(m.ty, at, m.bitfield_bits, depth + 1)? {
                 Tree::Struct(inner) if m.name.is_none() => out.extend(inner),
                 value => out.push((self.btf.str(m.name).into(), value)),
             }
         }
         Ok(())
+    }
+
+    /// A value or a bit-field.
+    fn field(&mut self, ty: TypeId, at: u64, bitfield_bits: u8, depth: u32) -> Result<Tree, Error> {
+        match (bitfield_bits, self.btf.resolved(ty)) {
+            (0, _) => self.value(ty, at, depth),
+            (n, Type::Int { encoding, .. }) => self.int(*encoding, at, n.into()),
+            (n, Type::Enum { signed, values, .. } | Type::Enum64 { signed, values, .. }) => {
+                self.enumeration(values, *signed, at, n.into())
+            }
+            (_, _) => Err(Error::malformed(At::Type(ty.0), "a bit-field of this type")),
+        }
     }
 
     fn array(&mut self, element: TypeId, len: u32, at: u64, depth: u32) -> Result<Tree, Error> {
