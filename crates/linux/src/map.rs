@@ -5,14 +5,14 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use skep_abi::MapType;
+use skep_abi::{MapFlags, MapType};
 use skep_spec::{BackendMap, BackendProgram, ByteReader, Errno, Error, MapInfo, PerfEventReader};
 
 use crate::perf::PerfReader;
 use crate::program::LinuxProgram;
 use crate::ring::RingReader;
 use crate::sys::arena::Arena;
-use crate::sys::{self, MapFd, attr};
+use crate::sys::{self, MapFd, attr, values};
 use crate::words;
 
 /// A map of the kernel.
@@ -122,6 +122,31 @@ impl BackendMap for LinuxMap {
         self.check_key(key)?;
         self.check("value", value.len(), self.fd.value_len())?;
         self.fd.update(key, value, flags).map_err(|e| self.error(e, "updating"))
+    }
+
+    fn write_value(&self, key: &[u8], off_bytes: usize, bytes: &[u8]) -> Result<(), Error> {
+        self.check_key(key)?;
+        let (info, size) = (self.fd.info(), self.fd.value_len());
+        if info.map_type != MapType::ARRAY.0 {
+            let words = format!("map `{}`: only values of arrays are written in part", self.name);
+            return Err(Error::new(Errno::ENOTSUPP, words));
+        }
+        if off_bytes.checked_add(bytes.len()).is_none_or(|end| end > size) {
+            let words =
+                format!("map `{}`: bytes {off_bytes}+{} of a value of {size}", self.name, bytes.len());
+            return Err(Error::new(Errno::EINVAL, words));
+        }
+        let index = key.try_into().map_or(u32::MAX, u32::from_ne_bytes);
+        if index >= info.max_entries {
+            return Err(self.error(Errno::E2BIG, "writing to"));
+        }
+        if info.map_flags & MapFlags::MMAPABLE == 0 {
+            let mut value = self.lookup(key, 0)?;
+            value[off_bytes..][..bytes.len()].copy_from_slice(bytes);
+            return self.update(key, &value, 0);
+        }
+        let start = index as usize * size.next_multiple_of(8) + off_bytes;
+        values::write((*self.fd).as_fd(), start, bytes).map_err(|e| self.error(e, "writing to"))
     }
 
     fn delete(&self, key: &[u8]) -> Result<(), Error> {

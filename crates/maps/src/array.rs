@@ -77,6 +77,13 @@ impl Array {
         Ok(())
     }
 
+    /// Writes into a value; the bytes lie inside it.
+    pub fn write_part(&self, key: Bytes<'_>, off: usize, bytes: Bytes<'_>) -> Result<(), Errno> {
+        let index = check_update(&self.geometry, key, UpdateFlags::ANY)?;
+        self.payload.write(self.value_off(index) + off, bytes);
+        Ok(())
+    }
+
     fn put(&self, key: Bytes<'_>, value: Bytes<'_>, flags: u64, owner: Owner) -> Result<(), Errno> {
         let off = self.value_off(check_update(&self.geometry, key, flags)?);
         let _held = match flags & UpdateFlags::LOCK {

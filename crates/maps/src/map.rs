@@ -466,6 +466,25 @@ impl Map {
             .map_err(|e| self.error(e, OP, self.words(e)))
     }
 
+    /// Writes into a value of an array, from a byte of it on, and nothing beside it.
+    ///
+    /// # Errors
+    /// `ENOTSUPP` for other kinds, `EINVAL` outside the value, `E2BIG` outside the array, `EPERM` on a `BPF_F_RDONLY` or
+    /// frozen map.
+    pub fn write_value(&self, key: &[u8], off_bytes: usize, bytes: &[u8]) -> Result<(), Error> {
+        const OP: &str = "write";
+        self.may_write(OP)?;
+        self.key_length(OP, key)?;
+        let Kind::Array(array) = &self.kind else {
+            return Err(self.error(Errno::ENOTSUPP, OP, "only values of arrays are written in part"));
+        };
+        if off_bytes.checked_add(bytes.len()).is_none_or(|end| end > self.geometry.value_size) {
+            let why = format!("bytes {off_bytes}+{} of a value of {}", bytes.len(), self.geometry.value_size);
+            return Err(self.error(Errno::EINVAL, OP, &why));
+        }
+        array.write_part(key.into(), off_bytes, bytes.into()).map_err(|e| self.error(e, OP, self.words(e)))
+    }
+
     /// A copy of the next value of a queue or stack, taken out (`BPF_MAP_LOOKUP_AND_DELETE_ELEM`).
     ///
     /// # Errors

@@ -155,6 +155,13 @@ pub trait BackendMap: Send + Sync {
     /// # Errors
     /// As `BPF_MAP_UPDATE_ELEM`.
     fn update(&self, key: &[u8], value: &[u8], flags: u64) -> Result<(), Error>;
+    /// Writes into the value of a key, from a byte of it on, and nothing beside it: a program may write the rest of the
+    /// value meanwhile. 1, 2, 4 and 8 bytes at a multiple of their number change at once.
+    ///
+    /// # Errors
+    /// `ENOTSUPP` for maps that are not arrays, `EINVAL` outside the value, `EPERM` when the map is frozen or read-only.
+    /// In the kernel a map without `BPF_F_MMAPABLE` is not mapped: there the whole value is read and written.
+    fn write_value(&self, key: &[u8], off_bytes: usize, bytes: &[u8]) -> Result<(), Error>;
     /// Deletes an element.
     ///
     /// # Errors

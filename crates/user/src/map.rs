@@ -138,6 +138,10 @@ impl BackendMap for UserMap {
         self.map.update_from_host(key, value, flags)
     }
 
+    fn write_value(&self, key: &[u8], off_bytes: usize, bytes: &[u8]) -> Result<(), Error> {
+        self.map.write_value(key, off_bytes, bytes)
+    }
+
     fn delete(&self, key: &[u8]) -> Result<(), Error> {
         let mut slots = lock(&self.slots);
         self.map.delete_from_host(key)?;

@@ -6,6 +6,7 @@ pub mod caps;
 pub mod net;
 pub mod perf;
 pub mod ring;
+pub mod values;
 
 use std::ffi::{CStr, c_long};
 use std::io;

@@ -13,6 +13,12 @@ use skep_spec::Errno;
 
 use super::last_errno;
 
+/// Bytes of a page.
+pub(super) fn page_size() -> Result<usize, Errno> {
+    // SAFETY: no addresses.
+    usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).map_err(|_| Errno::EINVAL)
+}
+
 /// A mapping, unmapped when dropped.
 pub(super) struct Mapping {
     start: *mut u8,
@@ -67,9 +73,7 @@ unsafe impl Send for RingPages {}
 impl RingPages {
     /// Maps the pages of a ring buffer of `size` data bytes (a power of two of at least a page).
     pub fn map(fd: BorrowedFd<'_>, size: usize) -> Result<Self, Errno> {
-        // SAFETY: no addresses.
-        let page =
-            usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).map_err(|_| Errno::EINVAL)?;
+        let page = page_size()?;
         if !size.is_power_of_two() || size < page {
             return Err(Errno::EINVAL);
         }
