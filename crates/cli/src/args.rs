@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use crate::failure::Failure;
+
 /// Verify, run and watch eBPF programs, in this process or in the kernel.
 #[derive(Debug, Parser)]
 #[command(
@@ -167,6 +169,8 @@ pub struct CheckArgs {
     pub linux: bool,
     #[command(flatten)]
     pub target: TargetArgs,
+    #[command(flatten)]
+    pub set: SetArgs,
 }
 
 /// What maps are to be, whatever the object says.
@@ -175,15 +179,18 @@ pub struct MapArgs {
     /// Elements of a map, or bytes of a ring buffer, instead of what the object says
     #[arg(long, value_name = "MAP=N", value_parser = max_entries)]
     pub max_entries: Vec<(String, u32)>,
+    #[command(flatten)]
+    pub set: SetArgs,
 }
 
 impl MapArgs {
-    /// Opens an object and changes its maps.
-    pub fn open(&self, file: &Path, target: &TargetArgs) -> Result<skep::Object, skep::Error> {
+    /// Opens an object, changes its maps and sets its variables.
+    pub fn open(&self, file: &Path, target: &TargetArgs) -> Result<skep::Object, Failure> {
         let mut object = skep::Object::open_for(file, &target.target()?)?;
         for (map, n) in &self.max_entries {
             object.set_max_entries(map, *n)?;
         }
+        self.set.apply(&mut object)?;
         Ok(object)
     }
 }
@@ -226,6 +233,30 @@ impl TargetArgs {
                 false => target.with_config_file(given.as_ref()),
             }
         })
+    }
+}
+
+/// Global variables before the object is loaded.
+#[derive(Debug, clap::Args)]
+pub struct SetArgs {
+    /// Set a global variable, or a part of one, before loading: limit=5, cfg.ports[1]=443, mode=DROP,
+    /// name=text, table='{1, 2}'
+    #[arg(long, value_name = "VARIABLE=VALUE")]
+    pub set: Vec<String>,
+}
+
+impl SetArgs {
+    /// Sets what was given, in order.
+    pub fn apply(&self, object: &mut skep::Object) -> Result<(), Failure> {
+        for given in &self.set {
+            let Some((path, value)) = given.split_once('=') else {
+                return Err(Failure::usage(format!("--set {given}: write VARIABLE=VALUE")));
+            };
+            object
+                .set_variable_text(path.trim(), value.trim())
+                .map_err(|e| Failure::usage(format!("--set {given}: {e}")))?;
+        }
+        Ok(())
     }
 }
 

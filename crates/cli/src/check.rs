@@ -58,7 +58,7 @@ pub fn main(args: &CheckArgs) -> Result<(), Failure> {
     let target = args.target.target()?;
     let (mut damaged, mut refused) = (false, false);
     for path in &args.files {
-        let object = match Object::open_for(path, &target) {
+        let mut object = match Object::open_for(path, &target) {
             Ok(object) => object,
             Err(e) => {
                 diagnostic::error(&e.to_string());
@@ -66,6 +66,7 @@ pub fn main(args: &CheckArgs) -> Result<(), Failure> {
                 continue;
             }
         };
+        args.set.apply(&mut object)?;
         for problem in object.problems() {
             diagnostic::warning(&problem.to_string());
         }

@@ -32,17 +32,7 @@ impl<'a> Shape<'a> {
 
     /// The bytes taken apart; a number where only the size is known, else the bytes as they are.
     pub fn tree(self, bytes: &[u8]) -> Tree {
-        let typed = self.0.and_then(|(btf, id)| match btf.resolved(id) {
-            Type::Datasec { entries, .. } => {
-                let fields = entries.iter().filter_map(|e| {
-                    let value =
-                        tree(btf, e.ty, bytes.get(e.off_bytes as usize..)?, &Options::default()).ok()?;
-                    Some((btf.name(e.ty).unwrap_or("?").to_owned(), value))
-                });
-                Some(Tree::Struct(fields.collect()))
-            }
-            _ => tree(btf, id, bytes, &Options::default()).ok(),
-        });
+        let typed = self.0.and_then(|(btf, id)| tree(btf, id, bytes, &Options::default()).ok());
         typed.unwrap_or_else(|| match *bytes {
             [a] => Tree::UInt(a.into()),
             [a, b] => Tree::UInt(u16::from_ne_bytes([a, b]).into()),

@@ -57,6 +57,7 @@ mod assembly;
 mod backend;
 mod error;
 mod fixture;
+mod from_tree;
 mod kernel;
 mod loaded;
 mod map;
@@ -64,6 +65,7 @@ mod object;
 mod packets;
 mod target;
 mod value;
+mod variable;
 mod vm;
 #[cfg(target_os = "linux")]
 mod watch;
@@ -71,6 +73,7 @@ mod watch;
 pub use backend::Backend;
 pub use error::{Error, ErrorKind};
 pub use fixture::{context_from_json, context_to_json, tree_json};
+pub use from_tree::FromTree;
 pub use loaded::{Link, Loaded, Program};
 pub use map::{Element, Map, PerfBuffer, RingBuffer};
 pub use object::{Object, ProgramEntry, SlotEntry};
@@ -78,12 +81,14 @@ pub use packets::{Runner, Tally, Verdict, Verdicts, XdpAction};
 pub use skep_object::SlotTarget;
 pub use target::{Target, poison_at, read_btf};
 pub use value::Value;
+pub use variable::Variable;
 pub use vm::{Fired, Limits, MAX_HELPERS, Record, Tracepoint, TracepointLink, Vm, VmBuilder};
 #[cfg(target_os = "linux")]
 pub use watch::Watch;
 
 pub use skep_abi as abi;
 pub use skep_btf as btf;
+pub use skep_btf::assign::Input;
 pub use skep_isa as isa;
 pub use skep_linux as linux;
 pub use skep_spec as spec;

@@ -268,22 +268,27 @@ impl Object {
             return Err(Error::new(ErrorKind::NotFound, words));
         };
         let old = Arc::clone(&self.maps[at]);
-        let mut def = MapDef::clone(&old);
+        self.change_def(&old, change);
+        Ok(())
+    }
+
+    /// Changes one map's definition everywhere.
+    pub(crate) fn change_def(&mut self, old: &Arc<MapDef>, change: impl FnOnce(&mut MapDef)) {
+        let mut def = MapDef::clone(old);
         change(&mut def);
         let new = Arc::new(def);
         let replace = |place: &mut Arc<MapDef>| {
-            if Arc::ptr_eq(place, &old) {
+            if Arc::ptr_eq(place, old) {
                 *place = Arc::clone(&new);
             }
         };
         self.maps.iter_mut().for_each(replace);
         self.slots.iter_mut().map(|s| &mut s.map).for_each(replace);
         for spec in self.programs.iter_mut().filter_map(|p| p.spec.as_mut().ok()) {
-            if spec.maps.iter().any(|m| Arc::ptr_eq(m, &old)) {
+            if spec.maps.iter().any(|m| Arc::ptr_eq(m, old)) {
                 Arc::make_mut(spec).maps.iter_mut().for_each(replace);
             }
         }
-        Ok(())
     }
 
     /// Elements of program arrays and maps of maps that the source fills.

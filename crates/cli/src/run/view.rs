@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Map as Object, Value as Json, json};
 use skep::abi::MapType;
+use skep::btf::print::Tree;
 use skep::{Element, Loaded, Map, Tally, Verdicts};
 
 use super::events::Event;
@@ -184,6 +185,16 @@ impl View {
         let each = room / maps.len().max(1);
         for (map, elements) in &maps {
             lines.push(map.name().to_owned());
+            if let (true, [(_, value)]) = (is_global(map), &elements[..])
+                && let Tree::Struct(variables) = Shape::value(map).tree(value)
+            {
+                let width = variables.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+                lines.extend(variables.iter().take(each).map(|(name, v)| format!("  {name:>width$}  {v}")));
+                if variables.len() > each {
+                    lines.push(format!("  … {} more", variables.len() - each));
+                }
+                continue;
+            }
             let keys: Vec<String> = elements.iter().map(|(k, _)| Shape::key(map).text(k)).collect();
             let width = keys.iter().map(|k| k.chars().count()).max().unwrap_or(0);
             for ((_, value), key) in elements.iter().zip(&keys).take(each) {
