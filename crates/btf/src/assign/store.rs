@@ -204,7 +204,7 @@ impl Writer<'_> {
     /// The bytes of a spot that is no bit-field.
     fn region(&mut self, spot: Spot) -> Result<&mut [u8], Misfit> {
         let ty = type_name(self.btf, spot.ty);
-        if spot.bitfield_bits != 0 || spot.off_bits % 8 != 0 {
+        if spot.bitfield_bits != 0 || !spot.off_bits.is_multiple_of(8) {
             return Err(Misfit::new(format!("a bit-field of `{ty}` takes numbers only")));
         }
         let Some(size) = self.btf.size_of(spot.ty) else {
