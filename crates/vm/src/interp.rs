@@ -128,14 +128,20 @@ fn exec<const WATCHED: bool>(
     regs[2..6].copy_from_slice(others);
     regs[10] = mem.clean_frame(program.stack_used);
     let mut slice = state.first_slice();
-    // The slot behind the current instruction.
-    let mut next = 0;
+    // What stands behind the current instruction.
+    let mut rest = code.iter();
     let mut acc = 0u64;
 
     /// Goes on to the next part of a fused operation, which is the next slot.
     macro_rules! part {
         () => {
-            next += 1
+            _ = rest.next()
+        };
+    }
+    /// The slot behind the current instruction.
+    macro_rules! next {
+        () => {
+            code.len() - rest.len()
         };
     }
     /// A trap at the current instruction.
@@ -154,6 +160,15 @@ fn exec<const WATCHED: bool>(
         };
     }
 
+    /// What stands from a slot on.
+    macro_rules! from {
+        ($slot:expr) => {
+            match code.get($slot..) {
+                Some(rest) => rest.iter(),
+                None => trap!(TrapKind::OutsideProgram),
+            }
+        };
+    }
     macro_rules! r {
         ($n:expr) => {
             regs[$n as usize]
@@ -210,11 +225,11 @@ fn exec<const WATCHED: bool>(
     /// A taken jump. Backward ones pay for the slots between.
     macro_rules! jump {
         ($to:expr) => {{
-            let to = $to as usize;
-            if to < next {
-                burn!((next - to) as u64);
+            let there = from!($to as usize);
+            if there.len() > rest.len() {
+                burn!((there.len() - rest.len()) as u64);
             }
-            next = to;
+            rest = there;
         }};
     }
     macro_rules! loaded {
@@ -256,12 +271,11 @@ fn exec<const WATCHED: bool>(
     }
 
     let kind = loop {
-        let Some(op) = code.get(next) else {
+        let Some(op) = rest.next() else {
             return state.trapped(program, code.len() - 1, TrapKind::OutsideProgram);
         };
-        next += 1;
         if WATCHED && let Some(observer) = state.observer {
-            Step::show(observer, program, (mem, state.packet), (next - 1, frames.depth), &regs);
+            Step::show(observer, program, (mem, state.packet), (next!() - 1, frames.depth), &regs);
         }
         macro_rules! dispatch {
             (
@@ -384,7 +398,7 @@ fn exec<const WATCHED: bool>(
                             Size::B => packet_load!(Size::B, off),
                             Size::H => packet_load!(Size::H, off),
                             Size::W => packet_load!(Size::W, off),
-                            Size::DW => trap!(refuse(program, Refusal::Undecodable, next - 1)),
+                            Size::DW => trap!(refuse(program, Refusal::Undecodable, next!() - 1)),
                         }
                     }
                     Code::Jump { to } => jump!(to),
@@ -403,7 +417,7 @@ fn exec<const WATCHED: bool>(
                     Code::Stack { helper } => {
                         burn!(1);
                         let args = [regs[1], regs[2], regs[3], regs[4], regs[5]];
-                        let place = Place { pc: next - 1, depth: frames.depth, base: frames.base };
+                        let place = Place { pc: next!() - 1, depth: frames.depth, base: frames.base };
                         let mut call = Call { program, mem, state };
                         regs[0] = check!(helpers::stack(helper, &mut call, place, args));
                     }
@@ -438,10 +452,10 @@ fn exec<const WATCHED: bool>(
                     }
                     Code::Subprog { to } => {
                         burn!(1);
-                        if !frames.call(program, mem, &mut regs, next, (to as usize, false)) {
+                        if !frames.call(program, mem, &mut regs, next!(), (to as usize, false)) {
                             trap!(TrapKind::CallDepth);
                         }
-                        next = to as usize;
+                        rest = from!(to as usize);
                     }
                     Code::CallBack { call } => {
                         burn!(1);
@@ -449,7 +463,7 @@ fn exec<const WATCHED: bool>(
                         match check!(callback::begin(program, call, args)) {
                             Begin::Result(v) => regs[0] = v,
                             Begin::Calls { slot, iteration } => {
-                                if !frames.call(program, mem, &mut regs, next, (slot, true)) {
+                                if !frames.call(program, mem, &mut regs, next!(), (slot, true)) {
                                     trap!(TrapKind::CallDepth);
                                 }
                                 mem.set_iteration(frames.depth, iteration);
@@ -458,7 +472,7 @@ fn exec<const WATCHED: bool>(
                         }
                     }
                     Code::Exit => leave!(),
-                    Code::Refuse(refusal) => trap!(refuse(program, refusal, next - 1)),
+                    Code::Refuse(refusal) => trap!(refuse(program, refusal, next!() - 1)),
                     Code::Outside => trap!(TrapKind::OutsideProgram),
                     $(
                         Code::$pair { d, s, d2, s2, imm, imm2 } => {
@@ -524,10 +538,10 @@ fn exec<const WATCHED: bool>(
                         regs[1..6].copy_from_slice(&args);
                         frames.may_goto = 0;
                         regs[10] = mem.enter_frame(frames.depth, program.stack_used);
-                        next = frames.entry;
+                        rest = from!(frames.entry);
                     }
                     Next::Result(v) => {
-                        next = frames.leave(mem, &mut regs);
+                        rest = from!(frames.leave(mem, &mut regs));
                         regs[0] = v;
                     }
                 }
@@ -540,11 +554,11 @@ fn exec<const WATCHED: bool>(
                     state.fuel += slice;
                     return End::Value(regs[0]);
                 }
-                burn!((next - 1).saturating_sub(frames.entry) as u64 + 1);
+                burn!((next!() - 1).saturating_sub(frames.entry) as u64 + 1);
                 if frames.is_called_back(mem) {
                     call_back!(regs[0] != 0);
                 } else {
-                    next = frames.leave(mem, &mut regs);
+                    rest = from!(frames.leave(mem, &mut regs));
                 }
             }};
         }
@@ -564,7 +578,7 @@ fn exec<const WATCHED: bool>(
         }
         operations!(dispatch);
     };
-    state.trapped(program, next - 1, kind)
+    state.trapped(program, next!() - 1, kind)
 }
 
 /// The address of an atomic access, which must be aligned: hardware differs in what it does otherwise, and the
