@@ -30,6 +30,8 @@ pub enum Command {
     Check(CheckArgs),
     /// Assemble a program to raw bytecode
     Asm(AsmArgs),
+    /// Link several objects to one (bpftool gen object)
+    Link(LinkArgs),
     /// Print the instructions of an object, of assembly text or of raw bytecode
     Disasm(DisasmArgs),
     /// Programs
@@ -288,6 +290,21 @@ pub struct AsmArgs {
     /// Byte order of the bytecode
     #[arg(long, value_enum, default_value_t = ByteOrder::Little)]
     pub endian: ByteOrder,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Sections of the same name follow each other in the order of the files. A name that several files \
+                        have is one: a strong definition counts before weak ones, and all must agree in their types, \
+                        so files need BTF (clang -g). The licence must be the same."
+)]
+pub struct LinkArgs {
+    /// eBPF objects
+    #[arg(required = true)]
+    pub files: Vec<PathBuf>,
+    /// Where the linked object goes
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
 }
 
 #[derive(Debug, clap::Args)]

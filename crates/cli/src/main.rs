@@ -9,6 +9,7 @@ mod btf;
 mod check;
 mod diagnostic;
 mod failure;
+mod link;
 mod map;
 mod out;
 mod prog;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run::main(&args),
         Command::Check(args) => check::main(&args),
         Command::Asm(args) => text::assemble(&args),
+        Command::Link(args) => link::main(&args),
         Command::Disasm(args) => text::disassemble(&args),
         Command::Prog(ProgCommand::Run(args)) => prog::run(&args),
         Command::Prog(ProgCommand::Dump(args)) => prog::dump(&args),

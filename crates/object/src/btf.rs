@@ -1,5 +1,5 @@
 //! The object's BTF, with what the compiler leaves to the linker filled in: sizes of sections, offsets of
-//! variables, and functions that are not visible outside (libbpf's `btf_fixup_datasec` and its handling of
+//! variables, and functions and variables that are not visible outside (libbpf's `btf_fixup_datasec` and its handling of
 //! hidden symbols).
 
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -34,11 +34,13 @@ fn fill_in(file: &File, elf: &Elf<'_>, btf: Btf) -> Result<Btf, Error> {
         .filter(|s| s.kind == SymbolKind::Function && s.hidden && !s.local)
         .map(|s| s.name)
         .collect();
-    let offsets: BTreeMap<(usize, &str), u64> = elf
+    let variables: BTreeMap<(usize, &str), (u64, bool)> = elf
         .symbols
         .iter()
         .filter_map(|s| match (s.kind, s.home) {
-            (SymbolKind::Object | SymbolKind::Untyped, Home::Section(i)) => Some(((i, s.name), s.off_bytes)),
+            (SymbolKind::Object | SymbolKind::Untyped, Home::Section(i)) => {
+                Some(((i, s.name), (s.off_bytes, s.hidden)))
+            }
             _ => None,
         })
         .collect();
@@ -47,29 +49,37 @@ fn fill_in(file: &File, elf: &Elf<'_>, btf: Btf) -> Result<Btf, Error> {
             Type::Func { name, proto, linkage: FuncLinkage::Global } if hidden.contains(btf.str(*name)) => {
                 changes.push((id, Type::Func { name: *name, proto: *proto, linkage: FuncLinkage::Static }));
             }
-            Type::Datasec { name, size: 0, entries } => {
+            Type::Datasec { name, size, entries } => {
                 let text = btf.str(*name);
                 let Some(index) = elf.sections.iter().position(|s| s.name == text) else {
                     continue; // .ksyms and .kconfig have none
                 };
                 let bad = |what| file.malformed(Place::section(text), what);
-                let size = u32::try_from(elf.sections[index].size)
-                    .map_err(|_| bad("it is larger than 4 GiB".into()))?;
+                // Static linkers fill in sizes and offsets, compilers do not.
+                let linked = *size != 0;
+                let size = match linked {
+                    true => *size,
+                    false => u32::try_from(elf.sections[index].size)
+                        .map_err(|_| bad("it is larger than 4 GiB".into()))?,
+                };
                 let mut entries = entries.clone();
                 for e in &mut entries {
                     // clang writes the offset of static variables in place.
-                    let Some(Type::Var { name, linkage: VarLinkage::Global | VarLinkage::Extern, .. }) =
-                        btf.ty(e.ty)
-                    else {
+                    let Some(&Type::Var { name, ty, linkage: VarLinkage::Global }) = btf.ty(e.ty) else {
                         continue;
                     };
-                    let var = btf.str(*name);
-                    let Some(&off) = offsets.get(&(index, var)) else {
+                    let var = btf.str(name);
+                    let Some(&(off, hidden)) = variables.get(&(index, var)) else {
                         return Err(bad(format!(
                             "BTF has a variable \"{var}\" in it, the symbol table has none"
                         )));
                     };
-                    e.off_bytes = off as u32; // at most `size`: symbols are checked
+                    if !linked {
+                        e.off_bytes = off as u32; // at most `size`: symbols are checked
+                    }
+                    if hidden {
+                        changes.push((e.ty, Type::Var { name, ty, linkage: VarLinkage::Static }));
+                    }
                 }
                 entries.sort_by_key(|e| e.off_bytes);
                 changes.push((id, Type::Datasec { name: *name, size, entries }));

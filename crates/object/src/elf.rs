@@ -251,7 +251,7 @@ pub(crate) fn find_section<'a>(
 }
 
 /// What the file is, before anything in it is believed.
-fn identify<'a>(file: &File, bytes: &'a [u8]) -> Result<&'a FileHeader64<Endianness>, Error> {
+pub(crate) fn identify<'a>(file: &File, bytes: &'a [u8]) -> Result<&'a FileHeader64<Endianness>, Error> {
     let refuse = |what: String| Err(file.malformed(Place::File, what));
     let Some(ident) = bytes.get(..16) else {
         return refuse(format!("not an ELF file: {} bytes", bytes.len()));

@@ -135,8 +135,8 @@ impl Externs {
                 out.bad.insert(s.name.into(), file.unsupported(place, what));
             };
             let Some(&id) = types.get(s.name) else {
-                bad("it is not defined in this file, and BTF does not describe it: link several files with `bpftool \
-                     gen object` first, or declare it with __ksym or __kconfig"
+                bad("it is not defined in this file, and BTF does not describe it: link the files with `skep link` \
+                     first, or declare it with __ksym or __kconfig"
                     .into());
                 continue;
             };
@@ -159,6 +159,12 @@ impl Externs {
                     _ => (ExternKind::Variable, Shape::Typed(btf.resolve(ty))),
                 },
                 (".ksyms", Some(&Type::Func { proto, .. })) => (ExternKind::Function, Shape::Typed(proto)),
+                ("" | ".extern", _) => {
+                    bad("it is not defined in this file: link it with the one that has it (`skep link`), or declare \
+                         it with __ksym or __kconfig"
+                        .into());
+                    continue;
+                }
                 _ => {
                     bad(format!("section \"{home}\" is neither .ksyms nor .kconfig"));
                     continue;

@@ -54,8 +54,10 @@ mod maps;
 mod object;
 mod program;
 mod relo;
+mod static_linker;
 
 pub use error::{Error, Place};
 pub use externs::{Extern, ExternKind, Symbols};
 pub use kconfig::Kconfig;
 pub use object::{Inputs, Map, Object, Program, Slot, SlotTarget, Unlinked, btf_section};
+pub use static_linker::static_link;

@@ -9,7 +9,7 @@ use common::{all_paths, fixture_path, read};
 use skep_btf::print::{Options, format_value};
 use skep_btf::relo::TargetBtf;
 use skep_btf::{Btf, Endian, TypeId};
-use skep_object::{Inputs, Object, Unlinked, btf_section};
+use skep_object::{Inputs, Object, Unlinked, btf_section, static_link};
 
 /// xorshift64*: the same damage in every run.
 struct Random(u64);
@@ -137,6 +137,52 @@ fn damaged_objects() {
     println!("{accepted} accepted, {refused} refused");
     // The damage must be neither invisible nor always fatal, or the test shows nothing.
     assert!(accepted > count / 20 && refused > count / 20, "{accepted} accepted, {refused} refused");
+}
+
+/// Damaged files, linked with whole ones: what comes out is read again, and an error names the file that is damaged or
+/// one that does not fit it.
+#[test]
+fn damaged_files_to_link() {
+    let count: usize =
+        std::env::var("SKEP_MUTATIONS").ok().and_then(|n| n.parse().ok()).unwrap_or(20_000) / 4;
+    let half = |n: &str| read(&fixture_path(&format!("link/{n}.bpf.o")));
+    let halves = [half("main"), half("lib")];
+    let others: Vec<_> = all_paths().into_iter().map(|p| read(&p)).collect();
+    let mut r = Random(0x11c0_11c0_11c0_11c1);
+    let (mut linked, mut refused) = (0, 0);
+    for i in 0..count {
+        // The two that belong together, in either order, or any alone.
+        let which = r.below(2);
+        let (mut bytes, whole) = match r.below(4) {
+            0 => (others[r.below(others.len())].clone(), None),
+            _ => (halves[which].clone(), Some(&halves[1 - which])),
+        };
+        damage(&mut bytes, &mut r);
+        let mut files = vec![("damaged.o", &bytes[..])];
+        if let Some(whole) = whole {
+            files.insert(r.below(2), ("whole.o", whole));
+        }
+        let start = std::time::Instant::now();
+        match static_link(&files) {
+            Ok(out) => {
+                linked += 1;
+                assert!(out.len() < 64 * (bytes.len() + 0x10000), "{} bytes of {}", out.len(), bytes.len());
+                match Object::parse_any_endian("linked.o", &out) {
+                    Ok(o) => exercise(&o),
+                    // Where a section's contents are taken as they are: text of the licence, map definitions.
+                    Err(e) => assert!(e.to_string().starts_with("linked.o: "), "{e}"),
+                }
+            }
+            Err(e) => {
+                let text = e.to_string();
+                assert!(text.starts_with("damaged.o: ") || text.starts_with("whole.o: "), "{text}");
+                refused += 1;
+            }
+        }
+        assert!(start.elapsed().as_secs() < 5, "mutation {i} takes too long");
+    }
+    println!("{linked} linked, {refused} refused");
+    assert!(linked > count / 20 && refused > count / 20, "{linked} linked, {refused} refused");
 }
 
 fn target(object: &[u8]) -> Option<TargetBtf> {
