@@ -4,6 +4,7 @@
 //! created; no program is loaded, so that what the verifier would say does not matter. That needs `bpf(2)`.
 
 mod inspect;
+pub mod linker;
 pub mod maps;
 pub mod sections;
 mod view;

@@ -106,11 +106,12 @@ impl Kernel {
 pub fn compile(source: &Path, cpu: &str) -> (String, PathBuf) {
     static DONE: Mutex<Option<HashMap<(PathBuf, String), PathBuf>>> = Mutex::new(None);
     let stem = source.file_stem().expect("a file").to_string_lossy().into_owned();
+    let folder = source.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
     let key = (source.to_path_buf(), cpu.to_owned());
     let mut done = DONE.lock().unwrap_or_else(|e| e.into_inner());
     let done = done.get_or_insert_default();
     let object = done.entry(key).or_insert_with(|| {
-        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("corpus");
+        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("corpus").join(&*folder);
         std::fs::create_dir_all(&dir).expect("a folder for objects");
         let object = dir.join(format!("{stem}.{cpu}.o"));
         let target = asks(source, ". target ").unwrap_or_else(|| "bpf".into());

@@ -1,0 +1,4 @@
+#include "../../link/link.h"
+extern int v;
+SEC("socket") int prog(struct __sk_buff *skb) { return v; }
+char _license[] SEC("license") = "GPL";
