@@ -143,7 +143,8 @@ impl Wanted {
                 }
                 self.share(step);
             }
-            Op::Jump { .. } => {}
+            // It reads nothing; what was forgotten past a `may_goto` was no less known before.
+            Op::Jump { .. } | Op::MayGoto { .. } => {}
             // Into the callback: its index, key and value come from nowhere, its context is the third argument. The
             // caller has the registers that it had before.
             Op::Call(CallTarget::Helper(id)) if step.callback => {
@@ -198,10 +199,9 @@ impl Wanted {
                 }
                 *frame = callee;
             }
-            Op::Call(CallTarget::Kfunc { .. })
-            | Op::MayGoto { .. }
-            | Op::CallIndirect { .. }
-            | Op::JumpIndirect { .. } => return Err(Lost),
+            Op::Call(CallTarget::Kfunc { .. }) | Op::CallIndirect { .. } | Op::JumpIndirect { .. } => {
+                return Err(Lost);
+            }
         }
         Ok(())
     }

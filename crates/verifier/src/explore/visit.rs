@@ -88,27 +88,11 @@ impl Explorer<'_, '_> {
 
     fn store_state(&mut self) {
         self.last_stored = (self.jumps, self.processed);
-        self.drop_lonely_ids();
         let history = core::mem::take(&mut self.history);
         let id = self.store.add(self.pc, self.state.clone(), self.parent, history);
         self.enter_round(id);
         self.parent = Some(id);
         self.history = History::default();
-    }
-
-    /// An id that only one number has relates nothing.
-    fn drop_lonely_ids(&mut self) {
-        let mut ids: Vec<u32> = Vec::new();
-        self.state.each_reg(|r| {
-            if r.is_scalar() && r.id != 0 {
-                ids.push(r.id);
-            }
-        });
-        ids.sort_unstable();
-        let lonely: Vec<u32> = ids.chunk_by(|a, b| a == b).filter(|c| c.len() == 1).map(|c| c[0]).collect();
-        for id in lonely {
-            self.state.for_each_linked(id, crate::state::Reg::unlink);
-        }
     }
 
     /// The registers that matter, by frame.

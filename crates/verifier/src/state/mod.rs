@@ -118,14 +118,6 @@ impl State {
         }
     }
 
-    /// Looks at every register, spilled ones included.
-    pub(crate) fn each_reg(&self, mut f: impl FnMut(&Reg)) {
-        for frame in &self.frames {
-            frame.regs.iter().for_each(&mut f);
-            frame.stack.slots.iter().filter_map(|s| s.spilled.as_deref()).for_each(&mut f);
-        }
-    }
-
     /// Changes every number of an id, spilled ones included; touches no other frame or slot.
     pub(crate) fn for_each_linked(&mut self, id: u32, mut f: impl FnMut(&mut Reg)) {
         let linked = |r: &Reg| r.is_scalar() && r.id == id;
