@@ -2,12 +2,15 @@
 //!
 //! An object is *prepared* (`bpf_object__prepare`): externs resolved, types relocated, functions linked, maps
 //! created; no program is loaded, so that what the verifier would say does not matter. That needs `bpf(2)`.
+//! [`btf`] is its word on types alone.
 
 mod inspect;
 pub mod linker;
 pub mod maps;
 pub mod sections;
 mod view;
+
+pub mod btf;
 
 use std::ffi::{CStr, CString};
 use std::path::Path;
@@ -169,36 +172,4 @@ pub fn prepare(object: &Path, target: Option<&Path>, kconfig: Option<&str>) -> R
     // SAFETY: it is not used after this.
     unsafe { sys::bpf_object__close(o) };
     if err != 0 { failed() } else { Ok(Object { programs: out, kconfig: config }) }
-}
-
-unsafe extern "C" fn append(
-    ctx: *mut std::ffi::c_void,
-    format: *const std::ffi::c_char,
-    args: *mut sys::__va_list_tag,
-) {
-    let mut text = [0u8; 4096];
-    // SAFETY: libbpf hands a format and its arguments; the buffer's length is given.
-    let len = unsafe { vsnprintf(text.as_mut_ptr().cast(), text.len(), format, args) };
-    // SAFETY: `dump_c` hands its string, and nothing else uses it meanwhile.
-    let out = unsafe { &mut *ctx.cast::<String>() };
-    out.push_str(&String::from_utf8_lossy(&text[..usize::try_from(len).unwrap_or(0).min(text.len() - 1)]));
-}
-
-/// All types of a BTF file as C, as bpftool's `btf dump file … format c` has them between its frame.
-pub fn dump_c(path: &Path) -> String {
-    let path = CString::new(path.to_str().expect("UTF-8")).expect("a path");
-    let mut out = String::new();
-    // SAFETY: the path outlives the call; what is made is checked, used for its own functions and freed.
-    unsafe {
-        let btf = sys::btf__parse(path.as_ptr(), std::ptr::null_mut());
-        assert!(!btf.is_null(), "libbpf reads {path:?}");
-        let d = sys::btf_dump__new(btf, Some(append), (&raw mut out).cast(), std::ptr::null());
-        assert!(!d.is_null(), "libbpf makes a dumper");
-        for id in 1..sys::btf__type_cnt(btf) {
-            assert_eq!(sys::btf_dump__dump_type(d, id), 0, "libbpf dumps type {id}");
-        }
-        sys::btf_dump__free(d);
-        sys::btf__free(btf);
-    }
-    out
 }

@@ -23,7 +23,7 @@ fn both_headers_hold_what_the_kernel_s_types_say() {
     clang("ours", &(dump::to_c(&btf).expect("C") + &all), &["-fsyntax-only"]);
     // libbpf leaves `va_list` to the compiler, whose own is of another size.
     let (most, same) = assertions(&btf, |id| !holds_va_list(&btf, id));
-    clang("libbpf", &(libbpf_oracle::dump_c(path) + &most), &["-fsyntax-only", "-Wno-everything"]);
+    clang("libbpf", &(libbpf_oracle::btf::dump_c(path) + &most), &["-fsyntax-only", "-Wno-everything"]);
     println!("{count} sizes and offsets hold in ours, {same} of them in libbpf's too");
     assert!(count > 30_000 && same > count - 20);
 }

@@ -33,6 +33,8 @@ impl Work {
                         }
                     });
                     if stack.len() > before {
+                        // The first comes first.
+                        stack[before..].reverse();
                         continue;
                     }
                 }
