@@ -29,7 +29,7 @@ use crate::Program;
 use crate::callback::{self, Begin, Next};
 use crate::code::{Code, Refusal, operations};
 use crate::helpers::{self, Call, Place};
-use crate::mem::Mem;
+use crate::mem::{Mem, begin_at_line};
 use crate::observe::Step;
 use crate::trap::TrapKind;
 
@@ -272,6 +272,7 @@ fn exec<const WATCHED: bool>(
 
     let kind = loop {
         let Some(op) = rest.next() else {
+            begin_at_line();
             return state.trapped(program, code.len() - 1, TrapKind::OutsideProgram);
         };
         if WATCHED && let Some(observer) = state.observer {

@@ -11,6 +11,7 @@
 
 mod bytes;
 mod keys;
+mod line;
 mod packet;
 mod span;
 mod values;
@@ -25,6 +26,7 @@ use skep_isa::{AtomicOp, Size};
 use skep_maps::Map;
 use skep_spec::CloneRedirect;
 
+pub(crate) use line::begin_at_line;
 pub(crate) use span::Name;
 use span::{Recent, Span, Tag};
 pub(crate) use values::MapSet;
