@@ -119,6 +119,8 @@ impl MapFlags {
     pub const PRESERVE_ELEMS: u32 = 1 << 11;
     /// Inner maps may differ in size.
     pub const INNER_MAP: u32 = 1 << 12;
+    /// A `struct_ops` map is attached by links.
+    pub const LINK: u32 = 1 << 13;
 
     /// Whether all bits of `flag` are set.
     pub const fn has(self, flag: u32) -> bool {

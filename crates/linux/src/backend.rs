@@ -14,6 +14,7 @@ use crate::btf::Cache;
 use crate::map::LinuxMap;
 use crate::program::{LinuxProgram, RawLoad};
 use crate::socket::SocketLink;
+use crate::struct_ops::StructOpsLink;
 use crate::sys::{self, MapFd, attr};
 use crate::{Probe, words};
 
@@ -73,12 +74,16 @@ impl LinuxBackend {
         let btf = btf.and_then(|b| self.btf.get(b).ok());
         if let Some(btf) = &btf {
             attr.btf_fd = btf.as_raw_fd() as u32;
+        }
+        if let Some(ops) = &def.struct_ops {
+            attr.btf_vmlinux_value_type_id = ops.value_type_id;
+        } else if btf.is_some() {
             attr.btf_key_type_id = def.key_btf_id;
             attr.btf_value_type_id = def.value_btf_id;
         }
         let mut result = MapFd::create(attr);
         let refused = matches!(result, Err(Errno::EINVAL | Errno::ENOTSUPP));
-        if btf.is_some() && refused && def.spin_lock_off().is_none() {
+        if btf.is_some() && refused && def.spin_lock_off().is_none() && def.struct_ops.is_none() {
             // Some map types take no BTF (`map_check_btf`). The types only serve those who print values; but locks
             // are found by them.
             (attr.btf_fd, attr.btf_key_type_id, attr.btf_value_type_id) = (0, 0, 0);
@@ -89,6 +94,9 @@ impl LinuxBackend {
         }
         let fd = result.map_err(|errno| explain_create(errno, def, &what))?;
         let map = LinuxMap::new(fd, &def.name);
+        if def.kind == MapType::STRUCT_OPS {
+            return Ok(map); // its value comes with the programs
+        }
         if def.kind == MapType::ARENA {
             let map = map.with_arena(def.map_extra)?;
             map.arena_write(0, def.initial.as_deref().unwrap_or(&[]))?;
@@ -116,6 +124,14 @@ impl LinuxBackend {
         maps: &[BorrowedFd<'_>],
         options: LoadOptions,
     ) -> Result<LinuxProgram, LoadError> {
+        if spec.prog_type == ProgramType::STRUCT_OPS && spec.attach_btf_id == 0 {
+            let words = format!(
+                "program `{}`: no variable in SEC(\".struct_ops\") or SEC(\".struct_ops.link\") refers to it, so that nobody \
+                 knows what it is",
+                spec.name
+            );
+            return Err(LoadError { error: Error::new(Errno::EINVAL, words), log: String::new() });
+        }
         let btf = spec.btf.as_ref().filter(|_| !spec.func_info.is_empty()).map(|b| self.btf.get(b));
         // `syscall` programs may always sleep; the kernel still wants to be told.
         let sleepable = if spec.prog_type == ProgramType::SYSCALL { ProgramSpec::SLEEPABLE } else { 0 };
@@ -124,6 +140,7 @@ impl LinuxBackend {
             name: &spec.name,
             prog_type: spec.prog_type,
             attach_type: spec.attach_type,
+            attach_btf_id: spec.attach_btf_id,
             flags,
             license: &spec.license,
             kernel_version: spec.kernel_version,
@@ -226,6 +243,15 @@ impl Backend for LinuxBackend {
             fds.push(map.as_fd());
         }
         Ok(Arc::new(self.load_program(spec, &fds, options)?))
+    }
+
+    fn attach_struct_ops(
+        &self,
+        map: &Arc<dyn BackendMap>,
+        value: &[u8],
+        functions: &[(u32, Arc<dyn BackendProgram>)],
+    ) -> Result<Box<dyn BackendLink>, Error> {
+        Ok(Box::new(StructOpsLink::attach(map, value, functions)?))
     }
 
     fn attach_socket(

@@ -81,6 +81,8 @@ pub struct RawLoad<'a> {
     pub license: &'a str,
     /// `kern_version`, for kernels before 5.0.
     pub kernel_version: u32,
+    /// The kernel's type that the program belongs to; 0 for none.
+    pub attach_btf_id: u32,
     /// Slots.
     pub insns: &'a [Insn],
     /// Descriptors that map indices in the program (`LDDW` with `src` 5 or 6) stand for.
@@ -160,7 +162,7 @@ impl RawLoad<'_> {
             btf: self.btf,
             func_info: &func_info,
             line_info: &line_info,
-            attach_btf_id: 0,
+            attach_btf_id: self.attach_btf_id,
             fd_array: &fd_array,
             log_level: 0,
         };

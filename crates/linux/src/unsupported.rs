@@ -49,6 +49,15 @@ impl Backend for LinuxBackend {
         Err(LoadError { error: error(), log: String::new() })
     }
 
+    fn attach_struct_ops(
+        &self,
+        _map: &Arc<dyn BackendMap>,
+        _value: &[u8],
+        _functions: &[(u32, Arc<dyn BackendProgram>)],
+    ) -> Result<Box<dyn BackendLink>, Error> {
+        Err(error())
+    }
+
     fn attach_socket(
         &self,
         _program: &Arc<dyn BackendProgram>,

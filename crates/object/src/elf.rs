@@ -190,7 +190,7 @@ impl<'a> Elf<'a> {
                 let what = format!("a relocation section is for section {of} of {}", sections.len());
                 return Err(file.malformed(Place::File, what));
             };
-            if !(target.exec || target.name == ".maps") {
+            if !(target.exec || target.name == ".maps" || crate::struct_ops::is_section(target.name)) {
                 continue; // debug information, and what libbpf leaves alone too
             }
             if kind == consts::SHT_RELA {

@@ -55,6 +55,7 @@ mod object;
 mod program;
 mod relo;
 mod static_linker;
+mod struct_ops;
 
 pub use error::{Error, Place};
 pub use externs::{Extern, ExternKind, Symbols};

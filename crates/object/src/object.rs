@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use skep_abi::MapType;
+use skep_abi::{AttachType, MapType, ProgramType};
 use skep_btf::relo::TargetBtf;
 use skep_btf::{Btf, BtfExt, CoreRelo};
 use skep_isa::Endian;
@@ -19,7 +19,7 @@ use crate::funcs::{Function, Functions};
 use crate::kconfig::Kconfig;
 use crate::link::{CONFIG, Linker, MapsAt};
 use crate::program::{self, Info};
-use crate::{arena, btf, data, maps, relo};
+use crate::{arena, btf, data, maps, relo, struct_ops};
 
 /// Most instructions that all programs of a file may have together once they are linked: each gets its own
 /// copy of what it calls, so a small file could ask for very many.
@@ -64,6 +64,8 @@ pub struct Map {
     pub name: String,
     /// The map, or why it cannot be used. Programs that use it have the same `Arc` in their specs.
     pub def: Result<Arc<MapDef>, Error>,
+    /// Whether it is created unless somebody says otherwise: its section's name has no `?`.
+    pub autocreate: bool,
     /// Elements that the source initialises; to be filled in once programs are loaded.
     pub slots: Vec<Slot>,
 }
@@ -218,9 +220,10 @@ impl<'a> Unlinked<'a> {
         self.externs.all.iter().any(|e| e.kind == ExternKind::Address)
     }
 
-    /// Whether there are CO-RE relocations or externs that need [`Inputs::target`].
+    /// Whether there are CO-RE relocations, externs or `struct_ops` maps that need [`Inputs::target`].
     pub fn needs_target(&self) -> bool {
-        self.core_relos().any(relo::needs_target) || self.externs.needs_target()
+        let ops = self.elf.sections.iter().any(|s| struct_ops::is_section(s.name));
+        ops || self.core_relos().any(relo::needs_target) || self.externs.needs_target()
     }
 
     /// Makes specs of all programs and maps.
@@ -237,7 +240,19 @@ impl<'a> Unlinked<'a> {
         if let Some(def) = externs.config_map(file, stem, elf.endian, btf.as_ref(), inputs.kconfig) {
             let def = def.map(Arc::new);
             places.insert(CONFIG, def.clone());
-            maps.push(Map { name: data::map_name(stem, ".kconfig"), def, slots: Vec::new() });
+            maps.push(Map {
+                name: data::map_name(stem, ".kconfig"),
+                def,
+                autocreate: true,
+                slots: Vec::new(),
+            });
+        }
+        let linux = Environment::default();
+        let env = inputs.environment.unwrap_or(&linux);
+        let ops = struct_ops::find(file, elf, btf.as_ref(), &functions, env, inputs.target)?;
+        for (name, autocreate, def) in &ops.maps {
+            let (name, def) = (name.clone(), def.clone().map(Arc::new));
+            maps.push(Map { name, def, autocreate: *autocreate, slots: Vec::new() });
         }
         let none = Btf::default();
         let local = btf.as_deref().unwrap_or(&none);
@@ -257,15 +272,19 @@ impl<'a> Unlinked<'a> {
         };
         let mut budget = MAX_LINKED;
         let mut programs = Vec::new();
-        let linux = Environment::default();
-        let env = inputs.environment.unwrap_or(&linux);
         for (index, f) in functions.all.iter().enumerate() {
             if !is_program(f, elf) {
                 continue;
             }
             let section = elf.sections[f.section].name;
-            let (section, autoload) = section.strip_prefix('?').map_or((section, true), |s| (s, false));
-            let spec = program::by_section(file, section, env).and_then(|spec| {
+            let (section, mut autoload) = section.strip_prefix('?').map_or((section, true), |s| (s, false));
+            let spec = program::by_section(file, section, env).and_then(|mut spec| {
+                if spec.prog_type == ProgramType::STRUCT_OPS {
+                    autoload = ops.wanted(index).unwrap_or(autoload);
+                    if let Some((type_id, member)) = ops.attach(index)? {
+                        (spec.attach_btf_id, spec.attach_type) = (type_id, AttachType(member));
+                    }
+                }
                 let linked = linker.link(index, &mut budget)?;
                 Ok(ProgramSpec {
                     name: f.name.clone(),
@@ -384,7 +403,7 @@ fn all_maps(
             (Err(e), _) | (_, Err(e)) => (Err(e), Vec::new()),
         };
         places.insert((section, Some(m.off_bytes)), def.clone());
-        maps.push(Map { name: m.name.clone(), def, slots });
+        maps.push(Map { name: m.name.clone(), def, autocreate: true, slots });
     }
     if let Some((section, map)) = arena {
         places.insert((section, None), maps[map].def.clone());
@@ -393,7 +412,7 @@ fn all_maps(
         let Some(kind) = data::Kind::of_section(s.name).filter(|_| s.size > 0) else { continue };
         let def = data::map(file, stem, kind, s, btf).map(Arc::new)?;
         places.insert((section, None), Ok(def.clone()));
-        maps.push(Map { name: def.name.clone(), def: Ok(def), slots: Vec::new() });
+        maps.push(Map { name: def.name.clone(), def: Ok(def), autocreate: true, slots: Vec::new() });
     }
     Ok((maps, places))
 }

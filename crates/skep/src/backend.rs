@@ -10,7 +10,7 @@ use skep_spec::{BackendMap, Environment, LoadOptions, MapDef, ProgramSpec};
 use skep_user::{UserBackend, UserOptions};
 use skep_verifier::{Options, verify};
 
-use crate::{Error, ErrorKind, Map, Program, loaded, map};
+use crate::{Error, ErrorKind, Link, Map, Program, loaded, map};
 
 /// What runs programs: the virtual machine in this process, or the kernel. Cheap to clone.
 #[derive(Clone)]
@@ -82,6 +82,21 @@ impl Backend {
     /// As `BPF_MAP_CREATE`.
     pub fn create_map(&self, def: MapDef) -> Result<Map, Error> {
         map::create(self.as_dyn(), &Arc::new(def))
+    }
+
+    /// Gives the kernel a set of functions: a `struct_ops` map, its value, and the programs that pointers in it are to point
+    /// to, by their bytes. [`Loaded::attach_struct_ops`](crate::Loaded::attach_struct_ops) does it as the object says.
+    ///
+    /// # Errors
+    /// `EEXIST` for a name that is taken, `EINVAL` for a value that the kernel refuses; `Unsupported` on the user backend.
+    pub fn attach_struct_ops(
+        &self,
+        map: &Map,
+        value: &[u8],
+        functions: &[(u32, Program)],
+    ) -> Result<Link, Error> {
+        let functions: Vec<_> = functions.iter().map(|(off, p)| (*off, Arc::clone(&p.inner))).collect();
+        Ok(Link { inner: self.as_dyn().attach_struct_ops(&map.inner, value, &functions)? })
     }
 
     /// Loads a program that stands alone; maps that it names are created.

@@ -23,8 +23,11 @@ pub struct Loaded {
 }
 
 impl Loaded {
-    pub(crate) fn new(backend: &Backend, defs: &[Arc<MapDef>]) -> Result<Self, Error> {
-        let maps = defs.iter().map(|def| map::create(backend.as_dyn(), def)).collect::<Result<_, _>>()?;
+    pub(crate) fn new<'d>(
+        backend: &Backend,
+        defs: impl Iterator<Item = &'d Arc<MapDef>>,
+    ) -> Result<Self, Error> {
+        let maps = defs.map(|def| map::create(backend.as_dyn(), def)).collect::<Result<_, _>>()?;
         Ok(Self { backend: backend.clone(), maps, programs: Vec::new() })
     }
 
@@ -73,6 +76,29 @@ impl Loaded {
             }
         }
         Ok(())
+    }
+
+    /// Gives the kernel the functions that a `struct_ops` map holds (`bpf_map__attach_struct_ops`). Dropping the link takes
+    /// them back.
+    ///
+    /// # Errors
+    /// `NotFound` without such a map or its programs; `EEXIST` for a name that is taken; `Unsupported` on the user backend.
+    pub fn attach_struct_ops(&self, map: &str) -> Result<Link, Error> {
+        let of = |m: &&Map| m.name() == map && m.def().struct_ops.is_some();
+        let Some(map) = self.maps.iter().find(of) else {
+            let words = format!("there is no struct_ops map `{map}`");
+            return Err(Error::new(ErrorKind::NotFound, words));
+        };
+        let def = map.def();
+        let mut functions = Vec::new();
+        for (off, name) in def.struct_ops.iter().flat_map(|ops| &ops.functions) {
+            let Some(program) = self.program(name) else {
+                let words = format!("map `{}` wants program `{name}`, which is not loaded", def.name);
+                return Err(Error::new(ErrorKind::NotFound, words));
+            };
+            functions.push((*off, program.clone()));
+        }
+        self.backend.attach_struct_ops(map, def.initial.as_deref().unwrap_or(&[]), &functions)
     }
 
     /// The backend.
@@ -179,7 +205,7 @@ impl Program {
 
 /// An attached program; dropping it detaches.
 pub struct Link {
-    inner: Box<dyn BackendLink>,
+    pub(crate) inner: Box<dyn BackendLink>,
 }
 
 impl fmt::Debug for Link {

@@ -341,12 +341,12 @@ impl Object {
         Ok(loaded)
     }
 
-    /// Creates the maps alone.
+    /// Creates the maps alone, but for those that are created only when asked for (`SEC("?.struct_ops")`).
     ///
     /// # Errors
     /// The first map that the backend refuses.
     pub fn create_maps(&self, backend: &Backend) -> Result<Loaded, Error> {
-        Loaded::new(backend, &self.maps)
+        Loaded::new(backend, self.maps.iter().filter(|m| !m.optional))
     }
 }
 

@@ -317,6 +317,18 @@ pub trait Backend: Send + Sync {
         maps: &[Arc<dyn BackendMap>],
         options: LoadOptions,
     ) -> Result<Arc<dyn BackendProgram>, LoadError>;
+    /// Gives the kernel a set of functions. `value` is that of the `struct_ops` map, and `functions` the programs that
+    /// pointers in it are to point to, by their bytes. Dropping the link takes them back.
+    ///
+    /// # Errors
+    /// As `BPF_MAP_UPDATE_ELEM` and `BPF_LINK_CREATE`: `EEXIST` for a name that is taken, `EINVAL` for a value that the
+    /// kernel's part refuses.
+    fn attach_struct_ops(
+        &self,
+        map: &Arc<dyn BackendMap>,
+        value: &[u8],
+        functions: &[(u32, Arc<dyn BackendProgram>)],
+    ) -> Result<Box<dyn BackendLink>, Error>;
     /// Attaches a socket filter to a raw socket on a network interface.
     ///
     /// # Errors

@@ -105,6 +105,9 @@ pub struct ProgramSpec {
     pub kfuncs: Vec<KfuncCall>,
     /// Instructions that the target has nothing for.
     pub poisoned: Vec<Poisoned>,
+    /// The type of the target that the program belongs to: of a structure, where it is a member of one (`struct_ops`; the
+    /// attach type is the member's index). 0 for none.
+    pub attach_btf_id: u32,
     /// What the program hangs on, from its section name: `sched/sched_switch`.
     pub attach_target: Option<String>,
     /// Lines for programs without BTF (assembled text): `(insn_off, line)`, ascending.

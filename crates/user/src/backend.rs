@@ -273,6 +273,19 @@ impl Backend for UserBackend {
         Ok(self.load_program(spec, maps, options)?)
     }
 
+    fn attach_struct_ops(
+        &self,
+        map: &Arc<dyn BackendMap>,
+        _value: &[u8],
+        _functions: &[(u32, Arc<dyn BackendProgram>)],
+    ) -> Result<Box<dyn BackendLink>, Error> {
+        let name = map.info().name;
+        let text = format!(
+            "map `{name}`: there is no kernel here that its functions could serve: use the linux backend"
+        );
+        Err(Error::new(Errno::EOPNOTSUPP, text))
+    }
+
     fn attach_socket(
         &self,
         program: &Arc<dyn BackendProgram>,

@@ -95,3 +95,51 @@ pub fn open(object: &Path) -> Result<Vec<Map>, Vec<String>> {
     unsafe { sys::bpf_object__close(o) };
     Ok(out)
 }
+
+/// What libbpf makes of `struct_ops` maps and their programs once it has loaded them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ops {
+    /// Name, bytes of the value, flags and whether it was created, of each map.
+    pub maps: Vec<(String, u32, u32, bool)>,
+    /// Name, whether it was loaded, and the expected attach type, of each program.
+    pub programs: Vec<(String, bool, u32)>,
+}
+
+/// Loads an object into the kernel; gives what it has then, or libbpf's messages.
+pub fn load(object: &Path) -> Result<Ops, Vec<String>> {
+    let _one = ONE.lock().unwrap_or_else(|e| e.into_inner());
+    // SAFETY: the function lives as long as the process.
+    unsafe { sys::libbpf_set_print(Some(collect)) };
+    MESSAGES.lock().expect("nobody panics with it").clear();
+    let failed = || Err(std::mem::take(&mut *MESSAGES.lock().expect("nobody panics with it")));
+    let path = CString::new(object.to_str().expect("UTF-8")).expect("a path");
+    // SAFETY: the path outlives the call; the object is closed once, at the end, and its maps and programs are asked
+    // before that.
+    unsafe {
+        let o = sys::bpf_object__open_file(path.as_ptr(), std::ptr::null());
+        if o.is_null() {
+            return failed();
+        }
+        let err = sys::bpf_object__load(o);
+        let mut out = Ops { maps: Vec::new(), programs: Vec::new() };
+        let mut m = sys::bpf_object__next_map(o, std::ptr::null());
+        while !m.is_null() && err == 0 {
+            if sys::bpf_map__type(m) == sys::BPF_MAP_TYPE_STRUCT_OPS {
+                let created = sys::bpf_map__autocreate(m);
+                // Of those that are not created it is the local type's.
+                let size = if created { sys::bpf_map__value_size(m) } else { 0 };
+                out.maps.push((text(sys::bpf_map__name(m)), size, sys::bpf_map__map_flags(m), created));
+            }
+            m = sys::bpf_object__next_map(o, m);
+        }
+        let mut p = sys::bpf_object__next_program(o, std::ptr::null_mut());
+        while !p.is_null() && err == 0 {
+            let loaded = sys::bpf_program__autoload(p);
+            let attach = if loaded { sys::bpf_program__expected_attach_type(p) } else { 0 };
+            out.programs.push((text(sys::bpf_program__name(p)), loaded, attach));
+            p = sys::bpf_object__next_program(o, p);
+        }
+        sys::bpf_object__close(o);
+        if err == 0 { Ok(out) } else { failed() }
+    }
+}

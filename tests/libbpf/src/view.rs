@@ -1,5 +1,6 @@
 //! An object in terms that libbpf and skep share, so that what they make of it can be compared.
 
+use skep_abi::ProgramType;
 use skep_isa::{Endian, Insn};
 use skep_object::{Map, Object, Program};
 use skep_spec::{MapDef, Pinning};
@@ -160,18 +161,21 @@ impl MapView {
     }
 
     fn of_def(d: &MapDef) -> Self {
+        // A set of functions is the target's only once it is loaded (tests/struct_ops.rs).
+        let local = d.struct_ops.as_ref().zip(d.btf.as_ref());
+        let local = local.and_then(|(_, btf)| btf.size_of(skep_btf::TypeId(d.value_btf_id)));
         Self {
             name: d.name.clone(),
             kind: d.kind.0,
             key_size: d.key_size,
-            value_size: d.value_size,
+            value_size: local.unwrap_or(d.value_size),
             max_entries: d.max_entries,
             flags: d.flags.0,
             numa_node: d.numa_node,
             map_extra: d.map_extra,
             types: (d.key_btf_id, d.value_btf_id),
             pinned: d.pinning != Pinning::None,
-            initial: d.initial.clone(),
+            initial: d.initial.clone().filter(|_| d.struct_ops.is_none()),
             inner: d.inner.as_ref().map(|i| Box::new(Self::of_def(i))),
         }
     }
@@ -211,7 +215,8 @@ impl ProgramView {
         };
         if let Ok(s) = &p.spec {
             out.kind = s.prog_type.0;
-            out.attach_type = s.attach_type.0;
+            // The member that a function of the kernel's is, is known with the target.
+            out.attach_type = if s.prog_type == ProgramType::STRUCT_OPS { 0 } else { s.attach_type.0 };
             out.linked = Some(LinkedView {
                 insns: normal(&s.insns),
                 funcs: s.func_info.iter().map(|f| (f.insn_off, f.type_id)).collect(),

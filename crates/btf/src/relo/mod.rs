@@ -41,6 +41,11 @@ pub(crate) fn essential(name: &[u8]) -> &[u8] {
     }
 }
 
+/// The part of a name that counts for CO-RE: without its last `___flavour`.
+pub fn essential_name(name: &str) -> &str {
+    &name[..essential(name.as_bytes()).len()]
+}
+
 /// Whether a type of the target can be meant: the same kind, or both enums of some width.
 pub(crate) fn same_kind(a: &Type, b: &Type) -> bool {
     a.kind() == b.kind() || (is_enum(a) && is_enum(b))

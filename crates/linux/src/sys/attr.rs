@@ -17,6 +17,7 @@ pub(super) mod cmd {
     pub const OBJ_GET_INFO_BY_FD: c_long = 15;
     pub const BTF_LOAD: c_long = 18;
     pub const MAP_LOOKUP_AND_DELETE_ELEM: c_long = 21;
+    pub const LINK_CREATE: c_long = 28;
     pub const MAP_FREEZE: c_long = 22;
     pub const ENABLE_STATS: c_long = 32;
 }
@@ -114,6 +115,17 @@ pub(super) struct ObjInfo {
     pub bpf_fd: u32,
     pub info_len: u32,
     pub info: u64,
+}
+
+/// `BPF_LINK_CREATE`, the part that all links have.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct LinkCreate {
+    /// A program; of `struct_ops` a map.
+    pub prog_fd: u32,
+    pub target_fd: u32,
+    pub attach_type: u32,
+    pub flags: u32,
 }
 
 /// `BPF_BTF_LOAD`.

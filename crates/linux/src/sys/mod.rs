@@ -14,7 +14,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use attr::{BtfLoad, MapCreate, MapElem, MapInfo, ObjInfo, ProgInfo, ProgLoad, TestRun, cmd};
+use attr::{BtfLoad, LinkCreate, MapCreate, MapElem, MapInfo, ObjInfo, ProgInfo, ProgLoad, TestRun, cmd};
 use skep_spec::Errno;
 
 /// The error number of the last system call.
@@ -338,6 +338,15 @@ pub fn btf_load(bytes: &[u8], log: &mut [u8]) -> Result<OwnedFd, Errno> {
     };
     // SAFETY: sizes are the lengths of live slices, `log` is exclusively ours.
     unsafe { bpf(cmd::BTF_LOAD, &mut attr) }.map(owned)
+}
+
+/// `BPF_LINK_CREATE` for a `struct_ops` map; dropping the descriptor detaches.
+pub fn link_struct_ops(map: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
+    /// `BPF_STRUCT_OPS`.
+    const STRUCT_OPS: u32 = 44;
+    let mut attr = LinkCreate { prog_fd: raw(map), attach_type: STRUCT_OPS, ..LinkCreate::default() };
+    // SAFETY: the attribute holds no addresses.
+    unsafe { bpf(cmd::LINK_CREATE, &mut attr) }.map(owned)
 }
 
 /// `BPF_ENABLE_STATS` for run counts; they are counted while the descriptor is open.
