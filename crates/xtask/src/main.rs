@@ -1,6 +1,7 @@
 //! Everyday commands: `cargo xtask help` lists them.
 #![forbid(unsafe_code)]
 
+mod bare;
 mod licenses;
 mod steps;
 
@@ -47,6 +48,11 @@ const COMMANDS: &[Command] = &[
         name: "differential",
         about: "[COUNT [SEED [--jobs N] [--record]]]: generated programs, interpreter against kernel",
         steps: steps::differential,
+    },
+    Command {
+        name: "bare",
+        about: "[TARGET…]: build what needs no operating system for targets without one",
+        steps: steps::bare,
     },
     Command {
         name: "examples",

@@ -74,7 +74,14 @@ pub fn test(args: &[String]) -> Vec<Step> {
     steps.push(embedder("embed", "run"));
     steps.push(embedder("rules", "test"));
     steps.push(Step::call("libbpf", libbpf));
+    steps.extend(bare(&[]));
     steps
+}
+
+/// What needs no operating system, for targets without one.
+pub fn bare(targets: &[String]) -> Vec<Step> {
+    let targets = targets.to_vec();
+    vec![Step::call("bare targets", move || crate::bare::build(&targets))]
 }
 
 /// Our loader beside libbpf, where that can be built: it needs libelf, zlib, make and a C compiler.
