@@ -61,7 +61,10 @@ pub fn inspect(object: &Path, how: How<'_>) -> Result<View, Refused> {
     each_map(&o, |m| {
         view.maps.push(map(m));
         // SAFETY: a map of the open object; without a path it is not pinned.
-        unsafe { sys::bpf_map__set_pin_path(m, std::ptr::null()) };
+        unsafe {
+            sys::bpf_map__set_pin_path(m, std::ptr::null());
+            sized(m);
+        }
     });
     each_program(&o, |p| {
         view.programs.push(program(p));
@@ -189,6 +192,24 @@ fn program(p: *mut sys::bpf_program) -> ProgramView {
             attach_type: sys::bpf_program__expected_attach_type(p),
             autoload: sys::bpf_program__autoload(p),
             linked: None,
+        }
+    }
+}
+
+/// Gives a map the sizes that programs with objects in them often set before they load it: without them the kernel
+/// would not create it, which says nothing about the object.
+///
+/// # Safety
+/// `m` is a map of an open object.
+unsafe fn sized(m: *mut sys::bpf_map) {
+    // SAFETY: the caller's word.
+    unsafe {
+        let kind = sys::bpf_map__type(m);
+        if sys::bpf_map__max_entries(m) == 0 && sys::bpf_map__key_size(m) != 0 {
+            sys::bpf_map__set_max_entries(m, 1);
+        }
+        if kind == sys::BPF_MAP_TYPE_STACK_TRACE && sys::bpf_map__value_size(m) == 0 {
+            sys::bpf_map__set_value_size(m, 127 * 8);
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Objects of the corpus, compiled once per run.
 #![allow(dead_code, reason = "each test file uses some")]
 
+pub mod compare;
+
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::process::Command;
