@@ -28,7 +28,7 @@ pub enum Command {
     Run(RunArgs),
     /// Verify every program of every file, and explain what is refused
     Check(CheckArgs),
-    /// Assemble a program to raw bytecode
+    /// Assemble a text to an ELF object (-o FILE.o), or a program to raw bytecode
     Asm(AsmArgs),
     /// Link several objects to one (bpftool gen object)
     Link(LinkArgs),
@@ -278,15 +278,26 @@ pub enum ByteOrder {
     Big,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum AsmFormat {
+    /// An ELF object of all programs and maps
+    Elf,
+    /// The instructions of one program
+    Raw,
+}
+
 #[derive(Debug, clap::Args)]
 pub struct AsmArgs {
     /// Assembly text; `-` for stdin
     pub file: PathBuf,
     /// The program; may be left out if there is only one
     pub program: Option<String>,
-    /// Where the bytecode goes; `-` for stdout
+    /// Where it goes; `-` for stdout
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,
+    /// What is written [default: by the name of the output: an object for .o, else raw bytecode]
+    #[arg(long, value_enum)]
+    pub format: Option<AsmFormat>,
     /// Byte order of the bytecode
     #[arg(long, value_enum, default_value_t = ByteOrder::Little)]
     pub endian: ByteOrder,

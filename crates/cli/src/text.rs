@@ -10,7 +10,7 @@ use skep::isa::{CallTarget, Endian, Insn};
 use skep::spec::ProgramSpec;
 use skep::{Object, abi};
 
-use crate::args::{self, AsmArgs, ByteOrder, DisasmArgs};
+use crate::args::{self, AsmArgs, AsmFormat, ByteOrder, DisasmArgs};
 use crate::failure::{BAD_INPUT, Failure};
 use crate::{diagnostic, out};
 
@@ -53,6 +53,20 @@ pub fn assemble(args: &AsmArgs) -> Result<(), Failure> {
         format!("{name}.s")
     };
     let object = Object::parse(&name, &text)?;
+    let by_name = args.output.extension().is_some_and(|e| e == "o");
+    let is_elf = args.format.map_or(by_name, |f| f == AsmFormat::Elf);
+    if is_elf {
+        if let Some(program) = &args.program {
+            return Err(Failure::usage(format!(
+                "an object holds all programs of the text: leave `{program}` out, or say --format raw"
+            )));
+        }
+        // What cannot be loaded is not written either.
+        if let Some(e) = object.programs().iter().find_map(|p| p.spec.as_ref().err()) {
+            return Err(Failure::Message(BAD_INPUT, e.to_string()));
+        }
+        return put(&args.output, &object.to_elf(endian(args.endian))?);
+    }
     let spec = choose(&object, args.program.as_deref())?;
     if !spec.maps.is_empty() {
         let maps: Vec<String> =
@@ -63,10 +77,14 @@ pub fn assemble(args: &AsmArgs) -> Result<(), Failure> {
         ));
     }
     let bytes: Vec<u8> = spec.insns.iter().flat_map(|i| i.to_bytes(endian(args.endian))).collect();
-    if args.output == Path::new("-") {
-        return out::write(&bytes);
+    put(&args.output, &bytes)
+}
+
+fn put(output: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    if output == Path::new("-") {
+        return out::write(bytes);
     }
-    std::fs::write(&args.output, bytes).map_err(|e| Failure::file("write", &args.output, &e))
+    std::fs::write(output, bytes).map_err(|e| Failure::file("write", output, &e))
 }
 
 /// The names of helpers, for listings.

@@ -72,3 +72,29 @@ fn helpers_are_known_by_name() {
     assert_eq!(code(&output), 0, "{}", stderr(&output));
     assert_eq!(std::fs::read(out).expect("written")[..8], [0x85, 0, 0, 0, 5, 0, 0, 0]);
 }
+
+#[test]
+fn an_object_is_written_for_a_name_that_ends_in_o() {
+    let scratch = Scratch::new();
+    let (out, raw) = (scratch.path("a.o"), scratch.path("b.o"));
+    let (out, raw) = (out.to_str().expect("text"), raw.to_str().expect("text"));
+    let text = "examples/protocols/protocols.s";
+    for endian in ["little", "big"] {
+        let output = run(["asm", text, "-o", out, "--endian", endian]);
+        assert_eq!(code(&output), 0, "{}", stderr(&output));
+        assert_eq!(std::fs::read(out).expect("written")[..4], *b"\x7fELF");
+    }
+    assert_eq!(code(&run(["asm", text, "-o", out])), 0);
+    if cfg!(target_endian = "little") {
+        assert_eq!(run(["disasm", out]).stdout, run(["disasm", text]).stdout);
+        assert_eq!(code(&run(["check", out])), 0);
+    }
+    // Either by its word, whatever the name.
+    assert_eq!(code(&run(["asm", text, "-o", raw, "--format", "raw"])), 0);
+    assert_eq!(std::fs::read(raw).expect("written").len() % 8, 0);
+    let output = run(["asm", text, "-o", "-", "--format", "elf"]);
+    assert!(output.stdout.starts_with(b"\x7fELF"));
+    let output = run(["asm", text, "count_protocols", "-o", out]);
+    assert_eq!(code(&output), 2);
+    assert!(stderr(&output).contains("an object holds all programs of the text"), "{}", stderr(&output));
+}

@@ -40,6 +40,7 @@
 extern crate alloc;
 
 mod arena;
+mod assemble;
 mod btf;
 mod data;
 mod elf;
@@ -47,6 +48,7 @@ mod error;
 mod exceptions;
 mod externs;
 mod funcs;
+mod image;
 mod kconfig;
 mod legacy;
 mod link;
@@ -57,6 +59,7 @@ mod relo;
 mod static_linker;
 mod struct_ops;
 
+pub use assemble::assemble;
 pub use error::{Error, Place};
 pub use externs::{Extern, ExternKind, Symbols};
 pub use kconfig::Kconfig;

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use skep_abi::{AttachType, MapFlags, MapType, ProgramType};
 use skep_isa::text::{Assembler, Assembly, Linked, MapDecl};
-use skep_isa::{CallTarget, Insn, Reg};
+use skep_isa::{CallTarget, Endian, Insn, Reg};
 use skep_spec::{Environment, MapDef, ProgramSpec, SourceLine};
 
-use crate::object::{Object, ProgramEntry};
+use crate::object::{Object, ProgramEntry, in_file};
 use crate::{Error, ErrorKind};
 
 /// `src` of an `LDDW` that names a map by its index in the program's list, and of one that names its value.
@@ -36,15 +36,7 @@ const FLAGS: &[(&str, u32)] = &[
 /// # Errors
 /// `Damaged` with file, line and column of what is no instruction, directive or known map word.
 pub(crate) fn parse(file: &str, text: &str, env: &Environment) -> Result<Object, Error> {
-    let target = |name: &str| env.helper_by_name(name).map(CallTarget::Helper);
-    let assembly = Assembler::new().with_names(&target).assemble(text).map_err(|e| {
-        let place = format!("{file}:{}:{}", e.line(), e.column());
-        let line = text.lines().nth((e.line() as usize).saturating_sub(1)).unwrap_or("");
-        Error::new(ErrorKind::Damaged, format!("{place}: {}\n    {}", e.message(), line.trim_end()))
-            .caused_by(e.clone())
-    })?;
-    let maps: Vec<Arc<MapDef>> =
-        assembly.maps.iter().map(|m| map(file, m).map(Arc::new)).collect::<Result<_, _>>()?;
+    let (assembly, maps) = read(file, text, env)?;
     let license = assembly.license.clone().unwrap_or_default();
     let programs = assembly
         .programs()
@@ -62,6 +54,28 @@ pub(crate) fn parse(file: &str, text: &str, env: &Environment) -> Result<Object,
         problems: Vec::new(),
         text: Some(text.into()),
     })
+}
+
+/// Functions, and maps in the order of their lines.
+fn read(file: &str, text: &str, env: &Environment) -> Result<(Assembly, Vec<Arc<MapDef>>), Error> {
+    let target = |name: &str| env.helper_by_name(name).map(CallTarget::Helper);
+    let assembly = Assembler::new().with_names(&target).assemble(text).map_err(|e| {
+        let place = format!("{file}:{}:{}", e.line(), e.column());
+        let line = text.lines().nth((e.line() as usize).saturating_sub(1)).unwrap_or("");
+        Error::new(ErrorKind::Damaged, format!("{place}: {}\n    {}", e.message(), line.trim_end()))
+            .caused_by(e.clone())
+    })?;
+    let maps = assembly.maps.iter().map(|m| map(file, m).map(Arc::new)).collect::<Result<_, _>>()?;
+    Ok((assembly, maps))
+}
+
+/// The text as an ELF object.
+///
+/// # Errors
+/// As [`parse`]; what an object cannot hold.
+pub(crate) fn to_elf(file: &str, text: &str, endian: Endian) -> Result<Vec<u8>, Error> {
+    let (assembly, maps) = read(file, text, &Environment::default())?;
+    skep_object::assemble(file, text, &assembly, &maps, endian).map_err(in_file)
 }
 
 fn map(file: &str, decl: &MapDecl) -> Result<MapDef, Error> {

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use skep_btf::Btf;
+use skep_isa::Endian;
 use skep_object::{Inputs, SlotTarget, Unlinked};
 use skep_spec::{Environment, MapDef, ProgramSpec};
 
@@ -14,7 +15,7 @@ const ELF_MAGIC: &[u8] = b"\x7fELF";
 
 /// An error of the object reader, which names the file itself.
 #[cold]
-fn in_file(error: skep_object::Error) -> Error {
+pub(crate) fn in_file(error: skep_object::Error) -> Error {
     let kind = if error.is_unsupported() { ErrorKind::Unsupported } else { ErrorKind::Damaged };
     Error::new(kind, error.to_string()).caused_by(error)
 }
@@ -309,6 +310,24 @@ impl Object {
     /// The text, if the object was assembly.
     pub fn text(&self) -> Option<&str> {
         self.text.as_deref()
+    }
+
+    /// Assembly text as an ELF object (`EM_BPF`) that libbpf and [`Object::parse`] read: programs in their sections,
+    /// what they call in `.text`, maps, licence, types, and lines of the text. Code before the first `.section` goes
+    /// into `socket`.
+    ///
+    /// # Errors
+    /// `Usage` for an object that was not text; `Unsupported` for what an object cannot hold: an address in a map's
+    /// value, names that BTF does not take.
+    pub fn to_elf(&self, endian: Endian) -> Result<Vec<u8>, Error> {
+        match &self.text {
+            Some(text) => assembly::to_elf(&self.name, text, endian),
+            None => {
+                let words =
+                    format!("`{}` is an object already, and only assembly text is written as one", self.name);
+                Err(Error::new(ErrorKind::Usage, words))
+            }
+        }
     }
 
     /// Creates the maps and loads all programs but those whose section has a `?`.

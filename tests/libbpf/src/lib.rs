@@ -173,3 +173,19 @@ pub fn prepare(object: &Path, target: Option<&Path>, kconfig: Option<&str>) -> R
     unsafe { sys::bpf_object__close(o) };
     if err != 0 { failed() } else { Ok(Object { programs: out, kconfig: config }) }
 }
+
+/// Opens and loads an object, and lets it go again; libbpf's messages if it does not load.
+pub fn load(object: &Path) -> Result<(), Vec<String>> {
+    let _one = quiet_start();
+    let path = CString::new(object.to_str().expect("UTF-8")).expect("a path");
+    // SAFETY: the path outlives the call; the object is not used after it is closed.
+    let done = unsafe {
+        let o = sys::bpf_object__open_file(path.as_ptr(), std::ptr::null());
+        !o.is_null() && {
+            let done = sys::bpf_object__load(o) == 0;
+            sys::bpf_object__close(o);
+            done
+        }
+    };
+    if done { Ok(()) } else { Err(messages()) }
+}

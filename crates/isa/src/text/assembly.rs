@@ -109,21 +109,30 @@ impl Assembly {
         self.functions.iter().filter(move |f| f.section != ".text" && !called(&f.name))
     }
 
-    /// Puts the function and all that it calls or points to into one program: itself first, the others in
-    /// the order of their first mention, as libbpf does.
+    /// Puts the function and all that it calls or points to into one program: itself first, each other one behind
+    /// those before it when it is first mentioned, and gone through before what follows that mention, as libbpf does.
     ///
     /// `None` when there is no such function.
     pub fn link(&self, name: &str) -> Option<Linked> {
-        let mut order = vec![self.functions.iter().position(|f| f.name == name)?];
-        let mut next = 0;
-        while let Some(&index) = order.get(next) {
-            for r in self.functions[index].relocations.iter().filter(|r| r.kind.is_function()) {
-                let callee = self.functions.iter().position(|f| f.name == r.name)?;
-                if !order.contains(&callee) {
-                    order.push(callee);
-                }
+        let position = |name: &str| self.functions.iter().position(|f| f.name == name);
+        let main = position(name)?;
+        let mut order = vec![main];
+        // Functions that are being gone through, with what is left of their references.
+        let mut open = vec![(main, 0)];
+        while let Some((index, next)) = open.last_mut() {
+            let Some(r) = self.functions[*index].relocations.get(*next) else {
+                open.pop();
+                continue;
+            };
+            *next += 1;
+            if !r.kind.is_function() {
+                continue;
             }
-            next += 1;
+            let callee = position(&r.name)?;
+            if !order.contains(&callee) {
+                order.push(callee);
+                open.push((callee, 0));
+            }
         }
         Some(self.link_in_order(&order))
     }

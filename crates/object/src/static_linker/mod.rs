@@ -32,11 +32,12 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use ::object::elf::{SectionFlags, SectionType, SymbolBind, SymbolOther, SymbolType};
+use ::object::elf::{SectionFlags, SectionType};
 use skep_btf::{Btf, Builder, CoreRelo, DatasecEntry, FuncInfo, LineInfo, TypeId};
 use skep_isa::Endian;
 
 use crate::error::{Error, File, Place};
+use crate::image::{Home as OutHome, Reloc as OutReloc, Symbol as OutSymbol};
 use input::Input;
 
 /// Links files, each a name for messages and its bytes, to one.
@@ -101,33 +102,6 @@ struct OutSection {
     core_relos: Vec<CoreRelo>,
     /// Its section symbol.
     symbol: Option<usize>,
-}
-
-/// A relocation of the result.
-struct OutReloc {
-    off: u64,
-    kind: ::object::elf::RelocationType,
-    /// Index into [`Linker::symbols`].
-    symbol: usize,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum OutHome {
-    Undefined,
-    /// Index into [`Linker::sections`].
-    Section(usize),
-    Absolute,
-}
-
-/// A symbol of the result.
-struct OutSymbol {
-    name: String,
-    bind: SymbolBind,
-    kind: SymbolType,
-    other: SymbolOther,
-    home: OutHome,
-    value: u64,
-    size: u64,
 }
 
 /// A name that files share.
