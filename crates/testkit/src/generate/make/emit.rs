@@ -36,6 +36,17 @@ impl Gen {
         self.op(Op::Load { size, signed, dst, src, off });
     }
 
+    /// A load from a stack, sometimes a sign-extending one. Linux takes what that gives of a spilled number for the number
+    /// itself (docs/parity.md): a byte that is stored there first makes it no spill.
+    pub(super) fn stack_load(&mut self, size: Size, dst: Reg, src: Reg, off: i16) {
+        let signed = size != Size::DW && self.rng.chance(25);
+        if signed {
+            let byte = 1 + self.rng.below(255) as i32;
+            self.store(Size::B, src, off, Operand::Imm(byte));
+        }
+        self.op(Op::Load { size, signed, dst, src, off });
+    }
+
     /// A load without sign: of a context, of an address.
     pub(super) fn plain_load(&mut self, size: Size, dst: Reg, src: Reg, off: i16) {
         self.op(Op::Load { size, signed: false, dst, src, off });

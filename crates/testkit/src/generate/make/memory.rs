@@ -47,7 +47,7 @@ impl Gen {
             }
             _ => {
                 let dst = self.target();
-                self.load(size, dst, FP, inner);
+                self.stack_load(size, dst, FP, inner);
                 self.set_known(dst, true);
             }
         }
@@ -65,7 +65,7 @@ impl Gen {
             let src = self.number_but(&[at, by]);
             self.store(Size::B, at, off, Operand::Reg(src));
         } else {
-            self.load(Size::B, R2, at, off);
+            self.stack_load(Size::B, R2, at, off);
         }
         for at in skips {
             self.land(at);
@@ -142,10 +142,17 @@ impl Gen {
                 5 | 6 => self.use_at_a_number(at, bytes, stack),
                 _ => {
                     let dst = self.kept_target().unwrap_or(R1);
-                    self.load(size, dst, at, off);
+                    self.load_from(size, dst, at, off, stack);
                     self.set_known(dst, true);
                 }
             }
+        }
+    }
+
+    fn load_from(&mut self, size: Size, dst: Reg, base: Reg, off: i16, stack: bool) {
+        match stack {
+            true => self.stack_load(size, dst, base, off),
+            false => self.load(size, dst, base, off),
         }
     }
 
@@ -170,9 +177,9 @@ impl Gen {
             if !self.knows(dst) {
                 // Both ways must know it.
                 let zero = R1;
-                self.load(size, zero, at, off);
+                self.load_from(size, zero, at, off, stack);
             } else {
-                self.load(size, dst, at, off);
+                self.load_from(size, dst, at, off, stack);
             }
         }
         for at in skips {
