@@ -58,8 +58,6 @@ pub const LEFT_OUT: &[(&str, &str)] = &[
     ("bpf_get_stack", "walks the machine's frames"),
     ("bpf_get_stackid", "walks the machine's frames"),
     ("map stack_trace", "holds the machine's frames"),
-    ("bpf_spin_lock", "generated maps have no types yet, which locks need"),
-    ("bpf_spin_unlock", "generated maps have no types yet, which locks need"),
     ("bpf_get_ns_current_pid_tgid", "needs the machine's name spaces"),
 ];
 

@@ -141,7 +141,7 @@ impl Gen {
     }
 
     /// Writes a key for the map to the stack.
-    fn key(&mut self, def: &MapDef) {
+    pub(super) fn key(&mut self, def: &MapDef) {
         let few = self.rng.chance(85);
         match def.kind {
             MapType::LPM_TRIE => {
@@ -161,13 +161,13 @@ impl Gen {
         }
     }
 
-    fn map_and_key(&mut self, map: &Chosen) {
+    pub(super) fn map_and_key(&mut self, map: &Chosen) {
         self.map(R1, map.index);
         self.stack_address(R2, KEY);
     }
 
     /// Updates with the key that is there.
-    fn update(&mut self, map: &Chosen, flags: i32) {
+    pub(super) fn update(&mut self, map: &Chosen, flags: i32) {
         self.on_stack(VALUE, VALUE_BYTES);
         self.map_and_key(map);
         self.stack_address(R3, VALUE);

@@ -23,6 +23,7 @@ mod emit;
 mod helpers;
 mod input;
 mod kinds;
+mod locks;
 mod loops;
 mod maps;
 mod memory;
@@ -191,6 +192,7 @@ const BLOCKS: &[Block] = &[
     Block { weight: 6, fits: Gen::grows, write: |g, depth| g.map_lookup(depth) },
     Block { weight: 5, fits: ANYWHERE, write: |g, _| g.map_change() },
     Block { weight: 3, fits: ANYWHERE, write: |g, _| g.map_value() },
+    Block { weight: 3, fits: |g, d| g.grows(d) && g.may_lock(), write: |g, _| g.locked_value() },
     Block { weight: 4, fits: ANYWHERE, write: |g, _| g.ring_buffer() },
     Block { weight: 3, fits: ANYWHERE, write: |g, _| g.queue() },
     Block { weight: 2, fits: ANYWHERE, write: |g, _| g.this_cpu_value() },
