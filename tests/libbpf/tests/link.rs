@@ -53,7 +53,9 @@ fn link_both(
         std::fs::create_dir_all(p.parent().expect("made above")).expect("a folder for objects");
     }
     let bytes: Vec<_> = files.iter().map(|f| std::fs::read(f).expect("just compiled")).collect();
-    let short = |f: &PathBuf| f.strip_prefix(f.ancestors().nth(2).expect("two folders")).expect("its own").display().to_string();
+    let short = |f: &PathBuf| {
+        f.strip_prefix(f.ancestors().nth(2).expect("two folders")).expect("its own").display().to_string()
+    };
     let names: Vec<String> = files.iter().map(short).collect();
     let inputs: Vec<(&str, &[u8])> = names.iter().zip(&bytes).map(|(n, b)| (&**n, &**b)).collect();
     let our = static_link(&inputs).map_err(|e| e.to_string()).map(|linked| {
@@ -87,7 +89,7 @@ fn lines(s: &ProgramSpec) -> Vec<(u32, String, String, u32)> {
 /// What skep makes of an object, without what only tells one file from another.
 fn open(path: &Path, target: Option<&skep_btf::relo::TargetBtf>) -> (Object, Vec<String>) {
     let bytes = std::fs::read(path).expect("just written");
-    let unlinked = Unlinked::parse("linked.o", &bytes).unwrap_or_else(|e| panic!("{e}"));
+    let unlinked = Unlinked::parse_any_endian("linked.o", &bytes).unwrap_or_else(|e| panic!("{e}"));
     let btf = unlinked.btf().cloned().unwrap_or_default();
     let relos = unlinked
         .core_relos()
@@ -212,6 +214,9 @@ fn sets_are_linked_as_libbpf_links_them() {
             }
             wrong.extend(differences(&a, &b).into_iter().map(|d| format!("{name}: {d}")));
             assert_linked_again(&ours, &name);
+            if set.ends_with("bigendian") {
+                continue; // neither loader takes it here
+            }
             // libbpf's loader on both.
             let (x, y) = (loaded(&ours), loaded(&theirs));
             if x != y {

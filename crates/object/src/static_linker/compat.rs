@@ -40,13 +40,15 @@ enum Depth {
     Shape,
 }
 
-/// Pairs that are still to be compared; a pair is looked at once, so types that refer to themselves end.
-struct Work {
+/// Pairs of types of two files that were compared. A pair is looked at once, so types that refer to themselves end.
+/// Since the first difference is the end of linking, pairs stay compared from one name to the next.
+#[derive(Default)]
+pub(super) struct Compared {
     open: Vec<(TypeId, TypeId, Depth)>,
     seen: BTreeSet<(TypeId, TypeId, Depth)>,
 }
 
-impl Work {
+impl Compared {
     fn add(&mut self, a: TypeId, b: TypeId, depth: Depth) {
         if self.seen.insert((a, b, depth)) {
             self.open.push((a, b, depth));
@@ -57,17 +59,21 @@ impl Work {
 /// Whether two variables or functions are one.
 ///
 /// # Errors
-/// The first difference.
-pub(super) fn same(a: Side<'_>, b: Side<'_>) -> Result<(), String> {
-    let mut work = Work { open: Vec::new(), seen: BTreeSet::new() };
+/// The first difference; types that were made to be compared without end.
+pub(super) fn same(a: Side<'_>, b: Side<'_>, work: &mut Compared) -> Result<(), String> {
+    // Compilers' types meet one or two others each; cycles of different lengths meet all.
+    let most = 4096 + 4 * (a.btf.len() + b.btf.len());
     work.add(a.ty, b.ty, Depth::Whole);
     while let Some((x, y, depth)) = work.open.pop() {
-        step(a.at(x), b.at(y), depth, &mut work)?;
+        step(a.at(x), b.at(y), depth, work)?;
+        if work.seen.len() > most {
+            return Err(format!("types that refer to each other in more than {most} ways"));
+        }
     }
     Ok(())
 }
 
-fn step(a: Side<'_>, b: Side<'_>, depth: Depth, work: &mut Work) -> Result<(), String> {
+fn step(a: Side<'_>, b: Side<'_>, depth: Depth, work: &mut Compared) -> Result<(), String> {
     let (t, u) = (a.resolved(), b.resolved());
     let kinds = |t: &Type, u: &Type| format!("{} there, {} here", t.kind().name(), u.kind().name());
     let names = || match a.name() == b.name() {
@@ -144,7 +150,7 @@ fn sizes(a: Side<'_>, b: Side<'_>, x: u32, y: u32) -> Result<(), String> {
     }
 }
 
-fn fields(a: Side<'_>, b: Side<'_>, x: &[Member], y: &[Member], work: &mut Work) -> Result<(), String> {
+fn fields(a: Side<'_>, b: Side<'_>, x: &[Member], y: &[Member], work: &mut Compared) -> Result<(), String> {
     let what = a.resolved().kind().name();
     if x.len() != y.len() {
         return Err(format!("{what} \"{}\" with {} fields there, {} here", a.name(), x.len(), y.len()));
@@ -171,11 +177,14 @@ fn fields(a: Side<'_>, b: Side<'_>, x: &[Member], y: &[Member], work: &mut Work)
     Ok(())
 }
 
+/// There are a dozen.
+const MAX_ATTRIBUTES: usize = 64;
+
 /// Whether two maps are one: all attributes alike. `a` and `b` are variables of `.maps`.
 ///
 /// # Errors
 /// The first difference.
-pub(super) fn same_map(a: Side<'_>, b: Side<'_>) -> Result<(), String> {
+pub(super) fn same_map(a: Side<'_>, b: Side<'_>, work: &mut Compared) -> Result<(), String> {
     let attributes = |side: Side<'_>| match side.resolved() {
         Type::Var { ty, .. } => Ok(side.at(*ty).ty),
         other => Err(format!("a {} in .maps", other.kind().name())),
@@ -187,6 +196,9 @@ pub(super) fn same_map(a: Side<'_>, b: Side<'_>) -> Result<(), String> {
         else {
             return Err("a map that is no struct of attributes".into());
         };
+        if x.len().max(y.len()) > MAX_ATTRIBUTES {
+            return Err(format!("a map with more than {MAX_ATTRIBUTES} attributes"));
+        }
         let mut inner = None;
         for m in x.iter().chain(y.iter()) {
             // From either side, so that what only one has is seen.
@@ -194,7 +206,7 @@ pub(super) fn same_map(a: Side<'_>, b: Side<'_>) -> Result<(), String> {
                 if x.iter().any(|n| core::ptr::eq(m, n)) { a.btf.str(m.name) } else { b.btf.str(m.name) };
             let prefix = if outer { "" } else { "the inner map's " };
             match (member(a, x, name), member(b, y, name)) {
-                (Some(m), Some(n)) => match attribute(name, m, n) {
+                (Some(m), Some(n)) => match attribute(name, m, n, work) {
                     Ok(Some(found)) => inner = Some(found),
                     Ok(None) => {}
                     Err(what) => return Err(format!("{prefix}attribute \"{name}\": {what}")),
@@ -230,7 +242,12 @@ fn number(side: Side<'_>) -> Option<i64> {
 
 /// One attribute of two maps; the inner maps if it is `values` of a map of maps.
 #[allow(clippy::type_complexity, reason = "a pair of sides")]
-fn attribute<'a, 'b>(name: &str, a: Side<'a>, b: Side<'b>) -> Result<Option<(Side<'a>, Side<'b>)>, String> {
+fn attribute<'a, 'b>(
+    name: &str,
+    a: Side<'a>,
+    b: Side<'b>,
+    work: &mut Compared,
+) -> Result<Option<(Side<'a>, Side<'b>)>, String> {
     let is_type = matches!(name, "key" | "value");
     if let (false, Some(x), Some(y)) = (is_type, number(a), number(b)) {
         return if x == y { Ok(None) } else { Err(format!("{x} there, {y} here")) };
@@ -238,7 +255,7 @@ fn attribute<'a, 'b>(name: &str, a: Side<'a>, b: Side<'b>) -> Result<Option<(Sid
     match (a.resolved(), b.resolved()) {
         // __type(name, T)
         (Type::Ptr { target: x }, Type::Ptr { target: y }) => {
-            same(a.at(*x), b.at(*y))?;
+            same(a.at(*x), b.at(*y), work)?;
             let size = |side: Side<'_>, ty| side.btf.size_of(ty).unwrap_or(0);
             match (size(a, *x), size(b, *y)) {
                 (m, n) if m == n => Ok(None),

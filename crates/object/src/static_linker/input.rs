@@ -30,6 +30,8 @@ pub(super) struct Input<'a> {
     pub(super) endian: Endian,
     /// By section number, then those that only BTF has (`.ksyms`, `.kconfig`).
     pub(super) sections: Vec<Section<'a>>,
+    /// The first section of each name.
+    numbers: BTreeMap<String, usize>,
     /// By symbol number.
     pub(super) symbols: Vec<Symbol<'a>>,
     pub(super) relocs: Vec<Relocs>,
@@ -202,7 +204,11 @@ impl<'a> Input<'a> {
         }
         let (btf, ext) = types(&file, &sections)?;
         let endian = if e == Endianness::Little { Endian::Little } else { Endian::Big };
-        let mut input = Self { file, endian, sections, symbols, relocs, btf: Btf::default(), ext };
+        let mut numbers = BTreeMap::new();
+        for (i, s) in sections.iter().enumerate().skip(1) {
+            numbers.entry(s.name.clone()).or_insert(i);
+        }
+        let mut input = Self { file, endian, sections, numbers, symbols, relocs, btf: Btf::default(), ext };
         input.add_types_only(&btf)?;
         input.btf = btf;
         Ok(input)
@@ -218,6 +224,7 @@ impl<'a> Input<'a> {
                 return Err(self.file.malformed(Place::section(".BTF"), what));
             }
             if name != EXTERN && self.section(name).is_none() {
+                self.numbers.insert(name.into(), self.sections.len());
                 self.sections.push(Section {
                     name: name.into(),
                     role: Role::TypesOnly,
@@ -235,8 +242,7 @@ impl<'a> Input<'a> {
 
     /// The first section of this name.
     pub(super) fn section(&self, name: &str) -> Option<usize> {
-        // The null section's name is empty.
-        self.sections.iter().position(|s| s.name == name && !name.is_empty())
+        self.numbers.get(name).copied()
     }
 }
 

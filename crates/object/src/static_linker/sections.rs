@@ -29,10 +29,11 @@ impl Linker {
     }
 
     fn append_section(&mut self, input: &Input<'_>, s: &Section<'_>) -> Result<Placed, Error> {
-        let known = self.sections.iter().position(|o| o.name == s.name);
+        let known = self.section_numbers.get(&s.name).copied();
         let index = known.unwrap_or(self.sections.len());
         if known.is_none() {
             self.sections.push(OutSection::new(s, self.files.len()));
+            self.section_numbers.insert(s.name.clone(), index);
         }
         let out = &mut self.sections[index];
         if s.role == Role::TypesOnly {

@@ -1,12 +1,13 @@
 //! Which symbols of different files are one.
 
+use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::vec::Vec;
 
 use ::object::elf::{self as consts};
 use skep_btf::{Type, TypeId};
 
-use super::compat::{self, Side};
+use super::compat::{self, Compared, Side};
 use super::input::{EXTERN, Home, Input, Symbol, described};
 use super::{Global, Linker, OutHome, OutSymbol, Placed};
 use crate::error::{Error, Place};
@@ -25,6 +26,7 @@ impl Linker {
         let file = self.files.len() - 1;
         let btf = self.files[file].1.clone();
         let known = described(&btf);
+        let mut compared = BTreeMap::new();
         let mut out = Vec::with_capacity(input.symbols.len());
         out.push(None);
         for s in &input.symbols[1..] {
@@ -50,7 +52,7 @@ impl Linker {
                 continue;
             }
             let found = known.get(s.name);
-            out.push(Some(self.global(input, placed, s, place, found)?));
+            out.push(Some(self.global(input, placed, s, place, found, &mut compared)?));
         }
         Ok(out)
     }
@@ -77,7 +79,7 @@ impl Linker {
         index
     }
 
-    /// A symbol that other files see.
+    /// A symbol that other files see. `compared` has what was compared of this file and each before.
     fn global(
         &mut self,
         input: &Input<'_>,
@@ -85,6 +87,7 @@ impl Linker {
         s: &Symbol<'_>,
         place: Option<Placed>,
         found: Option<&super::input::Described>,
+        compared: &mut BTreeMap<usize, Compared>,
     ) -> Result<usize, Error> {
         let file = self.files.len() - 1;
         let bad = |what| Err(input.file.malformed(Place::Symbol { name: s.name.into() }, what));
@@ -134,9 +137,10 @@ impl Linker {
         let theirs = Side { btf: &other.1, ty: other_ty };
         let is_map = g.section.is_some_and(|s| self.sections[s].name == ".maps");
         let is_var = matches!(self.files[file].1.ty(ty), Some(Type::Var { .. }));
+        let work = compared.entry(other_file).or_default();
         let agree = match is_map && is_var {
-            true => compat::same_map(theirs, ours),
-            false => compat::same(theirs, ours),
+            true => compat::same_map(theirs, ours, work),
+            false => compat::same(theirs, ours, work),
         };
         if let Err(what) = agree {
             return bad(format!("\"{}\" means something else by it: {what}", other.0.0));

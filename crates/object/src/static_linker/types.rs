@@ -12,12 +12,15 @@ use skep_btf::{
     TypeId, VarLinkage,
 };
 
-use super::input::{EXTERN, Home, Input, is_visible};
+use super::input::{EXTERN, Home, Input, Symbol, is_visible};
 use super::{Linker, OutSection, Placed};
 use crate::error::{Error, Place};
 
 /// Types of a file to those of the result; none for what belongs to sections that were dropped.
 type Map = Vec<Option<TypeId>>;
+
+/// Where symbols stand in their sections, by section and name.
+type Places<'a> = BTreeMap<(usize, &'a str), u64>;
 
 impl Linker {
     /// Appends the types of the last of [`Linker::files`].
@@ -26,9 +29,18 @@ impl Linker {
         let btf = self.files[file].1.clone();
         let map = self.append_all(input, &btf)?;
         self.take_definitions(file, &btf, &map);
+        let place = |s: &Symbol<'_>| match s.home {
+            Home::Section(number) => Some((number, s.value)),
+            Home::Undefined | Home::Absolute => None,
+        };
+        let symbols: Places<'_> = input
+            .symbols
+            .iter()
+            .filter_map(|s| place(s).map(|(number, off)| ((number, s.name), off)))
+            .collect();
         for (id, t) in btf.iter() {
             if let Type::Datasec { name, entries, .. } = t {
-                self.append_vars(input, &btf, id, btf.str(*name), entries, placed, &map)?;
+                self.append_vars(input, &btf, id, btf.str(*name), entries, placed, &map, &symbols)?;
             }
         }
         self.append_ext(input, &btf, placed, &map)
@@ -127,6 +139,7 @@ impl Linker {
         entries: &[DatasecEntry],
         placed: &[Option<Placed>],
         map: &Map,
+        symbols: &Places<'_>,
     ) -> Result<(), Error> {
         let file = self.files.len() - 1;
         if name == EXTERN {
@@ -141,12 +154,6 @@ impl Linker {
             return Ok(());
         }
         self.sections[at.section].has_types = true;
-        let symbols: BTreeMap<&str, u64> = input
-            .symbols
-            .iter()
-            .filter(|s| s.home == Home::Section(number))
-            .map(|s| (s.name, s.value))
-            .collect();
         for e in entries {
             let var = btf.ty(e.ty).unwrap_or(&Type::Void);
             let var_name = btf.str(var.name());
@@ -155,7 +162,7 @@ impl Linker {
             };
             // Compilers leave the offsets of global variables to the symbol table.
             let off = match var {
-                Type::Var { linkage: VarLinkage::Global, .. } => match symbols.get(var_name) {
+                Type::Var { linkage: VarLinkage::Global, .. } => match symbols.get(&(number, var_name)) {
                     Some(&off) => off,
                     None => {
                         return bad(format!(

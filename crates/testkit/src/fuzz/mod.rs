@@ -30,6 +30,9 @@ pub fn elf(data: &[u8]) {
         Ok(object) => object,
         Err(e) => return assert!(!e.to_string().is_empty()),
     };
+    if let Ok(linked) = skep_object::static_link(&[("fuzz.o", data)]) {
+        let _ = Object::parse_any_endian("linked.o", &linked);
+    }
     let (env, options) = (Environment::default(), Options { log_level: 1, ..Options::default() });
     for program in &object.programs {
         match &program.spec {
