@@ -102,7 +102,12 @@ impl LinuxBackend {
             map.arena_write(0, def.initial.as_deref().unwrap_or(&[]))?;
             return Ok(map);
         }
-        if let Some(initial) = &def.initial {
+        if let (MapType::INSN_ARRAY, Some(initial)) = (def.kind, &def.initial) {
+            // All elements, of a jump table.
+            for (index, value) in (0u32..).zip(initial.chunks_exact(map.value_len().max(1))) {
+                map.update(&index.to_ne_bytes(), value, 0)?;
+            }
+        } else if let Some(initial) = &def.initial {
             // A section may be shorter than the value: the rest is zero.
             let mut value = initial.clone();
             value.resize(value.len().max(map.value_len()), 0);
@@ -200,6 +205,13 @@ fn explain_create(errno: Errno, def: &MapDef, what: &str) -> Error {
         Errno::EINVAL | Errno::EBADF if outer && def.inner.is_none() => Error::new(
             errno,
             format!("{what}: it does not say what its maps look like: write __array(values, struct INNER)"),
+        ),
+        Errno::EINVAL if def.kind == MapType::INSN_ARRAY => Error::new(
+            errno,
+            format!(
+                "{what}: jump tables need maps of type insn_array, which Linux has from 6.19 on: compile with \
+                 -fno-jump-tables, or for cpu v3"
+            ),
         ),
         Errno::EINVAL | Errno::E2BIG => Error::new(
             errno,

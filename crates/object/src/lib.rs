@@ -49,6 +49,7 @@ mod exceptions;
 mod externs;
 mod funcs;
 mod image;
+mod jump_tables;
 mod kconfig;
 mod legacy;
 mod link;

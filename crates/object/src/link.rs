@@ -20,6 +20,7 @@ use crate::error::{Error, File, Place};
 use crate::exceptions::Callbacks;
 use crate::externs::Resolved;
 use crate::funcs::{Function, Functions};
+use crate::jump_tables;
 use crate::relo::Relocated;
 
 /// `R_BPF_64_64`: the 64-bit immediate of an `LDDW`.
@@ -82,6 +83,8 @@ enum Target {
     Function(usize),
     /// A map, by its key in [`Linker::maps`], and a byte in its value.
     Map((usize, Option<u64>), Option<u32>),
+    /// A jump table: its section and its symbol.
+    Table(usize, usize),
     /// What another file or the kernel has, and its name.
     Extern(Resolved, String),
 }
@@ -119,6 +122,7 @@ impl Linker<'_> {
         let mut out = Linked::default();
         let mut starts: BTreeMap<usize, usize> = BTreeMap::new();
         let mut map_indices: BTreeMap<_, i32> = BTreeMap::new();
+        let mut tables: BTreeMap<(usize, usize), i32> = BTreeMap::new();
         // Functions that are being gone through: where each starts, and its next slot.
         let mut open = Vec::from([(main, self.place(main, &mut out, budget)?, 0)]);
         starts.insert(main, 0);
@@ -167,6 +171,22 @@ impl Linker<'_> {
                         slot.src = PSEUDO_FUNC;
                         out.insns[base + i + 1].imm = 0;
                     }
+                }
+                Target::Table(section, symbol) => {
+                    let idx = match tables.get(&(symbol, *index)) {
+                        Some(&idx) => idx,
+                        None => {
+                            let symbol_row = &self.elf.symbols[symbol];
+                            let def = jump_tables::map(self.file, self.elf, section, symbol_row, f, base)?;
+                            let idx = out.maps.len() as i32;
+                            out.maps.push(Arc::new(def));
+                            tables.insert((symbol, *index), idx);
+                            idx
+                        }
+                    };
+                    let slot = &mut out.insns[base + i];
+                    (slot.imm, slot.src) = (idx, PSEUDO_MAP_VALUE_IDX);
+                    out.insns[base + i + 1].imm = 0;
                 }
                 Target::Map(map, value_off) => {
                     let def = match &self.maps[&map] {
@@ -266,6 +286,15 @@ impl Linker<'_> {
                     ));
                 }
                 self.function(f, i, home, byte / 8)
+            }
+            (R_64_64, _, true) if section.name == jump_tables::SECTION => {
+                if insn.imm != 0 || symbol.kind == SymbolKind::Section {
+                    return bad(format!(
+                        "the address of \"{name}\"{:+}, in the midst of jump tables",
+                        insn.imm
+                    ));
+                }
+                Ok(Target::Table(home, r.symbol))
             }
             (R_64_64, _, true) => self.map(f, i, home, symbol.off_bytes, symbol.kind, &name, insn.imm),
             (kind, ..) => {

@@ -45,7 +45,8 @@ pub struct MapDef {
     pub key_btf_id: u32,
     /// BTF type of the value; 0 when unknown.
     pub value_btf_id: u32,
-    /// Contents of element 0, for global data; first bytes of an arena; the kernel's value of a `struct_ops` map.
+    /// Contents of element 0, for global data; first bytes of an arena; the kernel's value of a `struct_ops` map; all
+    /// elements of an `insn_array` (a jump table).
     pub initial: Option<Vec<u8>>,
     /// The contents are frozen before programs load: loads from it fold to constants (`.rodata`).
     pub frozen: bool,
