@@ -181,6 +181,9 @@ pub struct MapArgs {
     /// Elements of a map, or bytes of a ring buffer, instead of what the object says
     #[arg(long, value_name = "MAP=N", value_parser = max_entries)]
     pub max_entries: Vec<(String, u32)>,
+    /// Where maps are found and pinned that the object wants to be, in the kernel [default: /sys/fs/bpf]
+    #[arg(long, value_name = "FOLDER")]
+    pub pin_root: Option<PathBuf>,
     #[command(flatten)]
     pub set: SetArgs,
 }
@@ -191,6 +194,9 @@ impl MapArgs {
         let mut object = skep::Object::open_for(file, &target.target()?)?;
         for (map, n) in &self.max_entries {
             object.set_max_entries(map, *n)?;
+        }
+        if let Some(folder) = &self.pin_root {
+            object.set_pin_root(folder);
         }
         self.set.apply(&mut object)?;
         Ok(object)
@@ -219,6 +225,10 @@ pub struct TargetArgs {
     /// [default: the running kernel's]
     #[arg(long, value_name = "FILE|CONFIG_NAME=VALUE")]
     pub kconfig: Vec<String>,
+    /// Addresses of __ksym externs without a type, as in /proc/kallsyms or a System.map
+    /// [default: the running kernel's]
+    #[arg(long, value_name = "FILE")]
+    pub symbols: Option<PathBuf>,
 }
 
 impl TargetArgs {
@@ -228,6 +238,10 @@ impl TargetArgs {
             skep::Target::running_kernel()
         } else {
             skep::Target::from_files(&self.btf)?
+        };
+        let target = match &self.symbols {
+            Some(file) => target.with_symbols_file(file)?,
+            None => target,
         };
         self.kconfig.iter().try_fold(target, |target, given| {
             match given.starts_with("CONFIG_") && given.contains('=') {

@@ -146,3 +146,26 @@ fn the_kernel_gives_the_same_verdicts() {
     assert_eq!(report["error"]["code"], "EACCES", "{report}");
     assert!(report["error"]["insn"].is_u64(), "{report}");
 }
+
+#[test]
+fn symbols_come_from_a_file() {
+    let scratch = Scratch::new();
+    let file = "crates/object/tests/fixtures/unsupported.bpf.o";
+    let with = |text: &str| {
+        let symbols = scratch.file("symbols", text);
+        let output = run(["check", file, "--json", "--symbols", &symbols]);
+        let parse = |l: &str| serde_json::from_str::<Json>(l).expect("JSON");
+        let of = |o: &Json| o["program"] == "ksym";
+        let error = stdout(&output).lines().map(parse).find(of).map(|o| o["error"].to_string());
+        (code(&output), error.unwrap_or_default(), stderr(&output))
+    };
+    let (_, error, _) = with("ffffffff81000000 T _text\n");
+    assert!(error.contains("the kernel has no symbol of this name"), "{error}");
+    let (_, error, _) = with("ffffffff81000000 T _text\nffffffff82000000 D init_task\n");
+    assert!(!error.contains("symbol"), "{error}");
+    let (_, error, _) = with("ffffffff82000000 d init_task.llvm.123\t[mod]\n");
+    assert!(!error.contains("symbol"), "{error}");
+    let (status, _, words) = with("ffffffff81000000 T _text\nnonsense\n");
+    assert_eq!(status, 2, "{words}");
+    assert!(words.contains("symbols`, line 2: no symbol as /proc/kallsyms has them"), "{words}");
+}

@@ -16,7 +16,7 @@ use crate::program::{LinuxProgram, RawLoad};
 use crate::socket::SocketLink;
 use crate::struct_ops::StructOpsLink;
 use crate::sys::{self, MapFd, attr};
-use crate::{Probe, words};
+use crate::{Probe, pin, words};
 
 /// The running kernel.
 #[derive(Default)]
@@ -237,6 +237,14 @@ impl Backend for LinuxBackend {
 
     fn create_map(&self, def: &MapDef) -> Result<Arc<dyn BackendMap>, Error> {
         Ok(Arc::new(self.create(def)?))
+    }
+
+    fn pinned_map(&self, path: &str) -> Result<Option<Arc<dyn BackendMap>>, Error> {
+        pin::open(path).map(|map| map.map(|m| Arc::new(m) as Arc<dyn BackendMap>))
+    }
+
+    fn pin_map(&self, map: &dyn BackendMap, path: &str) -> Result<(), Error> {
+        pin::pin(map, path)
     }
 
     fn load(

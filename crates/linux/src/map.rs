@@ -110,6 +110,7 @@ impl BackendMap for LinuxMap {
             value_size: info.value_size,
             max_entries: info.max_entries,
             flags: info.map_flags,
+            map_extra: info.map_extra,
         }
     }
 

@@ -40,6 +40,14 @@ impl Backend for LinuxBackend {
         Err(error())
     }
 
+    fn pinned_map(&self, _path: &str) -> Result<Option<Arc<dyn BackendMap>>, Error> {
+        Err(error())
+    }
+
+    fn pin_map(&self, _map: &dyn BackendMap, _path: &str) -> Result<(), Error> {
+        Err(error())
+    }
+
     fn load(
         &self,
         _spec: &ProgramSpec,

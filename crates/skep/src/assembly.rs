@@ -53,6 +53,7 @@ pub(crate) fn parse(file: &str, text: &str, env: &Environment) -> Result<Object,
         btf: None,
         problems: Vec::new(),
         text: Some(text.into()),
+        pin_root: None,
     })
 }
 

@@ -69,19 +69,32 @@ pub(crate) fn own_config(config: &mut Kconfig) -> Option<()> {
 
 /// Addresses by name from `/proc/kallsyms` or a `System.map`: of several of a name the first counts. A kernel that
 /// hides addresses shows zeros, which are left out.
-pub(crate) fn symbols(path: &Path) -> Option<BTreeMap<String, u64>> {
-    let text = std::fs::read_to_string(path).ok()?;
+///
+/// # Errors
+/// `Unreadable` or `Damaged`, with the file's name and the line.
+pub(crate) fn symbols(path: &Path) -> Result<BTreeMap<String, u64>, Error> {
+    let file = path.display().to_string();
+    let text = std::fs::read_to_string(path).map_err(|e| Error::reading(&file, e))?;
     let mut out = BTreeMap::new();
-    for line in text.lines() {
+    for (number, line) in (1..).zip(text.lines()) {
         let mut words = line.split_whitespace();
-        let (Some(address), Some(_), Some(name)) = (words.next(), words.next(), words.next()) else {
-            continue;
+        let Some(address) = words.next() else { continue };
+        let address = u64::from_str_radix(address, 16).ok();
+        let (Some(address), Some(kind), Some(name)) = (address, words.next(), words.next()) else {
+            let words =
+                format!("`{file}`, line {number}: no symbol as /proc/kallsyms has them: ADDRESS TYPE NAME");
+            return Err(Error::new(ErrorKind::Damaged, words));
         };
-        if let Ok(address @ 1..) = u64::from_str_radix(address, 16) {
+        // Of data that link-time optimisation has renamed, as libbpf reads it.
+        let name = match name.split_once(".llvm.") {
+            Some((name, _)) if kind == "d" => name,
+            _ => name,
+        };
+        if address != 0 {
             out.entry(name.to_owned()).or_insert(address);
         }
     }
-    Some(out)
+    Ok(out)
 }
 
 #[cfg(test)]

@@ -64,6 +64,7 @@ mod loaded;
 mod map;
 mod object;
 mod packets;
+mod pin;
 mod target;
 mod value;
 mod variable;

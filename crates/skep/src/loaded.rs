@@ -1,6 +1,7 @@
 //! What a backend holds: loaded programs and their maps.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use skep_isa::text::{Dialect, Listing};
@@ -12,7 +13,7 @@ use skep_spec::{
 use skep_vm::Observer;
 
 use crate::object::SlotEntry;
-use crate::{Backend, Error, ErrorKind, Map, map};
+use crate::{Backend, Error, ErrorKind, Map, map, pin};
 
 /// Maps and programs of an object on a backend. Dropping it releases what nobody else holds.
 #[derive(Debug)]
@@ -20,15 +21,47 @@ pub struct Loaded {
     backend: Backend,
     maps: Vec<Map>,
     programs: Vec<Program>,
+    /// Where maps are pinned that want to be.
+    pin_root: PathBuf,
+    /// What has been pinned by this.
+    pinned: Vec<PathBuf>,
 }
 
 impl Loaded {
     pub(crate) fn new<'d>(
         backend: &Backend,
+        pin_root: &Path,
         defs: impl Iterator<Item = &'d Arc<MapDef>>,
     ) -> Result<Self, Error> {
-        let maps = defs.map(|def| map::create(backend.as_dyn(), def)).collect::<Result<_, _>>()?;
-        Ok(Self { backend: backend.clone(), maps, programs: Vec::new() })
+        let mut loaded = Self {
+            backend: backend.clone(),
+            maps: Vec::new(),
+            programs: Vec::new(),
+            pin_root: pin_root.to_owned(),
+            pinned: Vec::new(),
+        };
+        for def in defs {
+            if let Err(e) = loaded.create(def) {
+                loaded.unpin();
+                return Err(e);
+            }
+        }
+        Ok(loaded)
+    }
+
+    fn create(&mut self, def: &Arc<MapDef>) -> Result<Map, Error> {
+        let (map, pinned) = pin::create(&self.backend, &self.pin_root, def)?;
+        self.maps.push(map.clone());
+        self.pinned.extend(pinned);
+        Ok(map)
+    }
+
+    /// Takes back what has been pinned: the object could not be loaded.
+    pub(crate) fn unpin(&mut self) {
+        for path in self.pinned.drain(..) {
+            // Whoever removed it before wanted the same.
+            let _ = std::fs::remove_file(path);
+        }
     }
 
     /// Loads one more program; maps that it shares with those before are the same ones.
@@ -41,11 +74,7 @@ impl Loaded {
             let known = self.maps.iter().find(|m| Arc::ptr_eq(m.def(), def));
             let map = match known {
                 Some(map) => map.clone(),
-                None => {
-                    let map = map::create(self.backend.as_dyn(), def)?;
-                    self.maps.push(map.clone());
-                    map
-                }
+                None => self.create(def)?,
             };
             handles.push(map.inner);
         }
@@ -69,6 +98,8 @@ impl Loaded {
                     Some(program) => map.set_program(slot.index, program)?,
                     None => return missing(&format!("program `{name}`, which is not loaded")),
                 },
+                // As it was found.
+                SlotTarget::Map(_) if map.is_reused() => {}
                 SlotTarget::Map(name) => match self.map(name) {
                     Some(inner) => map.set_map(&slot.index.to_ne_bytes(), inner)?,
                     None => return missing(&format!("map `{name}`, which has not been created")),

@@ -30,6 +30,8 @@ pub type Element = (Vec<u8>, Vec<u8>);
 pub struct Map {
     pub(crate) inner: Arc<dyn BackendMap>,
     def: Arc<MapDef>,
+    /// It was there before, pinned.
+    reused: bool,
 }
 
 impl fmt::Debug for Map {
@@ -45,7 +47,16 @@ fn stride(value_size: u32) -> usize {
 
 impl Map {
     pub(crate) fn new(inner: Arc<dyn BackendMap>, def: Arc<MapDef>) -> Self {
-        Self { inner, def }
+        Self { inner, def, reused: false }
+    }
+
+    pub(crate) fn reused(self) -> Self {
+        Self { reused: true, ..self }
+    }
+
+    /// Whether it was there before the object was loaded, pinned under its name.
+    pub fn is_reused(&self) -> bool {
+        self.reused
     }
 
     /// The definition that it was made from, with its BTF types.

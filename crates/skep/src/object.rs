@@ -1,7 +1,7 @@
 //! Objects: files with programs and maps, before anything is loaded.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use skep_btf::Btf;
@@ -9,7 +9,7 @@ use skep_isa::Endian;
 use skep_object::{Inputs, SlotTarget, Unlinked};
 use skep_spec::{Environment, MapDef, ProgramSpec};
 
-use crate::{Backend, Error, ErrorKind, Loaded, Target, assembly};
+use crate::{Backend, Error, ErrorKind, Loaded, Target, assembly, pin};
 
 const ELF_MAGIC: &[u8] = b"\x7fELF";
 
@@ -74,6 +74,8 @@ pub struct Object {
     pub(crate) btf: Option<Arc<Btf>>,
     pub(crate) problems: Vec<Error>,
     pub(crate) text: Option<Arc<str>>,
+    /// Where maps are pinned that want to be; libbpf's place if nobody says another.
+    pub(crate) pin_root: Option<PathBuf>,
 }
 
 impl Object {
@@ -178,6 +180,7 @@ impl Object {
             btf: object.btf,
             problems: Vec::new(),
             text: None,
+            pin_root: None,
         };
         for program in object.programs {
             let spec = program.spec.map(Arc::new).map_err(in_file);
@@ -248,6 +251,12 @@ impl Object {
     /// All maps, in the order of the file, global data among them.
     pub fn maps(&self) -> &[Arc<MapDef>] {
         &self.maps
+    }
+
+    /// Says in which folder maps are found and pinned that the source wants to be (`pin_root_path`), instead of
+    /// `/sys/fs/bpf`.
+    pub fn set_pin_root(&mut self, folder: impl Into<PathBuf>) {
+        self.pin_root = Some(folder.into());
     }
 
     /// Says how many elements a map is to have (`bpf_map__set_max_entries`): for ring buffers their bytes, which become
@@ -335,13 +344,13 @@ impl Object {
     /// # Errors
     /// The first map or program that the backend refuses, or that cannot be used.
     pub fn load(&self, backend: &Backend) -> Result<Loaded, Error> {
-        let mut loaded = self.create_maps(backend)?;
-        for program in self.programs.iter().filter(|p| p.autoload) {
-            let spec = program.spec.as_ref().map_err(|e| Error::new(e.kind(), e.to_string()))?;
-            loaded.load(spec)?;
-        }
-        loaded.fill(&self.slots)?;
-        Ok(loaded)
+        self.loaded(backend, |loaded| {
+            for program in self.programs.iter().filter(|p| p.autoload) {
+                let spec = program.spec.as_ref().map_err(|e| Error::new(e.kind(), e.to_string()))?;
+                loaded.load(spec)?;
+            }
+            loaded.fill(&self.slots)
+        })
     }
 
     /// Creates the maps and loads one program and those that its program arrays name.
@@ -349,15 +358,31 @@ impl Object {
     /// # Errors
     /// As [`Object::load`], for the programs that are loaded.
     pub fn load_program(&self, backend: &Backend, name: &str) -> Result<Loaded, Error> {
+        self.loaded(backend, |loaded| {
+            loaded.load(self.program(name)?)?;
+            for program in self.slots.iter().filter_map(SlotEntry::program) {
+                if loaded.program(program).is_none() {
+                    loaded.load(self.program(program)?)?;
+                }
+            }
+            loaded.fill(&self.slots)
+        })
+    }
+
+    /// Creates the maps and goes on; where that fails, nothing stays pinned.
+    fn loaded(
+        &self,
+        backend: &Backend,
+        go_on: impl FnOnce(&mut Loaded) -> Result<(), Error>,
+    ) -> Result<Loaded, Error> {
         let mut loaded = self.create_maps(backend)?;
-        loaded.load(self.program(name)?)?;
-        for program in self.slots.iter().filter_map(SlotEntry::program) {
-            if loaded.program(program).is_none() {
-                loaded.load(self.program(program)?)?;
+        match go_on(&mut loaded) {
+            Ok(()) => Ok(loaded),
+            Err(e) => {
+                loaded.unpin();
+                Err(e)
             }
         }
-        loaded.fill(&self.slots)?;
-        Ok(loaded)
     }
 
     /// Creates the maps alone, but for those that are created only when asked for (`SEC("?.struct_ops")`).
@@ -365,7 +390,8 @@ impl Object {
     /// # Errors
     /// The first map that the backend refuses.
     pub fn create_maps(&self, backend: &Backend) -> Result<Loaded, Error> {
-        Loaded::new(backend, self.maps.iter().filter(|m| !m.optional))
+        let root = self.pin_root.as_deref().unwrap_or(Path::new(pin::ROOT));
+        Loaded::new(backend, root, self.maps.iter().filter(|m| !m.optional))
     }
 }
 

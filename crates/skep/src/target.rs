@@ -97,6 +97,15 @@ impl Target {
         self
     }
 
+    /// With addresses of the kernel's symbols from a file as `/proc/kallsyms` or `System.map`. Of several of a name the
+    /// first counts; zeros, which a kernel shows that hides its addresses, are left out.
+    ///
+    /// # Errors
+    /// `Unreadable` or `Damaged`, with the file's name and the line.
+    pub fn with_symbols_file(self, path: &Path) -> Result<Self, Error> {
+        Ok(self.with_symbols(kernel::symbols(path)?))
+    }
+
     pub(crate) fn kconfig(&self) -> Option<&Kconfig> {
         let load = || {
             let mut config = self.options.clone();
@@ -109,7 +118,7 @@ impl Target {
     }
 
     pub(crate) fn symbols(&self) -> Option<&dyn Symbols> {
-        let load = || if self.running { kernel::symbols(Path::new("/proc/kallsyms")) } else { None };
+        let load = || if self.running { kernel::symbols(Path::new("/proc/kallsyms")).ok() } else { None };
         self.symbols.get_or_init(load).as_ref().map(|s| s as &dyn Symbols)
     }
 

@@ -85,6 +85,8 @@ pub struct MapInfo {
     pub max_entries: u32,
     /// Creation flags.
     pub flags: u32,
+    /// Type-dependent number (`map_extra`).
+    pub map_extra: u64,
 }
 
 /// What a loaded program looks like from outside.
@@ -307,6 +309,17 @@ pub trait Backend: Send + Sync {
     /// # Errors
     /// As `BPF_MAP_CREATE`.
     fn create_map(&self, def: &MapDef) -> Result<Arc<dyn BackendMap>, Error>;
+    /// The map that is pinned at a path; `None` when there is nothing.
+    ///
+    /// # Errors
+    /// As `BPF_OBJ_GET`; `EOPNOTSUPP` on a backend without pins.
+    fn pinned_map(&self, path: &str) -> Result<Option<Arc<dyn BackendMap>>, Error>;
+    /// Pins a map: it stays while the path does.
+    ///
+    /// # Errors
+    /// As `BPF_OBJ_PIN`: `EEXIST` when the path is taken, `EINVAL` when it is on no file system of BPF's;
+    /// `EOPNOTSUPP` on a backend without pins.
+    fn pin_map(&self, map: &dyn BackendMap, path: &str) -> Result<(), Error>;
     /// Verifies and loads a program; `maps[i]` stands for `spec.maps[i]`.
     ///
     /// # Errors

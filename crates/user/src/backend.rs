@@ -264,6 +264,14 @@ impl Backend for UserBackend {
         Ok(Arc::new(UserMap::new(Arc::clone(&self.shared), map, id, memory)))
     }
 
+    fn pinned_map(&self, _path: &str) -> Result<Option<Arc<dyn BackendMap>>, Error> {
+        Err(Error::new(Errno::EOPNOTSUPP, "maps are not pinned here yet: use the linux backend"))
+    }
+
+    fn pin_map(&self, _map: &dyn BackendMap, _path: &str) -> Result<(), Error> {
+        Err(Error::new(Errno::EOPNOTSUPP, "maps are not pinned here yet: use the linux backend"))
+    }
+
     fn load(
         &self,
         spec: &ProgramSpec,

@@ -120,6 +120,7 @@ impl BackendMap for UserMap {
             value_size: self.map.value_size(),
             max_entries: self.map.max_entries(),
             flags: self.map.flags().0,
+            map_extra: 0,
         }
     }
 

@@ -13,6 +13,8 @@ pub(super) mod cmd {
     pub const MAP_DELETE_ELEM: c_long = 3;
     pub const MAP_GET_NEXT_KEY: c_long = 4;
     pub const PROG_LOAD: c_long = 5;
+    pub const OBJ_PIN: c_long = 6;
+    pub const OBJ_GET: c_long = 7;
     pub const PROG_TEST_RUN: c_long = 10;
     pub const OBJ_GET_INFO_BY_FD: c_long = 15;
     pub const BTF_LOAD: c_long = 18;
@@ -115,6 +117,15 @@ pub(super) struct ObjInfo {
     pub bpf_fd: u32,
     pub info_len: u32,
     pub info: u64,
+}
+
+/// `BPF_OBJ_PIN`, `BPF_OBJ_GET`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct ObjPath {
+    pub pathname: u64,
+    pub bpf_fd: u32,
+    pub file_flags: u32,
 }
 
 /// `BPF_LINK_CREATE`, the part that all links have.

@@ -14,7 +14,9 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use attr::{BtfLoad, LinkCreate, MapCreate, MapElem, MapInfo, ObjInfo, ProgInfo, ProgLoad, TestRun, cmd};
+use attr::{
+    BtfLoad, LinkCreate, MapCreate, MapElem, MapInfo, ObjInfo, ObjPath, ProgInfo, ProgLoad, TestRun, cmd,
+};
 use skep_spec::Errno;
 
 /// The error number of the last system call.
@@ -338,6 +340,36 @@ pub fn btf_load(bytes: &[u8], log: &mut [u8]) -> Result<OwnedFd, Errno> {
     };
     // SAFETY: sizes are the lengths of live slices, `log` is exclusively ours.
     unsafe { bpf(cmd::BTF_LOAD, &mut attr) }.map(owned)
+}
+
+/// `BPF_OBJ_PIN`.
+pub fn obj_pin(fd: BorrowedFd<'_>, path: &CStr) -> Result<(), Errno> {
+    let mut attr = ObjPath { pathname: path.as_ptr() as u64, bpf_fd: raw(fd), file_flags: 0 };
+    // SAFETY: the path ends in NUL and lives during the call.
+    unsafe { bpf(cmd::OBJ_PIN, &mut attr) }.map(drop)
+}
+
+/// `BPF_OBJ_GET`: what is pinned, of whatever kind.
+pub fn obj_get(path: &CStr) -> Result<OwnedFd, Errno> {
+    let mut attr = ObjPath { pathname: path.as_ptr() as u64, ..ObjPath::default() };
+    // SAFETY: as above.
+    unsafe { bpf(cmd::OBJ_GET, &mut attr) }.map(owned)
+}
+
+/// Whether a path is on a file system of BPF's.
+pub fn on_bpffs(path: &CStr) -> Result<bool, Errno> {
+    /// `BPF_FS_MAGIC`.
+    const MAGIC: i64 = 0xcafe_4a11;
+    let mut fs = std::mem::MaybeUninit::<libc::statfs>::uninit();
+    // SAFETY: the path ends in NUL; `fs` is a live structure that is written.
+    if unsafe { libc::statfs(path.as_ptr(), fs.as_mut_ptr()) } != 0 {
+        return Err(last_errno());
+    }
+    // SAFETY: written, since the call succeeded.
+    let fs = unsafe { fs.assume_init() };
+    #[allow(clippy::unnecessary_cast, reason = "the field's type depends on the machine")]
+    let magic = fs.f_type as i64;
+    Ok(magic & 0xffff_ffff == MAGIC)
 }
 
 /// `BPF_LINK_CREATE` for a `struct_ops` map; dropping the descriptor detaches.
