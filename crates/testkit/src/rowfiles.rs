@@ -204,9 +204,26 @@ pub fn render(about: &str, spec: &ProgramSpec, inputs: &[Input]) -> String {
     for map in &spec.maps {
         text += &map_line(map);
     }
-    let sections = ["socket", "syscall", "xdp", "tc", "action", "raw_tp", "lwt_in", "lwt_out", "lwt_xmit"];
-    let of_type = |s: &&str| skep_abi::find_section(s).is_some_and(|row| row.prog_type == spec.prog_type);
-    let section = sections.into_iter().find(of_type).unwrap_or("socket");
+    let sections = [
+        "socket",
+        "syscall",
+        "xdp",
+        "tc",
+        "action",
+        "raw_tp",
+        "lwt_in",
+        "lwt_out",
+        "lwt_xmit",
+        "cgroup_skb/ingress",
+        "cgroup_skb/egress",
+        "flow_dissector",
+        "sk_lookup",
+    ];
+    let row = |s: &&str| skep_abi::find_section(s).filter(|row| row.prog_type == spec.prog_type);
+    let exact = |s: &&str| row(s).is_some_and(|row| row.attach_type == spec.attach_type);
+    let section =
+        sections.into_iter().find(exact).or_else(|| sections.into_iter().find(|s| row(s).is_some()));
+    let section = section.unwrap_or("socket");
     text + &format!(".section {section}\nmain:\n") + &listing(&spec.insns, &spec.maps)
 }
 

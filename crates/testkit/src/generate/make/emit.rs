@@ -147,7 +147,7 @@ impl Gen {
 
     /// Gives a register a number from a constant or the context.
     pub(super) fn fresh(&mut self, dst: Reg) {
-        let ctx = self.frame.ctx.filter(|_| self.rng.chance(50));
+        let ctx = self.frame.ctx.filter(|_| self.rng.chance(50) && !self.kind.numbers.is_empty());
         match ctx {
             Some(ctx) => {
                 let (size, off) = *self.rng.pick(&self.kind.numbers);

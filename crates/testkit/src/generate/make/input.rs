@@ -17,6 +17,7 @@ impl Made {
         let ctx = match self.kind.input {
             CtxInput::Words(n) => (0..n).flat_map(|_| self.rng.operand().to_le_bytes()).collect(),
             CtxInput::SkBuff if self.rng.chance(40) => self.sk_buff(),
+            CtxInput::SkLookup => self.sk_lookup(),
             CtxInput::SkBuff | CtxInput::None => Vec::new(),
         };
         let data = if self.kind.packet == Packet::None { Vec::new() } else { self.frame() };
@@ -29,6 +30,20 @@ impl Made {
             ctx[off..off + 4].copy_from_slice(&(self.rng.operand() as u32).to_ne_bytes());
         }
         ctx
+    }
+
+    /// A `struct bpf_sk_lookup` that a test run takes: of IPv4 or IPv6, ports of 16 bits.
+    fn sk_lookup(&mut self) -> Vec<u8> {
+        let mut words = [0u32; 18];
+        words.iter_mut().for_each(|w| *w = self.rng.operand() as u32);
+        // No socket.
+        words[..2].fill(0);
+        words[2] = *self.rng.pick(&[2, 2, 10]);
+        words[3] = *self.rng.pick(&[6, 17]);
+        for port in [9, 15] {
+            words[port] &= 0xffff;
+        }
+        words.into_iter().flat_map(u32::to_ne_bytes).collect()
     }
 
     /// A frame: bytes at random, or behind an IPv4 or IPv6 header.

@@ -35,6 +35,8 @@ pub(super) enum CtxInput {
     Words(usize),
     /// Nothing, or a `struct __sk_buff` with the fields that a test run takes.
     SkBuff,
+    /// A `struct bpf_sk_lookup`.
+    SkLookup,
 }
 
 /// A type that is generated.
@@ -76,6 +78,9 @@ const TYPES: &[Type] = &[
     sk_buff(ProgramType::LWT_IN, 1),
     sk_buff(ProgramType::LWT_OUT, 1),
     sk_buff(ProgramType::LWT_XMIT, 2),
+    sk_buff(ProgramType::CGROUP_SKB, 2),
+    Type { prog_type: ProgramType::FLOW_DISSECTOR, weight: 1, input: CtxInput::None, unlike: &[] },
+    Type { prog_type: ProgramType::SK_LOOKUP, weight: 1, input: CtxInput::SkLookup, unlike: &[] },
 ];
 
 /// A program type as the generator uses it.
@@ -99,7 +104,7 @@ impl Kind {
         let (mut numbers, mut stores) = (Vec::new(), Vec::new());
         let bytes = match of.input {
             CtxInput::Words(n) => 8 * n as u32,
-            CtxInput::None | CtxInput::SkBuff => row.ctx.size,
+            CtxInput::None | CtxInput::SkBuff | CtxInput::SkLookup => row.ctx.size,
         };
         let like = |off: u32| {
             row.ctx.field_at(off).is_none_or(|f| {

@@ -36,6 +36,7 @@ mod types;
 
 use std::sync::Arc;
 
+use skep_abi::AttachType;
 use skep_isa::{Insn, Reg};
 use skep_spec::{FuncInfo, MapDef, ProgramSpec};
 
@@ -163,11 +164,17 @@ pub(super) fn make(seed: u64) -> Made {
         all.push(g.take_code());
         g.branches.clear();
     }
+    let attach_types = kind.row.attach_types;
+    let attach_type = match attach_types {
+        [] => AttachType::UNSPEC,
+        some => *g.rng.pick(some),
+    };
     let mut specs = all.into_iter().zip(0..).map(|((insns, func_info), number)| ProgramSpec {
         name: if number == 0 { format!("seed_{seed:x}") } else { format!("tail_{number}") },
         maps: g.maps.clone(),
         btf: Some(types::btf()),
         func_info,
+        attach_type,
         ..ProgramSpec::new(kind.row.id, insns)
     });
     let spec = specs.next().unwrap_or_default();
