@@ -26,7 +26,8 @@
 //! elf      bytes → sections, symbols, relocations, all indices checked
 //! btf      .BTF with what only the symbol table knows filled in
 //! data     .data, .rodata, .bss → maps of one element
-//! maps     .maps + BTF → maps
+//! maps     .maps + BTF → maps; `arena` puts variables into one, `legacy` refuses the form before
+//! struct_ops  sets of the kernel's functions and the target's types → maps, and what their programs are
 //! externs  what the file names and does not define
 //! exceptions  functions that programs name for when they throw
 //! funcs    executable sections → functions
