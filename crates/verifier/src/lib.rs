@@ -53,7 +53,8 @@ pub mod adding {}
 
 pub use code::Code;
 pub use digest::Digest;
+pub use explore::Followed;
 pub use options::Options;
 pub use rejection::{Decision, Known, Rejection};
-pub use verdict::verify;
+pub use verdict::{follow, verify};
 pub use verified::{AccessBase, InsnFacts, Observed, Stats, Subprog, Verified};

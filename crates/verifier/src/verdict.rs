@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use skep_spec::{Environment, ProgramSpec};
 
-use crate::explore::Explorer;
+use crate::explore::{Explorer, Followed};
 use crate::program::Program;
 use crate::rejection::{Inner, Rejection};
 use crate::report::{self, Log};
@@ -23,10 +23,7 @@ use crate::{
 /// A [`Rejection`] that names the instruction and what it lacks.
 pub fn verify(spec: &ProgramSpec, env: &Environment, options: &Options) -> Result<Verified, Rejection> {
     let early = |(pc, v): (usize, Box<Violation>)| refused(spec, None, options, pc, *v, Stats::default());
-    let mut p = structure::prepare(spec, env).map_err(early)?;
-    cfg::check(&mut p).map_err(early)?;
-    liveness::compute(&mut p);
-    loops::compute(&mut p);
+    let p = prepare(spec, env).map_err(early)?;
     let mut explorer = Explorer::new(&p, options);
     if let Err(v) = explorer.run() {
         return Err(refused_at(&p, explorer, options, *v));
@@ -45,6 +42,31 @@ pub fn verify(spec: &ProgramSpec, env: &Environment, options: &Options) -> Resul
         insns: explorer.facts,
         states: explorer.states,
     })))
+}
+
+/// Follows one path of a program: slots of instructions, in the order in which a run would come to them, from 0 on.
+/// Says whether any run can take it; the last instruction is only come to.
+///
+/// Where another verifier refuses what [`verify`] accepts, this tells whether it does so on a path that no run takes.
+///
+/// # Errors
+///
+/// A [`Rejection`] of the program, or of an instruction on the path before the last.
+pub fn follow(spec: &ProgramSpec, env: &Environment, path: &[usize]) -> Result<Followed, Rejection> {
+    let options = Options::default();
+    let early = |(pc, v): (usize, Box<Violation>)| refused(spec, None, &options, pc, *v, Stats::default());
+    let p = prepare(spec, env).map_err(early)?;
+    let mut explorer = Explorer::new(&p, &options);
+    explorer.follow(path).map_err(|v| refused_at(&p, explorer, &options, *v))
+}
+
+/// What needs no path: fields, control flow, liveness, loops.
+fn prepare<'a>(spec: &'a ProgramSpec, env: &'a Environment) -> Result<Program<'a>, (usize, Box<Violation>)> {
+    let mut p = structure::prepare(spec, env)?;
+    cfg::check(&mut p)?;
+    liveness::compute(&mut p);
+    loops::compute(&mut p);
+    Ok(p)
 }
 
 fn subprogs(p: &Program<'_>, depths: &[u32]) -> Vec<Subprog> {

@@ -2,7 +2,8 @@
 //!
 //! Random programs compute on two unknown numbers and on constants, with branches, functions, spills and short
 //! loops. Each runs on several inputs, by the plain meaning of the instructions; before each instruction some
-//! state that the verifier saw there must have every register's value as a member.
+//! state that the verifier saw there must have every register's value as a member. The path of a run is never
+//! one that no run takes.
 
 mod common;
 
@@ -11,7 +12,7 @@ use skep_abi::ProgramType;
 use skep_isa::text::assemble;
 use skep_isa::{AluOp, CallTarget, JumpOp, Op, Operand, Reg, Size, Width, decode, eval};
 use skep_spec::{Environment, ProgramSpec};
-use skep_verifier::{Options, Verified, verify};
+use skep_verifier::{Followed, Options, Verified, follow, verify};
 
 struct Rng(u64);
 
@@ -128,14 +129,19 @@ fn random_program(rng: &mut Rng) -> ProgramSpec {
     ProgramSpec { maps: maps(), ..ProgramSpec::new(ProgramType::SOCKET_FILTER, insns) }
 }
 
-/// Runs from [`START`] on and checks each step.
-fn run(spec: &ProgramSpec, proof: &Verified, r8: u64, r9: u64) -> Result<u32, String> {
+/// The path through [`WITH_VALUE`] to [`START`].
+const PROLOGUE: &[usize] = &[0, 1, 2, 4, 5, 6, 7, 8, 9, 10, 11];
+
+/// Runs from [`START`] on and checks each step; gives the path.
+fn run(spec: &ProgramSpec, proof: &Verified, r8: u64, r9: u64) -> Result<Vec<usize>, String> {
     let mut regs = [0u64; 11];
     (regs[8], regs[9]) = (r8, r9);
     let mut stack = [0u8; 32];
     let mut calls: Vec<(usize, [u64; 4])> = Vec::new();
     let mut pc = START;
-    for steps in 0..2000 {
+    let mut path = PROLOGUE.to_vec();
+    for _ in 0..2000 {
+        path.push(pc);
         let seen = proof.states_at(pc);
         let fits = |s: &skep_verifier::Observed| {
             s.frames == calls.len() + 1
@@ -185,7 +191,7 @@ fn run(spec: &ProgramSpec, proof: &Verified, r8: u64, r9: u64) -> Result<u32, St
                     regs[6..10].copy_from_slice(&saved);
                     next = back;
                 }
-                None => return Ok(steps),
+                None => return Ok(path),
             },
             other => return Err(format!("at {pc}: the generator does not make {other}")),
         }
@@ -194,11 +200,22 @@ fn run(spec: &ProgramSpec, proof: &Verified, r8: u64, r9: u64) -> Result<u32, St
     Err("the run does not end".into())
 }
 
+/// Whether some branch of a run's path is known not to go the other way.
+fn a_way_out_is_dead(spec: &ProgramSpec, path: &[usize]) -> bool {
+    path.windows(2).enumerate().any(|(at, two)| {
+        let Ok(Op::JumpIf { off, .. }) = decode(&spec.insns, two[0]) else { return false };
+        let (next, far) = (two[0] + 1, (two[0] as i64 + 1 + i64::from(off)) as usize);
+        let mut other = path[..=at].to_vec();
+        other.push(if two[1] == next { far } else { next });
+        follow(spec, &Environment::default(), &other).is_ok_and(|f| f == Followed::Dead { at })
+    })
+}
+
 #[test]
 fn concrete_runs_stay_inside_what_was_known() {
     let count = std::env::var("SKEP_FUZZ").ok().and_then(|n| n.parse().ok()).unwrap_or(600);
     let options = Options { record_states: true, ..Options::default() };
-    let (mut accepted, mut steps) = (0, 0);
+    let (mut accepted, mut steps, mut dead) = (0, 0, 0);
     for seed in 1..=count {
         let mut rng = Rng(0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(seed));
         let spec = random_program(&mut rng);
@@ -207,13 +224,21 @@ fn concrete_runs_stay_inside_what_was_known() {
         accepted += 1;
         for _ in 0..24 {
             let (r8, r9) = (rng.number(), u64::from(rng.number() as u32));
-            steps += run(&spec, &proof, r8, r9).unwrap_or_else(|why| {
+            let fail = |why: String| -> ! {
                 let ops = skep_isa::decode_all(&spec.insns).flatten();
                 let text: Vec<_> = ops.map(|(pc, op)| format!("{pc}: {op}")).collect();
                 panic!("seed {seed}, r8 {r8:#x}, r9 {r9:#x}: {why}\n{}", text.join("\n"))
-            });
+            };
+            let path = run(&spec, &proof, r8, r9).unwrap_or_else(|why| fail(why));
+            let followed = follow(&spec, &Environment::default(), &path);
+            if !matches!(followed, Ok(Followed::Open)) {
+                fail(format!("{followed:?} is said of the run's own path {path:?}"));
+            }
+            steps += path.len();
+            dead += usize::from(a_way_out_is_dead(&spec, &path));
         }
     }
-    println!("{accepted} of {count} programs, {steps} steps");
+    println!("{accepted} of {count} programs, {steps} steps, {dead} dead paths");
+    assert!(dead > 0, "no path was found dead: the test says nothing about them");
     assert!(accepted * 2 > count, "{accepted} of {count} programs were accepted");
 }

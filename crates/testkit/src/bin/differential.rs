@@ -74,7 +74,7 @@ fn main() -> ExitCode {
             None => generate::smallest(&generated, what, &oracles),
             Some(_) => generated,
         };
-        let what = generate::compare(&small, &oracles).1.unwrap_or_else(|| what.clone());
+        let what = generate::compare(&small, &oracles).what.unwrap_or_else(|| what.clone());
         let open = open.map_or(String::new(), |why| format!(" (may depend on leftovers: {why})"));
         println!("seed {seed}: {what}{open}");
         let text = rowfiles::render(&format!("Seed {seed}: {what}"), &small.spec, &small.inputs);

@@ -36,9 +36,12 @@ impl Campaign<'_> {
                     break;
                 }
                 let generated = program::generate(seed);
-                let (answers, what) = compare(&generated, self.oracles);
-                coverage.add(&generated, &answers);
-                found.extend(what.map(|what| Divergence { seed, what }));
+                let compared = compare(&generated, self.oracles);
+                coverage.add(&generated, &compared.answers);
+                if compared.dead_path {
+                    coverage.dead_paths.insert(seed);
+                }
+                found.extend(compared.what.map(|what| Divergence { seed, what }));
                 progress(done.fetch_add(1, Ordering::Relaxed) + 1);
             }
             let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);

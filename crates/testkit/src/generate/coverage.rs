@@ -25,6 +25,8 @@ pub struct Coverage {
     pub skipped: usize,
     /// Why the reference refuses programs that were not altered.
     pub refusals: BTreeMap<String, usize>,
+    /// Seeds of programs that Linux refuses on a path that no run takes, which skep sees and so accepts them.
+    pub dead_paths: BTreeSet<u64>,
     /// Accepted programs that hold an instruction of the row.
     pub rows: BTreeMap<&'static str, usize>,
     /// Conditional jumps whose side `(row, taken)` a run reached.
@@ -125,6 +127,7 @@ impl Coverage {
         self.compared += other.compared;
         self.skipped += other.skipped;
         sum(&mut self.refusals, other.refusals);
+        self.dead_paths.extend(other.dead_paths);
         self.sides.extend(other.sides);
         sum(&mut self.rows, other.rows);
         sum(&mut self.helpers, other.helpers);
@@ -179,6 +182,15 @@ impl fmt::Display for Coverage {
         )?;
         for (why, n) in &self.refusals {
             writeln!(f, "refused {n}: {why}")?;
+        }
+        if !self.dead_paths.is_empty() {
+            let seeds: Vec<_> = self.dead_paths.iter().map(u64::to_string).collect();
+            writeln!(
+                f,
+                "refused by Linux on a path that no run takes {}: seeds {}",
+                seeds.len(),
+                seeds.join(", ")
+            )?;
         }
         let list = |of: &mut dyn Iterator<Item = (String, usize)>| {
             of.map(|(name, n)| format!("{name} {n}")).collect::<Vec<_>>().join(", ")

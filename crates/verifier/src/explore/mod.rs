@@ -6,6 +6,7 @@
 //! means a loop without progress. Bounded loops end because their counters differ each time around. The order
 //! and the rules for storing states are those of Linux 6.18, so that programs at the limit get its verdict.
 
+mod follow;
 mod history;
 mod rounds;
 mod store;
@@ -18,6 +19,7 @@ use alloc::vec::Vec;
 
 use skep_isa::{CallTarget, Op, Reg};
 
+pub use follow::Followed;
 pub(crate) use history::{History, Step};
 pub(crate) use store::{NodeId, Store};
 

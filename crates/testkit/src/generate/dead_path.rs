@@ -1,0 +1,124 @@
+//! Programs that Linux refuses on a path that no run takes.
+//!
+//! Linux says which instructions lead to the one that it refuses. The verifier follows just these, with no help from
+//! anything else that it has seen; if it comes to a branch that is known to go the other way, what Linux refuses never
+//! happens. That rests on what is known about numbers alone, whose rules are proved (`smt_domain`) and tested
+//! (`embedding.rs`): not on pruning, and not on what an instruction needs. So a check that is missing, or a state that
+//! is thought superfluous and is not, stays a disagreement.
+
+use skep_spec::{Environment, ProgramSpec};
+use skep_verifier::{Followed, follow};
+
+use super::program::Generated;
+use crate::oracle::interpreter::Interpreter;
+use crate::oracle::kernel::Kernel;
+use crate::oracle::{Oracle, Privilege, Question, Verdict};
+
+/// Whether each of the programs that Linux refuses is refused on a path that no run takes, and the interpreter, which
+/// checks every access, runs them all without a fault.
+pub fn only_dead_paths(generated: &Generated) -> bool {
+    let refused = |spec: &ProgramSpec| match Kernel.verdict(spec, Privilege::Privileged) {
+        Verdict::Rejected { log } => Some(log),
+        Verdict::Accepted | Verdict::Unsupported(_) | Verdict::Skipped(_) => None,
+    };
+    let mut dead = 0;
+    for spec in generated.programs() {
+        match refused(spec) {
+            None => {}
+            Some(log) if is_dead(spec, &path(&log)) => dead += 1,
+            Some(_) => return false,
+        }
+    }
+    dead > 0 && runs(generated)
+}
+
+/// The instructions that lead to a refusal, with the refused one: lines of the log such as `12: (95) exit`.
+fn path(log: &str) -> Vec<usize> {
+    let pc = |line: &str| {
+        let (pc, rest) = line.split_once(": ")?;
+        rest.starts_with('(').then(|| pc.parse().ok()).flatten()
+    };
+    log.lines().filter_map(pc).collect()
+}
+
+fn is_dead(spec: &ProgramSpec, path: &[usize]) -> bool {
+    matches!(follow(spec, &Environment::default(), path), Ok(Followed::Dead { .. }))
+}
+
+fn runs(generated: &Generated) -> bool {
+    let question = Question {
+        tails: &generated.tails,
+        ..Question::new(&generated.spec, Privilege::Privileged, &generated.inputs)
+    };
+    Interpreter.answer(&question).is_ok_and(|outcome| outcome.runs.iter().all(|run| run.fault.is_none()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use skep_abi::ProgramType;
+    use skep_isa::text::assemble;
+
+    use crate::functions;
+    use crate::generate::program::generate;
+
+    fn spec(text: &str) -> ProgramSpec {
+        ProgramSpec::new(ProgramType::SOCKET_FILTER, assemble(text).expect("it is text"))
+    }
+
+    /// Whether a program is refused by Linux on dead paths only; `None` where there is no Linux to ask.
+    fn asked(spec: ProgramSpec) -> Option<bool> {
+        let generated = Generated { spec, tails: Vec::new(), inputs: Vec::new(), ..generate(0) };
+        Kernel.available().map_err(|why| println!("skipped: dead paths: {why}")).ok()?;
+        Some(only_dead_paths(&generated))
+    }
+
+    #[test]
+    fn a_log_says_the_path() {
+        let log = "0: R1=ctx() R10=fp0\n0: (b7) r0 = 1   ; R0=1\n1: (55) if r0 != 0x0 goto pc+1\n\n\
+                   from 1 to 3: R0=1 R10=fp0\n3: R0=1 R10=fp0\n3: (bf) r0 = r2\nR2 !read_ok\n\
+                   processed 3 insns (limit 1000000)";
+        assert_eq!(path(log), [0, 1, 3]);
+    }
+
+    #[test]
+    fn what_never_happens_is_told_from_what_may() {
+        // Bit 0 is set: the number is not 0, whatever is and-ed with itself.
+        let text = |bits: u32| {
+            format!("r2 = *(u32 *)(r1 + 0); r2 |= {bits}; r0 = 0; if r2 & r2 goto +1; r0 = r9; exit")
+        };
+        assert_ne!(asked(spec(&text(1))), Some(false));
+        assert_ne!(asked(spec(&text(0))), Some(true));
+        // Both accept: there is nothing to be explained.
+        assert_ne!(asked(spec("r0 = 0; exit")), Some(true));
+        // A check that skep might lack is no dead path.
+        assert_ne!(
+            asked(spec(
+                "r1 = r10; *(u64 *)(r10 - 8) = 1; r1 = atomic_fetch_add((u64 *)(r1 - 8), r1); r0 = 0; exit"
+            )),
+            Some(true)
+        );
+    }
+
+    #[test]
+    fn a_generated_program_that_linux_refuses_on_a_dead_path() {
+        if let Err(why) = Kernel.available() {
+            return println!("skipped: dead paths: {why}");
+        }
+        assert!(only_dead_paths(&generate(20_532_064)));
+    }
+
+    #[test]
+    fn callbacks_are_part_of_a_path() {
+        let mut spec = spec(
+            "r1 = 2; r2 = subprog[+7] ll; r3 = 0; r4 = 0; call 181; if r0 == 9 goto +0; r0 = 0; exit
+             r0 = 0; if r0 == 1 goto +1; exit; exit",
+        );
+        functions::describe(&mut spec);
+        let entry = [0, 1, 3, 4, 5];
+        let (round, other) = ([9, 10, 11, 5], [9, 10, 12]);
+        assert!(!is_dead(&spec, &[&entry[..], &round, &round, &[6, 7, 8]].concat()));
+        assert!(is_dead(&spec, &[&entry[..], &round, &other].concat()));
+    }
+}
