@@ -149,3 +149,36 @@ fn a_map_ends_with_a_program_that_returns_to_another() {
         assert_eq!((result.is_ok(), refused(&result)), (knows, !knows), "{result:?}");
     }
 }
+
+/// Accesses into frames from the lower end of the callee's on, after the callee has used both and returned.
+#[test]
+fn a_frame_ends_with_its_function() {
+    for access in ["r3 = *(u64 *)(r0 + 0)", "*(u64 *)(r0 + 0) = 5"] {
+        for (off, granted) in [(0, false), (504, false), (512, true), (1016, true), (1024, false)] {
+            let main = format!("r1 = r10\ncall pc+4\nr0 += {off}\n{access}\nr0 = 0\nexit");
+            let callee = "r0 = r10\nr0 += -512\n*(u64 *)(r0 + 0) = 7\n*(u64 *)(r1 - 8) = 7\n\
+                r3 = *(u64 *)(r0 + 504)\nr3 = *(u64 *)(r1 - 8)\nexit";
+            let program = typed(ProgramType::UNSPEC, [text(&main), text(callee)].concat());
+            let mut stack = Stack::new();
+            let result = program.run(&mut Run::new(&mut stack, &NullHost));
+            assert_eq!(
+                (result.is_ok(), refused(&result)),
+                (granted, !granted),
+                "{access} at {off}: {result:?}"
+            );
+        }
+    }
+}
+
+/// What is granted to a function is granted in the functions that it calls, and after them.
+#[test]
+fn a_call_keeps_what_else_is_granted() {
+    let main = "r6 = r1\nr3 = *(u64 *)(r6 + 0)\n*(u64 *)(r6 + 8) = 1\nr2 = r10\ncall pc+4\n\
+        r3 = *(u64 *)(r6 + 16)\n*(u64 *)(r10 - 8) = 2\nr0 = *(u64 *)(r6 + 8)\nexit";
+    let callee = "*(u64 *)(r10 - 8) = 3\n*(u64 *)(r2 - 16) = 4\nr3 = *(u64 *)(r10 - 8)\nr4 = *(u64 *)(r1 + 8)\n\
+        r3 += r4\n*(u64 *)(r1 + 8) = r3\nexit";
+    let program = typed(ProgramType::UNSPEC, [text(main), text(callee)].concat());
+    let (mut stack, mut ctx) = (Stack::new(), [0; 24]);
+    let mut run = Run::new(&mut stack, &NullHost).with_ctx(&mut ctx);
+    assert_eq!(program.run(&mut run).expect("all of it is granted").r0, 4);
+}
