@@ -116,12 +116,7 @@ impl Btf {
         if let Some(base) = &self.base {
             return base.pointer_size;
         }
-        let long = ["long", "long int", "int long", "unsigned long", "long unsigned", "unsigned long int"];
-        let long = |name| long.contains(&name) || name == "long unsigned int";
-        let mut sizes = self.types.iter().filter_map(|t| match *t {
-            Type::Int { name, size: size @ (4 | 8), .. } if long(self.str(name)) => Some(size),
-            _ => None,
-        });
+        let mut sizes = self.types.iter().filter_map(|t| is_long(self, t));
         sizes.next().unwrap_or(8)
     }
 
@@ -234,5 +229,15 @@ impl Btf {
             }
             _ => None,
         })
+    }
+}
+
+/// The size of a type that is `long` by one of its names.
+pub(crate) fn is_long(btf: &Btf, t: &Type) -> Option<u32> {
+    let long = ["long", "long int", "int long", "unsigned long", "long unsigned", "unsigned long int"];
+    let long = |name| long.contains(&name) || name == "long unsigned int";
+    match *t {
+        Type::Int { name, size: size @ (4 | 8), .. } if long(btf.str(name)) => Some(size),
+        _ => None,
     }
 }

@@ -63,6 +63,8 @@ pub enum BtfCommand {
     /// Print the types of a file: `dump file FILE [format c|raw]`
     #[command(subcommand)]
     Dump(BtfDumpCommand),
+    /// Write the part of a kernel's types that the CO-RE relocations of objects look at
+    Min(BtfMinArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -92,6 +94,24 @@ pub struct BtfDumpArgs {
     /// The same with line breaks
     #[arg(short, long)]
     pub pretty: bool,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "The file is for `--btf` (libbpf's btf_custom_path) on machines that do not show their types: objects come \
+                        out as against the whole. Ids of types are others, and typed externs (kfuncs) still need the \
+                        kernel's own types."
+)]
+pub struct BtfMinArgs {
+    /// eBPF objects
+    #[arg(required = true, value_name = "OBJ")]
+    pub files: Vec<PathBuf>,
+    /// Where to write it: raw BTF
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+    /// The whole types: raw BTF, or an ELF file that has some [default: the running kernel's]
+    #[arg(long, value_name = "SRC")]
+    pub btf: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value as Json, json};
 use skep::btf::{Btf, FuncLinkage, IntEncoding, Kind, Name, Type, TypeId, VarLinkage, dump as c};
 
-use crate::args::BtfDumpArgs;
+use crate::args::{BtfDumpArgs, BtfMinArgs};
 use crate::failure::Failure;
 use crate::out;
 
@@ -82,6 +82,14 @@ pub fn dump(args: &BtfDumpArgs) -> Result<(), Failure> {
         print(&mut text, &btf, &r, t);
     }
     out::write(text.as_bytes())
+}
+
+/// Runs `skep btf min`.
+pub fn minimal(args: &BtfMinArgs) -> Result<(), Failure> {
+    let source = args.btf.as_deref().unwrap_or("/sys/kernel/btf/vmlinux".as_ref());
+    let types = skep::minimal_btf(&args.files, &skep::read_btf(source, None)?)?;
+    let bytes = types.to_bytes(skep::btf::Endian::NATIVE);
+    std::fs::write(&args.output, bytes).map_err(|e| Failure::file("write", &args.output, &e))
 }
 
 fn name(btf: &Btf, name: Name) -> &str {

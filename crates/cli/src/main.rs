@@ -36,6 +36,7 @@ fn main() -> ExitCode {
         Command::Prog(ProgCommand::Dump(args)) => prog::dump(&args),
         Command::Map(MapCommand::Dump(args)) => map::dump(&args),
         Command::Btf(BtfCommand::Dump(BtfDumpCommand::File(args))) => btf::dump(&args),
+        Command::Btf(BtfCommand::Min(args)) => btf::minimal(&args),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Args::command(), "skep", &mut script);

@@ -116,6 +116,30 @@ fn programs_are_checked_for_a_target() {
     assert!(status == 2 && errors.contains("cannot read `no-such-file`"), "{errors}");
 }
 
+/// A program comes out of the minimal types as out of the whole, with the same messages.
+#[test]
+fn minimal_types_are_enough() {
+    let scratch = Scratch::new();
+    let (target, min) = (format!("{FIXTURES}/core/moved.target.o"), scratch.path("min.btf"));
+    let min = min.to_str().expect("UTF-8");
+    for name in ["missing", "fields", "types", "bitfields", "enums", "resize"] {
+        let program = format!("{FIXTURES}/core/{name}.bpf.o");
+        let made = run(["btf", "min", &program, "-o", min, "--btf", &target]);
+        assert_eq!((code(&made), stdout(&made)), (0, String::new()), "{}", stderr(&made));
+        // Without the numbers, since times and ids are others. What instructions hold is compared with libbpf's.
+        let check = |btf: &str| -> String {
+            let text = stdout(&run(["check", "--btf", btf, &program]));
+            let lines = text.lines().map(|l| l.split(" insns processed").next().unwrap_or(l));
+            lines.flat_map(str::chars).filter(|c| !c.is_ascii_digit()).collect()
+        };
+        assert_eq!(check(min), check(&target), "{name}");
+        let text = stdout(&run(["btf", "dump", "file", min]));
+        assert!(!text.is_empty() && !text.contains("] FUNC '"), "{text}");
+    }
+    let out = run(["btf", "min", "README.md", "-o", min, "--btf", &target]);
+    assert!(code(&out) == 2 && stderr(&out).contains("README.md"), "{}", stderr(&out));
+}
+
 /// Without `--btf` it is the running kernel that programs are for, in this process and in the kernel.
 #[test]
 fn the_running_kernel_is_the_default_target() {

@@ -82,7 +82,7 @@ pub use map::{Element, Map, PerfBuffer, RingBuffer};
 pub use object::{Object, ProgramEntry, SlotEntry};
 pub use packets::{Runner, Tally, Verdict, Verdicts, XdpAction};
 pub use skep_object::SlotTarget;
-pub use target::{Target, poison_at, read_btf};
+pub use target::{Target, minimal_btf, poison_at, read_btf};
 pub use value::Value;
 pub use variable::Variable;
 pub use vm::{Fired, Limits, MAX_HELPERS, Record, Tracepoint, TracepointLink, Vm, VmBuilder};

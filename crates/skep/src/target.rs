@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use skep_btf::Btf;
-use skep_btf::relo::TargetBtf;
-use skep_object::{Kconfig, Symbols};
+use skep_btf::relo::{Minimal, TargetBtf};
+use skep_object::{Kconfig, Symbols, Unlinked};
 use skep_spec::ProgramSpec;
 
 use crate::{Error, ErrorKind, kernel};
@@ -169,6 +169,27 @@ pub fn read_btf(path: &Path, base: Option<&Arc<Btf>>) -> Result<Btf, Error> {
         None => Btf::parse(section),
     };
     btf.map_err(|e| Error::new(ErrorKind::Damaged, format!("`{name}`: {e}")).caused_by(e))
+}
+
+/// The part of `target` that the CO-RE relocations of some object files look at: relocated against it, the objects
+/// come out as against the whole, but for what asks for ids of types.
+///
+/// # Errors
+/// `Unreadable` or `Damaged`, with the file's name.
+pub fn minimal_btf<P: AsRef<Path>>(objects: &[P], target: &Btf) -> Result<Btf, Error> {
+    let mut minimal = Minimal::new(target);
+    for path in objects {
+        let name = path.as_ref().display().to_string();
+        let bytes = std::fs::read(path).map_err(|e| Error::reading(&name, e))?;
+        let unlinked = Unlinked::parse_any_endian(&name, &bytes)
+            .map_err(|e| Error::new(ErrorKind::Damaged, e.to_string()).caused_by(e))?;
+        if let Some(btf) = unlinked.btf() {
+            minimal
+                .add(btf, unlinked.core_relos())
+                .map_err(|e| Error::new(ErrorKind::Damaged, format!("`{name}`: {e}")).caused_by(e))?;
+        }
+    }
+    Ok(minimal.finish())
 }
 
 /// Types of all modules that can be read.

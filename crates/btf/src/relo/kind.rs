@@ -1,5 +1,9 @@
 //! What a relocation asks for.
 
+use alloc::format;
+
+use crate::{At, CoreRelo, Error};
+
 /// `enum bpf_core_relo_kind`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u32)]
@@ -61,6 +65,14 @@ impl CoreKind {
     /// The kind with this number.
     pub fn from_raw(raw: u32) -> Option<Self> {
         Self::ALL.get(raw as usize).copied()
+    }
+
+    /// The kind of a relocation.
+    pub(super) fn known(relo: &CoreRelo) -> Result<Self, Error> {
+        Self::from_raw(relo.kind).ok_or_else(|| {
+            let what = format!("CO-RE relocation of kind {}, and only 0 to 12 are known", relo.kind);
+            Error::unsupported(At::Type(relo.ty.0), what)
+        })
     }
 
     /// libbpf's word for it.

@@ -9,6 +9,7 @@
 //! compat   which types may stand for each other
 //! value    kind of relocation and path → number
 //! resolve  candidates by name, and that all that match agree
+//! minimal  what of the target is looked at
 //! ```
 //!
 //! The rules are libbpf's (1.7, `relo_core.c`), which are the kernel's too. A name's *flavour*, `___` and what
@@ -16,12 +17,14 @@
 
 mod compat;
 mod kind;
+mod minimal;
 mod resolve;
 mod spec;
 mod symbol;
 mod value;
 
 pub use kind::CoreKind;
+pub use minimal::Minimal;
 pub use resolve::{Resolver, TargetBtf};
 pub use symbol::{Symbol, find_symbol};
 pub use value::{Outcome, Patch};

@@ -78,13 +78,13 @@ impl TargetBtf {
 
 /// A type of the target that may be meant.
 #[derive(Clone, Copy, Debug)]
-struct Candidate<'t> {
+pub(super) struct Candidate<'t> {
     btf: &'t Btf,
-    ty: TypeId,
+    pub(super) ty: TypeId,
 }
 
 /// Looks at every type: kinds first, then as much of a name as is equal.
-fn search<'t>(
+pub(super) fn search<'t>(
     local: &Btf,
     ty: TypeId,
     btf: &'t Btf,
@@ -126,12 +126,7 @@ impl<'a> Resolver<'a> {
     pub fn resolve(&mut self, relo: &CoreRelo) -> Result<Outcome, Error> {
         let local = self.local;
         let at = At::Type(relo.ty.0);
-        let kind = CoreKind::from_raw(relo.kind).ok_or_else(|| {
-            Error::unsupported(
-                at,
-                format!("CO-RE relocation of kind {}, and only 0 to 12 are known", relo.kind),
-            )
-        })?;
+        let kind = CoreKind::known(relo)?;
         let ty = local.ty(relo.ty).ok_or_else(|| Error::malformed(at, "there is no such type"))?;
         let spec = Spec::local(local, relo, kind)?;
         if kind == CoreKind::TypeIdLocal {

@@ -38,6 +38,8 @@ pub(super) struct Spec<'a> {
     pub(super) root: TypeId,
     /// For an enumerator one step with its name; for a type none.
     pub(super) steps: Vec<Step>,
+    /// In a target: anonymous members on the way, of these types.
+    pub(super) anonymous: Vec<(TypeId, u32)>,
     /// Numbers gone through, anonymous members included.
     depth: usize,
     /// Where the part begins, in bits; modulo 2^32, as libbpf counts.
@@ -73,7 +75,7 @@ fn numbers(text: &str, ty: TypeId) -> Result<Vec<u32>, Error> {
 
 impl<'a> Spec<'a> {
     fn new(btf: &'a Btf, root: TypeId) -> Self {
-        Self { btf, root, steps: Vec::new(), depth: 0, off_bits: 0 }
+        Self { btf, root, steps: Vec::new(), anonymous: Vec::new(), depth: 0, off_bits: 0 }
     }
 
     /// The path of a relocation in the local types.
@@ -223,7 +225,11 @@ impl<'a> Spec<'a> {
             if m.name.is_none() {
                 match self.member(wanted, m.ty, left)? {
                     Found::No => {}
-                    found @ (Found::Yes(_) | Found::Incompatible) => return Ok(found),
+                    Found::Incompatible => return Ok(Found::Incompatible),
+                    Found::Yes(ty) => {
+                        self.anonymous.push((id, index));
+                        return Ok(Found::Yes(ty));
+                    }
                 }
             } else if btf.str(m.name) == wanted.name() {
                 let pair = Pair { local: wanted.btf, target: btf };
