@@ -1,4 +1,5 @@
-//! Types for assembled programs that take the address of a function: the kernel asks for them.
+//! Types for assembled programs that take the address of a function, or make tail calls beside functions: the kernel
+//! asks for them.
 
 use std::sync::Arc;
 
@@ -12,8 +13,19 @@ pub fn calls_back(spec: &ProgramSpec) -> bool {
     decode_all(&spec.insns).flatten().any(|(_, op)| helper(op))
 }
 
+/// Whether a program makes tail calls.
+fn calls_tails(spec: &ProgramSpec) -> bool {
+    let helper = |op: Op| op == Op::Call(CallTarget::Helper(12));
+    decode_all(&spec.insns).flatten().any(|(_, op)| helper(op))
+}
+
+/// Whether the kernel wants to know the types of the functions that a program may have.
+pub fn want_types(spec: &ProgramSpec) -> bool {
+    calls_back(spec) || calls_tails(spec)
+}
+
 /// Says that the main function is global and the others static, and that all return `int` and take nothing:
-/// only for programs that take the address of a function and have no types yet.
+/// only for programs that take the address of a function, or have functions and make tail calls, and have no types yet.
 pub fn describe(spec: &mut ProgramSpec) {
     if spec.btf.is_some() {
         return;
@@ -32,11 +44,11 @@ pub fn describe(spec: &mut ProgramSpec) {
         let to = pc as i64 + 1 + i64::from(off);
         starts.extend(u32::try_from(to).ok().filter(|to| (*to as usize) < spec.insns.len()));
     }
-    if !addresses {
-        return;
-    }
     starts.sort_unstable();
     starts.dedup();
+    if !addresses && (starts.len() == 1 || !calls_tails(spec)) {
+        return;
+    }
     let mut b = Builder::new();
     let int = b.int("int", 4, IntEncoding::Signed);
     let proto = b.func_proto(int, &[]);

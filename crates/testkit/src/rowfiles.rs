@@ -12,7 +12,7 @@ use skep_spec::{MapDef, ProgramSpec};
 
 use crate::build::Code;
 use crate::case::show_bytes;
-use crate::oracle::Input;
+use crate::oracle::{Input, Tail};
 use crate::rows;
 
 /// Operand pairs that a person can check by hand.
@@ -187,9 +187,21 @@ fn refused(row: &'static Row) -> Vec<File> {
 
 /// The text of a file: comments, runs, maps, instructions.
 pub fn render(about: &str, spec: &ProgramSpec, inputs: &[Input]) -> String {
+    render_all(about, spec, &[], inputs)
+}
+
+/// The same with the programs that tail calls lead to.
+pub fn render_all(about: &str, spec: &ProgramSpec, tails: &[Tail], inputs: &[Input]) -> String {
     let mut text = String::new();
     for line in about.lines() {
         text += &format!("; {line}\n");
+    }
+    if !tails.is_empty() {
+        text += "; program: main\n";
+    }
+    for tail in tails {
+        let map = spec.maps.get(tail.map).map_or("missing", |m| &m.name);
+        text += &format!("; tail {map} {}: {}\n", tail.index, tail.spec.name);
     }
     for input in inputs {
         text += "; run:";
@@ -224,15 +236,21 @@ pub fn render(about: &str, spec: &ProgramSpec, inputs: &[Input]) -> String {
     let section =
         sections.into_iter().find(exact).or_else(|| sections.into_iter().find(|s| row(s).is_some()));
     let section = section.unwrap_or("socket");
-    text + &format!(".section {section}\nmain:\n") + &listing(&spec.insns, &spec.maps)
+    let mut program = |name: &str, spec: &ProgramSpec| {
+        text += &format!(".section {section}\n{name}:\n{}", listing(&spec.insns, &spec.maps));
+    };
+    program("main", spec);
+    tails.iter().for_each(|tail| program(&tail.spec.name, &tail.spec));
+    text
 }
 
 fn map_line(map: &MapDef) -> String {
     let initial = map.initial.as_ref().map(|b| format!(" initial={}", crate::case::hex(b)));
     let flags = if map.flags.0 == 0 { String::new() } else { format!(" flags={:#x}", map.flags.0) };
     let frozen = if map.frozen { " frozen=1" } else { "" };
+    let lock = map.spin_lock_off().map_or_else(String::new, |off| format!(" lock={off}"));
     format!(
-        ".map {} type={} key={} value={} max_entries={}{flags}{}{frozen}\n",
+        ".map {} type={} key={} value={} max_entries={}{flags}{}{frozen}{lock}\n",
         map.name,
         map.kind.name().unwrap_or("unspec"),
         map.key_size,

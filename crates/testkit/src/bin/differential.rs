@@ -34,7 +34,7 @@ fn main() -> ExitCode {
             "--show" => {
                 let Some(seed) = number() else { continue };
                 let g = program::generate(seed);
-                println!("{}", rowfiles::render(&format!("Seed {seed}."), &g.spec, &g.inputs));
+                println!("{}", rowfiles::render_all(&format!("Seed {seed}."), &g.spec, &g.tails, &g.inputs));
                 return ExitCode::SUCCESS;
             }
             _ => {
@@ -77,7 +77,8 @@ fn main() -> ExitCode {
         let what = generate::compare(&small, &oracles).what.unwrap_or_else(|| what.clone());
         let open = open.map_or(String::new(), |why| format!(" (may depend on leftovers: {why})"));
         println!("seed {seed}: {what}{open}");
-        let text = rowfiles::render(&format!("Seed {seed}: {what}"), &small.spec, &small.inputs);
+        let text =
+            rowfiles::render_all(&format!("Seed {seed}: {what}"), &small.spec, &small.tails, &small.inputs);
         println!("{text}");
         if write {
             let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/cases/found");

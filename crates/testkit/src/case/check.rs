@@ -8,7 +8,7 @@ use skep_spec::ProgramSpec;
 
 use super::expect::{Expectations, Expected, show_map, show_run};
 use super::source;
-use crate::oracle::{self, Oracle, Outcome, Verdict};
+use crate::oracle::{self, Oracle, Outcome, Question, Tail, Verdict};
 
 /// What came of all files.
 #[derive(Debug, Default)]
@@ -59,6 +59,7 @@ struct Case {
     text: String,
     expect: Expectations,
     spec: ProgramSpec,
+    tails: Vec<Tail>,
     maps: Vec<String>,
     inputs: Vec<oracle::Input>,
 }
@@ -67,14 +68,21 @@ fn read(path: &Path) -> Result<Case, String> {
     let text = fs::read_to_string(path).map_err(|e| e.to_string())?;
     let expect = Expectations::parse(&text)?;
     let specs = source::assemble(&text)?;
+    let named = |name: &str| specs.iter().find(|s| s.name == *name).cloned();
+    let tail = |(map, index, name): &(String, u32, String)| {
+        let spec = named(name).ok_or(format!("no program `{name}`"))?;
+        let map = spec.maps.iter().position(|m| m.name == *map).ok_or(format!("no map `{map}`"))?;
+        Ok::<_, String>(Tail { map, index: *index, spec })
+    };
+    let tails = expect.tails.iter().map(tail).collect::<Result<_, _>>()?;
     let spec = match &expect.program {
-        Some(name) => specs.into_iter().find(|s| s.name == *name).ok_or(format!("no program `{name}`"))?,
+        Some(name) => named(name).ok_or(format!("no program `{name}`"))?,
         None if specs.len() == 1 => specs.into_iter().next().ok_or("no program")?,
         None => return Err(format!("{} programs: a line `; program: NAME` must choose one", specs.len())),
     };
     let maps = spec.maps.iter().map(|m| m.name.clone()).collect();
     let inputs = expect.runs.iter().map(|r| r.input.clone()).collect();
-    Ok(Case { text, expect, spec, maps, inputs })
+    Ok(Case { text, expect, spec, tails, maps, inputs })
 }
 
 fn ask(case: &Case, oracle: &dyn Oracle) -> Result<Outcome, Verdict> {
@@ -84,7 +92,8 @@ fn ask(case: &Case, oracle: &dyn Oracle) -> Result<Outcome, Verdict> {
             other => Err(other),
         }
     } else {
-        oracle.run(&case.spec, case.expect.privilege, &case.inputs)
+        let question = Question::new(&case.spec, case.expect.privilege, &case.inputs);
+        oracle.answer(&Question { tails: &case.tails, ..question })
     }
 }
 

@@ -32,6 +32,8 @@ pub struct Expectations {
     pub privilege: Privilege,
     /// The program to load, where the file has several.
     pub program: Option<String>,
+    /// Programs that tail calls lead to: the program array, the slot, the program's name.
+    pub tails: Vec<(String, u32, String)>,
     /// The verdict; `None` before it is blessed.
     pub verdict: Option<Expected>,
     /// The line, from 1, that carries `; error`.
@@ -60,6 +62,7 @@ impl Expectations {
             targets: vec!["interpreter".into(), "kernel".into()],
             privilege: Privilege::Privileged,
             program: None,
+            tails: Vec::new(),
             verdict: None,
             error_line: None,
             runs: Vec::new(),
@@ -106,6 +109,11 @@ impl Expectations {
                 self.runs.push(RunLine { input, expected: expected.trim().into(), line: at });
             }
             _ => {
+                if let Some((map, slot)) = word.strip_prefix("tail ").and_then(|w| w.trim().split_once(' ')) {
+                    let number = slot.trim().parse();
+                    let slot = number.map_err(|_| format!("`{slot}`: a slot's number is wanted"))?;
+                    self.tails.push((map.into(), slot, rest.into()));
+                }
                 if let Some(name) = word.strip_prefix("map ") {
                     self.maps.push((name.trim().into(), rest.into()));
                     self.map_lines.push(at);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use skep_abi::{AttachType, MapFlags, MapType, ProgramType, SectionFlags, find_section, helper_by_name};
+use skep_btf::{Builder, IntEncoding};
 use skep_isa::text::{Assembler, Assembly, Linked, MapDecl, RelocationKind};
 use skep_isa::{CallTarget, Insn};
 use skep_spec::{MapDef, ProgramSpec, SourceLine};
@@ -65,7 +66,7 @@ fn program(
         source_lines: (0u32..).zip(&linked.lines).map(|(slot, &n)| (slot, line(n))).collect(),
         ..ProgramSpec::new(prog_type, insns)
     };
-    if functions::calls_back(&spec) {
+    if functions::want_types(&spec) {
         functions::describe(&mut spec);
     }
     Ok(spec)
@@ -82,10 +83,29 @@ fn map(decl: &MapDecl) -> Result<Arc<MapDef>, String> {
         match key.as_str() {
             "initial" => def.initial = Some(super::parse_bytes(value)?),
             "frozen" => def.frozen = value == "1",
+            "lock" => {
+                let off = value.parse().map_err(|_| bad(&format!("`lock={value}`: an offset is wanted")))?;
+                give_lock(&mut def, off).ok_or_else(|| bad(&format!("no lock fits at {off}")))?;
+            }
             _ => return Err(bad(&format!("unknown word `{key}=`"))),
         }
     }
     Ok(Arc::new(def))
+}
+
+/// Types of keys and values, and a `struct bpf_spin_lock` at an offset of a value; `None` outside.
+fn give_lock(def: &mut MapDef, off: u32) -> Option<()> {
+    let end = off.checked_add(4)?;
+    let mut b = Builder::new();
+    let int = b.int("int", 4, IntEncoding::Signed);
+    let lock = b.structure("bpf_spin_lock", 4, &[("val", int, 0)]);
+    // An array wants a number.
+    let key = if def.key_size == 4 { int } else { b.structure("key", def.key_size, &[]) };
+    let bits = off.checked_mul(8).filter(|_| end <= def.value_size)?;
+    let value = b.structure("value", def.value_size, &[("lock", lock, bits)]);
+    def.btf = Some(Arc::new(b.finish().ok()?));
+    (def.key_btf_id, def.value_btf_id) = (key.0, value.0);
+    Some(())
 }
 
 fn flag_bits(name: &str) -> Option<u32> {
