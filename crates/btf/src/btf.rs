@@ -3,6 +3,7 @@
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::ffi::CStr;
 
 use crate::check::{self, Facts};
 use crate::{Endian, Error, Kind, Name, Type, TypeId};
@@ -162,8 +163,13 @@ impl Btf {
             return self.base.as_ref().map_or("", |b| b.str(name));
         };
         let tail = self.strings.get(own as usize..).unwrap_or("");
-        let len = tail.bytes().position(|b| b == 0).unwrap_or(tail.len());
+        let len = CStr::from_bytes_until_nul(tail.as_bytes()).map_or(tail.len(), CStr::count_bytes);
         &tail[..len]
+    }
+
+    /// Whether a name is this text: without looking further than they are the same.
+    pub(crate) fn is_named(&self, name: Name, text: &str) -> bool {
+        self.bytes_from(name).strip_prefix(text.as_bytes()).is_some_and(|rest| rest.first() == Some(&0))
     }
 
     /// The bytes from a name's first on, to its NUL and beyond.
@@ -189,10 +195,7 @@ impl Btf {
 
     /// The first type with this name, of this kind if one is given. Looks at every type.
     pub fn find_by_name(&self, kind: Option<Kind>, name: &str) -> Option<TypeId> {
-        let same = |n: Name| {
-            let rest = self.bytes_from(n).strip_prefix(name.as_bytes());
-            !n.is_none() && rest.is_some_and(|t| t.first() == Some(&0))
-        };
+        let same = |n: Name| !n.is_none() && self.is_named(n, name);
         self.iter().find(|(_, t)| kind.is_none_or(|k| t.kind() == k) && same(t.name())).map(|(id, _)| id)
     }
 

@@ -91,14 +91,14 @@ pub(crate) fn relocate(
             // Of a function that a static linker has dropped.
             let Some(index) = functions.containing(section, slot) else { continue };
             let f = &functions.all[index];
-            let place = f.at(slot - f.start);
+            let place = || f.at(slot - f.start);
             if target.is_none() && needs_target(record) {
                 let what = format!(
                     "it needs the types of the machine that it is to run on (CO-RE: {}), and none are given: \
                      name a BTF file, such as /sys/kernel/btf/vmlinux",
                     describe(btf, record)
                 );
-                out.failed.entry(index).or_insert_with(|| file.unsupported(place, what));
+                out.failed.entry(index).or_insert_with(|| file.unsupported(place(), what));
                 continue;
             }
             let result = match resolver.resolve(record) {
@@ -113,7 +113,7 @@ pub(crate) fn relocate(
                     refusal.what
                 );
                 let make = if refusal.unsupported { File::unsupported } else { File::malformed };
-                out.failed.entry(index).or_insert_with(|| make(file, place, what));
+                out.failed.entry(index).or_insert_with(|| make(file, place(), what));
             }
         }
     }

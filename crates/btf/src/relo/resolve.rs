@@ -111,12 +111,15 @@ pub struct Resolver<'a> {
     endian: Endian,
     /// By local type.
     candidates: BTreeMap<TypeId, Vec<Candidate<'a>>>,
+    /// Answers by type, access and kind. The same question has the same answer later: what has been ruled out since
+    /// leaves candidates that all agreed on it, or none that could answer.
+    known: BTreeMap<(TypeId, Name, u32), Outcome>,
 }
 
 impl<'a> Resolver<'a> {
     /// `endian` is of the machine that programs are to run on: it decides where bits of a bit-field lie.
     pub fn new(local: &'a Btf, target: &'a TargetBtf, endian: Endian) -> Self {
-        Self { local, target, endian, candidates: BTreeMap::new() }
+        Self { local, target, endian, candidates: BTreeMap::new(), known: BTreeMap::new() }
     }
 
     /// What a relocation makes of its instruction.
@@ -124,6 +127,16 @@ impl<'a> Resolver<'a> {
     /// # Errors
     /// When the relocation is damaged or of an unknown kind, and when candidates match and do not agree.
     pub fn resolve(&mut self, relo: &CoreRelo) -> Result<Outcome, Error> {
+        let question = (relo.ty, relo.access, relo.kind);
+        if let Some(&known) = self.known.get(&question) {
+            return Ok(known);
+        }
+        let outcome = self.ask(relo)?;
+        self.known.insert(question, outcome);
+        Ok(outcome)
+    }
+
+    fn ask(&mut self, relo: &CoreRelo) -> Result<Outcome, Error> {
         let local = self.local;
         let at = At::Type(relo.ty.0);
         let kind = CoreKind::known(relo)?;

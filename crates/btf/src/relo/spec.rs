@@ -215,6 +215,7 @@ impl<'a> Spec<'a> {
     fn member(&mut self, wanted: &Wanted<'_>, id: TypeId, left: &mut u32) -> Result<Found, Error> {
         let btf = self.btf;
         let id = btf.resolve(id);
+        let name = wanted.name();
         for (index, m) in (0..).zip(btf.resolved(id).members()) {
             *left = left.checked_sub(1).ok_or_else(|| {
                 Error::unsupported(At::Type(self.root.0), "the target's type has too many anonymous members")
@@ -231,7 +232,7 @@ impl<'a> Spec<'a> {
                         return Ok(Found::Yes(ty));
                     }
                 }
-            } else if btf.str(m.name) == wanted.name() {
+            } else if btf.is_named(m.name, name) {
                 let pair = Pair { local: wanted.btf, target: btf };
                 if !compat::fields(pair, wanted.ty(), m.ty) {
                     return Ok(Found::Incompatible);
