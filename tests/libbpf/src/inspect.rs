@@ -205,7 +205,18 @@ unsafe fn sized(m: *mut sys::bpf_map) {
     // SAFETY: the caller's word.
     unsafe {
         let kind = sys::bpf_map__type(m);
-        if sys::bpf_map__max_entries(m) == 0 && sys::bpf_map__key_size(m) != 0 {
+        // Values that hang on objects have no number, and perf events one for each CPU.
+        let unnumbered = [
+            sys::BPF_MAP_TYPE_PERF_EVENT_ARRAY,
+            sys::BPF_MAP_TYPE_CGROUP_STORAGE,
+            sys::BPF_MAP_TYPE_PERCPU_CGROUP_STORAGE,
+            sys::BPF_MAP_TYPE_SK_STORAGE,
+            sys::BPF_MAP_TYPE_INODE_STORAGE,
+            sys::BPF_MAP_TYPE_TASK_STORAGE,
+            sys::BPF_MAP_TYPE_CGRP_STORAGE,
+        ];
+        let keyed = sys::bpf_map__key_size(m) != 0 && !unnumbered.contains(&kind);
+        if keyed && sys::bpf_map__max_entries(m) == 0 {
             sys::bpf_map__set_max_entries(m, 1);
         }
         if kind == sys::BPF_MAP_TYPE_STACK_TRACE && sys::bpf_map__value_size(m) == 0 {
