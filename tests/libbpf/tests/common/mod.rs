@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses some")]
 
 pub mod compare;
+pub mod packages;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
