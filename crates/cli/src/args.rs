@@ -43,10 +43,22 @@ pub enum Command {
     /// Types (BTF)
     #[command(subcommand)]
     Btf(BtfCommand),
+    /// Code from an object: `gen skeleton FILE.o`
+    #[command(subcommand)]
+    Gen(GenCommand),
     /// Print a completion script for a shell
     Completions {
         /// The shell
         shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum GenCommand {
+    /// Rust code with the object's maps, programs and variables, typed, over crate `skep`
+    Skeleton {
+        /// eBPF object
+        file: PathBuf,
     },
 }
 

@@ -9,6 +9,7 @@ mod btf;
 mod check;
 mod diagnostic;
 mod failure;
+mod generate;
 mod link;
 mod map;
 mod out;
@@ -21,7 +22,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
-use args::{Args, BtfCommand, BtfDumpCommand, Command, MapCommand, ProgCommand};
+use args::{Args, BtfCommand, BtfDumpCommand, Command, GenCommand, MapCommand, ProgCommand};
 use failure::Failure;
 
 fn main() -> ExitCode {
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         Command::Map(MapCommand::Dump(args)) => map::dump(&args),
         Command::Btf(BtfCommand::Dump(BtfDumpCommand::File(args))) => btf::dump(&args),
         Command::Btf(BtfCommand::Min(args)) => btf::minimal(&args),
+        Command::Gen(GenCommand::Skeleton { file }) => generate::skeleton(&file),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Args::command(), "skep", &mut script);

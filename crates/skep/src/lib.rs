@@ -65,6 +65,7 @@ mod map;
 mod object;
 mod packets;
 mod pin;
+pub mod skeleton;
 mod target;
 mod value;
 mod variable;

@@ -32,7 +32,18 @@ macro_rules! numbers {
 }
 
 // Each type becomes an impl over its `to_ne_bytes` and `from_ne_bytes`.
-numbers!(u8 i8 u16 i16 u32 i32 u64 i64 u128 i128);
+numbers!(u8 i8 u16 i16 u32 i32 u64 i64 u128 i128 f32 f64);
+
+/// One byte; any but 0 is true.
+impl Value for bool {
+    fn to_bytes(&self) -> Cow<'_, [u8]> {
+        Cow::Owned(vec![u8::from(*self)])
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        if let [byte] = bytes { Some(*byte != 0) } else { None }
+    }
+}
 
 impl<const N: usize> Value for [u8; N] {
     fn to_bytes(&self) -> Cow<'_, [u8]> {

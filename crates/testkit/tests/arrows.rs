@@ -13,6 +13,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("skep-spec", &["skep-btf", "skep-abi", "skep-isa"]),
     ("skep-verifier", &["skep-spec", "skep-btf", "skep-abi", "skep-isa"]),
     ("skep-object", &["skep-spec", "skep-btf", "skep-abi", "skep-isa"]),
+    ("skep-build", &["skep-object", "skep-spec", "skep-btf", "skep-abi", "skep-isa"]),
     ("skep-maps", &["skep-spec", "skep-btf", "skep-abi", "skep-isa"]),
     ("skep-vm", &["skep-verifier", "skep-maps", "skep-spec", "skep-btf", "skep-abi", "skep-isa"]),
     (
@@ -39,6 +40,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "skep-cli",
         &[
             "skep",
+            "skep-build",
             "skep-user",
             "skep-linux",
             "skep-object",

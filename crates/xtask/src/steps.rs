@@ -73,6 +73,8 @@ pub fn test(args: &[String]) -> Vec<Step> {
     steps.push(Step::cargo("tests", &cargo));
     steps.push(embedder("embed", "run"));
     steps.push(embedder("rules", "test"));
+    steps.push(embedder("skeleton", "run"));
+    steps.push(embedder("skeleton", "test"));
     steps.push(Step::call("libbpf", libbpf));
     steps.extend(bare(&[]));
     steps

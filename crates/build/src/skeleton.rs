@@ -1,0 +1,232 @@
+//! A whole object as Rust code.
+
+use std::fmt::Write as _;
+
+use skep_abi::MapType;
+use skep_btf::{Btf, Type, TypeId};
+use skep_object::Object;
+use skep_spec::MapDef;
+
+use crate::error::Error;
+use crate::names::{Unique, camel, item};
+use crate::sections::{Section, section};
+use crate::types::{Types, value_impl};
+
+/// Rust code for an object: a module of the object's name with everything in it, the object's bytes as well.
+///
+/// # Errors
+/// When the bytes are no eBPF object.
+pub fn generate(file: &str, bytes: &[u8]) -> Result<String, Error> {
+    let object = Object::parse_any_endian(file, bytes).map_err(|e| Error::new(e.to_string()))?;
+    let none = Btf::default();
+    let btf = object.btf.as_deref().unwrap_or(&none);
+    let mut types = Types::new(btf);
+
+    let mut sections: Vec<Section> = Vec::new();
+    let mut maps: Vec<(String, String, String, String)> = Vec::new();
+    let mut unique = Unique::default();
+    for m in &object.maps {
+        let Ok(def) = &m.def else { continue };
+        if let Some(section) = section(btf, def) {
+            sections.push(section);
+        } else if def.initial.is_none() {
+            let (rust, make) = map_type(btf, def, &mut types);
+            maps.push((unique.take(item(&m.name)), m.name.clone(), rust, make));
+        }
+    }
+    // Names of the module, those of sections first: the object's own gives way.
+    let (mut outer, mut methods) = (Unique::default(), Unique::default());
+    for taken in ["Maps", "Progs"] {
+        outer.take(taken.into());
+    }
+    for s in &mut sections {
+        s.type_name = outer.take(std::mem::take(&mut s.type_name));
+        outer.take(format!("{}Before", s.type_name));
+        s.method = methods.take(std::mem::take(&mut s.method));
+    }
+    let name = outer.take(camel(&object.name));
+    let loaded_name = outer.take(format!("Loaded{name}"));
+    let section_code: String = sections.iter().map(|s| s.code(btf, &mut types)).collect();
+    let (mut before, mut live) = (String::new(), String::new());
+    for s in &sections {
+        let (method, ty) = (&s.method, &s.type_name);
+        // Writing to a String cannot fail.
+        let _ = write!(
+            before,
+            "\n    /// Variables of one section.\n    pub fn {method}(&mut self) -> {ty}Before<'_> {{\n        \
+             {ty}Before(&mut self.object)\n    }}\n"
+        );
+        let _ = write!(
+            live,
+            "\n    /// Variables of one section.\n    pub fn {method}(&self) -> {ty}<'_> {{\n        \
+             {ty}(&self.loaded)\n    }}\n"
+        );
+    }
+    let (mut map_fields, mut map_new) = (String::new(), String::new());
+    for (field, original, rust, make) in &maps {
+        let _ = writeln!(map_fields, "    /// Map `{original}`.\n    pub {field}: {rust},");
+        let _ = writeln!(map_new, "            {field}: {make}(loaded, {original:?})?,");
+    }
+    let (mut prog_fields, mut prog_new) = (String::new(), String::new());
+    let mut unique = Unique::default();
+    for p in object.programs.iter().filter(|p| p.autoload) {
+        let field = unique.take(item(&p.name));
+        let section = &p.section;
+        let _ = writeln!(
+            prog_fields,
+            "    /// Program `{}` (`{section}`).\n    pub {field}: ::skep::Program,",
+            p.name
+        );
+        let _ = writeln!(prog_new, "            {field}: skeleton::program(loaded, {:?})?,", p.name);
+    }
+    let result = |ok: &str| format!("::core::result::Result<{ok}, ::skep::Error>");
+    let mut literal = String::new();
+    for chunk in bytes.chunks(64) {
+        for b in chunk {
+            match b {
+                // Blanks behind a line break would be left out.
+                b' ' => literal.push_str("\\x20"),
+                b => literal.extend(std::ascii::escape_default(*b).map(char::from)),
+            }
+        }
+        // A line break that is not part of the literal.
+        literal.push_str("\\\n");
+    }
+    let literal = literal.trim_end_matches("\\\n");
+    let short = file.rsplit(['/', '\\']).next().unwrap_or(file);
+    Ok(format!(
+        r#"// Written by skep-build from {short}: changes are lost.
+
+/// `{short}`: its programs, maps and variables.
+#[allow(dead_code, unused_imports, unused_variables, unused_mut, non_snake_case, non_upper_case_globals)]
+#[allow(non_camel_case_types, clippy::all)]
+pub mod {module} {{
+use ::skep::skeleton;
+
+/// The object.
+pub static OBJECT: &[u8] = b"{literal}";
+
+/// `{short}` before it is loaded.
+#[derive(Debug)]
+pub struct {name} {{
+    /// The object.
+    pub object: ::skep::Object,
+}}
+
+impl {name} {{
+    /// Reads the object.
+    pub fn open() -> {open} {{
+        Self::open_for(&::skep::Target::default())
+    }}
+
+    /// Reads the object for a machine whose types CO-RE relocations need.
+    pub fn open_for(target: &::skep::Target) -> {open} {{
+        let object = ::skep::Object::parse_for({short:?}, OBJECT, target)?;
+        ::core::result::Result::Ok(Self {{ object }})
+    }}
+
+    /// Creates the maps and loads all programs but those whose section has a `?`.
+    pub fn load(self, backend: &::skep::Backend) -> {load} {{
+        let loaded = self.object.load(backend)?;
+        let (maps, progs) = (Maps::of(&loaded)?, Progs::of(&loaded)?);
+        ::core::result::Result::Ok({loaded_name} {{ loaded, maps, progs }})
+    }}
+{before}}}
+
+/// `{short}` in a backend. Dropping it releases what nobody else holds.
+#[derive(Debug)]
+pub struct {loaded_name} {{
+    /// All of it, by name.
+    pub loaded: ::skep::Loaded,
+    /// Its maps.
+    pub maps: Maps,
+    /// Its programs.
+    pub progs: Progs,
+}}
+
+impl {loaded_name} {{{live}}}
+
+/// Maps with the types of their keys and values, as far as the object says them.
+#[derive(Debug)]
+pub struct Maps {{
+{map_fields}}}
+
+impl Maps {{
+    fn of(loaded: &::skep::Loaded) -> {own} {{
+        ::core::result::Result::Ok(Self {{
+{map_new}        }})
+    }}
+}}
+
+/// Programs.
+#[derive(Debug)]
+pub struct Progs {{
+{prog_fields}}}
+
+impl Progs {{
+    fn of(loaded: &::skep::Loaded) -> {own} {{
+        ::core::result::Result::Ok(Self {{
+{prog_new}        }})
+    }}
+}}
+
+{section_code}/// Types of keys, values and variables.
+pub mod types {{
+use super::types;
+use ::skep::skeleton;
+
+{types}}}
+}}
+"#,
+        module = item(&object.name),
+        open = result("Self"),
+        own = result("Self"),
+        load = result(&loaded_name),
+        types = types.finish(),
+    ))
+}
+
+/// The type of a map's field, and the function that makes it.
+fn map_type(btf: &Btf, def: &MapDef, types: &mut Types<'_>) -> (String, String) {
+    let typed = [
+        MapType::ARRAY,
+        MapType::HASH,
+        MapType::PERCPU_ARRAY,
+        MapType::PERCPU_HASH,
+        MapType::LRU_HASH,
+        MapType::LRU_PERCPU_HASH,
+        MapType::LPM_TRIE,
+    ];
+    let value = part(btf, def, types, "value", def.value_btf_id, def.value_size);
+    if !typed.contains(&def.kind) {
+        // The types of records, for whoever reads them.
+        return ("::skep::Map".into(), "skeleton::map".into());
+    }
+    let key = part(btf, def, types, "key", def.key_btf_id, def.key_size);
+    (format!("skeleton::TypedMap<{key}, {value}>"), "skeleton::TypedMap::of".into())
+}
+
+/// A key's or value's type.
+fn part(btf: &Btf, def: &MapDef, types: &mut Types<'_>, what: &str, id: u32, size: u32) -> String {
+    let ty = TypeId(id);
+    let known = id != 0 && btf.size_of(ty) == Some(size);
+    let hint = format!("{}_{what}", def.name);
+    let rust = if known { types.rust(ty, &hint) } else { None };
+    let Some(rust) = rust else { return format!("[u8; {size}]") };
+    let bytes = rust.starts_with("[u8; ") && !rust[5..].contains(';');
+    if !matches!(btf.resolved(ty), Type::Array { .. }) || bytes {
+        return rust;
+    }
+    // Arrays are no keys or values by themselves.
+    let name = types.reserve(&hint);
+    let (read, write) = (types.read(ty, "at", 0), types.write(ty, "self.0", "at", 0));
+    types.push(&format!(
+        "/// A {what} of `{map}`.\n#[derive(Clone, Copy, Debug, PartialEq)]\npub struct {name}(pub {rust});\n\n\
+         impl {name} {{\n    /// Bytes.\n    pub const SIZE: usize = {size};\n\n    \
+         pub(super) fn read(b: &[u8], at: usize) -> Self {{\n        Self({read})\n    }}\n\n    \
+         pub(super) fn write(&self, b: &mut [u8], at: usize) {{\n        {write}\n    }}\n}}\n\n{value}",
+        map = def.name,
+        value = value_impl(&name),
+    ));
+    format!("types::{name}")
+}
