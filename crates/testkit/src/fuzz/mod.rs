@@ -6,13 +6,15 @@
 pub mod campaign;
 pub mod seeds;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use skep_abi::MapType;
-use skep_btf::{Btf, Endian};
+use skep_btf::dedup::dedup;
+use skep_btf::relo::{Minimal, TargetBtf};
+use skep_btf::{Btf, Builder, Endian, dump, print};
 use skep_isa::text::Dialect;
 use skep_isa::{Insn, decode_all};
-use skep_object::Object;
+use skep_object::{Inputs, Object, Unlinked};
 use skep_spec::{Environment, MapDef, ProgramSpec};
 use skep_verifier::{Options, verify};
 
@@ -22,7 +24,8 @@ use crate::oracle::{Input, Oracle, Privilege, interpreter::Interpreter};
 pub type Target = fn(&[u8]);
 
 /// The targets by name.
-pub const TARGETS: &[(&str, Target)] = &[("elf", elf), ("btf", btf), ("insns", insns), ("pcap", pcap)];
+pub const TARGETS: &[(&str, Target)] =
+    &[("elf", elf), ("btf", btf), ("core", core_relocations), ("insns", insns), ("pcap", pcap)];
 
 /// An object file: parsing gives an object or an error; what loads is put before the verifier.
 pub fn elf(data: &[u8]) {
@@ -47,16 +50,66 @@ pub fn elf(data: &[u8]) {
     }
 }
 
-/// A `.BTF` section: what parses survives writing, and every type can be looked at.
+/// A `.BTF` section: what parses survives writing, every type can be looked at, all can be C, and put together twice
+/// they become no more than they were.
 pub fn btf(data: &[u8]) {
     let Ok(btf) = Btf::parse(data) else { return };
     for endian in [Endian::Little, Endian::Big] {
         let again = Btf::parse(&btf.to_bytes(endian)).expect("what was written parses");
         assert_eq!(again, btf, "writing and reading back changes the types");
     }
+    let zeros = [0; 512];
+    let options = print::Options { max_nodes: 4096, ..print::Options::default() };
     for (id, _) in btf.iter() {
-        let _ = (btf.size_of(id), btf.name(id), btf.resolve(id));
+        let _ = (btf.name(id), btf.resolve(id));
+        if btf.size_of(id).is_some_and(|size| size <= 512) {
+            let _ = print::format_value(&btf, id, &zeros, &options);
+        }
     }
+    let _ = dump::to_c(&btf);
+    let mut both = Builder::new();
+    for _ in 0..2 {
+        both.append(&btf).expect("it stands on no base, and its strings are short");
+    }
+    let both = both.finish().expect("right alone, so right together");
+    if let Ok(done) = dedup(both, []) {
+        let again = Btf::parse(&done.btf.to_bytes(Endian::Little)).expect("what was written parses");
+        assert!(again == done.btf && again.len() < 2 * btf.len(), "types have become more");
+    }
+}
+
+/// An object, relocated against its own types and against the part of them that it needs; or types that a sound object
+/// is relocated against.
+pub fn core_relocations(data: &[u8]) {
+    let sound;
+    let (object, types) = if data.starts_with(b"\x7fELF") {
+        (data, None)
+    } else {
+        static SOUND: OnceLock<Vec<Vec<u8>>> = OnceLock::new();
+        let all = SOUND.get_or_init(|| seeds::of("core").into_iter().filter(|s| s[0] == 0x7f).collect());
+        sound = &all[data.len() % all.len()];
+        let Ok(types) = Btf::parse(data) else { return };
+        (&sound[..], Some(types))
+    };
+    let Ok(unlinked) = Unlinked::parse_any_endian("fuzz.o", object) else { return };
+    let Some(local) = unlinked.btf() else { return };
+    let whole = types.unwrap_or_else(|| (**local).clone());
+    let mut minimal = Minimal::new(&whole);
+    let enough = minimal.add(local, unlinked.core_relos()).is_ok();
+    let part = minimal.finish();
+    assert_eq!(Btf::parse(&part.to_bytes(Endian::Big)).expect("what was written parses"), part);
+    let count = |types: Btf| {
+        let target = TargetBtf::from(types);
+        let object = unlinked.link(&Inputs { target: Some(&target), ..Inputs::default() }).ok()?;
+        Some(object.programs.iter().filter(|p| p.spec.is_ok()).count())
+    };
+    let (whole, part) = (count(whole), count(part));
+    // Externs with a type are not in the part.
+    let externs = unlinked.externs().iter().next().is_some();
+    assert!(
+        !enough || externs || whole == part,
+        "{whole:?} programs against the whole, {part:?} against the part"
+    );
 }
 
 /// An instruction stream behind a byte for the program type: decoded, printed, verified, and run whatever the

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use skep_abi::ProgramType;
 use skep_isa::Endian;
-use skep_object::Object;
+use skep_object::{Object, Unlinked};
 
 use crate::generate::program::generate;
 
@@ -27,6 +27,19 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
             .filter_map(|bytes| Object::parse("seed.o", bytes).ok()?.btf)
             .map(|btf| btf.to_bytes(skep_btf::Endian::Little))
             .collect(),
+        // Objects, and types that they are for.
+        "core" => {
+            let objects = core_objects();
+            let types = objects.iter().filter_map(|bytes| {
+                let types = Unlinked::parse_any_endian("seed.o", bytes)
+                    .ok()?
+                    .btf()?
+                    .to_bytes(skep_btf::Endian::Little);
+                Some(types)
+            });
+            let types: Vec<_> = types.collect();
+            objects.into_iter().chain(types).collect()
+        }
         "insns" => (0..200).map(program).collect(),
         "pcap" => captures(),
         _ => Vec::new(),
@@ -34,17 +47,23 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
 }
 
 fn objects() -> Vec<Vec<u8>> {
-    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
-    let mut paths: Vec<_> = std::fs::read_dir(examples)
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter_map(|e| std::fs::read_dir(e.path()).ok())
-        .flatten()
-        .flatten()
-        .map(|e| e.path())
-        .filter(|p| p.extension().is_some_and(|e| e == "o"))
-        .collect();
+    in_folder(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples"), true)
+}
+
+fn core_objects() -> Vec<Vec<u8>> {
+    in_folder(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../object/tests/fixtures/core"), false)
+}
+
+/// The objects of a folder, or of the folders in it.
+fn in_folder(folder: &Path, deep: bool) -> Vec<Vec<u8>> {
+    let list = |folder: &Path| -> Vec<_> {
+        std::fs::read_dir(folder).into_iter().flatten().flatten().map(|e| e.path()).collect()
+    };
+    let mut paths = list(folder);
+    if deep {
+        paths = paths.iter().flat_map(|p| list(p)).collect();
+    }
+    paths.retain(|p| p.extension().is_some_and(|e| e == "o"));
     paths.sort();
     paths.iter().filter_map(|p| std::fs::read(p).ok()).collect()
 }
