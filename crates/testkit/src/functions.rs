@@ -25,8 +25,17 @@ pub fn want_types(spec: &ProgramSpec) -> bool {
 }
 
 /// Says that the main function is global and the others static, and that all return `int` and take nothing:
-/// only for programs that take the address of a function, or have functions and make tail calls, and have no types yet.
+/// only for programs that take the address of a function and have no types yet.
 pub fn describe(spec: &mut ProgramSpec) {
+    give_types(spec, false);
+}
+
+/// As [`describe`], also for programs that have functions and make tail calls.
+pub fn describe_callers(spec: &mut ProgramSpec) {
+    give_types(spec, calls_tails(spec));
+}
+
+fn give_types(spec: &mut ProgramSpec, tail_calls: bool) {
     if spec.btf.is_some() {
         return;
     }
@@ -46,7 +55,7 @@ pub fn describe(spec: &mut ProgramSpec) {
     }
     starts.sort_unstable();
     starts.dedup();
-    if !addresses && (starts.len() == 1 || !calls_tails(spec)) {
+    if !addresses && (starts.len() == 1 || !tail_calls) {
         return;
     }
     let mut b = Builder::new();

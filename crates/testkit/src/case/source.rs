@@ -67,7 +67,7 @@ fn program(
         ..ProgramSpec::new(prog_type, insns)
     };
     if functions::want_types(&spec) {
-        functions::describe(&mut spec);
+        functions::describe_callers(&mut spec);
     }
     Ok(spec)
 }
