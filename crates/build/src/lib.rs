@@ -17,7 +17,7 @@
 //! let flows = open.load(&Backend::user())?;
 //! let count: u64 = flows.bss().count()?;      // while programs run
 //! flows.maps.table.put(&flows::types::Key { port: 80 }, &1)?;
-//! flows.progs.classify.test_run(…)?;
+//! flows.progs.classify.test_run(input)?;
 //! ```
 //!
 //! What C has becomes:
