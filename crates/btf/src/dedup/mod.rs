@@ -13,7 +13,7 @@
 //! compact   what stands for itself is kept, in order, and everything refers to that
 //! ```
 //!
-//! `map[t]` is the type that stands for `t`, or [`Work::NONE`] while that is not known; a chain of these ends at
+//! `map[t]` is the type that stands for `t`, or `Work::NONE` while that is not known; a chain of these ends at
 //! the type that is kept. Variables and sections always stand for themselves.
 //!
 //! Two types are made one only after their graphs were compared, so giving up on a comparison is safe: it leaves
