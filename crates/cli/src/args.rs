@@ -287,8 +287,8 @@ impl TargetArgs {
 /// Global variables before the object is loaded.
 #[derive(Debug, clap::Args)]
 pub struct SetArgs {
-    /// Set a global variable, or a part of one, before loading: limit=5, cfg.ports[1]=443, mode=DROP,
-    /// name=text, table='{1, 2}'
+    /// Set a global variable, or a part of one, before loading: `limit=5`, `cfg.ports[1]=443`, `mode=DROP`,
+    /// `name=text`, `table='{1, 2}'`
     #[arg(long, value_name = "VARIABLE=VALUE")]
     pub set: Vec<String>,
 }
