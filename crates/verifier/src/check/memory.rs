@@ -16,6 +16,7 @@ use crate::{AccessBase, Code, limits};
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Intent {
     Load,
+    SignedLoad,
     Store(Operand),
     AtomicRead,
     AtomicWrite,
@@ -29,7 +30,7 @@ impl Intent {
     }
 
     fn is_atomic(self) -> bool {
-        !matches!(self, Self::Load | Self::Store(_))
+        !matches!(self, Self::Load | Self::SignedLoad | Self::Store(_))
     }
 
     fn stored(self) -> Option<Reg> {
@@ -81,7 +82,10 @@ pub(crate) fn access(
     intent: Intent,
 ) -> Check<Target> {
     let reg = s.reg(base);
-    if matches!(reg.kind, Kind::Map(_)) && p.env.privileged() && matches!(intent, Intent::Load) {
+    if matches!(reg.kind, Kind::Map(_))
+        && p.env.privileged()
+        && matches!(intent, Intent::Load | Intent::SignedLoad)
+    {
         return unsupported("loads from struct bpf_map");
     }
     let opaque = matches!(reg.kind, Kind::Map(_) | Kind::PacketEnd | Kind::Func(_));
@@ -140,7 +144,7 @@ pub(crate) fn access(
         Kind::Ctx => {
             leak_into("ctx")?;
             unmodified(s, base)?;
-            context(p, off, size, intent.writes())
+            context(p, off, size, intent)
         }
         Kind::Packet { .. } | Kind::PacketMeta { .. } => {
             if intent.writes() && p.row.packet != PacketAccess::ReadWrite {
@@ -323,8 +327,10 @@ fn folded(p: &Program<'_>, reg: &state::Reg, map: u16, off: i32, size: usize) ->
     Some((0..size).map(|i| byte(i) << (8 * place(i))).sum())
 }
 
-fn context(p: &Program<'_>, off: i32, size: usize, write: bool) -> Check<Target> {
-    let value = u32::try_from(off).ok().and_then(|off| p.ctx.access(off, size as u32, write));
+fn context(p: &Program<'_>, off: i32, size: usize, intent: Intent) -> Check<Target> {
+    let value = u32::try_from(off).ok().and_then(|off| p.ctx.access(off, size as u32, intent.writes()));
+    // What a load makes a pointer has no sign (`is_ldsx` in `bpf_skb_is_valid_access`, 6.18).
+    let value = value.filter(|v| !matches!(intent, Intent::SignedLoad) || *v == CtxValue::Scalar);
     match value {
         Some(value @ (CtxValue::SockCommonOrNull | CtxValue::SocketOrNull)) => {
             unsupported(format!("loads of the {value:?} pointer from the context"))

@@ -79,10 +79,11 @@ pub(crate) fn insn(p: &Program<'_>, s: &State, pc: usize, op: Op) -> Check<Facts
                 }
             }
         }
-        Op::Load { size, dst, src, off, .. } => {
+        Op::Load { size, signed, dst, src, off } => {
             readable(s, src)?;
             writable(dst)?;
-            memory::access(p, s, src, off.into(), size.bytes(), memory::Intent::Load).map(Facts::target)
+            let intent = if signed { memory::Intent::SignedLoad } else { memory::Intent::Load };
+            memory::access(p, s, src, off.into(), size.bytes(), intent).map(Facts::target)
         }
         Op::Store { size, dst, off, src } => {
             if let Operand::Reg(src) = src {
