@@ -98,8 +98,9 @@ pub fn generate(file: &str, bytes: &[u8]) -> Result<String, Error> {
         r#"// Written by skep-build from {short}: changes are lost.
 
 /// `{short}`: its programs, maps and variables.
-#[allow(dead_code, unused_imports, unused_variables, unused_mut, non_snake_case, non_upper_case_globals)]
-#[allow(non_camel_case_types, clippy::all)]
+#[allow(dead_code, unused_imports, unused_variables, unused_mut, reason = "an object may lack a part, a user may not need it")]
+#[allow(non_camel_case_types, non_snake_case, non_upper_case_globals, reason = "names are those of the object")]
+#[allow(clippy::all, reason = "lints of a user's project are not for generated code")]
 pub mod {module} {{
 use ::skep::skeleton;
 
