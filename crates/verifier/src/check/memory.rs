@@ -8,7 +8,7 @@ use skep_isa::{Operand, Reg, RegSet};
 
 use super::{leak, leaks, lock};
 use crate::program::Program;
-use crate::state::{self, Byte, Kind, State, place, reads_low_part, type_name};
+use crate::state::{self, Byte, Kind, Range, State, place, reads_low_part, type_name};
 use crate::violation::{Check, Explain, refuse, unsupported};
 use crate::{AccessBase, Code, limits};
 
@@ -362,8 +362,10 @@ pub(crate) fn packet(
     zero_size_allowed: bool,
 ) -> Check<()> {
     let reg = s.reg(base);
-    let (Kind::Packet { range } | Kind::PacketMeta { range }) = reg.kind else {
-        return not_memory(p, s, base);
+    let range = match reg.kind {
+        Kind::Packet { range } => range,
+        Kind::PacketMeta { range } => Range::Bytes(range),
+        _ => return not_memory(p, s, base),
     };
     if reg.val.smin() < 0 {
         let words = format!(
@@ -373,16 +375,18 @@ pub(crate) fn packet(
         return refuse(Code::OutOfBounds, words);
     }
     let sized = size > 0 || zero_size_allowed;
-    if off >= 0 && sized && i64::from(off) + size <= range.into() {
-        return Ok(());
-    }
+    let known = match range.bytes() {
+        Some(range) if off >= 0 && sized && i64::from(off) + size <= range.into() => return Ok(()),
+        Some(range) => format!("{range} bytes are known to be there"),
+        None => "a comparison has shown that the packet ends at the pointer or before it".into(),
+    };
     let words = format!(
         "invalid access to packet, off={off} size={size}, R{}(id={},off={},r={range})",
         base.0, reg.id, reg.off
     );
     refuse(Code::OutOfBounds, words).explain(
         format!("{} bytes of packet after the pointer's variable part", i64::from(off) + size),
-        format!("{range} bytes are known to be there"),
+        known,
         format!("if (data + {} > data_end) return …; with this very pointer", i64::from(off) + size),
     )
 }

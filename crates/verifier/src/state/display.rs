@@ -78,7 +78,8 @@ pub(crate) fn register(spec: &ProgramSpec, frame: usize, reg: &Reg) -> String {
         item(format!("off={}", reg.off));
     }
     match reg.kind {
-        Kind::Packet { range } | Kind::PacketMeta { range } => item(format!("r={range}")),
+        Kind::Packet { range } => item(format!("r={range}")),
+        Kind::PacketMeta { range } => item(format!("r={range}")),
         Kind::Mem { size, .. } => item(format!("sz={size}")),
         _ => {}
     }

@@ -135,8 +135,8 @@ fn regs_match(old: &Reg, new: &Reg, how: Exactness, ids: &mut Ids) -> bool {
             ranges_match(old, new, ids)
         }
         (Kind::Mem { .. }, Kind::Mem { .. }) if old.kind == new.kind => ranges_match(old, new, ids),
-        (Kind::Packet { range: a }, Kind::Packet { range: b })
-        | (Kind::PacketMeta { range: a }, Kind::PacketMeta { range: b }) => {
+        (Kind::Packet { range: a }, Kind::Packet { range: b }) => a.covers(b) && ranges_match(old, new, ids),
+        (Kind::PacketMeta { range: a }, Kind::PacketMeta { range: b }) => {
             a <= b && ranges_match(old, new, ids)
         }
         _ => same(old, new, ids),

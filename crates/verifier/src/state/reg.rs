@@ -1,5 +1,6 @@
 //! What is known about one register, or one spilled register.
 
+use super::Range;
 use crate::domain::Scalar;
 
 /// What a register holds.
@@ -19,9 +20,9 @@ pub(crate) enum Kind {
     MapKey(u16),
     /// A function of the program, by the index of its subprogram.
     Func(u16),
-    /// Packet data; `range` bytes from the variable part on are known to be there.
-    Packet { range: u32 },
-    /// Metadata before the packet.
+    /// Packet data, and what is known of its end.
+    Packet { range: Range },
+    /// Metadata before the packet; `range` bytes from the variable part on are known to be there.
     PacketMeta { range: u32 },
     /// End of the packet.
     PacketEnd,

@@ -7,7 +7,7 @@ use skep_isa::{JumpOp, Operand, Reg as R, Width};
 use crate::domain::{Bits, Cmp, Scalar};
 use crate::limits;
 use crate::program::Program;
-use crate::state::{Kind, Reg, State};
+use crate::state::{Kind, Range, Reg, State};
 
 /// Where a register is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +65,9 @@ pub(crate) fn decide(s: &State, width: Width, op: JumpOp, dst: R, src: Operand) 
     if a.is_scalar() && b.is_scalar() {
         return cmp(op).decide(bits(width), &a.val, &b.val);
     }
+    if width == Width::W64 && a.kind.is_packet_any() && b.kind.is_packet_any() {
+        return against_end(op, a, &b);
+    }
     // The low half of an address may be 0, the whole may not.
     let (ptr, number) = if a.is_pointer() { (a, &b) } else { (&b, a) };
     if width == Width::W32 || !ptr.is_not_null() || !number.is_null() {
@@ -74,6 +77,36 @@ pub(crate) fn decide(s: &State, width: Width, op: JumpOp, dst: R, src: Operand) 
         JumpOp::Eq => Some(false),
         JumpOp::Ne => Some(true),
         _ => None,
+    }
+}
+
+/// `ptr op end`, where an earlier comparison has shown that the packet ends before the address or at it
+/// (`is_pkt_ptr_branch_taken`).
+fn against_end(op: JumpOp, a: &Reg, b: &Reg) -> Option<bool> {
+    let (range, op) = match (a.kind, b.kind) {
+        (Kind::Packet { range }, Kind::PacketEnd) => (range, op),
+        (Kind::PacketEnd, Kind::Packet { range }) => (range, turned(op)),
+        _ => return None,
+    };
+    match (range, op) {
+        (Range::BeyondEnd, JumpOp::Gt | JumpOp::Ge) | (Range::AtEnd, JumpOp::Ge) => Some(true),
+        (Range::BeyondEnd, JumpOp::Le | JumpOp::Lt) | (Range::AtEnd, JumpOp::Lt) => Some(false),
+        _ => None,
+    }
+}
+
+/// The comparison with its sides exchanged.
+fn turned(op: JumpOp) -> JumpOp {
+    match op {
+        JumpOp::Gt => JumpOp::Lt,
+        JumpOp::Ge => JumpOp::Le,
+        JumpOp::Lt => JumpOp::Gt,
+        JumpOp::Le => JumpOp::Ge,
+        JumpOp::Sgt => JumpOp::Slt,
+        JumpOp::Sge => JumpOp::Sle,
+        JumpOp::Slt => JumpOp::Sgt,
+        JumpOp::Sle => JumpOp::Sge,
+        JumpOp::Eq | JumpOp::Ne | JumpOp::Set => op,
     }
 }
 
@@ -134,7 +167,7 @@ pub(crate) fn split(p: &Program<'_>, s: &State, width: Width, op: JumpOp, dst: R
         resolve(p, &mut not_taken, a.id, op == JumpOp::Ne);
     } else if let Operand::Reg(src) = src {
         if is_packet_check(s, width, op, dst, Operand::Reg(src)) {
-            packet_check(&mut not_taken, &mut taken, op, &a, &b);
+            packet_check(&mut not_taken, &mut taken, op, dst, src);
         } else if width == Width::W64 && a.is_pointer() && b.is_pointer() && a.nullable != b.nullable {
             let id = if a.nullable { a.id } else { b.id };
             match op {
@@ -228,24 +261,26 @@ fn resolve(p: &Program<'_>, s: &mut State, id: u32, is_null: bool) {
     });
 }
 
-/// What `ptr op end` says about the bytes before the end.
-fn packet_check(not_taken: &mut State, taken: &mut State, op: JumpOp, a: &Reg, b: &Reg) {
-    // `ptr` is on the left, or the comparison is turned around.
-    let (ptr, op) = match (before_end(a, b), op) {
-        (true, op) => (a, op),
-        (false, JumpOp::Gt) => (b, JumpOp::Lt),
-        (false, JumpOp::Ge) => (b, JumpOp::Le),
-        (false, JumpOp::Lt) => (b, JumpOp::Gt),
-        (false, JumpOp::Le) => (b, JumpOp::Ge),
-        (false, op) => (b, op),
+/// What `dst op src` says about the bytes before the end, on one side, and on the other about the address.
+fn packet_check(not_taken: &mut State, taken: &mut State, op: JumpOp, dst: R, src: R) {
+    // The pointer is on the left, or the comparison is turned around.
+    let (ptr, op) = match before_end(taken.reg(dst), taken.reg(src)) {
+        true => (dst, op),
+        false => (src, turned(op)),
     };
     // On one side ptr <= end, or even ptr < end, which shows one byte more.
-    match op {
-        JumpOp::Gt => extend(not_taken, ptr, 0),
-        JumpOp::Ge => extend(not_taken, ptr, 1),
-        JumpOp::Lt => extend(taken, ptr, 1),
-        JumpOp::Le => extend(taken, ptr, 0),
-        _ => {}
+    let (there, behind, more) = match op {
+        JumpOp::Gt => (not_taken, taken, 0),
+        JumpOp::Ge => (not_taken, taken, 1),
+        JumpOp::Lt => (taken, not_taken, 1),
+        JumpOp::Le => (taken, not_taken, 0),
+        _ => return,
+    };
+    let known = there.reg(ptr).clone();
+    extend(there, &known, more);
+    // Of this register only, whatever its copies (`mark_pkt_end`).
+    if let Kind::Packet { range } = &mut behind.reg_mut(ptr).kind {
+        *range = if more == 0 { Range::BeyondEnd } else { Range::AtEnd };
     }
 }
 
@@ -261,7 +296,7 @@ fn extend(s: &mut State, ptr: &Reg, more: u32) {
     let known = off + more;
     let (id, meta) = (ptr.id, matches!(ptr.kind, Kind::PacketMeta { .. }));
     s.for_each_reg(|reg| match &mut reg.kind {
-        Kind::Packet { range } if !meta && reg.id == id => *range = known.max(*range),
+        Kind::Packet { range } if !meta && reg.id == id => *range = range.or_more(known),
         Kind::PacketMeta { range } if meta && reg.id == id => *range = known.max(*range),
         _ => {}
     });

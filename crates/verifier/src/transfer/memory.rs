@@ -9,7 +9,7 @@ use super::{Fresh, SlotMove, alu};
 use crate::check::{Facts, Target};
 use crate::domain::{Bits, Scalar};
 use crate::program::Program;
-use crate::state::{Byte, Kind, Reg, State, place, reads_low_part};
+use crate::state::{Byte, Kind, Range, Reg, State, place, reads_low_part};
 
 pub(super) fn load(
     s: &mut State,
@@ -43,7 +43,7 @@ pub(super) fn load(
 fn from_context(value: CtxValue) -> Reg {
     match value {
         CtxValue::Scalar => Reg::unknown(),
-        CtxValue::PacketData => Reg::pointer(Kind::Packet { range: 0 }),
+        CtxValue::PacketData => Reg::pointer(Kind::Packet { range: Range::Bytes(0) }),
         CtxValue::PacketMeta => Reg::pointer(Kind::PacketMeta { range: 0 }),
         CtxValue::PacketEnd => Reg::pointer(Kind::PacketEnd),
         CtxValue::FlowKeys => Reg::pointer(Kind::FlowKeys),

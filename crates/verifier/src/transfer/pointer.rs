@@ -1,14 +1,14 @@
 //! A pointer moved by a number.
 
 use crate::domain::{Bits, Scalar};
-use crate::state::{Kind, Reg};
+use crate::state::{Kind, Range, Reg};
 
 /// `ptr + by`, or `ptr - by` if `minus`. `fresh` becomes the id of a packet pointer that moves by an unknown
 /// amount.
 ///
 /// A known amount goes to the fixed part if it stays within 32 bits. Otherwise the variable parts are added
-/// modulo 2^64, as the machine does; a packet pointer loses its range, since that counts from the variable
-/// part on.
+/// modulo 2^64, as the machine does. A packet pointer's range counts from the variable part on: it is kept only
+/// where that becomes smaller. It cannot wrap around: a range is shown where it is at most `PACKET_OFF`.
 pub(crate) fn moved(ptr: &Reg, by: &Scalar, minus: bool, fresh: u32) -> Reg {
     let mut out = ptr.clone();
     let known = by.as_const().map(|n| n as i64);
@@ -18,14 +18,22 @@ pub(crate) fn moved(ptr: &Reg, by: &Scalar, minus: bool, fresh: u32) -> Reg {
         sum.and_then(|n| i32::try_from(n).ok())
     });
     if let Some(off) = fixed {
+        if let Kind::Packet { range } = &mut out.kind {
+            *range = range.moved(off < ptr.off);
+        }
         out.off = off;
         return out;
     }
+    let nearer = minus && by.smin() >= 0;
     out.val = if minus { ptr.val.sub(Bits::B64, by) } else { ptr.val.add(Bits::B64, by) };
     match &mut out.kind {
-        Kind::Packet { range } | Kind::PacketMeta { range } => {
+        Kind::Packet { range } => {
             out.id = fresh;
-            *range = 0;
+            *range = Range::Bytes(range.bytes().filter(|_| nearer).unwrap_or(0));
+        }
+        Kind::PacketMeta { range } => {
+            out.id = fresh;
+            *range = if nearer { *range } else { 0 };
         }
         _ => {}
     }
