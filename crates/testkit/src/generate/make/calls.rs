@@ -147,6 +147,9 @@ impl Gen {
             for at in std::mem::take(&mut self.functions[next].calls) {
                 self.code[at].imm = (start as i64 - at as i64 - 1) as i32;
             }
+            if caller == Caller::Loop {
+                self.rounds.push(start..self.code.len());
+            }
             next += 1;
         }
         self.functions.clear();

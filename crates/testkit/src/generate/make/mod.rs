@@ -34,6 +34,7 @@ mod report;
 mod tails;
 mod types;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use skep_abi::AttachType;
@@ -108,6 +109,8 @@ struct Gen {
     code: Vec<Insn>,
     frame: Frame,
     functions: Vec<calls::Function>,
+    /// Where the functions that `bpf_loop` calls stand.
+    rounds: Vec<Range<usize>>,
     /// Where the functions start.
     starts: Vec<FuncInfo>,
     /// The row of the conditional jump behind each pair of marks.
@@ -143,6 +146,7 @@ pub(super) fn make(seed: u64) -> Made {
         code: Vec::new(),
         frame: Frame::default(),
         functions: Vec::new(),
+        rounds: Vec::new(),
         starts: Vec::new(),
         branches: Vec::new(),
         loop_control: Vec::new(),
@@ -250,5 +254,6 @@ impl Gen {
         }
         self.report();
         self.write_functions();
+        self.spare_linux();
     }
 }
