@@ -2,13 +2,14 @@
 //!
 //! `cargo run --release -p skep-testkit --bin differential -- --count N --seed S` runs as much as one likes.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use skep_abi::{MapType, helper_by_name};
 use skep_isa::table::{self, Fields};
 use skep_isa::{CallTarget, Insn, Op, decode};
 use skep_spec::MapDef;
-use skep_testkit::generate::campaign::Campaign;
+use skep_testkit::generate::campaign::{Campaign, SILENCE, Summary};
 use skep_testkit::generate::program::{self, Generated};
 use skep_testkit::oracle::{self, Oracle, Privilege, Question, interpreter::Interpreter};
 
@@ -27,10 +28,20 @@ fn generated_programs_agree() {
             Err(why) => println!("skipped: generated_programs_agree: {}: {why}", o.name()),
         }
     }
-    let campaign = Campaign { seeds: 0..PROGRAMS, jobs: 2, until: None, oracles: &oracles };
-    let (coverage, found) = campaign.run(&|_| {});
+    let campaign = Campaign {
+        seeds: 0..PROGRAMS,
+        jobs: 2,
+        until: None,
+        program: Path::new(env!("CARGO_BIN_EXE_differential")),
+        args: &[],
+        silence: SILENCE,
+        shrink: false,
+    };
+    let Summary { coverage, found, falls, gave_up, .. } = campaign.run(&mut |_| {});
     let found: Vec<_> = found.iter().map(|d| format!("seed {}: {}", d.seed, d.what)).collect();
     println!("{coverage}");
+    assert_eq!((gave_up, falls), (None, Vec::new()), "Linux fell over");
+    assert_eq!(coverage.programs as u64, PROGRAMS);
     assert!(found.is_empty(), "{} disagreements:\n{}", found.len(), found.join("\n"));
     assert_eq!(coverage.missing(), [""; 0], "not reached by any program");
     if oracles.len() > 1 {

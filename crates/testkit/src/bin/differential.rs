@@ -5,104 +5,184 @@
 //! differential --show S
 //! ```
 //!
-//! Seeds S to S+N-1 are tried on J threads (2), for at most T seconds. A disagreement is shrunk and printed; with
+//! Seeds S to S+N-1 are tried by J processes (2), for at most T seconds. A disagreement is shrunk and printed; with
 //! `--write` it becomes a file test under `tests/cases/found`. `--record` writes the figures to `tests/campaign.txt`,
-//! from where `docs/parity.md` has them. Exit status 1 when there was one.
+//! from where `docs/parity.md` has them. A program that makes Linux fall over costs its process; it is listed, and the
+//! others go on. `--show` prints a program without loading it. Exit status 1 when there was a disagreement, or when
+//! Linux took no program any more.
+//!
+//! For tests: `--silence T` gives up a process after T seconds instead of 60; `--no-kernel` leaves Linux out;
+//! `--die-at S` and `--hang-at S` make the process fail that tries the seed.
 
 use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use skep_testkit::generate::{self, Divergence, campaign::Campaign, program};
-use skep_testkit::oracle::{self, Oracle};
+use skep_testkit::generate::campaign::{Campaign, News, SILENCE};
+use skep_testkit::generate::program;
+use skep_testkit::generate::worker::{self, Plant, Small};
+use skep_testkit::oracle::{self, Oracle, kernel};
 use skep_testkit::rowfiles;
 
+const USAGE: &str = "usage: differential [--count N] [--seed S] [--jobs J] [--seconds T] [--write] [--record]
+       differential --show S";
+
+/// What the arguments say.
+struct Arguments {
+    count: u64,
+    seed: u64,
+    jobs: u64,
+    seconds: Option<u64>,
+    silence: Duration,
+    write: bool,
+    record: bool,
+    show: Option<u64>,
+    worker: bool,
+    turn: usize,
+    kernel: bool,
+    plant: Plant,
+    /// Those that the workers get as well.
+    handed_on: Vec<String>,
+}
+
+impl Arguments {
+    fn parse(mut args: impl Iterator<Item = String>) -> Result<Self, String> {
+        let mut all = Self {
+            count: 1000,
+            seed: 1,
+            jobs: 2,
+            seconds: None,
+            silence: SILENCE,
+            write: false,
+            record: false,
+            show: None,
+            worker: false,
+            turn: 0,
+            kernel: true,
+            plant: Plant::default(),
+            handed_on: Vec::new(),
+        };
+        while let Some(arg) = args.next() {
+            let mut number = || {
+                let given = args.next().ok_or_else(|| format!("{arg}: a number is missing"))?;
+                given.parse::<u64>().map_err(|_| format!("{arg}: `{given}` is no number"))
+            };
+            let mut hand_on = |more: Option<u64>| {
+                all.handed_on.push(arg.clone());
+                all.handed_on.extend(more.map(|n| n.to_string()));
+            };
+            match arg.as_str() {
+                "--count" => all.count = number()?,
+                "--seed" => all.seed = number()?,
+                "--jobs" => all.jobs = number()?,
+                "--seconds" => all.seconds = Some(number()?),
+                "--silence" => all.silence = Duration::from_secs(number()?),
+                "--write" => all.write = true,
+                "--record" => all.record = true,
+                "--show" => all.show = Some(number()?),
+                "--worker" => all.worker = true,
+                "--turn" => all.turn = number()? as usize,
+                "--no-kernel" => {
+                    all.kernel = false;
+                    hand_on(None);
+                }
+                "--die-at" => {
+                    all.plant.die_at = Some(number()?);
+                    hand_on(all.plant.die_at);
+                }
+                "--hang-at" => {
+                    all.plant.hang_at = Some(number()?);
+                    hand_on(all.plant.hang_at);
+                }
+                other => return Err(format!("{other}: unknown")),
+            }
+        }
+        Ok(all)
+    }
+
+    fn oracles(&self) -> Vec<&'static dyn Oracle> {
+        let mut oracles: Vec<&dyn Oracle> = Vec::new();
+        for o in oracle::all().into_iter().filter(|o| self.kernel || o.name() != "kernel") {
+            match o.available() {
+                Ok(()) => oracles.push(o),
+                // Once is enough.
+                Err(_) if self.worker => {}
+                Err(why) => eprintln!("skipped: {}: {why}", o.name()),
+            }
+        }
+        oracles
+    }
+}
+
 fn main() -> ExitCode {
-    let (mut count, mut seed, mut write, mut record) = (1000u64, 1u64, false, false);
-    let (mut jobs, mut seconds) = (2u64, None);
-    let mut args = std::env::args().skip(1);
-    while let Some(arg) = args.next() {
-        let mut number = || args.next().and_then(|n| n.parse().ok());
-        match arg.as_str() {
-            "--count" => count = number().unwrap_or(count),
-            "--seed" => seed = number().unwrap_or(seed),
-            "--jobs" => jobs = number().unwrap_or(jobs),
-            "--seconds" => seconds = number(),
-            "--write" => write = true,
-            "--record" => record = true,
-            "--show" => {
-                let Some(seed) = number() else { continue };
-                let g = program::generate(seed);
-                println!("{}", rowfiles::render_all(&format!("Seed {seed}."), &g.spec, &g.tails, &g.inputs));
-                return ExitCode::SUCCESS;
-            }
-            _ => {
-                eprintln!(
-                    "usage: differential [--count N] [--seed S] [--jobs J] [--seconds T] [--write] [--record]"
-                );
-                return ExitCode::from(2);
-            }
+    let args = match Arguments::parse(std::env::args().skip(1)) {
+        Ok(args) => args,
+        Err(why) => {
+            eprintln!("{why}\n{USAGE}");
+            return ExitCode::from(2);
         }
+    };
+    if let Some(seed) = args.show {
+        let g = program::generate(seed);
+        println!("{}", rowfiles::render_all(&format!("Seed {seed}."), &g.spec, &g.tails, &g.inputs));
+        return ExitCode::SUCCESS;
     }
-    let mut oracles: Vec<&dyn Oracle> = Vec::new();
-    for o in oracle::all() {
-        match o.available() {
-            Ok(()) => oracles.push(o),
-            Err(why) => eprintln!("skipped: {}: {why}", o.name()),
-        }
-    }
+    let oracles = args.oracles();
+    let done = if args.worker {
+        kernel::begin_turns_at(args.turn);
+        worker::serve(&oracles, args.plant, std::io::stdin().lock(), std::io::stdout().lock())
+            .map(|()| ExitCode::SUCCESS)
+    } else {
+        campaign(&args)
+    };
+    done.unwrap_or_else(|e| {
+        eprintln!("differential: {e}");
+        ExitCode::from(2)
+    })
+}
+
+fn campaign(args: &Arguments) -> std::io::Result<ExitCode> {
+    let program = std::env::current_exe()?;
     let start = Instant::now();
+    let (count, seed) = (args.count, args.seed);
     let campaign = Campaign {
         seeds: seed..seed.saturating_add(count),
-        jobs: jobs as usize,
-        until: seconds.map(|s| start + Duration::from_secs(s)),
-        oracles: &oracles,
+        jobs: args.jobs as usize,
+        until: args.seconds.map(|s| start + Duration::from_secs(s)),
+        program: &program,
+        args: &args.handed_on,
+        silence: args.silence,
+        shrink: true,
     };
     let terminal = std::io::stderr().is_terminal();
-    let (coverage, found) = campaign.run(&|done| {
-        if terminal && done % 1000 == 0 {
-            eprint!("\r{done} of {count}");
+    let summary = campaign.run(&mut |news| match news {
+        News::Tried(done) if terminal => eprint!("\r{done} of {count}"),
+        News::Tried(_) => {}
+        News::Found(found) => println!("seed {}: {}", found.seed, found.what),
+        News::Fell(fall) => println!("{fall}"),
+        News::Small(seed, Small { what, text }) => {
+            println!("seed {seed}, as small as it gets: {what}\n{text}");
+            if args.write {
+                let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/cases/found");
+                let path = folder.join(format!("seed-{seed}.s"));
+                let written = std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(&path, text));
+                if let Err(e) = written {
+                    eprintln!("{}: {e}", path.display());
+                }
+            }
         }
     });
     let elapsed = start.elapsed().as_secs_f64();
-    for Divergence { seed, what } in &found {
-        let generated = program::generate(*seed);
-        let open = generate::leftovers(&generated);
-        // What depends on leftovers would become something else on its way.
-        let small = match open {
-            None => generate::smallest(&generated, what, &oracles),
-            Some(_) => generated,
-        };
-        let what = generate::compare(&small, &oracles).what.unwrap_or_else(|| what.clone());
-        let open = open.map_or(String::new(), |why| format!(" (may depend on leftovers: {why})"));
-        println!("seed {seed}: {what}{open}");
-        let text =
-            rowfiles::render_all(&format!("Seed {seed}: {what}"), &small.spec, &small.tails, &small.inputs);
-        println!("{text}");
-        if write {
-            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/cases/found");
-            let path = folder.join(format!("seed-{seed}.s"));
-            let written = std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(&path, text));
-            if let Err(e) = written {
-                eprintln!("{}: {e}", path.display());
-            }
-        }
-    }
-    println!("{coverage}");
-    println!("disagreements {}; {:.0} programs/s", found.len(), coverage.programs as f64 / elapsed);
-    if record {
+    println!("{summary}\n{:.0} programs/s", summary.coverage.programs as f64 / elapsed);
+    if args.record {
         // A campaign that its time limit ended has fewer programs than it was asked for.
-        let limit = seconds.map_or_else(String::new, |s| format!(" --seconds {s}"));
-        let text = format!(
-            "cargo xtask differential {count} {seed}{limit} --record\n{coverage}\ndisagreements {}\n",
-            found.len()
-        );
+        let limit = args.seconds.map_or_else(String::new, |s| format!(" --seconds {s}"));
+        let text = format!("cargo xtask differential {count} {seed}{limit} --record\n{summary}\n");
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/campaign.txt");
-        if let Err(e) = std::fs::write(&path, text) {
-            eprintln!("{}: {e}", path.display());
-            return ExitCode::from(2);
-        }
+        std::fs::write(&path, text)
+            .map_err(|e| std::io::Error::new(e.kind(), format!("{}: {e}", path.display())))?;
     }
-    if found.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let clean = summary.found.is_empty() && summary.gave_up.is_none();
+    Ok(if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -1,8 +1,10 @@
 //! What generated programs reached.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
 use skep_abi::{HELPERS, MAP_TYPES, MapType};
 use skep_isa::table::{self, Row};
 use skep_isa::{CallTarget, Op, Reg, decode_all};
@@ -10,8 +12,11 @@ use skep_isa::{CallTarget, Op, Reg, decode_all};
 use super::program::Generated;
 use crate::oracle::{Answer, Outcome, Verdict};
 
+/// The name of a row, a type, a kind of map: from a table, or from another process that has the same tables.
+type Name = Cow<'static, str>;
+
 /// Counts over many programs.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Coverage {
     /// Programs.
     pub programs: usize,
@@ -28,16 +33,16 @@ pub struct Coverage {
     /// Seeds of programs that Linux refuses on a path that no run takes, which skep sees and so accepts them.
     pub dead_paths: BTreeSet<u64>,
     /// Accepted programs that hold an instruction of the row.
-    pub rows: BTreeMap<&'static str, usize>,
+    pub rows: BTreeMap<Name, usize>,
     /// Conditional jumps whose side `(row, taken)` a run reached.
-    pub sides: BTreeSet<(&'static str, bool)>,
+    pub sides: BTreeSet<(Name, bool)>,
     /// Accepted programs that call the helper.
     pub helpers: BTreeMap<u32, usize>,
     /// Accepted programs whose map of the kind held something in the end, or that has one of a kind that
     /// cannot be read back.
-    pub maps: BTreeMap<&'static str, usize>,
+    pub maps: BTreeMap<Name, usize>,
     /// Accepted programs by type.
-    pub types: BTreeMap<&'static str, usize>,
+    pub types: BTreeMap<Name, usize>,
 }
 
 /// What programs do not reach, and why: the rest they do, which `tests/differential.rs` sees to.
@@ -89,7 +94,7 @@ impl Coverage {
         if answers.len() > 1 && answers.iter().all(Result::is_ok) && !generated.altered {
             self.compared += 1;
         }
-        let name = |n: Option<&'static str>| n.unwrap_or("unknown");
+        let name = |n: Option<&'static str>| Name::from(n.unwrap_or("unknown"));
         *self.types.entry(name(generated.spec.prog_type.name())).or_default() += 1;
         // These hold nothing that could be read back.
         let unread = [MapType::PROG_ARRAY, MapType::PERF_EVENT_ARRAY];
@@ -104,7 +109,7 @@ impl Coverage {
             }
         }
         for row in rows {
-            *self.rows.entry(row).or_default() += 1;
+            *self.rows.entry(Name::from(row)).or_default() += 1;
         }
         for id in helpers {
             *self.helpers.entry(id).or_default() += 1;
@@ -138,29 +143,29 @@ impl Coverage {
     fn add_outcome(&mut self, generated: &Generated, outcome: &Outcome) {
         for (def, contents) in generated.spec.maps.iter().zip(&outcome.maps) {
             if contents.iter().any(|(_, value)| value.iter().any(|&b| b != 0)) {
-                *self.maps.entry(def.kind.name().unwrap_or("unspec")).or_default() += 1;
+                *self.maps.entry(Name::from(def.kind.name().unwrap_or("unspec"))).or_default() += 1;
             }
         }
         if let Some((_, out)) = outcome.maps.first().and_then(|m| m.first()) {
-            self.sides.extend(generated.sides(out));
+            self.sides.extend(generated.sides(out).map(|(row, taken)| (Name::from(row), taken)));
         }
     }
 
     /// Everything that could be reached and was not: rows, sides of conditional jumps, helpers, kinds of maps, in
     /// words.
     pub fn missing(&self) -> Vec<String> {
-        let rows = table::rows().iter().map(|r| r.name).filter(|n| !self.rows.contains_key(n));
+        let rows = table::rows().iter().map(|r| r.name).filter(|n| !self.rows.contains_key(*n));
         let mut missing: Vec<String> = rows.map(str::to_string).collect();
         for row in branch_rows() {
             for (taken, word) in [(false, "not taken"), (true, "taken")] {
-                if !self.sides.contains(&(row, taken)) {
+                if !self.sides.contains(&(Name::from(row), taken)) {
                     missing.push(format!("{row} {word}"));
                 }
             }
         }
         let helpers = HELPERS.iter().filter(|h| !self.helpers.contains_key(&h.id));
         missing.extend(helpers.map(|h| h.name.to_string()));
-        let maps = MAP_TYPES.iter().filter_map(|m| m.id.name()).filter(|n| !self.maps.contains_key(n));
+        let maps = MAP_TYPES.iter().filter_map(|m| m.id.name()).filter(|n| !self.maps.contains_key(*n));
         missing.extend(maps.map(|n| format!("map {n}")));
         missing.retain(|m| !LEFT_OUT.iter().any(|(name, _)| m == name));
         missing
@@ -177,11 +182,16 @@ impl fmt::Display for Coverage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "programs {}, accepted {}, altered {}, compared {}, skipped {}",
-            self.programs, self.accepted, self.altered, self.compared, self.skipped
+            "programs {}, accepted {}, refused {}, altered {}, compared {}, skipped {}",
+            self.programs,
+            self.accepted,
+            self.programs - self.accepted - self.skipped,
+            self.altered,
+            self.compared,
+            self.skipped
         )?;
         for (why, n) in &self.refusals {
-            writeln!(f, "refused {n}: {why}")?;
+            writeln!(f, "refused though not altered {n}: {why}")?;
         }
         if !self.dead_paths.is_empty() {
             let seeds: Vec<_> = self.dead_paths.iter().map(u64::to_string).collect();
@@ -195,8 +205,7 @@ impl fmt::Display for Coverage {
         let list = |of: &mut dyn Iterator<Item = (String, usize)>| {
             of.map(|(name, n)| format!("{name} {n}")).collect::<Vec<_>>().join(", ")
         };
-        let named =
-            |of: &BTreeMap<&'static str, usize>| list(&mut of.iter().map(|(k, n)| (k.to_string(), *n)));
+        let named = |of: &BTreeMap<Name, usize>| list(&mut of.iter().map(|(k, n)| (k.to_string(), *n)));
         writeln!(f, "types: {}", named(&self.types))?;
         writeln!(
             f,

@@ -2,20 +2,23 @@
 //!
 //! [`program::generate`] makes a program and its inputs from a seed; [`compare`] asks the oracles; [`shrink`]
 //! makes a disagreement small; [`coverage`] counts what the programs reached;
-//! [`campaign`] does all of it many times. The same seed gives the same
+//! [`campaign`] does all of it many times, each program in a [`worker`], a process that Linux may kill. The same seed gives the same
 //! program for ever, on every machine.
 
 pub mod campaign;
 pub mod coverage;
+mod crew;
 mod dead_path;
 mod make;
 pub mod packets;
 pub mod program;
 pub mod rng;
 pub mod shrink;
+pub mod worker;
 
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
 use skep_abi::Capability;
 use skep_isa::{JumpOp, Op, Width, decode};
 use skep_spec::{Environment, ProgramSpec};
@@ -25,7 +28,7 @@ use crate::oracle::{self, Answer, Oracle, Privilege, Question, Verdict};
 use program::Generated;
 
 /// A program that oracles disagree on.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Divergence {
     /// The seed that gives the program.
     pub seed: u64,

@@ -1,6 +1,7 @@
 //! The running kernel.
 
 use std::fs;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use skep_linux::{LinuxBackend, Probe, unprivileged};
@@ -38,17 +39,22 @@ impl Oracle for Kernel {
     }
 }
 
+/// Whose turn it is to stay on a CPU.
+static TURN: AtomicUsize = AtomicUsize::new(0);
+
+/// Makes the turns of this process begin at `turn`: several processes then share the CPUs.
+pub fn begin_turns_at(turn: usize) {
+    TURN.store(turn, Ordering::Relaxed);
+}
+
 /// Keeps this thread on one CPU, threads in turn: per-CPU values of all its runs then belong to the same one.
 #[cfg(target_os = "linux")]
 fn stay_on_one_cpu() {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
     use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
     thread_local!(static DONE: std::cell::Cell<bool> = const { std::cell::Cell::new(false) });
     if DONE.replace(true) {
         return;
     }
-    static TURN: AtomicUsize = AtomicUsize::new(0);
     let Ok(allowed) = sched_getaffinity(None) else { return };
     let mut one = CpuSet::new();
     let cpus: Vec<usize> = (0..CpuSet::MAX_CPU).filter(|&c| allowed.is_set(c)).collect();

@@ -1,0 +1,199 @@
+//! One process of a campaign: it tries programs, and says beforehand which.
+//!
+//! A program that makes Linux fall over takes the thread that loads it along, or keeps it in the kernel for ever. So
+//! a process of its own asks Linux, with no other thread in it, and what it said last tells who did it. Orders come
+//! to its standard input, reports leave by its standard output, a line of JSON each:
+//!
+//! ```text
+//! {"Try":{"from":7,"to":9}}             {"At":7}  {"At":8}  {"Tried":{"coverage":{…},"found":[…]}}
+//! {"Shrink":{"seed":7,"what":"…"}}      {"At":7}  {"Small":{"what":"…","text":"…"}}
+//! ```
+
+use std::io::{self, BufRead, Write};
+use std::process::{self, Command};
+use std::thread;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::coverage::Coverage;
+use super::{Divergence, compare, leftovers, program, smallest};
+use crate::oracle::Oracle;
+use crate::rowfiles;
+
+/// What a worker is to do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Order {
+    /// Try the programs of these seeds.
+    Try {
+        /// The first.
+        from: u64,
+        /// Behind the last.
+        to: u64,
+    },
+    /// Make the program of a disagreement small.
+    Shrink(Divergence),
+}
+
+/// What a worker says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Report {
+    /// The oracles are asked about the program of this seed next.
+    At(u64),
+    /// All of them have been tried.
+    Tried {
+        /// What they reached.
+        coverage: Coverage,
+        /// Where the oracles disagree.
+        found: Vec<Divergence>,
+    },
+    /// As small as it gets.
+    Small(Small),
+}
+
+/// A disagreement made small.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Small {
+    /// What differs now.
+    pub what: String,
+    /// The program, as a file test.
+    pub text: String,
+}
+
+impl Small {
+    /// The program of a disagreement as it is, without asking anybody.
+    pub fn not_at_all(of: &Divergence) -> Self {
+        Self { what: of.what.clone(), text: render(of.seed, &of.what, &program::generate(of.seed)) }
+    }
+}
+
+/// A seed at which a worker is to fail, so that those who watch it can be tested.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Plant {
+    /// It dies, as by a signal from the kernel.
+    pub die_at: Option<u64>,
+    /// It says nothing any more, and keeps its pipes open for some seconds after it was killed.
+    pub hang_at: Option<u64>,
+}
+
+impl Plant {
+    fn sprout(self, seed: u64) {
+        if self.die_at == Some(seed) {
+            process::abort();
+        }
+        if self.hang_at == Some(seed) {
+            // Its child has the pipes too.
+            let _ = Command::new("sleep").arg("40").spawn();
+            thread::sleep(Duration::from_secs(3600));
+        }
+    }
+}
+
+/// Does what `orders` say, until there are none any more.
+///
+/// # Errors
+///
+/// When a pipe is broken, or an order is none.
+pub fn serve(
+    oracles: &[&dyn Oracle],
+    plant: Plant,
+    orders: impl BufRead,
+    mut reports: impl Write,
+) -> io::Result<()> {
+    let mut say = |report: &Report| {
+        let mut line = serde_json::to_vec(report)?;
+        line.push(b'\n');
+        reports.write_all(&line)?;
+        reports.flush()
+    };
+    for order in orders.lines() {
+        match serde_json::from_str(&order?)? {
+            Order::Try { from, to } => {
+                let (mut coverage, mut found) = (Coverage::default(), Vec::new());
+                for seed in from..to {
+                    say(&Report::At(seed))?;
+                    plant.sprout(seed);
+                    let generated = program::generate(seed);
+                    let compared = compare(&generated, oracles);
+                    coverage.add(&generated, &compared.answers);
+                    if compared.dead_path {
+                        coverage.dead_paths.insert(seed);
+                    }
+                    found.extend(compared.what.map(|what| Divergence { seed, what }));
+                }
+                say(&Report::Tried { coverage, found })?;
+            }
+            Order::Shrink(of) => {
+                say(&Report::At(of.seed))?;
+                say(&Report::Small(shrink(&of, oracles)))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn shrink(Divergence { seed, what }: &Divergence, oracles: &[&dyn Oracle]) -> Small {
+    let generated = program::generate(*seed);
+    let open = leftovers(&generated);
+    // What depends on leftovers would become something else on its way.
+    let small = match open {
+        None => smallest(&generated, what, oracles),
+        Some(_) => generated,
+    };
+    let what = compare(&small, oracles).what.unwrap_or_else(|| what.clone());
+    let text = render(*seed, &what, &small);
+    let open = open.map_or(String::new(), |why| format!(" (may depend on leftovers: {why})"));
+    Small { what: what + &open, text }
+}
+
+fn render(seed: u64, what: &str, g: &program::Generated) -> String {
+    rowfiles::render_all(&format!("Seed {seed}: {what}"), &g.spec, &g.tails, &g.inputs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_says_what_it_tries_before_it_does() {
+        let order = |order: &Order| serde_json::to_string(order).expect("it is data") + "\n";
+        let orders = order(&Order::Try { from: 3, to: 5 })
+            + &order(&Order::Shrink(Divergence { seed: 9, what: "verdict: none".into() }));
+        let mut reports = Vec::new();
+        serve(&[], Plant::default(), orders.as_bytes(), &mut reports).expect("the orders are orders");
+        let reports: Vec<Report> = reports
+            .split(|&b| b == b'\n')
+            .filter(|line| !line.is_empty())
+            .map(|line| serde_json::from_slice(line).expect("it is a report"))
+            .collect();
+        let [
+            Report::At(3),
+            Report::At(4),
+            Report::Tried { coverage, found },
+            Report::At(9),
+            Report::Small(small),
+        ] = &reports[..]
+        else {
+            panic!("{reports:?}");
+        };
+        assert_eq!((coverage.programs, found.len()), (2, 0));
+        assert!(small.text.starts_with("; Seed 9: verdict: none"), "{}", small.text);
+        assert!(serve(&[], Plant::default(), &b"nonsense\n"[..], Vec::new()).is_err());
+    }
+
+    #[test]
+    fn coverage_survives_the_way_between_processes() {
+        let oracles: [&dyn Oracle; 1] = [&crate::oracle::interpreter::Interpreter];
+        let orders = serde_json::to_string(&Order::Try { from: 0, to: 20 }).expect("it is data");
+        let mut reports = Vec::new();
+        serve(&oracles, Plant::default(), orders.as_bytes(), &mut reports).expect("the orders are orders");
+        let last = reports.split(|&b| b == b'\n').rfind(|line| !line.is_empty()).expect("it reports");
+        let Ok(Report::Tried { coverage, .. }) = serde_json::from_slice(last) else { panic!("{last:?}") };
+        let mut here = Coverage::default();
+        for generated in (0..20).map(program::generate) {
+            here.add(&generated, &compare(&generated, &oracles).answers);
+        }
+        assert_eq!(coverage, here);
+        assert!(!here.sides.is_empty() && !here.maps.is_empty() && !here.helpers.is_empty());
+    }
+}
