@@ -199,6 +199,12 @@ impl Btf {
         self.iter().find(|(_, t)| kind.is_none_or(|k| t.kind() == k) && same(t.name())).map(|(id, _)| id)
     }
 
+    /// The first own type with this kind and name.
+    pub(crate) fn find_own(&self, kind: Kind, name: &str) -> Option<TypeId> {
+        let same = |n: Name| !n.is_none() && self.is_named(n, name);
+        self.iter_own().find(|(_, t)| t.kind() == kind && same(t.name())).map(|(id, _)| id)
+    }
+
     /// Follows typedefs, qualifiers and type tags to the type they stand for. An unknown id comes back as is.
     pub fn resolve(&self, id: TypeId) -> TypeId {
         self.facts(id).map_or(id, |f| f.resolved)

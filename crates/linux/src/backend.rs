@@ -1,6 +1,6 @@
 //! The backend.
 
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use skep_abi::{MapType, ProgramType};
@@ -16,7 +16,7 @@ use crate::program::{LinuxProgram, RawLoad};
 use crate::socket::SocketLink;
 use crate::struct_ops::StructOpsLink;
 use crate::sys::{self, MapFd, attr};
-use crate::{Probe, pin, words};
+use crate::{Probe, module, pin, words};
 
 /// The running kernel.
 #[derive(Default)]
@@ -74,6 +74,12 @@ impl LinuxBackend {
         let btf = btf.and_then(|b| self.btf.get(b).ok());
         if let Some(btf) = &btf {
             attr.btf_fd = btf.as_raw_fd() as u32;
+        }
+        let types = def.struct_ops.as_ref().and_then(|ops| ops.module.as_ref());
+        let types = types.map(|m| module::types(m, &what)).transpose()?;
+        if let Some(types) = &types {
+            attr.map_flags |= attr::MapCreate::VTYPE_BTF_OBJ_FD;
+            attr.value_type_btf_obj_fd = types.as_raw_fd() as u32;
         }
         if let Some(ops) = &def.struct_ops {
             attr.btf_vmlinux_value_type_id = ops.value_type_id;
@@ -137,6 +143,21 @@ impl LinuxBackend {
             );
             return Err(LoadError { error: Error::new(Errno::EINVAL, words), log: String::new() });
         }
+        let what = format!("program `{}`", spec.name);
+        let types = |m: &String| module::types(m, &what);
+        let refused = |error| LoadError { error, log: String::new() };
+        let attach = spec.attach_module.as_ref().map(types).transpose().map_err(refused)?;
+        let modules: Vec<OwnedFd> =
+            spec.modules.iter().map(types).collect::<Result<_, _>>().map_err(refused)?;
+        let modules: Vec<BorrowedFd<'_>> = modules.iter().map(AsFd::as_fd).collect();
+        let bound;
+        let insns = match modules.is_empty() {
+            true => &spec.insns,
+            false => {
+                bound = module::bind(&spec.insns, &modules, maps.len(), &what).map_err(refused)?;
+                &bound
+            }
+        };
         let btf = spec.btf.as_ref().filter(|_| !spec.func_info.is_empty()).map(|b| self.btf.get(b));
         // `syscall` programs may always sleep; the kernel still wants to be told.
         let sleepable = if spec.prog_type == ProgramType::SYSCALL { ProgramSpec::SLEEPABLE } else { 0 };
@@ -149,8 +170,10 @@ impl LinuxBackend {
             flags,
             license: &spec.license,
             kernel_version: spec.kernel_version,
-            insns: &spec.insns,
+            attach_btf: attach.as_ref().map(AsFd::as_fd),
+            insns,
             maps,
+            modules: &modules,
             log_level: options.log_level,
             ..RawLoad::default()
         };

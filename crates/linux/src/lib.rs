@@ -18,6 +18,8 @@ mod btf;
 #[cfg(target_os = "linux")]
 mod map;
 #[cfg(target_os = "linux")]
+mod module;
+#[cfg(target_os = "linux")]
 mod perf;
 #[cfg(target_os = "linux")]
 mod pin;

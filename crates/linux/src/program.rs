@@ -12,7 +12,7 @@ use skep_spec::{
 };
 
 use crate::sys::{self, Load, Run, attr};
-use crate::words;
+use crate::{module, words};
 
 /// First size of the log buffer: memory that the kernel does not write is never touched.
 const LOG_BYTES: usize = 4 << 20;
@@ -83,10 +83,15 @@ pub struct RawLoad<'a> {
     pub kernel_version: u32,
     /// The kernel's type that the program belongs to; 0 for none.
     pub attach_btf_id: u32,
+    /// The module whose types have it; none for the kernel's own.
+    pub attach_btf: Option<BorrowedFd<'a>>,
     /// Slots.
     pub insns: &'a [Insn],
     /// Descriptors that map indices in the program (`LDDW` with `src` 5 or 6) stand for.
     pub maps: &'a [BorrowedFd<'a>],
+    /// Types of modules that calls of kfuncs name (`off`): they stand in `fd_array` behind the maps, from index 1 on at
+    /// least.
+    pub modules: &'a [BorrowedFd<'a>],
     /// The program's BTF; without it the records below are ignored.
     pub btf: Option<BorrowedFd<'a>>,
     /// Functions.
@@ -142,7 +147,11 @@ impl RawLoad<'_> {
                 return Err(LoadError { error: Error::new(Errno::EINVAL, words), log: String::new() });
             }
         }
-        let fd_array: Vec<i32> = self.maps.iter().map(AsRawFd::as_raw_fd).collect();
+        let mut fd_array: Vec<i32> = self.maps.iter().map(AsRawFd::as_raw_fd).collect();
+        if !self.modules.is_empty() {
+            fd_array.resize(module::first_index(self.maps.len()), 0);
+            fd_array.extend(self.modules.iter().map(AsRawFd::as_raw_fd));
+        }
         let license = CString::new(self.license).unwrap_or_default();
         let func_info: Vec<u8> =
             self.func_info.iter().flat_map(|f| words_to_bytes([f.insn_off, f.type_id])).collect();
@@ -163,6 +172,7 @@ impl RawLoad<'_> {
             func_info: &func_info,
             line_info: &line_info,
             attach_btf_id: self.attach_btf_id,
+            attach_btf: self.attach_btf,
             fd_array: &fd_array,
             log_level: 0,
         };

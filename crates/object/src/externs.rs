@@ -8,6 +8,8 @@
 //! | `.ksyms` | other | the id of the variable in the target's types |
 //! | `.ksyms` | function | the id of the kfunc in the target's types |
 //!
+//! The target's types are the kernel's; what they do not have may be a module's, whose name stands beside the id.
+//!
 //! Weak ones that are not there are 0; a weak function must not be called then.
 
 use alloc::collections::BTreeMap;
@@ -85,16 +87,16 @@ pub(crate) struct Externs {
 }
 
 /// What an extern is on a machine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Resolved {
     /// A byte of the configuration's map.
     Config(u32),
     /// A number to load: 0 for what is not there.
     Address(u64),
-    /// A variable's id.
-    Variable(u32),
-    /// A function's id.
-    Function(u32),
+    /// A variable's id, and the module that has it.
+    Variable(u32, Option<String>),
+    /// A function's id, and the module that has it.
+    Function(u32, Option<String>),
     /// A weak function that is not there, with its number among externs.
     NoFunction(u32),
 }
@@ -410,12 +412,19 @@ impl Externs {
                 "the target's types have nothing of this name; if that may be, declare it __weak",
             )),
             // As libbpf does for functions; a variable of another type is never what was meant.
-            relo::Symbol::Differs(_) if e.weak && kind == BtfKind::Func => Ok(none),
-            relo::Symbol::Differs(id) => Err(file
-                .malformed(place(), format!("it is of another type in the target, where it is type {id}"))),
-            relo::Symbol::InModule => Err(file.unsupported(place(), "it is a module's: not supported yet")),
-            relo::Symbol::Found(id) if kind == BtfKind::Func => Ok(Resolved::Function(id.0)),
-            relo::Symbol::Found(id) => Ok(Resolved::Variable(id.0)),
+            relo::Symbol::Differs(..) if e.weak && kind == BtfKind::Func => Ok(none),
+            relo::Symbol::Differs(id, module) => {
+                let whose = module.map_or_else(String::new, |m| format!(" of module {}", m.name));
+                let what = format!("it is of another type in the target, where it is type {id}{whose}");
+                Err(file.malformed(place(), what))
+            }
+            relo::Symbol::Found(id, module) => {
+                let module = module.map(|m| m.name.clone());
+                Ok(match kind {
+                    BtfKind::Func => Resolved::Function(id.0, module),
+                    _ => Resolved::Variable(id.0, module),
+                })
+            }
         }
     }
 }

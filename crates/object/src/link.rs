@@ -73,6 +73,19 @@ pub(crate) struct Linked {
     pub(crate) functions: Vec<Placed>,
     pub(crate) poisoned: Vec<Poisoned>,
     pub(crate) kfuncs: Vec<KfuncCall>,
+    pub(crate) modules: Vec<String>,
+}
+
+impl Linked {
+    /// The number of a module: 0 is the kernel itself.
+    fn module(&mut self, name: Option<String>) -> usize {
+        let Some(name) = name else { return 0 };
+        let known = self.modules.iter().position(|m| *m == name);
+        known.unwrap_or_else(|| {
+            self.modules.push(name);
+            self.modules.len() - 1
+        }) + 1
+    }
 }
 
 /// What a relocation makes of an instruction.
@@ -94,10 +107,17 @@ fn external(out: &mut Linked, at: usize, resolved: Resolved, name: String) {
     let insn_off = at as u32;
     let wide = out.insns[at].is_wide();
     let (src, number) = match resolved {
-        Resolved::Variable(id) => (PSEUDO_BTF_ID, u64::from(id)),
-        Resolved::Function(id) => {
+        Resolved::Variable(id, module) => (PSEUDO_BTF_ID, u64::from(id) | (out.module(module) as u64) << 32),
+        Resolved::Function(id, module) => {
             out.kfuncs.push(KfuncCall { insn_off, name });
-            (if wide { PSEUDO_BTF_ID } else { PSEUDO_KFUNC_CALL }, u64::from(id))
+            let module = out.module(module);
+            if wide {
+                (PSEUDO_BTF_ID, u64::from(id) | (module as u64) << 32)
+            } else {
+                // No machine has so many; the backend counts them again.
+                out.insns[at].off = i16::try_from(module).unwrap_or(i16::MAX);
+                (PSEUDO_KFUNC_CALL, u64::from(id))
+            }
         }
         Resolved::NoFunction(number) if !wide => {
             out.poisoned.push(Poisoned { insn_off, what: format!("kfunc {name}") });
@@ -319,7 +339,7 @@ impl Linker<'_> {
         name: &str,
     ) -> Result<Target, Error> {
         let resolved = (self.externs)(name).map_err(|e| e.inside(f.at(i)))?;
-        let is_function = matches!(resolved, Resolved::Function(_) | Resolved::NoFunction(_));
+        let is_function = matches!(resolved, Resolved::Function(..) | Resolved::NoFunction(_));
         match (kind, call, insn.is_wide()) {
             (R_64_32, true, _) if is_function => Ok(Target::Extern(resolved, name.into())),
             (R_64_64, _, true) => Ok(Target::Extern(resolved, name.into())),

@@ -281,8 +281,10 @@ impl<'a> Unlinked<'a> {
             let spec = program::by_section(file, section, env).and_then(|mut spec| {
                 if spec.prog_type == ProgramType::STRUCT_OPS {
                     autoload = ops.wanted(index).unwrap_or(autoload);
-                    if let Some((type_id, member)) = ops.attach(index)? {
-                        (spec.attach_btf_id, spec.attach_type) = (type_id, AttachType(member));
+                    if let Some(is) = ops.attach(index)? {
+                        spec.attach_btf_id = is.type_id;
+                        spec.attach_type = AttachType(is.index);
+                        spec.attach_module = is.module;
                     }
                 }
                 let linked = linker.link(index, &mut budget)?;
@@ -297,6 +299,7 @@ impl<'a> Unlinked<'a> {
                     maps: linked.maps,
                     poisoned: linked.poisoned,
                     kfuncs: linked.kfuncs,
+                    modules: linked.modules,
                     ..spec
                 })
             });

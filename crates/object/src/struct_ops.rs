@@ -5,7 +5,8 @@
 //! ```
 //!
 //! Each becomes a map whose value is the target's `struct bpf_struct_ops_NAME`: members are found there by name, numbers
-//! are copied, functions are programs in sections `struct_ops`, which learn from it what they are. Rules are those of
+//! are copied, functions are programs in sections `struct_ops`, which learn from it what they are. What the kernel's own
+//! types do not have may be a module's. Rules are those of
 //! libbpf 1.7 (`init_struct_ops_maps`, `bpf_object__collect_st_ops_relos`, `bpf_map__init_kern_struct_ops`): a member
 //! that the target does not have must be zero, a type's flavour (`___x`) does not count.
 
@@ -43,11 +44,21 @@ pub(crate) fn is_section(name: &str) -> bool {
     SECTIONS.iter().any(|(s, ..)| *s == name)
 }
 
+/// The member of a structure of the target that a program is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Attach {
+    /// Type of the structure.
+    pub(crate) type_id: u32,
+    /// Index of the member.
+    pub(crate) index: u32,
+    /// The module that has the structure; `None` for the kernel itself.
+    pub(crate) module: Option<String>,
+}
+
 /// What maps make of a program.
 #[derive(Clone, Debug, Default)]
 struct Use {
-    /// Type of the structure, and the member's index in it.
-    attach: Option<(u32, u32)>,
+    attach: Option<Attach>,
     /// Some map that is created by default has it.
     wanted: bool,
     /// Why a map that has it cannot be used.
@@ -68,15 +79,14 @@ impl All {
         self.uses.get(&index).map(|u| u.wanted)
     }
 
-    /// What a program is, by its function: type of the structure, and the member's index in it. `None` if no map has it:
-    /// then it can be opened and not be loaded.
+    /// What a program is, by its function. `None` if no map has it: then it can be opened and not be loaded.
     ///
     /// # Errors
     /// When no map that has it can be used.
-    pub(crate) fn attach(&self, index: usize) -> Result<Option<(u32, u32)>, Error> {
+    pub(crate) fn attach(&self, index: usize) -> Result<Option<Attach>, Error> {
         match self.uses.get(&index) {
             Some(Use { attach: None, why: Some(why), .. }) => Err(why.clone()),
-            Some(u) => Ok(u.attach),
+            Some(u) => Ok(u.attach.clone()),
             None => Ok(None),
         }
     }
@@ -269,17 +279,13 @@ impl<'a> Variable<'a> {
         };
         let name = essential_name(self.structure);
         let value_name = format!("{PREFIX}{name}");
-        let kernel = target.main();
-        let find = |name: &str| kernel.find_by_name(Some(BtfKind::Struct), name);
-        let Some(value_id) = find(&value_name) else {
-            let has = |m: &Arc<Btf>| m.find_by_name(Some(BtfKind::Struct), &value_name).is_some();
-            return Err(self.unsupported(if target.modules().iter().any(has) {
-                format!("struct {value_name} is a module's: not supported yet")
-            } else {
-                format!("the target has no struct {value_name}: it takes no programs for struct {name}")
-            }));
+        let Some((value_id, kernel, module)) = target.having(BtfKind::Struct, &value_name) else {
+            return Err(self.unsupported(format!(
+                "the target has no struct {value_name}: it takes no programs for struct {name}"
+            )));
         };
-        let Some(type_id) = find(name) else {
+        let module = module.map(|m| m.name.clone());
+        let Some(type_id) = kernel.find_by_name(Some(BtfKind::Struct), name) else {
             return Err(self.unsupported(format!("the target has no struct {name}")));
         };
         let (Some(Type::Struct { members: parts, size, .. }), Some(Type::Struct { members: theirs, .. })) =
@@ -315,12 +321,13 @@ impl<'a> Variable<'a> {
                 continue;
             }
             let f = self.functions[&index];
-            let (what, is) = (&functions.all[f].name, (type_id.0, their_index as u32));
-            let known = *uses.entry(f).or_default().attach.get_or_insert(is);
-            if known != is {
+            let what = &functions.all[f].name;
+            let is = Attach { type_id: type_id.0, index: their_index as u32, module: module.clone() };
+            let known = uses.entry(f).or_default().attach.get_or_insert_with(|| is.clone());
+            if *known != is {
                 return Err(self.bad(format!(
                     "program \"{what}\" is member {} of type {} in another map, and member {} of type {} here",
-                    known.1, known.0, is.1, is.0
+                    known.index, known.type_id, is.index, is.type_id
                 )));
             }
             pointers.push((off as u32, what.clone()));
@@ -337,6 +344,7 @@ impl<'a> Variable<'a> {
             initial: Some(value),
             struct_ops: Some(Box::new(StructOps {
                 name: name.into(),
+                module,
                 type_id: type_id.0,
                 value_type_id: value_id.0,
                 link: self.link,

@@ -6,7 +6,7 @@ mod common;
 use std::fmt::Write;
 
 use common::{fixture, fixture_path, program, read};
-use skep_btf::relo::TargetBtf;
+use skep_btf::relo::{Module, TargetBtf};
 use skep_btf::{Btf, Builder, IntEncoding, Type};
 use skep_isa::Endian;
 use skep_object::{Inputs, Object, Unlinked, btf_section};
@@ -146,6 +146,7 @@ fn types_of_modules() {
     let module = Btf::parse_split(&bytes, base.clone()).expect("reads back");
     assert!(matches!(module.ty(absent), Some(Type::Struct { .. })) && module.name(absent) == Some("absent"));
     let module = std::sync::Arc::new(module);
+    let module = Module { name: "some".into(), btf: module };
     let both = TargetBtf::from(base).with_modules(move |_| vec![module.clone()]);
     let object = relocated("missing", &both);
     let spec = program(&object, "load").spec.as_ref().expect("found in the module");

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use skep_btf::Btf;
-use skep_btf::relo::{Minimal, TargetBtf};
+use skep_btf::relo::{Minimal, Module, TargetBtf};
 use skep_object::{Kconfig, Symbols, Unlinked};
 use skep_spec::ProgramSpec;
 
@@ -55,7 +55,8 @@ impl Target {
     }
 
     /// The machine that files describe: raw BTF, or an ELF file with a `.BTF` section (a kernel image, a module, a
-    /// program). The first is the kernel's; others are modules' and stand on it.
+    /// program). The first is the kernel's; others stand on it and are of the modules that the files are named after
+    /// (`nf_conntrack`, `nf-conntrack.ko`).
     ///
     /// # Errors
     /// `Unreadable` or `Damaged`, with the file's name; `Usage` for no file.
@@ -64,10 +65,7 @@ impl Target {
             return Err(Error::new(ErrorKind::Usage, "a target needs at least one BTF file"));
         };
         let main = Arc::new(read_btf(main.as_ref(), None)?);
-        let modules: Vec<_> = modules
-            .iter()
-            .map(|m| read_btf(m.as_ref(), Some(&main)).map(Arc::new))
-            .collect::<Result<_, _>>()?;
+        let modules: Vec<_> = modules.iter().map(|m| module(m.as_ref(), &main)).collect::<Result<_, _>>()?;
         Ok(TargetBtf::from(main).with_modules(move |_| modules.clone()).into())
     }
 
@@ -193,12 +191,18 @@ pub fn minimal_btf<P: AsRef<Path>>(objects: &[P], target: &Btf) -> Result<Btf, E
 }
 
 /// Types of all modules that can be read.
-fn modules(kernel: &Arc<Btf>) -> Vec<Arc<Btf>> {
+fn modules(kernel: &Arc<Btf>) -> Vec<Module> {
     let Ok(entries) = std::fs::read_dir(KERNEL) else { return Vec::new() };
     let mut paths: Vec<PathBuf> = entries.flatten().map(|e| e.path()).collect();
     paths.sort();
-    let module = |p: &PathBuf| read_btf(p, Some(kernel)).ok().map(Arc::new);
-    paths.iter().filter(|p| !p.ends_with("vmlinux")).filter_map(module).collect()
+    paths.iter().filter(|p| !p.ends_with("vmlinux")).filter_map(|p| module(p, kernel).ok()).collect()
+}
+
+/// The types of the module that a file is named after. The kernel writes `_` for `-` in names of modules.
+fn module(path: &Path, kernel: &Arc<Btf>) -> Result<Module, Error> {
+    let file = path.file_name().unwrap_or_default().to_string_lossy();
+    let name = file.split('.').next().unwrap_or_default().replace('-', "_");
+    Ok(Module { name, btf: Arc::new(read_btf(path, Some(kernel))?) })
 }
 
 /// Why the instruction at `pc` calls a helper that nobody has: what a CO-RE relocation looked for in vain.

@@ -63,6 +63,8 @@ pub struct MapDef {
 pub struct StructOps {
     /// Name of the kernel's structure: `tcp_congestion_ops`.
     pub name: String,
+    /// The module whose types have it; `None` for the kernel itself.
+    pub module: Option<String>,
     /// Its type.
     pub type_id: u32,
     /// `struct bpf_struct_ops_NAME`, which the map's value is.

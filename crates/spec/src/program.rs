@@ -103,11 +103,17 @@ pub struct ProgramSpec {
     pub line_info: Vec<LineInfo>,
     /// Calls of the kernel's functions, ascending by `insn_off`.
     pub kfuncs: Vec<KfuncCall>,
+    /// Modules of the kernel whose types instructions name. The call of a kfunc (in `off`) and an `LDDW` of a variable's
+    /// or kfunc's address (in the `imm` of its second slot) say which: 0 for the kernel's own types, n for those of
+    /// `modules[n - 1]`.
+    pub modules: Vec<String>,
     /// Instructions that the target has nothing for.
     pub poisoned: Vec<Poisoned>,
     /// The type of the target that the program belongs to: of a structure, where it is a member of one (`struct_ops`; the
     /// attach type is the member's index). 0 for none.
     pub attach_btf_id: u32,
+    /// The module that has this type; `None` for the kernel itself.
+    pub attach_module: Option<String>,
     /// What the program hangs on, from its section name: `sched/sched_switch`.
     pub attach_target: Option<String>,
     /// Lines for programs without BTF (assembled text): `(insn_off, line)`, ascending.

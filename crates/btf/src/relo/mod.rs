@@ -25,7 +25,7 @@ mod value;
 
 pub use kind::CoreKind;
 pub use minimal::Minimal;
-pub use resolve::{Resolver, TargetBtf};
+pub use resolve::{Module, Resolver, TargetBtf};
 pub use symbol::{Symbol, find_symbol};
 pub use value::{Outcome, Patch};
 

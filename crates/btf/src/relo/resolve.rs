@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::format;
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cell::OnceCell;
@@ -12,21 +13,30 @@ use super::kind::CoreKind;
 use super::spec::Spec;
 use super::value::{self, Outcome, Patch};
 use super::{essential, same_kind};
-use crate::types::{Name, Type, TypeId};
+use crate::types::{Kind, Name, Type, TypeId};
 use crate::{At, Btf, CoreRelo, Endian, Error};
+
+/// The types of a kernel module.
+#[derive(Clone, Debug)]
+pub struct Module {
+    /// The module's name, as the kernel says it: `nf_conntrack`.
+    pub name: String,
+    /// Its types, split, on the kernel's.
+    pub btf: Arc<Btf>,
+}
 
 /// The types of the machine that programs are to run on: the kernel's and its modules', or a file's.
 pub struct TargetBtf {
     /// Types of the kernel proper.
     main: Arc<Btf>,
-    /// Types of modules, split, on `main`. They are asked for what `main` does not have.
-    modules: OnceCell<Vec<Arc<Btf>>>,
+    /// Types of modules, on `main`. They are asked for what `main` does not have.
+    modules: OnceCell<Vec<Module>>,
     /// Where `modules` comes from once it is needed.
     load: Option<LoadModules>,
 }
 
 /// Makes the types of modules, which stand on these.
-type LoadModules = Box<dyn Fn(&Arc<Btf>) -> Vec<Arc<Btf>>>;
+type LoadModules = Box<dyn Fn(&Arc<Btf>) -> Vec<Module>>;
 
 impl fmt::Debug for TargetBtf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -49,9 +59,10 @@ impl From<Btf> for TargetBtf {
 
 impl TargetBtf {
     /// With the types of modules, which are made when something is not found in `main` for the first time. Of
-    /// several modules that have a type, all must give the same answer.
+    /// several modules that have a type of a CO-RE relocation, all must give the same answer; of several that have a
+    /// variable or function, the first counts.
     #[must_use]
-    pub fn with_modules(mut self, load: impl Fn(&Arc<Btf>) -> Vec<Arc<Btf>> + 'static) -> Self {
+    pub fn with_modules(mut self, load: impl Fn(&Arc<Btf>) -> Vec<Module> + 'static) -> Self {
         self.load = Some(Box::new(load));
         self
     }
@@ -62,8 +73,17 @@ impl TargetBtf {
     }
 
     /// Types of modules.
-    pub fn modules(&self) -> &[Arc<Btf>] {
+    pub fn modules(&self) -> &[Module] {
         self.modules.get_or_init(|| self.load.as_ref().map_or_else(Vec::new, |load| load(&self.main)))
+    }
+
+    /// The kernel's types if they have one of this kind and name, else those of the first module that has, with the
+    /// module (libbpf's `find_ksym_btf_id`).
+    pub fn having(&self, kind: Kind, name: &str) -> Option<(TypeId, &Arc<Btf>, Option<&Module>)> {
+        if let Some(id) = self.main.find_by_name(Some(kind), name) {
+            return Some((id, &self.main, None));
+        }
+        self.modules().iter().find_map(|m| Some((m.btf.find_own(kind, name)?, &m.btf, Some(m))))
     }
 
     /// Types of the same name and kind as this local one.
@@ -72,7 +92,7 @@ impl TargetBtf {
         if !main.is_empty() {
             return main;
         }
-        self.modules().iter().flat_map(|m| search(local, ty, m, m.iter_own())).collect()
+        self.modules().iter().flat_map(|m| search(local, ty, &m.btf, m.btf.iter_own())).collect()
     }
 }
 

@@ -1,49 +1,43 @@
 //! Variables and functions of the target by name: what externs with a type stand for.
 
 use super::compat::{self, Pair};
-use super::{TargetBtf, essential};
+use super::{Module, TargetBtf, essential};
 use crate::types::{Kind, Type, TypeId};
 use crate::{Btf, Error};
 
 /// What the target has of a name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Symbol {
+#[derive(Clone, Copy, Debug)]
+pub enum Symbol<'t> {
     /// Nothing.
     Missing,
-    /// A variable or function of that type.
-    Found(TypeId),
+    /// A variable or function of that type; of which module, if it is not the kernel's own.
+    Found(TypeId, Option<&'t Module>),
     /// One of another type.
-    Differs(TypeId),
-    /// One of a module.
-    InModule,
+    Differs(TypeId, Option<&'t Module>),
 }
 
-/// Looks for a variable ([`Kind::Var`]) or function ([`Kind::Func`]). `ty` is the local type of the variable, or the
-/// local prototype; a function's flavour does not count.
+/// Looks for a variable ([`Kind::Var`]) or function ([`Kind::Func`]) in the kernel's types, then in each module's.
+/// `ty` is the local type of the variable, or the local prototype; a function's flavour does not count.
 ///
 /// # Errors
 /// Types that nest too deep to be compared.
-pub fn find_symbol(
+pub fn find_symbol<'t>(
     local: &Btf,
     ty: TypeId,
-    target: &TargetBtf,
+    target: &'t TargetBtf,
     kind: Kind,
     name: &str,
-) -> Result<Symbol, Error> {
+) -> Result<Symbol<'t>, Error> {
     let name = match kind {
         Kind::Func => core::str::from_utf8(essential(name.as_bytes())).unwrap_or(name),
         _ => name,
     };
-    let main = target.main();
-    let Some(id) = main.find_by_name(Some(kind), name) else {
-        let has = |m: &Btf| m.find_by_name(Some(kind), name).is_some();
-        return Ok(if target.modules().iter().any(|m| has(m)) { Symbol::InModule } else { Symbol::Missing });
-    };
-    let theirs = match main.ty(id) {
-        Some(Type::Var { ty, .. }) => main.resolve(*ty),
+    let Some((id, btf, module)) = target.having(kind, name) else { return Ok(Symbol::Missing) };
+    let theirs = match btf.ty(id) {
+        Some(Type::Var { ty, .. }) => btf.resolve(*ty),
         Some(Type::Func { proto, .. }) => *proto,
         _ => TypeId::VOID,
     };
-    let same = compat::types(Pair { local, target: main }, ty, theirs)?;
-    Ok(if same { Symbol::Found(id) } else { Symbol::Differs(id) })
+    let same = compat::types(Pair { local, target: btf }, ty, theirs)?;
+    Ok(if same { Symbol::Found(id, module) } else { Symbol::Differs(id, module) })
 }

@@ -18,9 +18,11 @@ pub(super) mod cmd {
     pub const PROG_TEST_RUN: c_long = 10;
     pub const OBJ_GET_INFO_BY_FD: c_long = 15;
     pub const BTF_LOAD: c_long = 18;
+    pub const BTF_GET_FD_BY_ID: c_long = 19;
     pub const MAP_LOOKUP_AND_DELETE_ELEM: c_long = 21;
-    pub const LINK_CREATE: c_long = 28;
     pub const MAP_FREEZE: c_long = 22;
+    pub const BTF_GET_NEXT_ID: c_long = 23;
+    pub const LINK_CREATE: c_long = 28;
     pub const ENABLE_STATS: c_long = 32;
 }
 
@@ -42,6 +44,14 @@ pub struct MapCreate {
     pub btf_value_type_id: u32,
     pub btf_vmlinux_value_type_id: u32,
     pub map_extra: u64,
+    /// A module's types, if the flags say so ([`Self::VTYPE_BTF_OBJ_FD`], 6.9).
+    pub value_type_btf_obj_fd: u32,
+    pub map_token_fd: u32,
+}
+
+impl MapCreate {
+    /// `BPF_F_VTYPE_BTF_OBJ_FD`: the value's type is a module's.
+    pub const VTYPE_BTF_OBJ_FD: u32 = 1 << 15;
 }
 
 /// `BPF_MAP_*_ELEM`, `BPF_MAP_GET_NEXT_KEY`, `BPF_MAP_FREEZE`.
@@ -79,7 +89,8 @@ pub(super) struct ProgLoad {
     pub line_info: u64,
     pub line_info_cnt: u32,
     pub attach_btf_id: u32,
-    pub attach_prog_fd: u32,
+    /// Or `attach_prog_fd`: the kernel looks what it is.
+    pub attach_btf_obj_fd: u32,
     pub core_relo_cnt: u32,
     pub fd_array: u64,
     pub core_relos: u64,
@@ -149,6 +160,30 @@ pub(super) struct BtfLoad {
     pub btf_log_size: u32,
     pub btf_log_level: u32,
     pub pad: u32,
+}
+
+/// `BPF_*_GET_NEXT_ID`, `BPF_*_GET_FD_BY_ID`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct ById {
+    /// Where to begin, or the object.
+    pub id: u32,
+    /// Written: the first that is greater than `id`.
+    pub next_id: u32,
+    pub open_flags: u32,
+    pub pad: u32,
+}
+
+/// `struct bpf_btf_info`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct BtfInfo {
+    pub btf: u64,
+    pub btf_size: u32,
+    pub id: u32,
+    pub name: u64,
+    pub name_len: u32,
+    pub kernel_btf: u32,
 }
 
 /// `struct bpf_map_info`, up to what we read.

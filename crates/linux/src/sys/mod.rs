@@ -6,6 +6,7 @@ pub mod caps;
 pub mod net;
 pub mod perf;
 pub mod ring;
+pub mod types;
 pub mod values;
 
 use std::ffi::{CStr, c_long};
@@ -18,6 +19,7 @@ use attr::{
     BtfLoad, LinkCreate, MapCreate, MapElem, MapInfo, ObjInfo, ObjPath, ProgInfo, ProgLoad, TestRun, cmd,
 };
 use skep_spec::Errno;
+pub use types::{btf_by_id, btf_next_id, kernel_btf_name};
 
 /// The error number of the last system call.
 fn last_errno() -> Errno {
@@ -221,6 +223,8 @@ pub struct Load<'a> {
     /// Records of 16 bytes.
     pub line_info: &'a [u8],
     pub attach_btf_id: u32,
+    /// The module whose types have it.
+    pub attach_btf: Option<BorrowedFd<'a>>,
     pub fd_array: &'a [i32],
     pub log_level: u32,
 }
@@ -244,6 +248,7 @@ fn try_prog_load(load: &Load<'_>, log: &mut [u8], log_true_size: &mut u32) -> Re
         prog_name: load.name,
         expected_attach_type: load.attach_type,
         attach_btf_id: load.attach_btf_id,
+        attach_btf_obj_fd: load.attach_btf.map_or(0, raw),
         ..ProgLoad::default()
     };
     if load.log_level != 0 {
@@ -434,7 +439,7 @@ mod tests {
     /// Padding would hand uninitialised bytes to the kernel and shift fields.
     #[test]
     fn attributes_have_the_kernels_sizes() {
-        assert_eq!(size_of::<MapCreate>(), 72);
+        assert_eq!(size_of::<MapCreate>(), 80);
         assert_eq!(size_of::<MapElem>(), 32);
         assert_eq!(std::mem::offset_of!(ProgLoad, fd_array), 120);
         assert_eq!(std::mem::offset_of!(ProgLoad, log_true_size), 140);
