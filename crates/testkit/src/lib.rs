@@ -10,6 +10,7 @@
 //! - [`parity`]: the page that compares skep with Linux.
 //! - [`rows`]: a program and operands for every row of the instruction table; [`rowfiles`] writes them as
 //!   file tests.
+//! - `selftests`: the kernel's own verifier tests as a measure.
 #![forbid(unsafe_code)]
 
 pub mod build;
@@ -21,3 +22,5 @@ pub mod oracle;
 pub mod parity;
 pub mod rowfiles;
 pub mod rows;
+#[cfg(target_os = "linux")]
+pub mod selftests;

@@ -50,6 +50,11 @@ const COMMANDS: &[Command] = &[
         steps: steps::differential,
     },
     Command {
+        name: "selftests",
+        about: "[--dir DIR] [--write] [NAME…]: the kernel's own verifier tests, asked of the kernel and of skep",
+        steps: steps::selftests,
+    },
+    Command {
         name: "bare",
         about: "[TARGET…]: build what needs no operating system for targets without one",
         steps: steps::bare,

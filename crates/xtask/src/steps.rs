@@ -140,6 +140,13 @@ pub fn differential(args: &[String]) -> Vec<Step> {
     vec![Step::cargo("differential", &cargo)]
 }
 
+/// The kernel's own tests; the words go on as they are.
+pub fn selftests(args: &[String]) -> Vec<Step> {
+    let mut cargo = vec!["run", "-p", "skep-testkit", "--bin", "selftests", "--"];
+    cargo.extend(args.iter().map(String::as_str));
+    vec![Step::cargo("selftests", &cargo)]
+}
+
 /// The committed objects, by the makefile of the examples.
 pub fn examples() -> Vec<Step> {
     let mut command = Command::new("make");

@@ -96,7 +96,7 @@ const SYSCTL: &str = "/proc/sys/kernel/unprivileged_bpf_disabled";
 ///
 /// `kernel.unprivileged_bpf_disabled` goes from 2 to 0 and back to 2. 1 cannot be undone before the next
 /// boot: it is never written, and where it stands there is nothing to be done.
-struct Admitted {
+pub(crate) struct Admitted {
     restore: bool,
     /// Other processes (files locked by `flock` until closed) …
     _file: fs::File,
@@ -105,7 +105,7 @@ struct Admitted {
 }
 
 impl Admitted {
-    fn new() -> Result<Self, String> {
+    pub(crate) fn new() -> Result<Self, String> {
         static THREADS: Mutex<()> = Mutex::new(());
         let thread = THREADS.lock().unwrap_or_else(PoisonError::into_inner);
         let path = std::env::temp_dir().join("skep-unprivileged-bpf.lock");
