@@ -107,7 +107,8 @@ mod linux {
                 Ok(more) => records.extend(more),
                 Err(why) => {
                     let name = object.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-                    failed.push((name, why));
+                    let folder = object.parent().map(|p| format!("{}/", p.display())).unwrap_or_default();
+                    failed.push((name, why.replace(&folder, "")));
                 }
             }
         }

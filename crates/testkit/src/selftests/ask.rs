@@ -163,7 +163,9 @@ impl<'a> Asked<'a> {
             }
             Err(e) => {
                 let words = e.error.message;
-                let reason = words.split_once("refuses it: ").map_or(words.as_str(), |(_, w)| w).to_owned();
+                let reason = words.split_once("refuses it: ").map_or(words.as_str(), |(_, w)| w);
+                // Some messages of the kernel do not end their line.
+                let reason = reason.split("verification time").next().unwrap_or(reason).to_owned();
                 let none = e.log.is_empty() || (e.error.errno == Errno::EPERM && rights != Rights::None);
                 let answer = if none { Answer::NoVerdictFor(reason) } else { Answer::Refused(reason) };
                 (answer, Cost { insns: processed(&e.log), micros: 0 })
@@ -256,7 +258,13 @@ fn ask_skep(spec: &ProgramSpec, rights: Rights) -> (Answer, Cost) {
         Ok(Ok(verified)) => (Answer::Accepted, Cost { insns: verified.stats().insns_processed, micros }),
         Ok(Err(r)) => {
             let cost = Cost { insns: r.stats().insns_processed, micros };
-            let words = r.message().to_owned();
+            let kfunc = spec.kfuncs.iter().find(|k| k.insn_off as usize == r.pc());
+            let words = match kfunc {
+                Some(kfunc) if r.is_unsupported() => {
+                    format!("not supported yet: kernel function {}", kfunc.name)
+                }
+                _ => r.message().to_owned(),
+            };
             (if r.is_unsupported() { Answer::Unsupported(words) } else { Answer::Refused(words) }, cost)
         }
     }

@@ -8,8 +8,11 @@ use super::record::{Answer, Record};
 /// How many groups of refusals the page shows for each kind of program.
 const GROUPS: usize = 60;
 
+/// A name, and what counts under it.
+type Count = (&'static str, fn(&Record) -> bool);
+
 /// Kinds of programs that are counted apart.
-const KINDS: &[(&str, fn(&Record) -> bool)] = &[
+const KINDS: &[Count] = &[
     ("`verifier_*`", |r| is_verifier(r) && !r.unprivileged),
     ("`verifier_*`, unprivileged", |r| is_verifier(r) && r.unprivileged),
     ("others with tags", |r| !is_verifier(r) && r.expect.is_some()),
@@ -72,8 +75,6 @@ pub fn page(release: &str, records: &[Record], failed: &[(String, String)]) -> S
 pub fn accepts_too_much(records: &[Record]) -> bool {
     records.iter().any(|r| outcome(r) == Outcome::AcceptsRefused)
 }
-
-type Count = (&'static str, fn(&Record) -> bool);
 
 const COUNTS: &[Count] = &[
     ("programs", |_| true),
@@ -173,13 +174,21 @@ fn groups<'r>(kind: &str, records: impl Iterator<Item = &'r Record>) -> String {
     out + "\n"
 }
 
-/// Words without what differs from case to case: numbers that stand alone become `#`, and registers `R#`.
+/// Words without what differs from case to case: numbers that stand alone become `#`, and registers `R#`; a map is
+/// named by its type.
 fn general(words: &str) -> String {
+    let words = match words.split_once(": map type ") {
+        Some((_, kind)) if words.contains("not supported yet: map ") => {
+            &format!("not supported yet: map type {kind}")
+        }
+        _ => words,
+    };
     let mut out = String::new();
     let mut chars = words.chars().peekable();
     let mut before = ' ';
     while let Some(c) = chars.next() {
-        let starts = !before.is_alphanumeric() && before != '_' || before == 'R' && out.len() == 1;
+        let starts =
+            !before.is_alphanumeric() && !['_', '#'].contains(&before) || before == 'R' && out.len() == 1;
         if c.is_ascii_digit() && starts {
             while chars.peek().is_some_and(|c| c.is_ascii_hexdigit() || *c == 'x') {
                 chars.next();
