@@ -15,6 +15,10 @@ pub enum Access {
     Element(u16),
     /// Loads of one element of so many bytes of an array field, and of aligned smaller parts.
     NarrowElement(u16),
+    /// Loads of the size, and of fewer bytes from the field's first on.
+    NarrowFirst,
+    /// Loads of the size, and of aligned parts of the first so many bytes: the others are padding.
+    Padded(u16),
     /// Aligned loads of any size that stay in the field.
     Read,
     /// Aligned loads and stores of any size that stay in the field.
@@ -127,6 +131,10 @@ impl CtxField {
             Access::Exact => exact && !write,
             Access::Element(bytes) => size == u32::from(bytes) && !write,
             Access::NarrowElement(bytes) => size <= u32::from(bytes) && !write,
+            Access::NarrowFirst => off == u32::from(self.off) && !write,
+            Access::Padded(bytes) => {
+                (exact || off + size <= u32::from(self.off) + u32::from(bytes)) && !write
+            }
             Access::Narrow | Access::Read => !write,
             Access::ReadWrite => true,
             Access::NarrowReadExactWrite => !write || exact,
@@ -189,7 +197,7 @@ impl Context {
     }
 }
 
-const fn f(name: &'static str, off: u16, size: u16, access: Access, value: CtxValue) -> CtxField {
+pub(crate) const fn f(name: &'static str, off: u16, size: u16, access: Access, value: CtxValue) -> CtxField {
     CtxField { name, off, size, access, value, native: Native::Same }
 }
 

@@ -51,6 +51,10 @@ pub enum ArgKind {
     StackOrNull,
     /// A `struct bpf_spin_lock` in a map value.
     SpinLock,
+    /// A socket of any kind as helpers give it (`ARG_PTR_TO_SOCK_COMMON`).
+    SockCommon,
+    /// The same, or the kernel's own structure of one (`ARG_PTR_TO_BTF_ID_SOCK_COMMON`).
+    AnySock,
 }
 
 /// First id of an embedder's helpers; Linux counts from 1 and is far from it.
@@ -80,6 +84,12 @@ pub enum Ret {
     MapValueOrNull,
     /// A ring buffer record of the size given by the `AllocSize` argument, or NULL.
     RingbufRecordOrNull,
+    /// A `struct bpf_sock` of a full socket, or NULL.
+    SocketOrNull,
+    /// A `struct bpf_sock` of any socket, a request or one that waits included, or NULL.
+    SockCommonOrNull,
+    /// A `struct bpf_tcp_sock`, or NULL.
+    TcpSockOrNull,
 }
 
 /// Properties of a helper.
@@ -101,6 +111,8 @@ impl HelperFlags {
     pub const GPL_ONLY: u32 = 16;
     /// `packet` pointers are allowed as memory arguments (`pkt_access`).
     pub const PACKET_ARGS: u32 = 32;
+    /// The result is the argument that is a reference in another form: it ends with it (`is_ptr_cast_function`).
+    pub const CASTS: u32 = 64;
 
     /// Whether all bits of `flag` are set.
     pub const fn has(self, flag: u32) -> bool {
@@ -185,8 +197,8 @@ const fn pad(args: &[Option<Arg>]) -> [Option<Arg>; 5] {
 }
 
 use ArgKind::{
-    AlignedMem, AllocSize, Anything, ConstStr, Ctx, Func, Map, MapKey, MapValue, Mem, RingbufRecord, Size,
-    SizeOrZero, SpinLock, StackOrNull,
+    AlignedMem, AllocSize, AnySock, Anything, ConstStr, Ctx, Func, Map, MapKey, MapValue, Mem, RingbufRecord,
+    Size, SizeOrZero, SockCommon, SpinLock, StackOrNull,
 };
 use HelperFlags as F;
 use MemAccess::{Read, ReadWrite, Write};
@@ -287,6 +299,12 @@ helpers! {
         "Id of the process's control group.";
     83 "bpf_skb_ancestor_cgroup_id" (Ctx, Anything) -> Integer, F::NONE, 4 . 19,
         "Id of the control group at a level above that of the packet's socket, or 0.";
+    84 "bpf_sk_lookup_tcp" (Ctx, Mem(Read), SizeOrZero, Anything, Anything) -> SocketOrNull, F::ACQUIRES | F::PACKET_ARGS,
+        4 . 20, "Looks a TCP socket up by addresses and ports.";
+    85 "bpf_sk_lookup_udp" (Ctx, Mem(Read), SizeOrZero, Anything, Anything) -> SocketOrNull, F::ACQUIRES | F::PACKET_ARGS,
+        4 . 20, "Looks a UDP socket up by addresses and ports.";
+    86 "bpf_sk_release" (AnySock) -> Integer, F::RELEASES, 4 . 20,
+        "Gives the reference to a socket back.";
     87 "bpf_map_push_elem" (Map, MapValue(Read), Anything) -> Integer, F::PACKET_ARGS, 4 . 20,
         "Adds a value to a queue or stack; with BPF_EXIST the oldest goes when it is full.";
     88 "bpf_map_pop_elem" (Map, MapValue(Write)) -> Integer, F::NONE, 4 . 20,
@@ -297,10 +315,29 @@ helpers! {
         "Takes the lock in a map value.";
     94 "bpf_spin_unlock" (SpinLock) -> Void, F::NONE, 5 . 1,
         "Gives the lock in a map value back.";
+    95 "bpf_sk_fullsock" (SockCommon) -> SocketOrNull, F::CASTS, 5 . 1,
+        "The full socket that this is, or NULL for a request or one that waits.";
+    96 "bpf_tcp_sock" (SockCommon) -> TcpSockOrNull, F::CASTS, 5 . 1,
+        "The TCP socket that this is, or NULL.";
+    98 "bpf_get_listener_sock" (SockCommon) -> SocketOrNull, F::NONE, 5 . 1,
+        "The listening socket that this is, or that this request came to, or NULL.";
+    99 "bpf_skc_lookup_tcp" (Ctx, Mem(Read), SizeOrZero, Anything, Anything) -> SockCommonOrNull,
+        F::ACQUIRES | F::PACKET_ARGS, 5 . 2,
+        "Looks a TCP socket up; requests and sockets that wait count as well.";
+    100 "bpf_tcp_check_syncookie" (AnySock, Mem(Read), Size, Mem(Read), Size) -> Integer,
+        F::GPL_ONLY | F::PACKET_ARGS, 5 . 2,
+        "Whether the IP and TCP headers carry a valid SYN cookie for the listening socket.";
     105 "bpf_strtol" (Mem(Read), Size, Anything, AlignedMem(Write, 8)) -> Integer, F::NONE, 5 . 2,
         "Reads a signed number from text; gives the characters used.";
     106 "bpf_strtoul" (Mem(Read), Size, Anything, AlignedMem(Write, 8)) -> Integer, F::NONE, 5 . 2,
         "Reads an unsigned number from text; gives the characters used.";
+    107 "bpf_sk_storage_get" (Map, AnySock, or_null(MapValue(Read)), Anything) -> MapValueOrNull, F::NONE, 5 . 2,
+        "The value that a map keeps with a socket, made if asked to, or NULL.";
+    108 "bpf_sk_storage_delete" (Map, AnySock) -> Integer, F::NONE, 5 . 2,
+        "Deletes the value that a map keeps with a socket.";
+    110 "bpf_tcp_gen_syncookie" (AnySock, Mem(Read), Size, Mem(Read), Size) -> Integer,
+        F::GPL_ONLY | F::PACKET_ARGS, 5 . 3,
+        "A SYN cookie, and the largest segment, for the IP and TCP headers.";
     112 "bpf_probe_read_user" (Mem(Write), SizeOrZero, Anything) -> Integer, F::GPL_ONLY, 5 . 5,
         "Copies memory of the user that may not be there.";
     113 "bpf_probe_read_kernel" (Mem(Write), SizeOrZero, Anything) -> Integer, F::GPL_ONLY, 5 . 5,
@@ -317,6 +354,10 @@ helpers! {
         "Id of the control group at a level above the process's, or 0.";
     125 "bpf_ktime_get_boot_ns" () -> Integer, F::NONE, 5 . 8,
         "Nanoseconds since boot with time in suspend (CLOCK_BOOTTIME).";
+    128 "bpf_sk_cgroup_id" (AnySock) -> Integer, F::NONE, 5 . 8,
+        "Id of the control group of a socket.";
+    129 "bpf_sk_ancestor_cgroup_id" (AnySock, Anything) -> Integer, F::NONE, 5 . 8,
+        "Id of the control group at a level above that of a socket, or 0.";
     130 "bpf_ringbuf_output" (Map, Mem(Read), SizeOrZero, Anything) -> Integer, F::NONE, 5 . 8,
         "Copies a record into a ring buffer.";
     131 "bpf_ringbuf_reserve" (Map, AllocSize, Anything) -> RingbufRecordOrNull, F::ACQUIRES, 5 . 8,

@@ -14,6 +14,7 @@ mod helper;
 mod map;
 mod prog;
 mod section;
+mod socket;
 
 pub use attach::AttachType;
 pub use bprintf::{
@@ -27,6 +28,7 @@ pub use helper::{
     Arg, ArgKind, Capability, EMBEDDER_HELPERS, HELPER_NAMES, HELPERS, HelperFlags, HelperGroup, HelperProto,
     MemAccess, Ret, helper, helper_by_name, helper_name, ids as helper_ids,
 };
-pub use map::{MAP_TYPES, MapFlags, MapType, MapTypeRow, Rule, UpdateFlags};
+pub use map::{KERNEL_MAP_TYPES, MAP_TYPES, MapFlags, MapType, MapTypeRow, Rule, UpdateFlags};
 pub use prog::{PROGRAM_TYPES, PacketAccess, ProgramType, ProgramTypeRow, ReturnRange};
 pub use section::{SECTIONS, Section, SectionFlags, SectionMatch, find_section};
+pub use socket::{SOCK, SOCK_COMMON, TCP_SOCK, XDP_SOCK};

@@ -223,6 +223,22 @@ const NO_KEYS: MapTypeRow = MapTypeRow {
     helpers: &[87, 88, 89],
 };
 
+/// What a map keeps with objects of the kernel (`bpf_local_storage_map_alloc_check`, kernel/bpf/bpf_local_storage.c).
+const STORAGE: MapTypeRow = MapTypeRow {
+    id: MapType::SK_STORAGE,
+    key: Rule::Between(4, 4),
+    // `BPF_LOCAL_STORAGE_MAX_VALUE_SIZE`.
+    value: Rule::Between(1, 65407),
+    entries: Rule::Zero,
+    flags: MapFlags::NO_PREALLOC | MapFlags::CLONE,
+    per_cpu: false,
+    value_pointers: false,
+    helpers: &[107, 108],
+};
+
+/// The rows of kinds that only a kernel has, whose programs can be verified.
+pub static KERNEL_MAP_TYPES: &[MapTypeRow] = &[MapTypeRow { id: MapType::SK_STORAGE, ..STORAGE }];
+
 /// The rows of all kinds that the user backend has.
 ///
 /// `flags` says which flags exist for the kind, not which combinations are legal: `maps` refuses the

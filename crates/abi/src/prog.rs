@@ -187,7 +187,18 @@ const TC: ProgramTypeRow = ProgramTypeRow {
     ctx: SK_BUFF_TC,
     packet: PacketAccess::ReadWrite,
     legacy_loads: true,
-    helpers: base_and!(NETWORK, EVENTS, SK_BUFF, SK_BUFF_RELATIVE, SK_BUFF_CGROUP, TC),
+    helpers: base_and!(
+        NETWORK,
+        EVENTS,
+        SK_BUFF,
+        SK_BUFF_RELATIVE,
+        SK_BUFF_CGROUP,
+        TC,
+        SOCKETS,
+        SYN_COOKIES,
+        SOCKET_KINDS,
+        SOCKET_STORAGE
+    ),
     ..PLAIN
 };
 
@@ -208,7 +219,7 @@ pub static PROGRAM_TYPES: &[ProgramTypeRow] = &[
         id: ProgramType::XDP,
         ctx: XDP_MD,
         packet: PacketAccess::ReadWrite,
-        helpers: base_and!(NETWORK, EVENTS, XDP, XDP_ROUTING),
+        helpers: base_and!(NETWORK, EVENTS, XDP, XDP_ROUTING, SOCKETS, SYN_COOKIES),
         ..PLAIN
     },
     ProgramTypeRow {
@@ -216,6 +227,7 @@ pub static PROGRAM_TYPES: &[ProgramTypeRow] = &[
         ctx: SYSCALL_BUFFER,
         attach_types: &[AttachType::UNSPEC],
         always_sleepable: true,
+        helpers: base_and!(TRACING, SOCKET_STORAGE),
         ..THAT_TRACES
     },
     ProgramTypeRow {
@@ -242,7 +254,17 @@ pub static PROGRAM_TYPES: &[ProgramTypeRow] = &[
         attach_returns: &[(AttachType::CGROUP_INET_EGRESS, ReturnRange::Within(0, 3))],
         attach_types: &[AttachType::CGROUP_INET_INGRESS, AttachType::CGROUP_INET_EGRESS],
         unprivileged: true,
-        helpers: base_and!(NETWORK, EVENTS, SK_BUFF, SK_BUFF_RELATIVE, SK_BUFF_CGROUP),
+        helpers: base_and!(
+            NETWORK,
+            EVENTS,
+            SK_BUFF,
+            SK_BUFF_RELATIVE,
+            SK_BUFF_CGROUP,
+            SOCKETS,
+            SOCKET_KINDS,
+            SOCKET_STORAGE,
+            SOCKET_CGROUP
+        ),
         ..ON_SK_BUFF
     },
     ProgramTypeRow { id: ProgramType::LWT_IN, ..LWT },
@@ -258,7 +280,7 @@ pub static PROGRAM_TYPES: &[ProgramTypeRow] = &[
         id: ProgramType::SK_SKB,
         ctx: SK_BUFF_SK_SKB,
         packet: PacketAccess::ReadWrite,
-        helpers: base_and!(NETWORK, EVENTS, SK_BUFF, SK_SKB),
+        helpers: base_and!(NETWORK, EVENTS, SK_BUFF, SK_SKB, SOCKETS),
         ..ON_SK_BUFF
     },
     ProgramTypeRow {
@@ -273,7 +295,7 @@ pub static PROGRAM_TYPES: &[ProgramTypeRow] = &[
         ctx: SK_LOOKUP,
         returns: ReturnRange::Within(0, 1),
         attach_types: &[AttachType::SK_LOOKUP],
-        helpers: base_and!(NETWORK, EVENTS),
+        helpers: base_and!(NETWORK, EVENTS, SOCKET_RELEASE),
         ..PLAIN
     },
     ProgramTypeRow { id: ProgramType::PERF_EVENT, ctx: PERF_EVENT_DATA, private_stack: true, ..THAT_TRACES },

@@ -4,8 +4,8 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use skep_abi::{
-    AttachType, Capability, HELPER_NAMES, HELPERS, HelperProto, MAP_TYPES, MapType, MapTypeRow,
-    PROGRAM_TYPES, ProgramType, ProgramTypeRow, SectionFlags, find_section, helper_name,
+    AttachType, Capability, HELPER_NAMES, HELPERS, HelperProto, KERNEL_MAP_TYPES, MAP_TYPES, MapType,
+    MapTypeRow, PROGRAM_TYPES, ProgramType, ProgramTypeRow, SectionFlags, find_section, helper_name,
 };
 use skep_isa::CallTarget;
 use skep_isa::text::Names;
@@ -136,9 +136,9 @@ impl Environment {
             .or_else(|| PROGRAM_TYPES.iter().find(|p| p.id == id))
     }
 
-    /// The row of a map type.
+    /// The row of a map type: of the user backend, or of a kernel's only.
     pub fn map_type(&self, id: MapType) -> Option<&'static MapTypeRow> {
-        MAP_TYPES.iter().find(|m| m.id == id)
+        MAP_TYPES.iter().chain(KERNEL_MAP_TYPES).find(|m| m.id == id)
     }
 }
 

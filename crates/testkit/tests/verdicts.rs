@@ -60,8 +60,24 @@ fn maps() -> Vec<Arc<MapDef>> {
         MapDef::new(MapType::LRU_HASH, 8, 8, 16).named("lru8"),
         MapDef { flags: MapFlags(MapFlags::NO_PREALLOC), ..MapDef::new(MapType::LPM_TRIE, 8, 8, 16) }
             .named("lpm8"),
+        storage(MapType::SK_STORAGE).named("sk_storage"),
     ];
     maps.into_iter().map(Arc::new).collect()
+}
+
+/// What a map keeps with objects of the kernel: a `long` each.
+fn storage(kind: MapType) -> MapDef {
+    let mut b = Builder::new();
+    let int = b.int("int", 4, IntEncoding::Signed);
+    let long = b.int("long", 8, IntEncoding::Signed);
+    let btf = b.finish().expect("legal types");
+    MapDef {
+        flags: MapFlags(MapFlags::NO_PREALLOC),
+        btf: Some(Arc::new(btf)),
+        key_btf_id: int.0,
+        value_btf_id: long.0,
+        ..MapDef::new(kind, 4, 8, 0)
+    }
 }
 
 /// With values `struct { int n; struct bpf_spin_lock lock; long m; }`.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Instant;
 
-use skep_abi::{MapType, ProgramType};
+use skep_abi::{MAP_TYPES, MapType, ProgramType};
 use skep_maps::{Config, Map};
 use skep_spec::{
     Backend, BackendLink, BackendMap, BackendProgram, Environment, Errno, Error, LoadError, LoadOptions,
@@ -238,8 +238,9 @@ impl Backend for UserBackend {
     }
 
     fn create_map(&self, def: &MapDef) -> Result<Arc<dyn BackendMap>, Error> {
-        if let (None, Some(kind)) = (self.shared.environment.map_type(def.kind), def.kind.name())
+        if let Some(kind) = def.kind.name()
             && def.kind != MapType::UNSPEC
+            && !MAP_TYPES.iter().any(|row| row.id == def.kind)
         {
             let text =
                 format!("map `{}`: {kind} maps are not supported yet here: use the linux backend", def.name);

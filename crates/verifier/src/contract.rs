@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use skep_abi::{EMBEDDER_HELPERS, HelperFlags, HelperProto, MapType, MapTypeRow};
 use skep_isa::Reg;
 
-use crate::state::Lock;
+use crate::state::{Lock, Sock};
 
 /// What a helper call that was found legal does to the state.
 #[derive(Debug, Default)]
@@ -18,6 +18,8 @@ pub(crate) struct HelperFacts {
     pub(crate) releases: Option<u32>,
     /// `r0` is a new reference.
     pub(crate) acquires: bool,
+    /// `r0` is this reference in another form, and ends with it; 0 for none.
+    pub(crate) derived_from: u32,
     /// Packet pointers are void afterwards.
     pub(crate) changes_packet: bool,
     /// What it does to the lock.
@@ -67,6 +69,8 @@ pub(crate) enum Returned {
     MapValue { map: u16, nullable: bool },
     /// A ring buffer record of this size, or NULL.
     Record { size: u32 },
+    /// A socket, or NULL.
+    Sock(Sock),
 }
 
 /// Stack bytes that a helper writes.

@@ -68,8 +68,27 @@ pub enum AccessBase {
     Packet,
     /// Memory that a helper returned, or flow keys.
     Mem,
-    /// Different ones on different paths, but never the context.
+    /// A full socket of the kernel.
+    Socket,
+    /// A socket of the kernel, perhaps a request.
+    SockCommon,
+    /// A TCP socket.
+    TcpSock,
+    /// An XDP socket.
+    XdpSock,
+    /// Different ones on different paths, but none that is loaded from in a way of its own.
     Various,
+}
+
+impl AccessBase {
+    /// Loads through it are converted into others: an instruction that does so on one path does nothing else on
+    /// another (`reg_type_mismatch_ok`, kernel/bpf/verifier.c, Linux 6.18).
+    pub(crate) const fn is_converted(self) -> bool {
+        match self {
+            Self::Ctx | Self::Socket | Self::SockCommon | Self::TcpSock | Self::XdpSock => true,
+            Self::Stack | Self::MapValue | Self::MapKey | Self::Packet | Self::Mem | Self::Various => false,
+        }
+    }
 }
 
 /// A program that was accepted, with what the proof found out. Cheap to clone.

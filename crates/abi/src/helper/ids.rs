@@ -35,6 +35,24 @@ pub const TC: HelperGroup = HelperGroup {
     ],
 };
 
+/// Sockets looked up, and given back.
+pub const SOCKETS: HelperGroup = HelperGroup { capability: Capability::None, ids: &[84, 85, 86, 99] };
+
+/// For socket lookups: sockets given back.
+pub const SOCKET_RELEASE: HelperGroup = HelperGroup { capability: Capability::None, ids: &[86] };
+
+/// SYN cookies.
+pub const SYN_COOKIES: HelperGroup = HelperGroup { capability: Capability::None, ids: &[100, 110] };
+
+/// For traffic control and control groups: what a packet's socket is.
+pub const SOCKET_KINDS: HelperGroup = HelperGroup { capability: Capability::None, ids: &[95, 96, 98] };
+
+/// What maps keep with sockets.
+pub const SOCKET_STORAGE: HelperGroup = HelperGroup { capability: Capability::None, ids: &[107, 108] };
+
+/// For control groups: the control group of a socket.
+pub const SOCKET_CGROUP: HelperGroup = HelperGroup { capability: Capability::None, ids: &[128, 129] };
+
 /// For traffic control and control groups: the control group of the packet's socket.
 pub const SK_BUFF_CGROUP: HelperGroup = HelperGroup { capability: Capability::None, ids: &[79, 83] };
 

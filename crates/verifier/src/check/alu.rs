@@ -126,7 +126,7 @@ fn arithmetic(
         Kind::Stack { .. } | Kind::Mem { .. } => {}
         Kind::Map(_) if by.as_const() == Some(0) && op == AluOp::Add => {}
         Kind::FlowKeys if by.as_const().is_some() => {}
-        Kind::FlowKeys | Kind::Map(_) | Kind::PacketEnd | Kind::NotInit | Kind::Scalar => {
+        Kind::FlowKeys | Kind::Map(_) | Kind::PacketEnd | Kind::Sock(_) | Kind::NotInit | Kind::Scalar => {
             return bad(s, ptr, format!("R{} pointer arithmetic on {name} prohibited", dst.0));
         }
     }

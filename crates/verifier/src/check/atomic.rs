@@ -102,7 +102,7 @@ fn fetched_over_base(base: Reg, off: i16, size: Size) -> Check<Facts> {
 
 fn object_takes_atomics(s: &State, base: Reg, what: &str) -> Check<()> {
     let reg = s.reg(base);
-    if !matches!(reg.kind, Kind::Ctx | Kind::FlowKeys) && !reg.kind.is_packet() {
+    if !matches!(reg.kind, Kind::Ctx | Kind::FlowKeys | Kind::Sock(_)) && !reg.kind.is_packet() {
         return Ok(());
     }
     refuse(Code::ForbiddenAccess, format!("{what} R{} {} is not allowed", base.0, type_name(reg))).explain(

@@ -13,7 +13,7 @@ use super::memory::{aligned, initialised, map_direction, packet, region, stack_b
 use super::{Facts, exit, leak, leaks, lock, readable, strings};
 use crate::contract::{self, Callback, CallbackArgs, Returned, StackWrite, arg_reg};
 use crate::program::Program;
-use crate::state::{self, Byte, Kind, State, place, type_name};
+use crate::state::{self, Byte, Kind, Sock, State, place, type_name};
 use crate::violation::{Check, Explain, refuse, unsupported};
 use crate::{Code, limits};
 
@@ -148,6 +148,9 @@ pub(super) fn helper(p: &Program<'_>, s: &State, pc: usize, id: u32) -> Check<Fa
         }
         a.out.releases = Some(a.ref_id);
     }
+    if proto.flags.has(HelperFlags::CASTS) {
+        a.out.derived_from = a.ref_id;
+    }
     a.out.ret = a.returned()?;
     a.facts.helper = Some(a.out);
     Ok(a.facts)
@@ -215,12 +218,10 @@ impl Args<'_, '_> {
                         "pass the unchanged pointer",
                     );
                 }
-                if value.ref_id == 0 {
-                    let words = format!("R{} must be referenced when passed to release function", reg.0);
-                    return refuse(Code::Reference, words);
-                }
-                Ok(())
+                self.referenced(reg)
             }
+            // Sockets never move.
+            ArgKind::SockCommon | ArgKind::AnySock => self.referenced(reg),
             ArgKind::ConstStr => {
                 self.text = Some(strings::constant(self.p, self.s, reg)?);
                 Ok(())
@@ -240,6 +241,19 @@ impl Args<'_, '_> {
                 Ok(())
             }
         }
+    }
+
+    /// What is released must be a reference.
+    fn referenced(&self, reg: Reg) -> Check<()> {
+        if !self.proto.flags.has(HelperFlags::RELEASES) || self.s.reg(reg).ref_id != 0 {
+            return Ok(());
+        }
+        let words = format!("R{} must be referenced when passed to release function", reg.0);
+        refuse(Code::Reference, words).explain(
+            "what a helper that acquires returned",
+            format!("r{} is {}", reg.0, state::register(self.p.spec, self.s.depth(), self.s.reg(reg))),
+            "release only what was acquired, and once",
+        )
     }
 
     fn type_fits(&self, reg: Reg, arg: Arg) -> Check<()> {
@@ -270,6 +284,10 @@ impl Args<'_, '_> {
             ArgKind::Func => (matches!(value.kind, Kind::Func(_)), "func"),
             ArgKind::StackOrNull => (value.is_null() || matches!(value.kind, Kind::Stack { .. }), "fp"),
             ArgKind::SpinLock => (matches!(value.kind, Kind::MapValue(_)), "map_value, ptr_"),
+            ArgKind::SockCommon | ArgKind::AnySock => (
+                matches!(value.kind, Kind::Sock(_)),
+                "sock_common, sock, tcp_sock, xdp_sock, ptr_, trusted_ptr_",
+            ),
         };
         if fits && (!value.nullable || arg.nullable) {
             return Ok(());
@@ -519,6 +537,9 @@ impl Args<'_, '_> {
                 }
                 None => return refuse(Code::BadArgument, "the helper returns a map value but takes no map"),
             },
+            Ret::SocketOrNull => Returned::Sock(Sock::Full),
+            Ret::SockCommonOrNull => Returned::Sock(Sock::Common),
+            Ret::TcpSockOrNull => Returned::Sock(Sock::Tcp),
             Ret::RingbufRecordOrNull => match self.alloc_size {
                 Some(size) => Returned::Record { size },
                 None => return refuse(Code::BadArgument, "the helper returns memory but takes no size"),

@@ -8,7 +8,7 @@ use skep_isa::{Operand, Reg, RegSet};
 
 use super::{leak, leaks, lock};
 use crate::program::Program;
-use crate::state::{self, Byte, Kind, Range, State, place, reads_low_part, type_name};
+use crate::state::{self, Byte, Kind, Range, Sock, State, place, reads_low_part, type_name};
 use crate::violation::{Check, Explain, refuse, unsupported};
 use crate::{AccessBase, Code, limits};
 
@@ -56,6 +56,8 @@ pub(crate) enum Target {
     Packet,
     /// Memory that a helper returned, or flow keys.
     Mem,
+    /// A field of a socket.
+    Sock(Sock),
 }
 
 impl Target {
@@ -68,6 +70,10 @@ impl Target {
             Self::MapValue { .. } => AccessBase::MapValue,
             Self::Packet => AccessBase::Packet,
             Self::Mem => AccessBase::Mem,
+            Self::Sock(Sock::Common) => AccessBase::SockCommon,
+            Self::Sock(Sock::Full) => AccessBase::Socket,
+            Self::Sock(Sock::Tcp) => AccessBase::TcpSock,
+            Self::Sock(Sock::Xdp) => AccessBase::XdpSock,
         }
     }
 }
@@ -140,6 +146,20 @@ pub(crate) fn access(
                 format!("invalid access to flow keys off={at} size={size}")
             })?;
             Ok(Target::Mem)
+        }
+        Kind::Sock(sock) => {
+            if intent.writes() {
+                return refuse(
+                    Code::ForbiddenAccess,
+                    format!("R{} cannot write into {}", base.0, type_name(reg)),
+                )
+                .explain(
+                    "a load",
+                    "sockets are the kernel's own",
+                    "use bpf_setsockopt, or a socket storage map",
+                );
+            }
+            socket(base, sock, off, size)
         }
         Kind::Ctx => {
             leak_into("ctx")?;
@@ -332,9 +352,6 @@ fn context(p: &Program<'_>, off: i32, size: usize, intent: Intent) -> Check<Targ
     // What a load makes a pointer has no sign (`is_ldsx` in `bpf_skb_is_valid_access`, 6.18).
     let value = value.filter(|v| !matches!(intent, Intent::SignedLoad) || *v == CtxValue::Scalar);
     match value {
-        Some(value @ (CtxValue::SockCommonOrNull | CtxValue::SocketOrNull)) => {
-            unsupported(format!("loads of the {value:?} pointer from the context"))
-        }
         Some(value) => Ok(Target::Ctx(value)),
         None => {
             let field = u32::try_from(off).ok().and_then(|o| p.ctx.field_at(o));
@@ -350,6 +367,26 @@ fn context(p: &Program<'_>, off: i32, size: usize, intent: Intent) -> Check<Targ
                 )
         }
     }
+}
+
+/// A load from a socket.
+fn socket(base: Reg, sock: Sock, off: i32, size: usize) -> Check<Target> {
+    let fields = sock.fields();
+    let at = u32::try_from(off).ok();
+    if at.and_then(|off| fields.access(off, size as u32, false)).is_some() {
+        return Ok(Target::Sock(sock));
+    }
+    let name = type_name(&state::Reg::pointer(Kind::Sock(sock)));
+    let words = format!("R{} invalid {name} access off={off} size={size}", base.0);
+    let known = match at.and_then(|o| fields.field_at(o)) {
+        Some(f) => format!("{}.{} is {} bytes at {}", fields.name, f.name, f.size, f.off),
+        None => format!("{} has no field there for a {name}", fields.name),
+    };
+    refuse(Code::BadContextAccess, words).explain(
+        format!("a field of struct {}, at its size", fields.name),
+        known,
+        "bpf_sk_fullsock and bpf_tcp_sock give sockets of which more is seen",
+    )
 }
 
 /// The bytes lie in the part of the packet that a comparison with its end has shown to be there.

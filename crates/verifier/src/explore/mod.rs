@@ -324,16 +324,16 @@ impl<'p, 'a> Explorer<'p, 'a> {
     /// Notes what an instruction accesses, and how deep the stack goes.
     ///
     /// # Errors
-    /// When the instruction accesses the context on one path and something else on another: engines keep the
-    /// context in a form of their own.
+    /// When the instruction accesses the context or a socket on one path and something else on another: engines keep
+    /// those in a form of their own.
     fn note(&mut self, pc: usize, facts: &Facts) -> Check<()> {
         if let Some(target) = facts.target {
             let (before, now) = (self.facts[pc].access, target.base());
             let differs = before.is_some_and(|b| b != now);
-            if differs && (before == Some(AccessBase::Ctx) || now == AccessBase::Ctx) {
+            if differs && (now.is_converted() || before.is_some_and(AccessBase::is_converted)) {
                 let words = "same insn cannot be used with different pointers";
                 return refuse(Code::ForbiddenAccess, words).explain(
-                    "an access to the context on every path, or on none",
+                    "an access to the context, or to one kind of socket, on every path or on none",
                     format!("another path accesses {before:?} here, this one {now:?}"),
                     "load the field in each branch",
                 );

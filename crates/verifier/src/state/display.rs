@@ -7,7 +7,7 @@ use core::fmt::Write as _;
 
 use skep_spec::ProgramSpec;
 
-use super::{Byte, Frame, Kind, Reg, Slot, State};
+use super::{Byte, Frame, Kind, Reg, Slot, Sock, State};
 use crate::rejection::Known;
 
 /// The kernel's word for a register's type.
@@ -26,10 +26,24 @@ pub(crate) fn type_name(reg: &Reg) -> &'static str {
         (Kind::PacketEnd, _) => "pkt_end",
         (Kind::Stack { .. }, _) => "fp",
         (Kind::FlowKeys, _) => "flow_keys",
+        (Kind::Sock(sock), nullable) => sock_name(sock, nullable),
         (Kind::Mem { ringbuf: true, .. }, false) => "ringbuf_mem",
         (Kind::Mem { ringbuf: true, .. }, true) => "ringbuf_mem_or_null",
         (Kind::Mem { ringbuf: false, .. }, false) => "mem",
         (Kind::Mem { ringbuf: false, .. }, true) => "mem_or_null",
+    }
+}
+
+fn sock_name(sock: Sock, nullable: bool) -> &'static str {
+    match (sock, nullable) {
+        (Sock::Common, false) => "sock_common",
+        (Sock::Common, true) => "sock_common_or_null",
+        (Sock::Full, false) => "sock",
+        (Sock::Full, true) => "sock_or_null",
+        (Sock::Tcp, false) => "tcp_sock",
+        (Sock::Tcp, true) => "tcp_sock_or_null",
+        (Sock::Xdp, false) => "xdp_sock",
+        (Sock::Xdp, true) => "xdp_sock_or_null",
     }
 }
 

@@ -1,5 +1,7 @@
 //! What is known about one register, or one spilled register.
 
+use skep_abi::Context;
+
 use super::Range;
 use crate::domain::Scalar;
 
@@ -32,6 +34,33 @@ pub(crate) enum Kind {
     Mem { size: u32, ringbuf: bool },
     /// `struct bpf_flow_keys`, which a flow dissector fills in.
     FlowKeys,
+    /// A socket of the kernel.
+    Sock(Sock),
+}
+
+/// What is known of a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sock {
+    /// Any: perhaps a request or one that waits (`PTR_TO_SOCK_COMMON`).
+    Common,
+    /// A full socket (`PTR_TO_SOCKET`).
+    Full,
+    /// A TCP socket, as a `struct bpf_tcp_sock` (`PTR_TO_TCP_SOCK`).
+    Tcp,
+    /// An XDP socket (`PTR_TO_XDP_SOCK`).
+    Xdp,
+}
+
+impl Sock {
+    /// The fields that programs may load.
+    pub(crate) fn fields(self) -> &'static Context {
+        match self {
+            Self::Common => &skep_abi::SOCK_COMMON,
+            Self::Full => &skep_abi::SOCK,
+            Self::Tcp => &skep_abi::TCP_SOCK,
+            Self::Xdp => &skep_abi::XDP_SOCK,
+        }
+    }
 }
 
 impl Kind {
@@ -142,6 +171,18 @@ impl Reg {
     /// Whether a pointer certainly is not NULL in a comparison with 0.
     pub(crate) fn is_not_null(&self) -> bool {
         !self.nullable
-            && matches!(self.kind, Kind::MapValue(_) | Kind::MapKey(_) | Kind::Mem { .. } | Kind::Map(_))
+            && match self.kind {
+                Kind::MapValue(_) | Kind::MapKey(_) | Kind::Mem { .. } | Kind::Map(_) => true,
+                Kind::Sock(sock) => sock != Sock::Xdp,
+                Kind::NotInit
+                | Kind::Scalar
+                | Kind::Ctx
+                | Kind::Func(_)
+                | Kind::Packet { .. }
+                | Kind::PacketMeta { .. }
+                | Kind::PacketEnd
+                | Kind::Stack { .. }
+                | Kind::FlowKeys => false,
+            }
     }
 }

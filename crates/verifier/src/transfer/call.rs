@@ -70,8 +70,12 @@ pub(super) fn helper(p: &Program<'_>, s: &mut State, pc: usize, facts: &Facts, f
         Returned::Within(min, max) => Scalar::from_signed(min, max).map_or_else(Reg::unknown, Reg::scalar),
         Returned::MapValue { map, nullable: true } => Reg::pointer_or_null(Kind::MapValue(map), fresh.id()),
         Returned::MapValue { map, nullable: false } => value(p, map, fresh),
+        Returned::Sock(sock) => Reg::pointer_or_null(Kind::Sock(sock), fresh.id()),
         Returned::Record { size } => Reg::pointer_or_null(Kind::Mem { size, ringbuf: true }, fresh.id()),
     };
+    if call.derived_from != 0 {
+        r0.ref_id = call.derived_from;
+    }
     if call.acquires {
         let id = fresh.id();
         s.refs.push(Reference { id, pc });

@@ -9,7 +9,7 @@ use super::{Fresh, SlotMove, alu};
 use crate::check::{Facts, Target};
 use crate::domain::{Bits, Scalar};
 use crate::program::Program;
-use crate::state::{Byte, Kind, Range, Reg, State, place, reads_low_part};
+use crate::state::{Byte, Kind, Range, Reg, Sock, State, place, reads_low_part};
 
 pub(super) fn load(
     s: &mut State,
@@ -20,12 +20,17 @@ pub(super) fn load(
     fresh: &mut Fresh,
 ) -> SlotMove {
     let (mut value, moved) = match facts.target {
-        Some(Target::Ctx(value)) => (from_context(value), None),
+        Some(Target::Ctx(value)) => (from_context(value, fresh), None),
         Some(Target::Stack { frame, min, max }) => from_stack(s, frame, min, max, size.bytes(), fresh),
         Some(Target::MapValue { folded: Some(n) }) => (Reg::scalar(Scalar::known(n)), None),
-        Some(Target::MapValue { folded: None } | Target::MapKey | Target::Packet | Target::Mem) | None => {
-            (Reg::unknown(), None)
-        }
+        Some(
+            Target::MapValue { folded: None }
+            | Target::MapKey
+            | Target::Packet
+            | Target::Mem
+            | Target::Sock(_),
+        )
+        | None => (Reg::unknown(), None),
     };
     if value.is_scalar() && size != Size::DW {
         if value.width() > size.bits() || signed {
@@ -40,15 +45,15 @@ pub(super) fn load(
     moved
 }
 
-fn from_context(value: CtxValue) -> Reg {
+fn from_context(value: CtxValue, fresh: &mut Fresh) -> Reg {
     match value {
         CtxValue::Scalar => Reg::unknown(),
         CtxValue::PacketData => Reg::pointer(Kind::Packet { range: Range::Bytes(0) }),
         CtxValue::PacketMeta => Reg::pointer(Kind::PacketMeta { range: 0 }),
         CtxValue::PacketEnd => Reg::pointer(Kind::PacketEnd),
         CtxValue::FlowKeys => Reg::pointer(Kind::FlowKeys),
-        // Refused by the check.
-        CtxValue::SockCommonOrNull | CtxValue::SocketOrNull => Reg::NOT_INIT,
+        CtxValue::SockCommonOrNull => Reg::pointer_or_null(Kind::Sock(Sock::Common), fresh.id()),
+        CtxValue::SocketOrNull => Reg::pointer_or_null(Kind::Sock(Sock::Full), fresh.id()),
     }
 }
 

@@ -200,10 +200,15 @@ impl<'c> Call<'c, '_, '_> {
 mod tests {
     use super::*;
 
+    /// Helpers on sockets of the kernel, which this engine does not have: programs on them are verified, and a run
+    /// that comes to one traps with [`crate::TrapKind::UnknownHelper`].
+    const ON_SOCKETS: &[u32] = &[84, 85, 86, 95, 96, 98, 99, 100, 107, 108, 110, 128, 129];
+
     #[test]
     fn every_row_has_a_body() {
         for row in skep_abi::HELPERS {
-            assert!(slot(row.id).is_some(), "{} has no body", row.name);
+            let elsewhere = ON_SOCKETS.contains(&row.id);
+            assert_eq!(slot(row.id).is_none(), elsewhere, "body of {}", row.name);
         }
         for (id, _) in BODIES {
             assert!(skep_abi::helper(*id).is_some(), "body of helper {id} has no row");

@@ -265,7 +265,9 @@ impl Gen {
                 | ArgKind::RingbufRecord
                 | ArgKind::Func
                 | ArgKind::StackOrNull
-                | ArgKind::SpinLock => self.mov(reg, 0),
+                | ArgKind::SpinLock
+                | ArgKind::SockCommon
+                | ArgKind::AnySock => self.mov(reg, 0),
             }
         }
         self.call(call.name);
