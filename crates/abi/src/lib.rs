@@ -25,8 +25,8 @@ pub use context::{
     Access, Context, CtxField, CtxShape, CtxValue, FLOW_KEYS_BYTES, Native, SK_BUFF_BYTES, sk_buff_field,
 };
 pub use helper::{
-    Arg, ArgKind, Capability, EMBEDDER_HELPERS, HELPER_NAMES, HELPERS, HelperFlags, HelperGroup, HelperProto,
-    MemAccess, Ret, helper, helper_by_name, helper_name, ids as helper_ids,
+    Arg, ArgKind, Capability, DynptrUse, EMBEDDER_HELPERS, HELPER_NAMES, HELPERS, HelperFlags, HelperGroup,
+    HelperProto, MemAccess, Ret, helper, helper_by_name, helper_name, ids as helper_ids,
 };
 pub use map::{KERNEL_MAP_TYPES, MAP_TYPES, MapFlags, MapType, MapTypeRow, Rule, UpdateFlags};
 pub use prog::{PROGRAM_TYPES, PacketAccess, ProgramType, ProgramTypeRow, ReturnRange};

@@ -282,7 +282,7 @@ pub static MAP_TYPES: &[MapTypeRow] = &[
         flags: MapFlags::NUMA_NODE | MapFlags::RDONLY | MapFlags::WRONLY | MapFlags::PRESERVE_ELEMS,
         per_cpu: false,
         value_pointers: false,
-        helpers: &[25],
+        helpers: &[22, 25, 55, 111, 121],
     },
     MapTypeRow {
         id: MapType::PERCPU_HASH,

@@ -6,8 +6,8 @@ use crate::context::{
     SK_BUFF_FLOW_DISSECTOR, SK_BUFF_LWT, SK_BUFF_SK_SKB, SK_BUFF_SOCKET_FILTER, SK_BUFF_TC, SK_LOOKUP,
     SYSCALL_BUFFER, TRACEPOINT_RECORD, XDP_MD,
 };
-use crate::helper::ids;
-use crate::helper::{Capability, HelperGroup};
+use crate::helper::{Capability, HelperGroup, HelperProto};
+use crate::helper::{ids, own};
 
 /// A program type; an open number, since kernels add to it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
@@ -115,13 +115,14 @@ pub struct ProgramTypeRow {
     pub always_sleepable: bool,
     /// Helpers by family.
     pub helpers: &'static [HelperGroup],
+    /// Prototypes that the type has in place of the common ones.
+    pub own_helpers: &'static [HelperProto],
 }
 
 impl ProgramTypeRow {
-    /// Whether the type offers helper `id` under any licence though its row says otherwise: the kernel has a prototype
-    /// of its own for `bpf_get_stackid` in `perf_event` programs (`bpf_get_stackid_proto_pe`).
-    pub fn any_license(&self, id: u32) -> bool {
-        self.id == ProgramType::PERF_EVENT && id == 27
+    /// The type's own prototype of helper `id`, if it is not the common one.
+    pub fn own_helper(&self, id: u32) -> Option<&'static HelperProto> {
+        self.own_helpers.iter().find(|h| h.id == id)
     }
 
     /// Whether the type offers helper `id` to a holder of the capabilities that `has` confirms.
@@ -169,16 +170,19 @@ const PLAIN: ProgramTypeRow = ProgramTypeRow {
     private_stack: false,
     always_sleepable: false,
     helpers: base_and!(),
+    own_helpers: &[],
 };
 
 /// The same for programs on a `struct __sk_buff`.
-const ON_SK_BUFF: ProgramTypeRow = ProgramTypeRow { helpers: base_and!(NETWORK, EVENTS, SK_BUFF), ..PLAIN };
+const ON_SK_BUFF: ProgramTypeRow =
+    ProgramTypeRow { helpers: base_and!(NETWORK, KERNEL_SOCKETS, EVENTS, SK_BUFF), ..PLAIN };
 
 /// Lightweight tunnels.
 const LWT: ProgramTypeRow = ProgramTypeRow {
     ctx: SK_BUFF_LWT,
     packet: PacketAccess::Read,
-    helpers: base_and!(NETWORK, EVENTS, SK_BUFF, LWT),
+    helpers: base_and!(NETWORK, KERNEL_SOCKETS, EVENTS, SK_BUFF, LWT),
+    own_helpers: own::ON_PACKETS,
     ..PLAIN
 };
 
@@ -189,21 +193,24 @@ const TC: ProgramTypeRow = ProgramTypeRow {
     legacy_loads: true,
     helpers: base_and!(
         NETWORK,
+        KERNEL_SOCKETS,
         EVENTS,
         SK_BUFF,
         SK_BUFF_RELATIVE,
         SK_BUFF_CGROUP,
         TC,
+        RAW_SYN_COOKIES,
         SOCKETS,
         SYN_COOKIES,
         SOCKET_KINDS,
         SOCKET_STORAGE
     ),
+    own_helpers: own::ON_PACKETS,
     ..PLAIN
 };
 
 /// The same for programs that trace.
-const THAT_TRACES: ProgramTypeRow = ProgramTypeRow { helpers: base_and!(TRACING), ..PLAIN };
+const THAT_TRACES: ProgramTypeRow = ProgramTypeRow { helpers: base_and!(TRACING, TRACED_EVENTS), ..PLAIN };
 
 /// The rows of all types that skep describes.
 pub static PROGRAM_TYPES: &[ProgramTypeRow] = &[
@@ -212,14 +219,24 @@ pub static PROGRAM_TYPES: &[ProgramTypeRow] = &[
         ctx: SK_BUFF_SOCKET_FILTER,
         legacy_loads: true,
         unprivileged: true,
-        helpers: base_and!(NETWORK, EVENTS, SK_BUFF, SK_BUFF_RELATIVE),
+        helpers: base_and!(NETWORK, KERNEL_SOCKETS, EVENTS, SK_BUFF, SK_BUFF_RELATIVE, SOCKET_FILTER),
         ..ON_SK_BUFF
     },
     ProgramTypeRow {
         id: ProgramType::XDP,
         ctx: XDP_MD,
         packet: PacketAccess::ReadWrite,
-        helpers: base_and!(NETWORK, EVENTS, XDP, XDP_ROUTING, SOCKETS, SYN_COOKIES),
+        helpers: base_and!(
+            NETWORK,
+            KERNEL_SOCKETS,
+            EVENTS,
+            XDP,
+            XDP_ROUTING,
+            XDP_MAPS,
+            RAW_SYN_COOKIES,
+            SOCKETS,
+            SYN_COOKIES
+        ),
         ..PLAIN
     },
     ProgramTypeRow {
@@ -227,7 +244,8 @@ pub static PROGRAM_TYPES: &[ProgramTypeRow] = &[
         ctx: SYSCALL_BUFFER,
         attach_types: &[AttachType::UNSPEC],
         always_sleepable: true,
-        helpers: base_and!(TRACING, SOCKET_STORAGE),
+        helpers: base_and!(TRACING, KERNEL_SOCKETS, SYSCALL, SYSCALL_BPF, SOCKET_STORAGE),
+        own_helpers: own::SYSCALL,
         ..THAT_TRACES
     },
     ProgramTypeRow {
@@ -256,10 +274,13 @@ pub static PROGRAM_TYPES: &[ProgramTypeRow] = &[
         unprivileged: true,
         helpers: base_and!(
             NETWORK,
+            KERNEL_SOCKETS,
             EVENTS,
             SK_BUFF,
             SK_BUFF_RELATIVE,
             SK_BUFF_CGROUP,
+            CGROUP_SKB,
+            CGROUP_STORAGE,
             SOCKETS,
             SOCKET_KINDS,
             SOCKET_STORAGE,
@@ -267,27 +288,35 @@ pub static PROGRAM_TYPES: &[ProgramTypeRow] = &[
         ),
         ..ON_SK_BUFF
     },
-    ProgramTypeRow { id: ProgramType::LWT_IN, ..LWT },
+    ProgramTypeRow {
+        id: ProgramType::LWT_IN,
+        helpers: base_and!(NETWORK, KERNEL_SOCKETS, EVENTS, SK_BUFF, LWT, LWT_ENCAP),
+        ..LWT
+    },
     ProgramTypeRow { id: ProgramType::LWT_OUT, ..LWT },
     ProgramTypeRow {
         id: ProgramType::LWT_XMIT,
         packet: PacketAccess::ReadWrite,
-        helpers: base_and!(NETWORK, EVENTS, SK_BUFF, LWT, LWT_XMIT),
+        helpers: base_and!(NETWORK, KERNEL_SOCKETS, EVENTS, SK_BUFF, LWT, LWT_ENCAP, LWT_XMIT),
         ..LWT
     },
-    ProgramTypeRow { id: ProgramType::LWT_SEG6LOCAL, ..LWT },
+    ProgramTypeRow {
+        id: ProgramType::LWT_SEG6LOCAL,
+        helpers: base_and!(NETWORK, KERNEL_SOCKETS, EVENTS, SK_BUFF, LWT, LWT_SEG6LOCAL),
+        ..LWT
+    },
     ProgramTypeRow {
         id: ProgramType::SK_SKB,
         ctx: SK_BUFF_SK_SKB,
         packet: PacketAccess::ReadWrite,
-        helpers: base_and!(NETWORK, EVENTS, SK_BUFF, SK_SKB, SOCKETS),
+        helpers: base_and!(NETWORK, KERNEL_SOCKETS, EVENTS, SK_BUFF, SK_SKB, SOCKETS),
         ..ON_SK_BUFF
     },
     ProgramTypeRow {
         id: ProgramType::FLOW_DISSECTOR,
         ctx: SK_BUFF_FLOW_DISSECTOR,
         packet: PacketAccess::Read,
-        helpers: base_and!(NETWORK, SK_BUFF),
+        helpers: base_and!(NETWORK, KERNEL_SOCKETS, SK_BUFF),
         ..PLAIN
     },
     ProgramTypeRow {
@@ -295,10 +324,18 @@ pub static PROGRAM_TYPES: &[ProgramTypeRow] = &[
         ctx: SK_LOOKUP,
         returns: ReturnRange::Within(0, 1),
         attach_types: &[AttachType::SK_LOOKUP],
-        helpers: base_and!(NETWORK, EVENTS, SOCKET_RELEASE),
+        helpers: base_and!(NETWORK, KERNEL_SOCKETS, EVENTS, SK_LOOKUP),
+        own_helpers: own::SK_LOOKUP,
         ..PLAIN
     },
-    ProgramTypeRow { id: ProgramType::PERF_EVENT, ctx: PERF_EVENT_DATA, private_stack: true, ..THAT_TRACES },
+    ProgramTypeRow {
+        id: ProgramType::PERF_EVENT,
+        ctx: PERF_EVENT_DATA,
+        private_stack: true,
+        helpers: base_and!(TRACING, TRACED_EVENTS, PERF_EVENT),
+        own_helpers: own::PERF_EVENT,
+        ..THAT_TRACES
+    },
     ProgramTypeRow {
         id: ProgramType::KPROBE,
         ctx: PT_REGS,

@@ -185,6 +185,7 @@ impl VmBuilder {
             private_stack: false,
             always_sleepable: false,
             helpers: &GROUPS,
+            own_helpers: &[],
         });
         self.environment.add_section(name, id);
         self.types += 1;

@@ -4,8 +4,8 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use skep_abi::{
-    AttachType, Capability, HELPER_NAMES, HELPERS, HelperProto, KERNEL_MAP_TYPES, MAP_TYPES, MapType,
-    MapTypeRow, PROGRAM_TYPES, ProgramType, ProgramTypeRow, SectionFlags, find_section, helper_name,
+    AttachType, Capability, HELPER_NAMES, HelperProto, KERNEL_MAP_TYPES, MAP_TYPES, MapType, MapTypeRow,
+    PROGRAM_TYPES, ProgramType, ProgramTypeRow, SectionFlags, find_section, helper_name,
 };
 use skep_isa::CallTarget;
 use skep_isa::text::Names;
@@ -122,9 +122,19 @@ impl Environment {
         own.or_else(|| HELPER_NAMES.iter().find(|(_, n)| *n == name).map(|&(id, _)| id))
     }
 
-    /// The contract of a helper.
+    /// The contract that most program types have of a helper.
     pub fn helper(&self, id: u32) -> Option<&HelperProto> {
-        self.helpers.iter().find(|h| h.id == id).map(|h| &**h).or_else(|| HELPERS.iter().find(|h| h.id == id))
+        self.own_helper(id).or_else(|| skep_abi::helper(id))
+    }
+
+    /// The contract that programs of a type have of a helper.
+    pub fn helper_of(&self, row: &ProgramTypeRow, id: u32) -> Option<&HelperProto> {
+        self.own_helper(id).or_else(|| row.own_helper(id)).or_else(|| skep_abi::helper(id))
+    }
+
+    /// The embedder's.
+    fn own_helper(&self, id: u32) -> Option<&HelperProto> {
+        self.helpers.iter().find(|h| h.id == id).map(|h| &**h)
     }
 
     /// The row of a program type.

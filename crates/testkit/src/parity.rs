@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use skep_abi::{HELPER_NAMES, MapType, PROGRAM_TYPES, ProgramType};
+use skep_abi::{AttachType, HELPER_NAMES, MapType, PROGRAM_TYPES, ProgramType, ProgramTypeRow};
 use skep_isa::table;
 use skep_linux::{LinuxBackend, RawLoad};
 use skep_spec::{Backend, Errno, MapDef, ProgramSpec};
 use skep_user::UserBackend;
+use skep_verifier::verifies_helper;
+use skep_vm::has_body;
 
 use crate::build::Code;
 use crate::generate::coverage::LEFT_OUT;
@@ -118,30 +120,36 @@ fn instructions() -> String {
     out + "\n"
 }
 
+/// The last expected attach type of 6.18.
+const ATTACH_TYPES: u32 = 58;
+
 /// The smallest legal program: `r0 = 0; exit`, or 1 where 0 is no legal value.
 fn program_types() -> String {
     let mut out = String::from(
-        "## Program types\n\nWhether `r0 = 0; exit` (or `r0 = 1; exit`) loads, without an attach target.\n\n\
-         | type | Linux | skep |\n|---|---|---|\n",
+        "## Program types\n\nWhether `r0 = 0; exit` (or `r0 = 1; exit`) loads under some expected attach type, without \
+         an attach target.\n\n| type | Linux | skep |\n|---|---|---|\n",
     );
     for id in 1..=32 {
         let prog_type = ProgramType(id);
         let Some(name) = prog_type.name() else { continue };
-        let mut linux = "needs an attach target";
-        for r0 in [0, 1] {
-            let insns = Code::new().mov(Reg::R0, r0).exit().finish();
-            // Programs of type `syscall` load only as sleepable.
-            let flags = if prog_type == ProgramType::SYSCALL { 1 << 4 } else { 0 };
-            let load = RawLoad { prog_type, license: "GPL", insns: &insns, flags, ..RawLoad::default() };
-            if load.load().is_ok() {
-                linux = "loads";
+        let (mut linux, mut skep) = ("needs an attach target, or is not compiled in", "no");
+        for attach_type in (0..=ATTACH_TYPES).map(AttachType) {
+            for r0 in [0, 1] {
+                let insns = Code::new().mov(Reg::R0, r0).exit().finish();
+                // Programs of type `syscall` load only as sleepable.
+                let flags = if prog_type == ProgramType::SYSCALL { 1 << 4 } else { 0 };
+                let license = "GPL";
+                let load =
+                    RawLoad { prog_type, attach_type, license, insns: &insns, flags, ..RawLoad::default() };
+                if load.load().is_ok() {
+                    linux = "loads";
+                }
+                let spec = ProgramSpec { attach_type, ..ProgramSpec::new(prog_type, insns) };
+                if Interpreter.verdict(&spec, Privilege::Privileged) == Verdict::Accepted {
+                    skep = "yes";
+                }
             }
         }
-        let minimal = |r0| {
-            let insns = Code::new().mov(Reg::R0, r0).exit().finish();
-            Interpreter.verdict(&ProgramSpec::new(prog_type, insns), Privilege::Privileged)
-        };
-        let skep = if [0, 1].map(minimal).contains(&Verdict::Accepted) { "yes" } else { "no" };
         let _ = writeln!(out, "| `{name}` | {linux} | {skep} |");
     }
     out + "\n"
@@ -179,15 +187,23 @@ fn map_types() -> String {
 }
 
 /// Whether the kernel offers a helper to a type: it looks the helper up before it looks at arguments.
-fn kernel_offers(prog_type: ProgramType, helper: u32) -> bool {
+fn kernel_offers(row: &ProgramTypeRow, attach_type: AttachType, helper: u32) -> bool {
+    let prog_type = row.id;
     let mut code = Code::new();
     for r in 1..=5 {
         code.mov(Reg(r), 0);
     }
     let insns = code.call(helper).mov(Reg::R0, 0).exit().finish();
     let flags = if prog_type == ProgramType::SYSCALL { 1 << 4 } else { 0 };
-    let load =
-        RawLoad { prog_type, license: "GPL", insns: &insns, flags, log_level: 1, ..RawLoad::default() };
+    let load = RawLoad {
+        prog_type,
+        attach_type,
+        license: "GPL",
+        insns: &insns,
+        flags,
+        log_level: 1,
+        ..RawLoad::default()
+    };
     match load.load() {
         Ok(_) => true,
         Err(e) => {
@@ -200,38 +216,47 @@ fn kernel_offers(prog_type: ProgramType, helper: u32) -> bool {
 fn helpers() -> String {
     let types: Vec<_> = PROGRAM_TYPES.iter().collect();
     let mut out = String::from(
-        "## Helpers\n\nBy program type: whether a privileged program of the type is offered the helper. \
-         Helpers that no type here is offered are left out.\n\n| id | helper |",
+        "## Helpers\n\nBy program type: whether a privileged program of the type is offered the helper. Helpers that \
+         no type here is offered are left out. *not yet*: refused, since the verifier lacks what an argument or the \
+         result is. Programs that call one without a body in the user backend are verified, and run in Linux only.\n\n| id | helper | body |",
     );
     for row in &types {
         let _ = write!(out, " {} |", row.id.name().unwrap_or("?"));
     }
-    out += "\n|---|---|";
+    out += "\n|---|---|---|";
     out += &"---|".repeat(types.len());
     out += "\n";
     // How many of the kernel's helpers each type has here, and how many the kernel offers it.
     let mut counts = vec![(0, 0); types.len()];
     for &(id, name) in HELPER_NAMES {
-        let offers: Vec<(bool, bool)> = types
+        let offers: Vec<(bool, bool, bool)> = types
             .iter()
-            .map(|row| (kernel_offers(row.id, id), row.helper_capability(id).is_some()))
+            .map(|row| {
+                let attach = row.attach_types.first().copied().unwrap_or_default();
+                let offered = row.helper_capability(id).is_some();
+                let proto = row.own_helper(id).or_else(|| skep_abi::helper(id));
+                (kernel_offers(row, attach, id), offered, proto.is_some_and(verifies_helper))
+            })
             .collect();
-        for ((have, all), (linux, skep)) in counts.iter_mut().zip(&offers) {
-            *have += u32::from(*linux && *skep);
+        for ((have, all), (linux, skep, verifies)) in counts.iter_mut().zip(&offers) {
+            *have += u32::from(*linux && *skep && *verifies);
             *all += u32::from(*linux);
         }
-        let word = |&offer: &(bool, bool)| match offer {
-            (true, true) => "yes",
-            (true, false) => "no",
-            (false, true) => "differs",
-            (false, false) => "–",
+        let word = |&offer: &(bool, bool, bool)| match offer {
+            (true, true, true) => "yes",
+            (true, true, false) => "not yet",
+            (true, false, _) => "no",
+            (false, true, _) => "differs",
+            (false, false, _) => "–",
         };
-        if offers.iter().any(|o| *o != (false, false)) {
+        if offers.iter().any(|&(linux, skep, _)| linux || skep) {
+            let body = if has_body(id) { "yes" } else { "no" };
             let words: Vec<&str> = offers.iter().map(word).collect();
-            let _ = writeln!(out, "| {id} | `{name}` | {} |", words.join(" | "));
+            let _ = writeln!(out, "| {id} | `{name}` | {body} | {} |", words.join(" | "));
         }
     }
+    let bodies = HELPER_NAMES.iter().filter(|(id, _)| has_body(*id)).count();
     let counts: Vec<String> = counts.iter().map(|(have, all)| format!("{have} of {all}")).collect();
-    let _ = writeln!(out, "| | **helpers of Linux that skep has** | {} |", counts.join(" | "));
+    let _ = writeln!(out, "| | **helpers of Linux that skep has** | {bodies} | {} |", counts.join(" | "));
     out
 }

@@ -137,8 +137,10 @@ fn packet_changes(program: &mut Program<'_>) {
         let caller = program.subprog_of(pc);
         match program.ops[pc] {
             Some(Op::Call(CallTarget::Helper(id))) => {
-                let changes =
-                    program.env.helper(id).is_some_and(|h| h.flags.has(HelperFlags::INVALIDATES_PACKET));
+                let changes = program
+                    .env
+                    .helper_of(program.row, id)
+                    .is_some_and(|h| h.flags.has(HelperFlags::INVALIDATES_PACKET));
                 program.subprogs[caller].changes_packet |= changes;
             }
             Some(Op::Call(CallTarget::Subprog(off)) | Op::LoadImm64 { value: Imm64::Code(off), .. }) => {

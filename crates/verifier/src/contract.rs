@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use skep_abi::{EMBEDDER_HELPERS, HelperFlags, HelperProto, MapType, MapTypeRow};
+use skep_abi::{ArgKind, EMBEDDER_HELPERS, HelperFlags, HelperProto, MapType, MapTypeRow, Ret};
 use skep_isa::Reg;
 
 use crate::state::{Lock, Sock};
@@ -131,6 +131,64 @@ pub(crate) fn walks(kind: MapType) -> bool {
 pub(crate) const TAIL_CALL: u32 = 12;
 /// `bpf_snprintf`.
 pub(crate) const SNPRINTF: u32 = 165;
+
+/// What the verifier lacks for an argument of a kind.
+pub(crate) fn argument_not_yet(kind: ArgKind) -> Option<&'static str> {
+    match kind {
+        ArgKind::Anything
+        | ArgKind::Ctx
+        | ArgKind::Map
+        | ArgKind::MapKey
+        | ArgKind::MapValue(_)
+        | ArgKind::Mem(_)
+        | ArgKind::FixedMem(..)
+        | ArgKind::AlignedMem(..)
+        | ArgKind::Size
+        | ArgKind::SizeOrZero
+        | ArgKind::AllocSize
+        | ArgKind::RingbufRecord
+        | ArgKind::ConstStr
+        | ArgKind::Func
+        | ArgKind::StackOrNull
+        | ArgKind::SpinLock
+        | ArgKind::SockCommon
+        | ArgKind::AnySock
+        | ArgKind::Socket => None,
+        ArgKind::Btf(_) => Some("a structure of the kernel"),
+        ArgKind::PerCpuVariable => Some("a variable that each CPU has"),
+        ArgKind::Timer => Some("a struct bpf_timer in a map value"),
+        ArgKind::KptrField | ArgKind::Kptr => Some("an object in a map value"),
+        ArgKind::Dynptr(_) => Some("a struct bpf_dynptr"),
+    }
+}
+
+/// What the verifier lacks for a result.
+pub(crate) fn result_not_yet(ret: Ret) -> Option<&'static str> {
+    match ret {
+        Ret::Integer
+        | Ret::LengthOrError
+        | Ret::Cpu
+        | Ret::Void
+        | Ret::MapValue
+        | Ret::MapValueOrNull
+        | Ret::RingbufRecordOrNull
+        | Ret::SocketOrNull
+        | Ret::SockCommonOrNull
+        | Ret::TcpSockOrNull => None,
+        Ret::Btf(_) | Ret::BtfOrNull(_) => Some("a structure of the kernel"),
+        Ret::Variable | Ret::VariableOrNull => Some("a variable of the kernel"),
+        Ret::KptrOrNull => Some("an object"),
+        Ret::DynptrMemOrNull => Some("memory of a dynptr"),
+    }
+}
+
+/// Whether the verifier has all that calls of a helper need; others it refuses as not supported yet.
+pub fn verifies_helper(proto: &HelperProto) -> bool {
+    let calls_back = proto.args.iter().flatten().any(|a| a.kind == ArgKind::Func);
+    (!calls_back || matches!(proto.id, LOOP | FOR_EACH_MAP_ELEM))
+        && proto.args.iter().flatten().all(|a| argument_not_yet(a.kind).is_none())
+        && result_not_yet(proto.ret).is_none()
+}
 
 /// The register of argument `i`.
 pub(crate) fn arg_reg(i: usize) -> Reg {

@@ -19,7 +19,7 @@ impl Digest {
         if let Some(row) = env.program_type(spec.prog_type) {
             h.text(format_args!("{row:?}"));
             for id in row.helpers.iter().flat_map(|g| g.ids) {
-                h.text(format_args!("{:?}", env.helper(*id)));
+                h.text(format_args!("{:?}", env.helper_of(row, *id)));
             }
         }
         for map in &spec.maps {

@@ -52,6 +52,7 @@ mod violation;
 pub mod adding {}
 
 pub use code::Code;
+pub use contract::verifies_helper;
 pub use digest::Digest;
 pub use explore::Followed;
 pub use options::Options;

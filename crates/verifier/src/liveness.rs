@@ -52,7 +52,7 @@ pub(crate) fn next_slots(program: &Program<'_>, pc: usize, op: Op) -> impl Itera
 fn effects(program: &Program<'_>, op: Op) -> (RegSet, RegSet) {
     match op {
         Op::Call(CallTarget::Helper(id)) => {
-            let args = program.env.helper(id).map_or(5, |h| h.args.iter().flatten().count());
+            let args = program.env.helper_of(program.row, id).map_or(5, |h| h.args.iter().flatten().count());
             ((1..=args as u8).map(Reg).collect(), op.defs())
         }
         _ => (op.uses(), op.defs()),

@@ -38,8 +38,8 @@ mod run;
 mod skb;
 mod trap;
 
-pub use helpers::CodeAddr;
 pub use helpers::embedder::{EMBEDDER_HELPERS, HelperCall};
+pub use helpers::{CodeAddr, has_body};
 pub use host::{COMM_BYTES, FibLookup, Host, Interface, NoPrograms, NullHost, Programs, Task};
 pub use interp::{MAX_TAIL_CALLS, MAY_GOTO_LIMIT};
 pub use mem::{BUFFERS, CALL_FRAMES, CLONES, FRAME_BYTES, FRAMES, RECORDS, Stack};

@@ -6,7 +6,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use skep_abi::{Context, CtxShape, CtxValue, MapFlags, Native, PacketAccess, ProgramType, SK_BUFF_BYTES};
-use skep_isa::{DecodeError, Insn, Size};
+use skep_isa::{CallTarget, DecodeError, Insn, Op, Size, decode_all};
 use skep_maps::Map;
 use skep_spec::{Environment, Errno, Error, MapDef, ProgramSpec};
 use skep_verifier::{Digest, Verified};
@@ -142,7 +142,8 @@ impl Program {
     ///
     /// # Errors
     /// `EINVAL` when `env` or `maps` are not what the proof holds for: another environment, fewer maps, another
-    /// type or geometry, or another content of a map whose content the proof relies on.
+    /// type or geometry, or another content of a map whose content the proof relies on. `ENOTSUPP` when it can reach a
+    /// call of a helper that has no body here.
     pub fn new(verified: &Verified, env: &Environment, maps: Vec<Arc<Map>>) -> Result<Self, Error> {
         let spec = verified.spec();
         if Digest::of(spec, env) != verified.digest() {
@@ -155,6 +156,7 @@ impl Program {
                 return Err(Error::new(Errno::EINVAL, text));
             }
         }
+        has_bodies(verified)?;
         let deepest = verified.subprogs().iter().map(|s| s.stack_depth).max();
         let stack_used = deepest.map_or(FRAME_BYTES as u32, |d| d.next_multiple_of(8));
         let insns = verified.insns().iter().enumerate();
@@ -279,6 +281,25 @@ fn prepared(insns: &[Insn], maps: &[Arc<Map>], narrow_loops: &[usize], fusing: F
         wide_loop: &|pc| !narrow_loops.contains(&pc),
     };
     prepare(insns, &binding, fusing)
+}
+
+/// Whether every helper that the program can reach has a body: some that Linux has and the verifier knows have none.
+fn has_bodies(verified: &Verified) -> Result<(), Error> {
+    let spec = verified.spec();
+    for (pc, op) in decode_all(&spec.insns).map_while(Result::ok) {
+        let Op::Call(CallTarget::Helper(id)) = op else { continue };
+        if helpers::has_body(id) || !verified.insns().get(pc).is_some_and(|i| i.reached) {
+            continue;
+        }
+        let name = skep_abi::helper_name(id).unwrap_or("unknown");
+        let text = format!(
+            "program {}, insn {pc}: helper {name}#{id} has no body in the user backend: run the program in Linux, or \
+             only check it",
+            spec.name
+        );
+        return Err(Error::new(Errno::ENOTSUPP, text));
+    }
+    Ok(())
 }
 
 /// The address of byte `off` of value 0: arrays of one element have one (`map_direct_value_addr`).

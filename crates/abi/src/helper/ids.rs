@@ -1,5 +1,5 @@
 //! Which helpers come with which program types (`bpf_base_func_proto` and the `*_func_proto` of each
-//! type, Linux 6.18), restricted to those whose contract skep knows.
+//! type, Linux 6.18).
 
 use super::{Capability, HelperGroup};
 
@@ -13,12 +13,22 @@ pub const BASE: HelperGroup = HelperGroup {
 };
 
 /// For every program whose loader has `CAP_BPF`.
-pub const BASE_BPF: HelperGroup =
-    HelperGroup { capability: Capability::Bpf, ids: &[80, 93, 94, 118, 123, 164, 181] };
+pub const BASE_BPF: HelperGroup = HelperGroup {
+    capability: Capability::Bpf,
+    ids: &[
+        17, 37, 80, 93, 94, 118, 123, 153, 154, 156, 157, 164, 169, 170, 171, 172, 181, 194, 197, 198, 199,
+        200, 201, 202, 203, 209, 210, 211,
+    ],
+};
 
 /// For every program whose loader has `CAP_PERFMON`.
-pub const BASE_PERFMON: HelperGroup =
-    HelperGroup { capability: Capability::Perfmon, ids: &[6, 16, 35, 112, 113, 114, 115, 148, 165, 177] };
+pub const BASE_PERFMON: HelperGroup = HelperGroup {
+    capability: Capability::Perfmon,
+    ids: &[6, 16, 22, 35, 55, 109, 112, 113, 114, 115, 117, 141, 148, 149, 158, 165, 175, 176, 177, 180, 191],
+};
+
+/// For socket filters (`sk_filter_func_proto`).
+pub const SOCKET_FILTER: HelperGroup = HelperGroup { capability: Capability::None, ids: &[46, 47, 122] };
 
 /// For every program on a `struct __sk_buff`.
 pub const SK_BUFF: HelperGroup = HelperGroup { capability: Capability::None, ids: &[26] };
@@ -30,8 +40,8 @@ pub const SK_BUFF_RELATIVE: HelperGroup = HelperGroup { capability: Capability::
 pub const TC: HelperGroup = HelperGroup {
     capability: Capability::None,
     ids: &[
-        9, 10, 11, 13, 18, 19, 23, 24, 28, 31, 32, 34, 38, 39, 40, 41, 43, 48, 50, 69, 135, 151, 152, 155,
-        163,
+        9, 10, 11, 13, 18, 19, 20, 21, 23, 24, 28, 29, 30, 31, 32, 33, 34, 38, 39, 40, 41, 43, 46, 47, 48,
+        50, 66, 69, 97, 122, 124, 135, 151, 152, 155, 163, 192,
     ],
 };
 
@@ -57,17 +67,39 @@ pub const SOCKET_CGROUP: HelperGroup = HelperGroup { capability: Capability::Non
 pub const SK_BUFF_CGROUP: HelperGroup = HelperGroup { capability: Capability::None, ids: &[79, 83] };
 
 /// For lightweight tunnels (`lwt_out_func_proto`).
-pub const LWT: HelperGroup = HelperGroup { capability: Capability::None, ids: &[24, 28, 34, 39] };
+pub const LWT: HelperGroup = HelperGroup { capability: Capability::None, ids: &[24, 28, 33, 34, 39] };
+
+/// For lightweight tunnels that put a header before the packet (`lwt_in_func_proto`).
+pub const LWT_ENCAP: HelperGroup = HelperGroup { capability: Capability::None, ids: &[73] };
+
+/// For segments of a route (`lwt_seg6local_func_proto`).
+pub const LWT_SEG6LOCAL: HelperGroup = HelperGroup { capability: Capability::None, ids: &[74, 75, 76] };
 
 /// For lightweight tunnels that transmit (`lwt_xmit_func_proto`).
-pub const LWT_XMIT: HelperGroup =
-    HelperGroup { capability: Capability::None, ids: &[9, 10, 11, 13, 23, 38, 40, 41, 43, 135] };
+pub const LWT_XMIT: HelperGroup = HelperGroup {
+    capability: Capability::None,
+    ids: &[9, 10, 11, 13, 20, 21, 23, 29, 30, 38, 40, 41, 43, 135],
+};
 
 /// For socket maps (`sk_skb_func_proto`).
-pub const SK_SKB: HelperGroup = HelperGroup { capability: Capability::None, ids: &[9, 38, 39, 43, 50] };
+pub const SK_SKB: HelperGroup =
+    HelperGroup { capability: Capability::None, ids: &[9, 38, 39, 43, 46, 47, 50, 52, 72] };
+
+/// For control groups (`cg_skb_func_proto`).
+pub const CGROUP_SKB: HelperGroup = HelperGroup { capability: Capability::None, ids: &[46, 47, 97, 122] };
+
+/// For control groups: what a map keeps with the control group.
+pub const CGROUP_STORAGE: HelperGroup = HelperGroup { capability: Capability::None, ids: &[81] };
 
 /// For XDP.
 pub const XDP: HelperGroup = HelperGroup { capability: Capability::None, ids: &[44, 54, 65, 188, 189, 190] };
+
+/// For XDP: where the packet goes, by a map.
+pub const XDP_MAPS: HelperGroup = HelperGroup { capability: Capability::None, ids: &[51] };
+
+/// For XDP and traffic control: SYN cookies without a socket.
+pub const RAW_SYN_COOKIES: HelperGroup =
+    HelperGroup { capability: Capability::None, ids: &[204, 205, 206, 207] };
 
 /// For XDP: checksums and where the packet goes.
 pub const XDP_ROUTING: HelperGroup = HelperGroup { capability: Capability::None, ids: &[23, 28, 69, 163] };
@@ -75,8 +107,28 @@ pub const XDP_ROUTING: HelperGroup = HelperGroup { capability: Capability::None,
 /// For programs in the network stack.
 pub const NETWORK: HelperGroup = HelperGroup { capability: Capability::None, ids: &[160] };
 
+/// For programs in the network stack: the kernel's structures of sockets (`bpf_sk_base_func_proto`).
+pub const KERNEL_SOCKETS: HelperGroup =
+    HelperGroup { capability: Capability::Perfmon, ids: &[136, 137, 138, 139, 140, 178, 196] };
+
 /// For programs that trace; loading those needs `CAP_PERFMON` itself, but for `syscall`.
-pub const TRACING: HelperGroup = HelperGroup { capability: Capability::None, ids: &[4, 25, 27, 45, 67] };
+pub const TRACING: HelperGroup = HelperGroup { capability: Capability::None, ids: &[4, 25, 27, 45, 67, 173] };
+
+/// For programs that trace events: what was given when they were attached.
+pub const TRACED_EVENTS: HelperGroup = HelperGroup { capability: Capability::None, ids: &[174] };
+
+/// For sampled events (`pe_prog_func_proto`).
+pub const PERF_EVENT: HelperGroup = HelperGroup { capability: Capability::None, ids: &[56, 119] };
+
+/// For `syscall` programs (`syscall_prog_func_proto`, `tracing_prog_func_proto`).
+pub const SYSCALL: HelperGroup =
+    HelperGroup { capability: Capability::None, ids: &[46, 111, 121, 147, 162, 167, 168, 179, 188] };
+
+/// For `syscall` programs: bpf(2).
+pub const SYSCALL_BPF: HelperGroup = HelperGroup { capability: Capability::Perfmon, ids: &[166] };
 
 /// For programs in the network stack that write records, and bytes of their packets with them.
 pub const EVENTS: HelperGroup = HelperGroup { capability: Capability::None, ids: &[25] };
+
+/// For the choice of a listening socket (`sk_lookup_func_proto`).
+pub const SK_LOOKUP: HelperGroup = HelperGroup { capability: Capability::None, ids: &[86, 124] };

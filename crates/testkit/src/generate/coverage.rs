@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use skep_abi::{HELPERS, MAP_TYPES, MapType};
 use skep_isa::table::{self, Row};
 use skep_isa::{CallTarget, Op, Reg, decode_all};
+use skep_vm::has_body;
 
 use super::program::Generated;
 use crate::oracle::{Answer, Outcome, Verdict};
@@ -176,7 +177,8 @@ impl Coverage {
                 }
             }
         }
-        let helpers = HELPERS.iter().filter(|h| !self.helpers.contains_key(&h.id));
+        let run = HELPERS.iter().filter(|h| has_body(h.id));
+        let helpers = run.filter(|h| !self.helpers.contains_key(&h.id));
         missing.extend(helpers.map(|h| h.name.to_string()));
         let maps = MAP_TYPES.iter().filter_map(|m| m.id.name()).filter(|n| !self.maps.contains_key(*n));
         missing.extend(maps.map(|n| format!("map {n}")));

@@ -44,7 +44,7 @@ fn room_for_frame(s: &State) -> Check<()> {
 
 /// The helper, if the environment offers it to this program.
 fn offered<'a>(p: &Program<'a>, id: u32) -> Check<&'a HelperProto> {
-    let Some(proto) = p.env.helper(id) else {
+    let Some(proto) = p.env.helper_of(p.row, id) else {
         return match helper_name(id) {
             Some(name) => unsupported(format!("helper {name}#{id}")),
             None => refuse(Code::UnknownHelper, format!("invalid func unknown#{id}")),
@@ -71,8 +71,7 @@ fn offered<'a>(p: &Program<'a>, id: u32) -> Check<&'a HelperProto> {
             );
         }
     }
-    let restricted = proto.flags.has(HelperFlags::GPL_ONLY) && !p.row.any_license(id);
-    if restricted && !p.spec.gpl_compatible() {
+    if proto.flags.has(HelperFlags::GPL_ONLY) && !p.spec.gpl_compatible() {
         let words = "cannot call GPL-restricted function from non-GPL compatible program";
         return refuse(Code::GplOnly, words).explain(
             "a GPL-compatible licence",
@@ -174,6 +173,9 @@ impl Args<'_, '_> {
             return Ok(());
         }
         self.type_fits(reg, arg)?;
+        if let Some(what) = contract::argument_not_yet(arg.kind) {
+            return unsupported(format!("argument {} of helper {}: {what}", reg.0, self.proto.name));
+        }
         if value.ref_id != 0 {
             if self.ref_id != 0 {
                 let words =
@@ -221,7 +223,7 @@ impl Args<'_, '_> {
                 self.referenced(reg)
             }
             // Sockets never move.
-            ArgKind::SockCommon | ArgKind::AnySock => self.referenced(reg),
+            ArgKind::SockCommon | ArgKind::AnySock | ArgKind::Socket => self.referenced(reg),
             ArgKind::ConstStr => {
                 self.text = Some(strings::constant(self.p, self.s, reg)?);
                 Ok(())
@@ -240,6 +242,13 @@ impl Args<'_, '_> {
                 self.out.lock = Some(lock::change(self.p, self.s, self.pc, reg, takes)?);
                 Ok(())
             }
+            // `not_yet` has refused.
+            ArgKind::Btf(_)
+            | ArgKind::PerCpuVariable
+            | ArgKind::Timer
+            | ArgKind::KptrField
+            | ArgKind::Kptr
+            | ArgKind::Dynptr(_) => Ok(()),
         }
     }
 
@@ -288,6 +297,12 @@ impl Args<'_, '_> {
                 matches!(value.kind, Kind::Sock(_)),
                 "sock_common, sock, tcp_sock, xdp_sock, ptr_, trusted_ptr_",
             ),
+            ArgKind::Socket => (value.kind == Kind::Sock(Sock::Full), "sock"),
+            ArgKind::Btf(_) | ArgKind::Kptr => (false, "ptr_, trusted_ptr_, rcu_ptr_"),
+            ArgKind::PerCpuVariable => (false, "percpu_ptr_, percpu_rcu_ptr_, percpu_trusted_ptr_"),
+            ArgKind::Timer => (matches!(value.kind, Kind::MapValue(_)), "map_value"),
+            ArgKind::KptrField => (matches!(value.kind, Kind::MapValue(_)), "map_value, ptr_"),
+            ArgKind::Dynptr(_) => (matches!(value.kind, Kind::Stack { .. }), "fp, dynptr_ptr"),
         };
         if fits && (!value.nullable || arg.nullable) {
             return Ok(());
@@ -516,6 +531,9 @@ impl Args<'_, '_> {
                 }
                 CallbackArgs::MapElem { map }
             }
+            _ if self.func.is_some() => {
+                return unsupported(format!("what helper {} calls back", self.proto.name));
+            }
             _ => return Ok(()),
         };
         let Some(subprog) = self.func else { return Ok(()) };
@@ -544,6 +562,19 @@ impl Args<'_, '_> {
                 Some(size) => Returned::Record { size },
                 None => return refuse(Code::BadArgument, "the helper returns memory but takes no size"),
             },
+            Ret::MapValue => match self.map {
+                Some(map) => Returned::MapValue { map, nullable: false },
+                None => return refuse(Code::BadArgument, "the helper returns a map value but takes no map"),
+            },
+            Ret::Btf(_)
+            | Ret::BtfOrNull(_)
+            | Ret::Variable
+            | Ret::VariableOrNull
+            | Ret::KptrOrNull
+            | Ret::DynptrMemOrNull => {
+                let what = contract::result_not_yet(self.proto.ret).unwrap_or_default();
+                return unsupported(format!("result of helper {}: {what}", self.proto.name));
+            }
         })
     }
 }

@@ -267,7 +267,14 @@ impl Gen {
                 | ArgKind::StackOrNull
                 | ArgKind::SpinLock
                 | ArgKind::SockCommon
-                | ArgKind::AnySock => self.mov(reg, 0),
+                | ArgKind::AnySock
+                | ArgKind::Socket
+                | ArgKind::Btf(_)
+                | ArgKind::PerCpuVariable
+                | ArgKind::Timer
+                | ArgKind::KptrField
+                | ArgKind::Kptr
+                | ArgKind::Dynptr(_) => self.mov(reg, 0),
             }
         }
         self.call(call.name);
