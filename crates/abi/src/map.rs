@@ -62,6 +62,11 @@ map_types! {
 }
 
 impl MapType {
+    /// Whether its elements are maps.
+    pub const fn holds_maps(self) -> bool {
+        matches!(self, Self::ARRAY_OF_MAPS | Self::HASH_OF_MAPS)
+    }
+
     /// Whether sleepable programs may use it (`check_map_prog_compatibility`).
     pub const fn sleepable(self) -> bool {
         matches!(
@@ -273,6 +278,26 @@ pub static MAP_TYPES: &[MapTypeRow] = &[
         per_cpu: false,
         value_pointers: false,
         helpers: &[12],
+    },
+    MapTypeRow {
+        id: MapType::ARRAY_OF_MAPS,
+        key: Rule::Between(4, 4),
+        value: Rule::Between(4, 4),
+        entries: Rule::Between(1, u32::MAX),
+        flags: MapFlags::NUMA_NODE | MapFlags::RDONLY | MapFlags::WRONLY,
+        per_cpu: false,
+        value_pointers: false,
+        helpers: &[1],
+    },
+    MapTypeRow {
+        id: MapType::HASH_OF_MAPS,
+        key: Rule::Between(1, KMALLOC_MAX),
+        value: Rule::Between(4, 4),
+        entries: Rule::Between(1, u32::MAX),
+        flags: HASH_FLAGS,
+        per_cpu: false,
+        value_pointers: false,
+        helpers: &[1],
     },
     MapTypeRow {
         id: MapType::PERF_EVENT_ARRAY,

@@ -1,8 +1,5 @@
 //! Array: `max_entries` values side by side, in the payload, zero from the start.
 
-use alloc::vec;
-use alloc::vec::Vec;
-
 use skep_abi::UpdateFlags;
 use skep_spec::Errno;
 
@@ -145,8 +142,8 @@ impl Ops for Array {
         next_index(&self.geometry, key, out)
     }
 
-    fn values(&self) -> Vec<(u64, usize)> {
-        vec![(self.payload.addr(0), self.value_off(self.geometry.max_entries))]
+    fn values(&self) -> Option<(u64, usize)> {
+        Some((self.payload.addr(0), self.value_off(self.geometry.max_entries)))
     }
 
     fn metadata(&self) -> &Block {

@@ -77,12 +77,14 @@ pub(crate) fn check(def: &MapDef, config: &Config, memory: &dyn Memory) -> Resul
             hash(&check)?;
         }
         MapType::LPM_TRIE => lpm_trie(&check)?,
+        MapType::ARRAY_OF_MAPS => array(&check)?,
+        MapType::HASH_OF_MAPS => hash(&check)?,
         MapType::QUEUE | MapType::STACK => queue(&check)?,
         MapType::STACK_TRACE => stack_trace(&check)?,
         MapType::RINGBUF => ringbuf(&check, memory.page_size())?,
         kind => {
             let what = "not supported yet here: use array, percpu_array, hash, percpu_hash, lru_hash, lru_percpu_hash, \
-                 lpm_trie, prog_array, perf_event_array, queue, stack, stack_trace or ringbuf";
+                 lpm_trie, prog_array, array_of_maps, hash_of_maps, perf_event_array, queue, stack, stack_trace or ringbuf";
             return Err(check.fail(Errno::EINVAL, "type", kind.0.into(), what));
         }
     }
@@ -109,6 +111,32 @@ pub(crate) fn check(def: &MapDef, config: &Config, memory: &dyn Memory) -> Resul
     })
 }
 
+/// What the elements of a map of maps look like (`bpf_map_meta_alloc`); `None` for other kinds.
+pub(crate) fn inner(def: &MapDef, config: &Config, memory: &dyn Memory) -> Result<Option<Geometry>, Error> {
+    if !def.kind.holds_maps() {
+        return Ok(None);
+    }
+    let refuse = |errno, what: &str| {
+        let kind = def.kind.name().unwrap_or("unknown");
+        Err(Error::new(errno, format!("{kind} map `{}`: {what}", def.name)))
+    };
+    let Some(inner) = def.inner.as_deref() else {
+        return refuse(
+            Errno::EINVAL,
+            "it does not say what its maps look like: write __array(values, struct INNER)",
+        );
+    };
+    match inner.kind {
+        MapType::ARRAY_OF_MAPS | MapType::HASH_OF_MAPS => {
+            return refuse(Errno::EINVAL, "maps of maps of maps are not possible");
+        }
+        MapType::PROG_ARRAY => return refuse(Errno::ENOTSUPP, "its maps cannot be program arrays"),
+        _ => {}
+    }
+    let max_entries = inner.entries_on(config.cpus);
+    check(&MapDef { max_entries, ..inner.clone() }, config, memory).map(Some)
+}
+
 /// Where the lock of a value is (`map_check_btf`).
 fn spin_lock(check: &Check<'_>) -> Result<Option<usize>, Error> {
     let def = check.0;
@@ -123,7 +151,14 @@ fn spin_lock(check: &Check<'_>) -> Result<Option<usize>, Error> {
 
 /// The kinds that are hash tables.
 pub(crate) fn is_hash(kind: MapType) -> bool {
-    matches!(kind, MapType::HASH | MapType::PERCPU_HASH | MapType::LRU_HASH | MapType::LRU_PERCPU_HASH)
+    matches!(
+        kind,
+        MapType::HASH
+            | MapType::PERCPU_HASH
+            | MapType::LRU_HASH
+            | MapType::LRU_PERCPU_HASH
+            | MapType::HASH_OF_MAPS
+    )
 }
 
 /// With a list for each CPU the kernel gives each the same number of elements: up to a multiple, or down
@@ -177,7 +212,7 @@ fn array(check: &Check<'_>) -> Result<(), Error> {
         _ => MapFlags::RDONLY | MapFlags::WRONLY | MapFlags::NUMA_NODE,
     };
     known_flags(check, known)?;
-    if matches!(def.kind, MapType::PROG_ARRAY | MapType::PERF_EVENT_ARRAY) {
+    if matches!(def.kind, MapType::PROG_ARRAY | MapType::PERF_EVENT_ARRAY | MapType::ARRAY_OF_MAPS) {
         let what = "must be 4, a descriptor";
         return check.that(def.value_size == 4, Errno::EINVAL, "value_size", def.value_size.into(), what);
     }
@@ -194,6 +229,10 @@ fn array(check: &Check<'_>) -> Result<(), Error> {
 
 fn hash(check: &Check<'_>) -> Result<(), Error> {
     let def = check.0;
+    if def.kind == MapType::HASH_OF_MAPS {
+        let what = "must be 4, a descriptor";
+        check.that(def.value_size == 4, Errno::EINVAL, "value_size", def.value_size.into(), what)?;
+    }
     let lru = matches!(def.kind, MapType::LRU_HASH | MapType::LRU_PERCPU_HASH);
     let is_percpu = matches!(def.kind, MapType::PERCPU_HASH | MapType::LRU_PERCPU_HASH);
     let lists = if lru { MapFlags::NO_COMMON_LRU } else { 0 };

@@ -86,6 +86,15 @@ impl Grace {
         now
     }
 
+    /// Whether what has this mark is not used again before the run on a CPU has ended, which has begun.
+    pub fn waits_for(&self, m: &Block, mark: u32, cpu: u32) -> bool {
+        if cpu >= self.cpus {
+            return self.others(m).load(Ordering::Acquire) != 0;
+        }
+        let [runs, began] = self.of(m, cpu);
+        runs.load(Ordering::Acquire) != 0 && (began.load(Ordering::Acquire).wrapping_sub(mark) as i32) <= 0
+    }
+
     /// Whether no run is left that may have the address of an element with this mark. Asks first who is likely to.
     pub fn is_over(&self, m: &Block, mark: u32, asker: Owner) -> bool {
         fence(Ordering::SeqCst);

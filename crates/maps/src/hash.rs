@@ -5,7 +5,7 @@
 //!
 //! *Writers* hold the lock of the key's bucket. A hash update puts a new element at the head of the list,
 //! then takes the old one out and frees it, to be reused at once, as the kernel's hashes do, preallocated or not
-//! (`pool`). A per-CPU hash writes the values of an existing element in place.
+//! (`pool`). A per-CPU hash and a hash of maps write the values of an existing element in place.
 //!
 //! *Lookups* take no lock. What can go wrong, and what they do about it:
 //! - An element is rewritten while its key is compared. Its `seq` is odd while its owner writes it and
@@ -22,9 +22,6 @@
 //! numbers. One that was used since the hand last passed is spared once, the first other goes. So an
 //! insert never finds the map full, what it puts in is there afterwards, and an element that programs keep
 //! using stays as long as there are others. (The kernel's lists promise no more; which element goes differs.)
-
-use alloc::vec;
-use alloc::vec::Vec;
 
 use skep_abi::{MapFlags, MapType, UpdateFlags};
 use skep_spec::Errno;
@@ -72,6 +69,8 @@ pub(crate) struct Hash {
     values: PercpuValues,
     pool: Pool,
     percpu: bool,
+    /// An update writes over the values of an element that is there.
+    in_place: bool,
 }
 
 /// An element as a lookup found it.
@@ -93,7 +92,8 @@ impl Hash {
         let percpu = matches!(g.kind, MapType::PERCPU_HASH | MapType::LRU_PERCPU_HASH);
         let lru = matches!(g.kind, MapType::LRU_HASH | MapType::LRU_PERCPU_HASH);
         let key = if lru { LRU_KEY } else { KEY };
-        let replacing = match percpu {
+        let in_place = percpu || g.kind == MapType::HASH_OF_MAPS;
+        let replacing = match in_place {
             true => Replacing::InPlace,
             false if lru || g.flags.has(MapFlags::NO_PREALLOC) => Replacing::Any,
             false => Replacing::Last,
@@ -118,6 +118,7 @@ impl Hash {
             values,
             pool,
             percpu,
+            in_place,
         }))
     }
 
@@ -356,6 +357,32 @@ impl Hash {
         Err(Errno::EBUSY)
     }
 
+    /// Of a hash of maps: the id of a key.
+    pub fn id(&self, key: Bytes<'_>) -> Option<u32> {
+        if key.len() != self.geometry.key_size {
+            return None;
+        }
+        let hash = self.hash_of(key);
+        for _ in 0..RETRIES {
+            let found = self.find(key, hash)?;
+            let id = self.id_of(found.index).load(Ordering::Acquire);
+            if self.unchanged(found.index, found.seq) {
+                return Some(id);
+            }
+        }
+        None
+    }
+
+    /// Of a hash of maps: sets the id of a key.
+    pub fn put_id(&self, key: Bytes<'_>, id: u32, flags: u64) -> Result<(), Errno> {
+        let write = |index| self.id_of(index).store(id, Ordering::Release);
+        self.put(key, flags, Owner::HOST, write, write)
+    }
+
+    fn id_of(&self, index: u32) -> &AtomicU32 {
+        self.metadata.u32(self.values.off(index, 0))
+    }
+
     /// As `lookup_copy`, under the value's lock.
     pub fn copy_locked(&self, key: Bytes<'_>, out: &mut [u8]) -> Result<(), Errno> {
         let hash = self.hash_of(key);
@@ -401,7 +428,7 @@ impl Hash {
                 self.leave_value(owner, new);
                 return Err(Errno::ENOENT);
             }
-            Some((_, index)) if self.percpu => {
+            Some((_, index)) if self.in_place => {
                 existing(index);
                 self.used(index);
                 return Ok(());
@@ -589,8 +616,8 @@ impl Ops for Hash {
         self.first_from(0, out)
     }
 
-    fn values(&self) -> Vec<(u64, usize)> {
-        vec![self.values.area(&self.metadata)]
+    fn values(&self) -> Option<(u64, usize)> {
+        Some(self.values.area(&self.metadata))
     }
 
     fn metadata(&self) -> &Block {

@@ -17,6 +17,9 @@
 //! make them. A run tells each of its maps that [`Map::waits_for_runs`] when it begins and ends
 //! ([`Map::begin_run`]). Locks are spin locks; [`Config::relax`] says what a waiter does.
 //!
+//! A map of maps keeps the maps in its slots alive ([`Map::set_map`]), and those that left a slot while a run lasts that
+//! may have found them ([`Map::inner_id`], [`Map::inner_map`]).
+//!
 //! Not yet here: opening a map that another process created, repairing the locks of a process that died
 //! (who waits for them gets `EBUSY` after some millions of tries) and ending its runs, managed fields in values beside
 //! `bpf_spin_lock`, batch operations.
@@ -46,6 +49,7 @@ mod grace;
 mod hash;
 mod lpm_trie;
 mod map;
+mod map_of_maps;
 mod mem;
 mod percpu_array;
 mod perf_event_array;

@@ -480,8 +480,8 @@ impl Ops for LpmTrie {
         Err(Errno::EBUSY)
     }
 
-    fn values(&self) -> Vec<(u64, usize)> {
-        vec![self.values.area(&self.metadata)]
+    fn values(&self) -> Option<(u64, usize)> {
+        Some(self.values.area(&self.metadata))
     }
 
     fn metadata(&self) -> &Block {

@@ -12,6 +12,7 @@ use crate::array::{Array, ArrayGeometry};
 use crate::geometry::{FROZEN, Geometry};
 use crate::hash::Hash;
 use crate::lpm_trie::LpmTrie;
+use crate::map_of_maps::MapOfMaps;
 use crate::mem::{Block, Bytes, BytesMut, Memory};
 use crate::percpu_array::PercpuArray;
 use crate::perf_event_array::{PerfEventArray, PerfReader};
@@ -69,7 +70,7 @@ pub(crate) trait Ops {
     /// Writes the key after `key`, or the first.
     fn next_key(&self, key: Option<Bytes<'_>>, out: &mut [u8]) -> Result<(), Errno>;
     /// Memory of the values, by address and length.
-    fn values(&self) -> Vec<(u64, usize)>;
+    fn values(&self) -> Option<(u64, usize)>;
     /// The block that starts with the header.
     fn metadata(&self) -> &Block;
 }
@@ -79,6 +80,7 @@ pub(crate) enum Kind {
     PercpuArray(PercpuArray),
     Hash(Hash),
     LpmTrie(LpmTrie),
+    MapOfMaps(MapOfMaps),
     PerfEventArray(PerfEventArray),
     ProgArray(ProgArray),
     Queue(Queue),
@@ -110,7 +112,9 @@ impl Map {
     /// have, `ENOMEM` when `memory` gives none. `EINVAL` for kinds that this crate does not have.
     pub fn create(def: &MapDef, config: &Config, memory: &dyn Memory) -> Result<Arc<Self>, Error> {
         let geometry = crate::create::check(def, config, memory)?;
+        let inner = crate::create::inner(def, config, memory)?;
         let kind = match def.kind {
+            _ if let Some(inner) = inner => MapOfMaps::new(geometry, inner, memory).map(Kind::MapOfMaps),
             MapType::ARRAY => Array::new(geometry, memory).map(Kind::Array),
             MapType::PERCPU_ARRAY => PercpuArray::new(geometry, memory).map(Kind::PercpuArray),
             kind if crate::create::is_hash(kind) => Hash::new(geometry, memory).map(Kind::Hash),
@@ -158,6 +162,7 @@ impl Map {
             Kind::PercpuArray(k) => k,
             Kind::Hash(k) => k,
             Kind::LpmTrie(k) => k,
+            Kind::MapOfMaps(k) => k,
             Kind::PerfEventArray(k) => k,
             Kind::ProgArray(k) => k,
             Kind::Queue(k) => k,
@@ -230,7 +235,8 @@ impl Map {
             Kind::Hash(hash) => hash.lookup(key, cpu),
             Kind::PercpuArray(array) => array.lookup(key, cpu),
             Kind::LpmTrie(trie) => trie.lookup(key, cpu),
-            Kind::PerfEventArray(_)
+            Kind::MapOfMaps(_)
+            | Kind::PerfEventArray(_)
             | Kind::ProgArray(_)
             | Kind::Queue(_)
             | Kind::Ringbuf(_)
@@ -238,24 +244,42 @@ impl Map {
         }
     }
 
-    /// Whether elements that are taken out wait for the runs that may have their addresses, as in Linux: those of
-    /// tries. Hashes use theirs again at once.
+    /// Whether elements that are taken out wait for the runs that may have found them, as in Linux: those of tries, and
+    /// the maps in maps of maps. Hashes use theirs again at once.
     pub fn waits_for_runs(&self) -> bool {
-        matches!(self.kind, Kind::LpmTrie(_))
+        matches!(self.kind, Kind::LpmTrie(_) | Kind::MapOfMaps(_))
     }
 
     /// A run begins on `cpu`: until [`Self::end_run`] no element is used again that the run may find. Runs on a CPU
     /// may begin inside each other. Does nothing unless [`Self::waits_for_runs`].
     pub fn begin_run(&self, cpu: u32) {
-        if let Kind::LpmTrie(trie) = &self.kind {
-            trie.begin_run(cpu);
+        match &self.kind {
+            Kind::LpmTrie(trie) => trie.begin_run(cpu),
+            Kind::MapOfMaps(of) => of.begin_run(cpu),
+            Kind::Array(_)
+            | Kind::PercpuArray(_)
+            | Kind::Hash(_)
+            | Kind::PerfEventArray(_)
+            | Kind::ProgArray(_)
+            | Kind::Queue(_)
+            | Kind::Ringbuf(_)
+            | Kind::StackTrace(_) => {}
         }
     }
 
     /// A run ends, once for each that began.
     pub fn end_run(&self, cpu: u32) {
-        if let Kind::LpmTrie(trie) = &self.kind {
-            trie.end_run(cpu);
+        match &self.kind {
+            Kind::LpmTrie(trie) => trie.end_run(cpu),
+            Kind::MapOfMaps(of) => of.end_run(cpu),
+            Kind::Array(_)
+            | Kind::PercpuArray(_)
+            | Kind::Hash(_)
+            | Kind::PerfEventArray(_)
+            | Kind::ProgArray(_)
+            | Kind::Queue(_)
+            | Kind::Ringbuf(_)
+            | Kind::StackTrace(_) => {}
         }
     }
 
@@ -392,19 +416,15 @@ impl Map {
     }
 
     /// The memory of the values, which a guest may be granted whole: nothing in it is trusted by the map.
-    /// For ring buffers the data range.
-    pub fn value_areas(&self) -> Vec<Area> {
+    /// For ring buffers the data range; `None` for kinds that programs reach no values of.
+    pub fn value_area(&self) -> Option<Area> {
         let flags = self.geometry.flags;
-        self.ops()
-            .values()
-            .into_iter()
-            .map(|(addr, len)| Area {
-                addr,
-                len,
-                read: !flags.has(MapFlags::WRONLY_PROG),
-                write: !flags.has(MapFlags::RDONLY_PROG),
-            })
-            .collect()
+        self.ops().values().map(|(addr, len)| Area {
+            addr,
+            len,
+            read: !flags.has(MapFlags::WRONLY_PROG),
+            write: !flags.has(MapFlags::RDONLY_PROG),
+        })
     }
 
     /// Where the values of an array stand, for engines that compute their addresses themselves.
@@ -417,8 +437,8 @@ impl Map {
 
     // --- Host side --------------------------------------------------------------------------------------
 
-    /// A copy of a key's value, [`Self::host_value_size`] bytes (`BPF_MAP_LOOKUP_ELEM`); a program array
-    /// gives the program's id.
+    /// A copy of a key's value, [`Self::host_value_size`] bytes (`BPF_MAP_LOOKUP_ELEM`); a program array or map of
+    /// maps gives the id.
     ///
     /// # Errors
     /// `ENOENT` absent key, `EINVAL` key of the wrong size or unknown flags, `EPERM` on a `BPF_F_WRONLY` map,
@@ -446,7 +466,7 @@ impl Map {
     }
 
     /// Adds or replaces an element (`BPF_MAP_UPDATE_ELEM`); `value` has [`Self::host_value_size`] bytes. A
-    /// program array takes a program's id.
+    /// program array takes a program's id, a map of maps nothing: see [`Self::set_map`].
     ///
     /// # Errors
     /// As [`Self::update`]; `EPERM` on a `BPF_F_RDONLY` or frozen map; `EINVAL` for `BPF_F_LOCK` when values
@@ -598,14 +618,14 @@ impl Map {
         }
     }
 
-    fn may_read(&self, op: &str) -> Result<(), Error> {
+    pub(crate) fn may_read(&self, op: &str) -> Result<(), Error> {
         if self.geometry.flags.has(MapFlags::WRONLY) {
             return Err(self.error(Errno::EPERM, op, "it was created with BPF_F_WRONLY"));
         }
         Ok(())
     }
 
-    fn may_write(&self, op: &str) -> Result<(), Error> {
+    pub(crate) fn may_write(&self, op: &str) -> Result<(), Error> {
         if self.geometry.flags.has(MapFlags::RDONLY) {
             return Err(self.error(Errno::EPERM, op, "it was created with BPF_F_RDONLY"));
         }
@@ -615,14 +635,14 @@ impl Map {
         Ok(())
     }
 
-    fn no_lock(&self, op: &str, flags: u64) -> Result<(), Error> {
+    pub(crate) fn no_lock(&self, op: &str, flags: u64) -> Result<(), Error> {
         if flags & UpdateFlags::LOCK != 0 && self.geometry.spin_lock.is_none() {
             return Err(self.error(Errno::EINVAL, op, "BPF_F_LOCK, but the value has no bpf_spin_lock"));
         }
         Ok(())
     }
 
-    fn key_length(&self, op: &str, key: &[u8]) -> Result<(), Error> {
+    pub(crate) fn key_length(&self, op: &str, key: &[u8]) -> Result<(), Error> {
         if key.len() != self.geometry.key_size {
             let why = format!("the key has {} bytes, the map's have {}", key.len(), self.geometry.key_size);
             return Err(self.error(Errno::EINVAL, op, &why));
@@ -631,7 +651,7 @@ impl Map {
     }
 
     /// What an error number of a kind's operation means.
-    fn words(&self, errno: Errno) -> &'static str {
+    pub(crate) fn words(&self, errno: Errno) -> &'static str {
         let hash = matches!(self.kind, Kind::Hash(_));
         let queue = matches!(self.kind, Kind::Queue(_));
         match errno {
@@ -652,7 +672,7 @@ impl Map {
     }
 
     #[cold]
-    fn error(&self, errno: Errno, op: &str, why: &str) -> Error {
+    pub(crate) fn error(&self, errno: Errno, op: &str, why: &str) -> Error {
         let kind = self.geometry.kind.name().unwrap_or("map");
         Error::new(errno, format!("{kind} map `{}`: {op}: {why}", self.name))
     }

@@ -1,8 +1,5 @@
 //! Per-CPU array: an array for each virtual CPU, one after the other, each on pages of its own.
 
-use alloc::vec;
-use alloc::vec::Vec;
-
 use skep_abi::UpdateFlags;
 use skep_spec::Errno;
 
@@ -127,8 +124,8 @@ impl Ops for PercpuArray {
         next_index(&self.geometry, key, out)
     }
 
-    fn values(&self) -> Vec<(u64, usize)> {
-        vec![self.values.area(&self.metadata)]
+    fn values(&self) -> Option<(u64, usize)> {
+        Some(self.values.area(&self.metadata))
     }
 
     fn metadata(&self) -> &Block {

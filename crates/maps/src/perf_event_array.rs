@@ -192,8 +192,8 @@ impl Ops for PerfEventArray {
         next_index(&self.geometry, key, out)
     }
 
-    fn values(&self) -> Vec<(u64, usize)> {
-        Vec::new()
+    fn values(&self) -> Option<(u64, usize)> {
+        None
     }
 
     fn metadata(&self) -> &Block {

@@ -1,10 +1,8 @@
-//! Program array: slots of program ids for tail calls.
+//! Program array: slots of program ids for tail calls. Arrays of maps have such slots, too.
 //!
 //! A slot holds an id, 0 for empty; whoever calls resolves it to a program of its own process, so that a
 //! peer that writes nonsense into a slot can only make a tail call fall through or reach another program
 //! that the caller has loaded.
-
-use alloc::vec::Vec;
 
 use skep_spec::Errno;
 
@@ -39,6 +37,20 @@ impl ProgArray {
 
     fn slot(&self, index: u32) -> &AtomicU32 {
         self.metadata.u32(HEADER_LEN + 4 * index as usize)
+    }
+
+    /// What `bpf_fd_array_map_update_elem` checks before it looks at the value.
+    pub fn check_update(&self, key: Bytes<'_>, flags: u64) -> Result<u32, Errno> {
+        if flags != 0 {
+            return Err(Errno::EINVAL);
+        }
+        self.index(key)
+    }
+
+    /// Writes an id into a slot.
+    pub fn put(&self, key: Bytes<'_>, id: u32) -> Result<(), Errno> {
+        self.slot(self.index(key)?).store(id, Ordering::Release);
+        Ok(())
     }
 
     fn index(&self, key: Bytes<'_>) -> Result<u32, Errno> {
@@ -77,22 +89,17 @@ impl Ops for ProgArray {
     }
 
     fn update_from_host(&self, key: Bytes<'_>, value: Bytes<'_>, flags: u64) -> Result<(), Errno> {
-        if flags != 0 {
-            return Err(Errno::EINVAL);
-        }
-        let index = self.index(key)?;
+        self.check_update(key, flags)?;
         // Id 0 is no program: the kernel's word for a descriptor that is none.
-        let id = value.as_u32().filter(|&id| id != 0).ok_or(Errno::EBADF)?;
-        self.slot(index).store(id, Ordering::Release);
-        Ok(())
+        self.put(key, value.as_u32().filter(|&id| id != 0).ok_or(Errno::EBADF)?)
     }
 
     fn next_key(&self, key: Option<Bytes<'_>>, out: &mut [u8]) -> Result<(), Errno> {
         next_index(&self.geometry, key, out)
     }
 
-    fn values(&self) -> Vec<(u64, usize)> {
-        Vec::new()
+    fn values(&self) -> Option<(u64, usize)> {
+        None
     }
 
     fn metadata(&self) -> &Block {

@@ -4,8 +4,6 @@
 //! there are none. A stack takes from the head, a queue from the tail. All is done under one lock, as in the kernel
 //! (kernel/bpf/queue_stack_maps.c). Peers may write anything into head and tail: each is bounded when it is read.
 
-use alloc::vec::Vec;
-
 use skep_abi::{MapType, UpdateFlags};
 use skep_spec::Errno;
 
@@ -123,8 +121,8 @@ impl Ops for Queue {
         Err(Errno::EINVAL)
     }
 
-    fn values(&self) -> Vec<(u64, usize)> {
-        Vec::new()
+    fn values(&self) -> Option<(u64, usize)> {
+        None
     }
 
     fn metadata(&self) -> &Block {

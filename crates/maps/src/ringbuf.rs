@@ -13,7 +13,6 @@
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::sync::Arc;
-use alloc::vec;
 use alloc::vec::Vec;
 
 use skep_spec::{Errno, Error};
@@ -288,8 +287,8 @@ impl Ops for Ringbuf {
         Err(Errno::ENOTSUPP)
     }
 
-    fn values(&self) -> Vec<(u64, usize)> {
-        vec![(self.payload.addr(self.data()), 2 * self.size)]
+    fn values(&self) -> Option<(u64, usize)> {
+        Some((self.payload.addr(self.data()), 2 * self.size))
     }
 
     fn metadata(&self) -> &Block {

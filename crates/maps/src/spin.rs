@@ -77,6 +77,7 @@ impl Map {
             Kind::Hash(hash) => hash.area(),
             Kind::PercpuArray(_)
             | Kind::LpmTrie(_)
+            | Kind::MapOfMaps(_)
             | Kind::PerfEventArray(_)
             | Kind::ProgArray(_)
             | Kind::Queue(_)

@@ -4,8 +4,6 @@
 //! different one with that number is refused, or takes its place (kernel/bpf/stackmap.c). There are no more chains at
 //! a time than `max_entries`. One lock guards all; peers may write anything, and each length is bounded when read.
 
-use alloc::vec::Vec;
-
 use skep_abi::MapFlags;
 use skep_spec::Errno;
 
@@ -192,8 +190,8 @@ impl Ops for StackTrace {
         Ok(())
     }
 
-    fn values(&self) -> Vec<(u64, usize)> {
-        Vec::new()
+    fn values(&self) -> Option<(u64, usize)> {
+        None
     }
 
     fn metadata(&self) -> &Block {

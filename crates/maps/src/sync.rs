@@ -1,4 +1,4 @@
-//! Atomics, spin locks and an append-only list: everything in the crate that waits for others.
+//! Atomics, spin locks, a value behind a lock for readers, and an append-only list: everything in the crate that waits for others.
 //!
 //! All shared words go through this module's atomics. With `--cfg shuttle` each operation on them is a
 //! point where the `shuttle` scheduler may switch threads, so that the production source of the map
@@ -6,6 +6,7 @@
 #![allow(unsafe_code)]
 
 use alloc::boxed::Box;
+use core::cell::UnsafeCell;
 
 #[cfg(not(shuttle))]
 pub use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize};
@@ -72,6 +73,89 @@ pub fn lock(word: &AtomicU32, owner: Owner, relax: fn()) -> Option<Guard<'_>> {
         }
     }
     None
+}
+
+/// A value of the process that many read at a time, and one changes. Whoever waits spins, and nobody holds it long.
+pub struct Shared<T> {
+    /// Readers, and [`CHANGING`] while somebody changes the value or waits to.
+    users: AtomicU32,
+    relax: fn(),
+    value: UnsafeCell<T>,
+}
+
+/// Bit of [`Shared::users`].
+const CHANGING: u32 = 1 << 31;
+
+// SAFETY: the value moves with its owner.
+unsafe impl<T: Send> Send for Shared<T> {}
+// SAFETY: `read` gives shared references to many threads, hence T: Sync; `change` an exclusive one to some thread,
+// hence T: Send. `users` keeps them apart.
+unsafe impl<T: Send + Sync> Sync for Shared<T> {}
+
+/// Gives back what was added to a word.
+struct Leave<'a>(&'a AtomicU32, u32);
+
+impl Drop for Leave<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(self.1, Ordering::Release);
+    }
+}
+
+impl<T> Shared<T> {
+    /// A value; `relax` as for [`lock`].
+    pub fn new(value: T, relax: fn()) -> Self {
+        Self { users: AtomicU32::new(0), relax, value: UnsafeCell::new(value) }
+    }
+
+    /// Looks at the value. `None` when whoever changes it does not come to an end (see [`lock`]): he died, or this is
+    /// called from within a change.
+    pub fn read<R>(&self, f: impl FnOnce(&T) -> R) -> Option<R> {
+        for _ in 0..PATIENCE {
+            let users = self.users.fetch_add(1, Ordering::Acquire);
+            let held = Leave(&self.users, 1);
+            if users & CHANGING == 0 {
+                // SAFETY: as long as the count stands, nobody changes the value: `change` waits until it is the only
+                // user, and its bit was not set before, so it sees this reader.
+                return Some(f(unsafe { &*self.value.get() }));
+            }
+            drop(held);
+            (self.relax)();
+        }
+        None
+    }
+
+    /// Changes the value; `None` as for [`Self::read`].
+    pub fn change<R>(&self, f: impl FnOnce(&mut T) -> R) -> Option<R> {
+        let mut left = PATIENCE;
+        let mut wait = || {
+            left -= 1;
+            (self.relax)();
+            left > 0
+        };
+        loop {
+            let users = self.users.load(Ordering::Relaxed);
+            let taken = self.users.compare_exchange(
+                users & !CHANGING,
+                users | CHANGING,
+                Ordering::Acquire,
+                Ordering::Relaxed,
+            );
+            if taken.is_ok() {
+                break;
+            }
+            if !wait() {
+                return None;
+            }
+        }
+        let _held = Leave(&self.users, CHANGING);
+        while self.users.load(Ordering::Acquire) != CHANGING {
+            if !wait() {
+                return None;
+            }
+        }
+        // SAFETY: there are no readers, and those to come see the bit and leave; only who set it is here.
+        Some(f(unsafe { &mut *self.value.get() }))
+    }
 }
 
 /// A list that only grows, read without locks; its elements live as long as the list.

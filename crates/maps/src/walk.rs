@@ -50,6 +50,7 @@ impl Map {
         match &self.kind {
             Kind::Array(_) | Kind::PercpuArray(_) | Kind::Hash(_) => true,
             Kind::LpmTrie(_)
+            | Kind::MapOfMaps(_)
             | Kind::PerfEventArray(_)
             | Kind::ProgArray(_)
             | Kind::Queue(_)
@@ -71,6 +72,7 @@ impl Map {
             Kind::Array(array) => Some(array.value(index)),
             Kind::PercpuArray(array) => array.value(index, cpu),
             Kind::LpmTrie(_)
+            | Kind::MapOfMaps(_)
             | Kind::PerfEventArray(_)
             | Kind::ProgArray(_)
             | Kind::Queue(_)

@@ -138,7 +138,7 @@ fn frozen_and_read_only_maps() {
     assert_eq!(m.update_from_host(&k(0), &[0; 8], 0).expect_err("frozen").errno, Errno::EPERM);
     assert_eq!(m.update((&k(0)).into(), (&[0; 8]).into(), 0, 0), Err(Errno::EPERM));
     assert_eq!(m.freeze().expect_err("again").errno, Errno::EPERM);
-    let area = m.value_areas()[0];
+    let area = m.value_area().expect("one");
     assert_eq!((area.len, area.read, area.write), (8, true, false));
 }
 

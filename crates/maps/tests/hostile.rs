@@ -176,7 +176,7 @@ fn header_is_as_documented() {
     map.freeze().expect("the first time");
     assert_eq!(word(52), 1);
     let values = u64::from(word(56)) | u64::from(word(60)) << 32;
-    let area = map.value_areas()[0];
+    let area = map.value_area().expect("one");
     assert_eq!((area.addr, area.len), (addr + values, 3 * 4096));
     // Pool: count, fresh; then the stacks of 3 CPUs, 8 buckets, and 5 elements of 16 + 8 bytes.
     assert_eq!([128, 132].map(word), [1, 1]);

@@ -7,7 +7,7 @@ use skep_maps::{Config, Heap, Map};
 use skep_spec::{Errno, MapDef};
 use support::KernelMap;
 
-const KINDS: [MapType; 13] = [
+const KINDS: [MapType; 15] = [
     MapType::ARRAY,
     MapType::HASH,
     MapType::PERCPU_ARRAY,
@@ -16,6 +16,8 @@ const KINDS: [MapType; 13] = [
     MapType::LRU_PERCPU_HASH,
     MapType::LPM_TRIE,
     MapType::PROG_ARRAY,
+    MapType::ARRAY_OF_MAPS,
+    MapType::HASH_OF_MAPS,
     MapType::PERF_EVENT_ARRAY,
     MapType::STACK_TRACE,
     MapType::QUEUE,
@@ -114,6 +116,10 @@ fn legal(kind: MapType) -> MapDef {
         MapType::STACK_TRACE => MapDef::new(kind, 4, 32, 4),
         MapType::QUEUE | MapType::STACK => MapDef::new(kind, 0, 4, 4),
         MapType::LPM_TRIE => MapDef { flags: MapFlags(MapFlags::NO_PREALLOC), ..MapDef::new(kind, 8, 4, 4) },
+        _ if kind.holds_maps() => {
+            let inner = Some(Box::new(MapDef::new(MapType::ARRAY, 4, 8, 2)));
+            MapDef { inner, ..MapDef::new(kind, 4, 4, 4) }
+        }
         _ => MapDef::new(kind, 4, 4, 4),
     }
 }
@@ -165,6 +171,23 @@ fn flags() {
         }
         ask(&MapDef { map_extra: 1, ..legal(kind) });
         ask(&MapDef { map_extra: 1 << 40, ..legal(kind) });
+    }
+}
+
+/// What may be inside a map of maps, and what its definition says of that.
+#[test]
+fn inner_maps() {
+    if !support::kernel_or_skip() {
+        return;
+    }
+    for kind in [MapType::ARRAY_OF_MAPS, MapType::HASH_OF_MAPS] {
+        for inner in KINDS {
+            ask(&MapDef { inner: Some(Box::new(legal(inner))), ..legal(kind) });
+        }
+        let text = Map::create(&MapDef { inner: None, ..legal(kind) }, &Config::new(2), &Heap)
+            .expect_err("nothing is said")
+            .to_string();
+        assert!(text.contains("does not say what its maps look like"), "{text}");
     }
 }
 

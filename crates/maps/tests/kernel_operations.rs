@@ -386,6 +386,107 @@ fn prog_arrays() {
     }
 }
 
+/// Maps of maps: which maps fit, slots filled, replaced and emptied; the ids that are read back.
+#[test]
+fn maps_of_maps() {
+    if !support::kernel_or_skip() {
+        return;
+    }
+    let array = |entries, flags| def(MapType::ARRAY, 4, 8, entries, flags);
+    let inner = |kind: MapType| match kind {
+        MapType::LPM_TRIE => def(kind, 8, 8, 4, MapFlags::NO_PREALLOC),
+        MapType::QUEUE => def(kind, 0, 8, 4, 0),
+        MapType::RINGBUF => def(kind, 0, 0, 4096, 0),
+        _ => def(kind, 4, 8, 4, 0),
+    };
+    let mut all = vec![
+        array(4, 0),
+        array(4, 0),
+        array(5, 0),
+        array(4, MapFlags::INNER_MAP),
+        array(2, MapFlags::INNER_MAP),
+    ];
+    all.push(def(MapType::ARRAY, 4, 12, 4, 0));
+    all.push(def(MapType::ARRAY, 4, 8, 4, MapFlags::RDONLY_PROG));
+    for kind in [
+        MapType::HASH,
+        MapType::PERCPU_ARRAY,
+        MapType::LRU_HASH,
+        MapType::LPM_TRIE,
+        MapType::QUEUE,
+        MapType::RINGBUF,
+    ] {
+        let def = inner(kind);
+        // The number of elements counts for arrays only.
+        all.push(MapDef { max_entries: 2 * def.max_entries, ..def.clone() });
+        all.push(def);
+    }
+    all.push(MapDef { key_size: 8, ..inner(MapType::HASH) });
+    all.push(MapDef { flags: MapFlags(MapFlags::NO_PREALLOC), ..inner(MapType::HASH) });
+    let maps: Vec<Pair> = all.iter().map(Pair::new).collect();
+    let ids: Vec<u32> = maps.iter().map(|m| support::map_id(&m.kernel).expect("a map has an id")).collect();
+    for kind in [MapType::ARRAY_OF_MAPS, MapType::HASH_OF_MAPS] {
+        for (at, inner) in all.iter().enumerate() {
+            let outer = MapDef { inner: Some(Box::new(inner.clone())), ..def(kind, 4, 4, 3, 0) };
+            let pair = Pair::new(&outer);
+            let mut rng = Rng::new(at as u64);
+            for _ in 0..100 * support::campaign() {
+                let key = (rng.below(5) as u32).to_ne_bytes();
+                match rng.below(8) {
+                    0..4 => {
+                        // Half of them fit.
+                        let which =
+                            if rng.below(2) == 0 { at } else { rng.below(maps.len() as u64) as usize };
+                        let flags = rng.pick(FLAGS);
+                        let fd = maps[which].kernel.fd().to_ne_bytes();
+                        let ours = pair.ours.set_map(&key, ids[which], &maps[which].ours, flags);
+                        assert_eq!(
+                            ours.as_ref().copied().map_err(|e| e.errno),
+                            pair.kernel.update(&key, &fd, flags),
+                            "{}: {} as {} at {key:?} flags {flags:#x}: {ours:?}",
+                            pair.what,
+                            maps[which].what,
+                            maps[at].what,
+                        );
+                    }
+                    4 => assert_eq!(
+                        pair.ours.update_from_host(&key, &[0xff; 4], 0).map_err(|e| e.errno),
+                        pair.kernel.update(&key, &(-1i32).to_ne_bytes(), 0),
+                        "{}: update {key:?} to no map",
+                        pair.what
+                    ),
+                    5 => pair.delete(&key),
+                    6 => pair.lookup(&key, rng.pick(&[0, 0, 4, 8])),
+                    _ => pair.compare_keys(kind == MapType::ARRAY_OF_MAPS),
+                }
+            }
+        }
+        for flags in [0, MapFlags::RDONLY, MapFlags::WRONLY] {
+            let outer = MapDef { inner: Some(Box::new(all[0].clone())), ..def(kind, 4, 4, 2, flags) };
+            let pair = Pair::new(&outer);
+            for frozen in [false, true] {
+                let ours = pair.ours.set_map(&[0; 4], ids[0], &maps[0].ours, 0).map_err(|e| e.errno);
+                assert_eq!(
+                    ours,
+                    pair.kernel.update(&[0; 4], &maps[0].kernel.fd().to_ne_bytes(), 0),
+                    "{}",
+                    pair.what
+                );
+                pair.lookup(&[0; 4], 0);
+                pair.delete(&[0; 4]);
+                if !frozen {
+                    assert_eq!(
+                        pair.ours.freeze().map_err(|e| e.errno),
+                        pair.kernel.freeze(),
+                        "{}",
+                        pair.what
+                    );
+                }
+            }
+        }
+    }
+}
+
 /// Queues and stacks: values in and out, full and empty, oldest dropped.
 #[test]
 fn queues_and_stacks() {

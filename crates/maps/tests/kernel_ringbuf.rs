@@ -100,7 +100,7 @@ struct Raw(u64);
 impl Raw {
     fn new(map: &Map) -> Self {
         // The data range starts two pages into the payload.
-        Self(map.value_areas()[0].addr - 2 * PAGE as u64)
+        Self(map.value_area().expect("one").addr - 2 * PAGE as u64)
     }
 
     fn bytes(&self, off: usize, len: usize) -> Vec<u8> {

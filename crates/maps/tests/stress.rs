@@ -27,6 +27,85 @@ fn on_all_cpus(work: impl Fn(u32) + Sync) {
     });
 }
 
+/// Runs find maps in a map of maps while the host replaces and deletes them. What a run found lives until it ends, also
+/// when the run lets go of it, and what nobody can find is gone in the end.
+#[test]
+fn maps_of_maps() {
+    for kind in [MapType::ARRAY_OF_MAPS, MapType::HASH_OF_MAPS] {
+        let inner = MapDef::new(MapType::ARRAY, 4, 8, 1);
+        let def = MapDef { inner: Some(Box::new(inner.clone())), ..MapDef::new(kind, 4, 4, 3) };
+        let config = Config { relax: thread::yield_now, ..Config::new(THREADS) };
+        let outer = Map::create(&def, &config, &Heap).expect("legal");
+        let made = std::sync::Mutex::new(Vec::new());
+        on_all_cpus(|cpu| {
+            let mut rng = Rng::new(u64::from(cpu) + 5);
+            for round in 0..2_000 * support::campaign() {
+                let key = (rng.below(3) as u32).to_ne_bytes();
+                if cpu == 0 && rng.below(4) == 0 {
+                    match outer.delete_from_host(&key).map_err(|e| e.errno) {
+                        Ok(()) | Err(Errno::ENOENT) => {}
+                        Err(e) => panic!("delete: {e}"),
+                    }
+                } else if cpu < 2 {
+                    let id = u32::from(cpu == 0) + 2 * round as u32 + 1;
+                    let map = Map::create(&inner, &config, &Heap).expect("legal");
+                    map.update_from_host(&[0; 4], &u64::from(id).to_ne_bytes(), 0).expect("an array");
+                    outer.set_map(&key, id, &map, 0).expect("it fits");
+                    made.lock().expect("nobody panics").push(Arc::downgrade(&map));
+                } else {
+                    outer.begin_run(cpu);
+                    if let Some(id) = outer.inner_id((&key).into()) {
+                        let found =
+                            Arc::downgrade(&outer.inner_map(id, cpu).expect("it was found in this run"));
+                        for _ in 0..rng.below(3) {
+                            thread::yield_now();
+                        }
+                        let map = found.upgrade().expect("it lives while the run lasts");
+                        let value = map.lookup_copy(&[0; 4], 0).expect("an array");
+                        assert_eq!(value, u64::from(id).to_ne_bytes());
+                        assert!(outer.inner_map(id, cpu).is_some_and(|m| Arc::ptr_eq(&m, &map)));
+                    }
+                    outer.end_run(cpu);
+                }
+            }
+        });
+        // One more change lets go of what the last runs kept.
+        let last = Map::create(&inner, &config, &Heap).expect("legal");
+        outer.set_map(&[0; 4], u32::MAX, &last, 0).expect("it fits");
+        let alive = made.into_inner().expect("nobody panics").iter().filter(|m| m.strong_count() > 0).count();
+        assert!(alive <= 2, "{kind:?}: {alive} maps live, two slots hold one");
+    }
+}
+
+/// A run cannot name a map that left before it began, though an older run keeps it.
+#[test]
+fn maps_that_left_before_a_run() {
+    let inner = MapDef::new(MapType::ARRAY, 4, 8, 1);
+    let def = MapDef { inner: Some(Box::new(inner.clone())), ..MapDef::new(MapType::ARRAY_OF_MAPS, 4, 4, 1) };
+    let outer = Map::create(&def, &Config::new(2), &Heap).expect("legal");
+    let map = Map::create(&inner, &Config::new(2), &Heap).expect("legal");
+    let value = map.value_area().expect("an array").addr;
+    outer.set_map(&[0; 4], 7, &map, 0).expect("it fits");
+    outer.begin_run(0);
+    outer.delete_from_host(&[0; 4]).expect("it is there");
+    outer.begin_run(1);
+    assert!(
+        outer.inner_map(7, 0).is_some() && outer.inner_holding(value, 8, 0).is_some(),
+        "the older run keeps it"
+    );
+    assert!(outer.inner_map(7, 1).is_none() && outer.inner_holding(value, 8, 1).is_none());
+    outer.end_run(1);
+    outer.end_run(0);
+    let left = Arc::downgrade(&map);
+    drop(map);
+    assert!(left.upgrade().is_some(), "it stays until the next change");
+    assert_eq!(outer.delete_from_host(&[0; 4]).map_err(|e| e.errno), Err(Errno::ENOENT));
+    outer
+        .set_map(&[0; 4], 8, &Map::create(&inner, &Config::new(2), &Heap).expect("legal"), 0)
+        .expect("it fits");
+    assert!(left.upgrade().is_none());
+}
+
 /// Values repeat their key; some keys stay, others come and go. What a copy shows belongs to its key, what
 /// stays is always found, and the count of free elements is right in the end.
 #[test]

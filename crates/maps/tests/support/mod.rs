@@ -50,6 +50,8 @@ impl KernelMap {
         attr[2] = def.value_size;
         attr[3] = def.max_entries;
         attr[4] = def.flags.0;
+        let inner = def.inner.as_deref().map(|d| Self::create(d, 0)).transpose()?;
+        attr[5] = inner.as_ref().map_or(0, |m| m.fd() as u32);
         attr[6] = def.numa_node;
         put64(&mut attr, 16, def.map_extra);
         let fd = bpf(MAP_CREATE, &mut attr)?;
@@ -136,8 +138,17 @@ pub fn run_program(fd: &OwnedFd, ctx: &[u8]) -> Result<u32, Errno> {
     Ok(attr[1])
 }
 
+/// The id of a map.
+pub fn map_id(map: &KernelMap) -> Result<u32, Errno> {
+    id_of(&map.fd)
+}
+
 /// The id of a program.
 pub fn program_id(fd: &OwnedFd) -> Result<u32, Errno> {
+    id_of(fd)
+}
+
+fn id_of(fd: &OwnedFd) -> Result<u32, Errno> {
     let info = [0u32; 64];
     let mut attr = [0; 40];
     attr[0] = fd.as_raw_fd() as u32;
