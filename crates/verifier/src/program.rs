@@ -2,13 +2,15 @@
 
 use alloc::vec::Vec;
 
-use skep_abi::{Capability, Context, ProgramTypeRow, ReturnRange};
+use skep_abi::{Capability, Context, MapFlags, ProgramTypeRow, ReturnRange};
 use skep_isa::{Op, RegSet};
 use skep_spec::{Environment, MapDef, ProgramSpec};
 
 /// The program as the rooms see it. Slots of [`Self::ops`] that are the second of an `LDDW` hold `None`.
 pub(crate) struct Program<'a> {
     pub(crate) spec: &'a ProgramSpec,
+    /// Its maps, then what the maps in maps of maps look like: see [`maps_of`].
+    pub(crate) maps: Vec<&'a MapDef>,
     pub(crate) env: &'a Environment,
     pub(crate) row: &'a ProgramTypeRow,
     /// The context as the loader may see it.
@@ -80,9 +82,23 @@ impl Program<'_> {
         self.subprogs.binary_search_by_key(&pc, |s| s.start).ok()
     }
 
-    /// The map of an index that `structure` has checked.
+    /// The map of an index that `structure` has checked, or that [`Self::inner`] gave.
     pub(crate) fn map(&self, idx: u16) -> &MapDef {
-        &self.spec.maps[usize::from(idx)]
+        self.maps[usize::from(idx)]
+    }
+
+    /// The index of what the maps in a map of maps look like; `None` for other maps.
+    pub(crate) fn inner(&self, idx: u16) -> Option<u16> {
+        let inner = self.spec.maps.get(usize::from(idx))?.inner.as_deref()?;
+        let at = self.maps.iter().position(|m| core::ptr::eq(*m, inner))?;
+        u16::try_from(at).ok()
+    }
+
+    /// The elements that a map surely has: a map in a map of maps may have fewer than it looks like.
+    pub(crate) fn surely_has(&self, idx: u16) -> u32 {
+        let map = self.map(idx);
+        let sized = usize::from(idx) < self.spec.maps.len() || !map.flags.has(MapFlags::INNER_MAP);
+        if sized { map.max_entries } else { 0 }
     }
 
     /// Offset of the `struct bpf_spin_lock` in a map's values.
@@ -94,6 +110,13 @@ impl Program<'_> {
     pub(crate) fn may_leak(&self) -> bool {
         self.env.capability >= Capability::Perfmon
     }
+}
+
+/// What registers may point to: a program's maps, then for each of its maps of maps the definition of the maps inside
+/// (the kernel's `inner_map_meta`).
+pub(crate) fn maps_of(spec: &ProgramSpec) -> impl Iterator<Item = &MapDef> {
+    let own = spec.maps.iter().map(|m| &**m);
+    own.chain(spec.maps.iter().filter_map(|m| m.inner.as_deref()))
 }
 
 /// The slot that a distance from `pc` names, `None` outside the program's address range.

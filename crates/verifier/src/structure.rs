@@ -9,7 +9,7 @@ use skep_btf::{FuncLinkage, Kind, Type, TypeId};
 use skep_isa::{CallTarget, Imm64, Op};
 use skep_spec::{Environment, MapDef, ProgramSpec};
 
-use crate::program::{Extent, Points, Program, target};
+use crate::program::{Extent, Points, Program, maps_of, target};
 use crate::violation::{Check, Explain, refuse, unsupported};
 use crate::{Code, limits};
 
@@ -52,7 +52,8 @@ pub(crate) fn prepare<'a>(spec: &'a ProgramSpec, env: &'a Environment) -> At<Pro
         subprogs,
         points: vec![Points::default(); n],
         live: Vec::new(),
-        spin_locks: spec.maps.iter().map(|m| m.spin_lock_off()).collect(),
+        maps: maps_of(spec).collect(),
+        spin_locks: maps_of(spec).map(MapDef::spin_lock_off).collect(),
         loops: Vec::new(),
         strict_alignment: env.strict_alignment || spec.flags & ProgramSpec::STRICT_ALIGNMENT != 0,
     };

@@ -549,8 +549,17 @@ impl Args<'_, '_> {
             Ret::Cpu => Returned::Within(0, i64::from(self.p.env.cpus.max(1)) - 1),
             Ret::Void => Returned::Void,
             Ret::MapValueOrNull => match self.map {
+                Some(map) if self.p.map(map).kind.holds_maps() && self.p.inner(map).is_none() => {
+                    let words =
+                        format!("map '{}' does not say what its maps look like", self.p.map(map).name);
+                    return refuse(Code::BadMapReference, words).explain(
+                        "the definition of the maps inside",
+                        "there is none",
+                        "write __array(values, struct INNER) into the map's definition",
+                    );
+                }
                 Some(map) => {
-                    let sure = self.const_key.is_some_and(|k| k < self.p.map(map).max_entries.into());
+                    let sure = self.const_key.is_some_and(|k| k < self.p.surely_has(map).into());
                     Returned::MapValue { map, nullable: !sure }
                 }
                 None => return refuse(Code::BadArgument, "the helper returns a map value but takes no map"),

@@ -88,11 +88,12 @@ pub(crate) fn access(
     intent: Intent,
 ) -> Check<Target> {
     let reg = s.reg(base);
-    if matches!(reg.kind, Kind::Map(_))
-        && p.env.privileged()
-        && matches!(intent, Intent::Load | Intent::SignedLoad)
-    {
-        return unsupported("loads from struct bpf_map");
+    if matches!(reg.kind, Kind::Map(_)) && p.env.privileged() && !reg.nullable {
+        return match intent {
+            Intent::Load | Intent::SignedLoad => unsupported("loads from struct bpf_map"),
+            Intent::Store(_) => map_object_written(p, s, base),
+            _ => not_memory(p, s, base),
+        };
     }
     let opaque = matches!(reg.kind, Kind::Map(_) | Kind::PacketEnd | Kind::Func(_));
     if !reg.is_pointer() || reg.nullable || opaque {
@@ -195,6 +196,29 @@ pub(crate) fn access(
             not_memory(p, s, base)
         }
     }
+}
+
+/// A store to the kernel's own object of a map (`check_ptr_to_map_access`).
+fn map_object_written<T>(p: &Program<'_>, s: &State, base: Reg) -> Check<T> {
+    let Kind::Map(map) = s.reg(base).kind else { return not_memory(p, s, base) };
+    let object = match p.map(map).kind {
+        MapType::LPM_TRIE => "lpm_trie",
+        MapType::QUEUE | MapType::STACK => "bpf_queue_stack",
+        MapType::RINGBUF => "bpf_ringbuf_map",
+        MapType::STACK_TRACE => "bpf_stack_map",
+        MapType::HASH
+        | MapType::PERCPU_HASH
+        | MapType::LRU_HASH
+        | MapType::LRU_PERCPU_HASH
+        | MapType::HASH_OF_MAPS => "bpf_htab",
+        // The kinds with indices.
+        _ => "bpf_array",
+    };
+    refuse(Code::ForbiddenAccess, format!("only read from {object} is supported")).explain(
+        "a pointer to a value of the map",
+        format!("r{} is the map itself", base.0),
+        "look a key up in the map, and store to the value",
+    )
 }
 
 fn not_memory<T>(p: &Program<'_>, s: &State, base: Reg) -> Check<T> {

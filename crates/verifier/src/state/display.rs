@@ -8,6 +8,7 @@ use core::fmt::Write as _;
 use skep_spec::ProgramSpec;
 
 use super::{Byte, Frame, Kind, Reg, Slot, Sock, State};
+use crate::program::maps_of;
 use crate::rejection::Known;
 
 /// The kernel's word for a register's type.
@@ -84,9 +85,13 @@ pub(crate) fn register(spec: &ProgramSpec, frame: usize, reg: &Reg) -> String {
         item(format!("ref_obj_id={}", reg.ref_id));
     }
     if let Kind::Map(idx) | Kind::MapValue(idx) | Kind::MapKey(idx) = reg.kind
-        && let Some(map) = spec.maps.get(usize::from(idx))
+        && let Some(map) = maps_of(spec).nth(usize::from(idx))
     {
-        item(format!("map={},ks={},vs={}", map.name, map.key_size, map.value_size));
+        // The kernel gives what the maps in a map of maps look like no name.
+        if usize::from(idx) < spec.maps.len() {
+            item(format!("map={}", map.name));
+        }
+        item(format!("ks={},vs={}", map.key_size, map.value_size));
     }
     if reg.is_pointer() && reg.off != 0 {
         item(format!("off={}", reg.off));

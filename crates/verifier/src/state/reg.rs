@@ -14,9 +14,9 @@ pub(crate) enum Kind {
     Scalar,
     /// The program's context.
     Ctx,
-    /// A map, by index.
+    /// A map, by index: one of the program's, or one that looks like an inner map.
     Map(u16),
-    /// A value of a map.
+    /// A value of a map; of a map of maps only while it may be NULL, then it is the map inside.
     MapValue(u16),
     /// A key of a map, as the callback of `bpf_for_each_map_elem` sees it.
     MapKey(u16),

@@ -253,6 +253,12 @@ fn resolve(p: &Program<'_>, s: &mut State, id: u32, is_null: bool) {
             *reg = Reg::scalar(Scalar::known(0));
         } else {
             reg.nullable = false;
+            // What a map of maps holds (`mark_ptr_not_null_reg`).
+            if let Kind::MapValue(map) = reg.kind
+                && let Some(inner) = p.inner(map)
+            {
+                reg.kind = Kind::Map(inner);
+            }
             // Values with a lock stay told apart by it.
             if !matches!(reg.kind, Kind::MapValue(map) if p.spin_lock(map).is_some()) {
                 reg.id = 0;
