@@ -68,13 +68,14 @@ pub(crate) fn begin(
     program: &Program,
     call: CallBack,
     [what, callback, ctx, flags, _]: [u64; 5],
+    vcpu: u32,
 ) -> Result<Begin, TrapKind> {
     let slot = usize::try_from(callback ^ CODE_TAG).ok().filter(|slot| program.is_function(*slot));
     let slot = slot.ok_or(TrapKind::NotAFunction(callback))?;
     let over = match call {
         CallBack::Loop { wide } => Over::Numbers(if wide { what } else { u64::from(what as u32) }),
         CallBack::ForEach => {
-            let map = program.map(what).ok_or(TrapKind::NotAMap(what))?;
+            let map = program.map(what, vcpu).ok_or(TrapKind::NotAMap(what))?;
             if !map.can_walk() {
                 return Err(TrapKind::WrongMap { helper: "bpf_for_each_map_elem", map_type: map.kind() });
             }
@@ -126,7 +127,7 @@ pub(crate) fn next(
             _ if stop => break None,
             Over::Numbers(most) => break (*done < *most).then_some([*done, *ctx, 0, 0, 0]),
             Over::Map { map, walk } => {
-                let Some(walked) = program.map(*map) else { break None };
+                let Some(walked) = program.map(*map, state.vcpu) else { break None };
                 match walked.walk(walk, state.vcpu) {
                     Step::Element(element) => {
                         let key = match element.key {

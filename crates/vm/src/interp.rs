@@ -94,7 +94,7 @@ fn chain<const WATCHED: bool>(
         let end = mem.with_program(&program.bound, program.ctx.kind, packet, place, |mem| {
             let result = exec::<WATCHED>(program, mem, state, args, depth);
             if mem.holds_records() {
-                helpers::ringbuf::discard_open(program, mem);
+                helpers::ringbuf::discard_open(program, mem, state.vcpu);
             }
             if state.held_lock.is_some() {
                 helpers::lock::release(program, state);
@@ -461,7 +461,7 @@ fn exec<const WATCHED: bool>(
                     Code::CallBack { call } => {
                         burn!(1);
                         let args = [regs[1], regs[2], regs[3], regs[4], regs[5]];
-                        match check!(callback::begin(program, call, args)) {
+                        match check!(callback::begin(program, call, args, state.vcpu)) {
                             Begin::Result(v) => regs[0] = v,
                             Begin::Calls { slot, iteration } => {
                                 if !frames.call(program, mem, &mut regs, next!(), (slot, true)) {
@@ -604,7 +604,7 @@ fn tail_call(
     if ctx != state.ctx_addr {
         return Err(TrapKind::NotTheContext(ctx));
     }
-    let map = program.map(map).ok_or(TrapKind::NotAMap(map))?;
+    let map = program.map(map, state.vcpu).ok_or(TrapKind::NotAMap(map))?;
     let map_type = map.kind();
     if map_type != skep_abi::MapType::PROG_ARRAY {
         return Err(TrapKind::WrongMap { helper: "bpf_tail_call", map_type });

@@ -24,6 +24,7 @@
 
 extern crate alloc;
 
+mod bound;
 mod callback;
 mod code;
 mod held;

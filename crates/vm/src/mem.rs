@@ -10,6 +10,7 @@
 #![allow(unsafe_code)]
 
 mod bytes;
+mod inner;
 mod keys;
 mod line;
 mod packet;
@@ -32,6 +33,7 @@ use span::{Recent, Span, Tag};
 pub(crate) use values::MapSet;
 use word::Word;
 
+use crate::bound;
 use crate::callback::Iteration;
 use crate::trap::{MemoryFault, NEAR, Region};
 
@@ -84,10 +86,11 @@ pub(crate) struct Scratch {
     saved: [Saved; FRAMES],
     iterations: [Iteration; FRAMES],
     keys: keys::Keys,
-    /// Records that the run holds: address and length.
-    records: [(u64, u64); RECORDS],
+    /// Records that the run holds: address, length, and the register content that stands for their map.
+    records: [(u64, u64, u64); RECORDS],
     /// Copies of the packet that the run has sent.
     clones: [CloneRedirect; CLONES],
+    inner: inner::Inner,
 }
 
 impl Scratch {
@@ -95,8 +98,8 @@ impl Scratch {
         let saved = Saved { pc: 0, callee_saved: [0; 4], entry: 0, may_goto: 0, callback: false };
         let (iterations, keys) = ([Iteration::NONE; FRAMES], keys::NONE);
         let clone = CloneRedirect { ifindex: 0, ingress: false, len: 0 };
-        let (records, clones) = ([(0, 0); RECORDS], [clone; CLONES]);
-        Self { saved: [saved; FRAMES], iterations, keys, records, clones }
+        let (records, clones) = ([(0, 0, 0); RECORDS], [clone; CLONES]);
+        Self { saved: [saved; FRAMES], iterations, keys, records, clones, inner: inner::Inner::NONE }
     }
 
     /// The first `count` copies that the run has sent.
@@ -267,6 +270,7 @@ impl<'m> Mem<'m> {
             set: *const MapSet,
             record_base: usize,
             keys: u64,
+            told: usize,
         }
         impl Drop for Restore<'_, '_> {
             #[inline(always)]
@@ -276,6 +280,9 @@ impl<'m> Mem<'m> {
                 self.mem.record_base = self.record_base;
                 self.mem.keys = self.keys;
                 self.mem.forget_all();
+                if self.told != usize::MAX {
+                    self.mem.leave_maps(self.told, self.vcpu);
+                }
                 self.waiting.iter().for_each(|map| map.end_run(self.vcpu));
             }
         }
@@ -289,7 +296,9 @@ impl<'m> Mem<'m> {
         }
         self.set_depth(depth);
         maps.waiting().iter().for_each(|map| map.begin_run(vcpu));
-        let restore = Restore { mem: self, waiting: maps.waiting(), vcpu, set, record_base, keys };
+        // Most programs have no maps of maps, and look at none of this.
+        let told = if maps.outer().is_empty() { usize::MAX } else { self.enter_maps(vcpu) };
+        let restore = Restore { mem: self, waiting: maps.waiting(), vcpu, set, record_base, keys, told };
         f(&mut *restore.mem)
     }
 
@@ -403,31 +412,29 @@ impl<'m> Mem<'m> {
         free.map(|slot| *slot = clone).is_some()
     }
 
-    /// Reserves a record in a ring buffer of the innermost program and grants it; `None` when the run holds too
-    /// many, or for the ring buffer's reasons.
-    pub(crate) fn reserve_record(&mut self, map: &Arc<Map>, size: u64, flags: u64, vcpu: u32) -> Option<u64> {
-        // The record lives as long as its map: see `with_program`.
-        if self.record_count == RECORDS
-            || !self.set().is_some_and(|s| s.maps().iter().any(|m| Arc::ptr_eq(m, map)))
-        {
+    /// Reserves a record in a ring buffer of the innermost program, or one that it found in a map of maps, and grants it;
+    /// `value` stands for the map in registers. `None` when the run holds too many, or for the ring buffer's reasons.
+    pub(crate) fn reserve_record(&mut self, value: u64, size: u64, flags: u64, vcpu: u32) -> Option<u64> {
+        if self.record_count == RECORDS {
             return None;
         }
-        let start = map.ringbuf()?.reserve(size, flags, vcpu).ok()?;
-        self.scratch.records[self.record_count] = (start, size);
+        // The record lives as long as its map: see `with_program` and `inner`.
+        let start =
+            bound::find(self.set()?.maps(), value, vcpu)?.ringbuf()?.reserve(size, flags, vcpu).ok()?;
+        self.scratch.records[self.record_count] = (start, size, value);
         self.record_count += 1;
         Some(start)
     }
 
-    /// Takes a record back; `false` when there is none at the address.
-    pub(crate) fn remove_record(&mut self, addr: u64) -> bool {
+    /// Takes a record back, and gives what stands for its map; `None` when there is none at the address.
+    pub(crate) fn remove_record(&mut self, addr: u64) -> Option<u64> {
         let open = &self.scratch.records[self.record_base..self.record_count];
-        let Some(i) = open.iter().position(|r| r.0 == addr) else {
-            return false;
-        };
+        let i = self.record_base + open.iter().position(|r| r.0 == addr)?;
+        let map = self.scratch.records[i].2;
         self.record_count -= 1;
-        self.scratch.records[self.record_base + i] = self.scratch.records[self.record_count];
+        self.scratch.records[i] = self.scratch.records[self.record_count];
         self.forget();
-        true
+        Some(map)
     }
 
     /// Whether the innermost program holds records.
@@ -444,7 +451,7 @@ impl<'m> Mem<'m> {
     /// The records that are granted.
     fn records(&self) -> impl Iterator<Item = Span> {
         let open = self.scratch.records[..self.record_count].iter();
-        open.map(|&(start, len)| Span { start, len, tag: Tag::new(Name::Record, true, true) })
+        open.map(|&(start, len, _)| Span { start, len, tag: Tag::new(Name::Record, true, true) })
     }
 
     /// Keeps what the caller of the function in frame `depth` gets back.
@@ -499,13 +506,15 @@ impl<'m> Mem<'m> {
         found
             .or_else(|| self.records().find(|s| s.grants(addr, size, write)))
             .or_else(|| self.keys().find(|s| s.grants(addr, size, write)))
+            .or_else(|| self.inner_span(addr, size, write))
     }
 
     /// Loads a word, zero-extended; `None` when it is not granted.
     #[inline(always)]
     pub(crate) fn load<W: Word>(&mut self, addr: u64) -> Option<u64> {
         // SAFETY: `find` has said that the bytes lie in a span, and a span's memory lives: lent memory for 'm,
-        // map values and keys while `maps` does, records while their map does (see `with_program`).
+        // map values and keys while `maps` does, and what is in maps of maps with them (see `inner`), records while
+        // their map does (see `with_program`).
         self.find_word(addr, W::BYTES, false).then(|| unsafe { W::load(pointer(addr)) })
     }
 

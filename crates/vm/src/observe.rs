@@ -129,7 +129,7 @@ impl Step<'_> {
             Name::Record => Place::Record { off },
             Name::Key => Place::Key { off },
             Name::Values => {
-                let held = |m: &Map| m.value_areas().iter().any(|a| a.addr == start);
+                let held = |m: &Map| m.value_area().is_some_and(|a| a.addr == start);
                 let map = self.program.maps().iter().position(|m| held(m))?;
                 // Just behind the last element is still of the last one.
                 let element = |stride: u64, count: u32| {

@@ -11,12 +11,10 @@ use skep_maps::Map;
 use skep_spec::{Environment, Errno, Error, MapDef, ProgramSpec};
 use skep_verifier::{Digest, Verified};
 
+use crate::bound::{self, MapRef};
 use crate::code::{Binding, Code, Fusing, Prepared, prepare};
 use crate::helpers;
 use crate::mem::{CtxKind, FRAME_BYTES, MapSet};
-
-/// Register contents that stand for maps: outside every memory, tagged with the map's index in its program.
-const MAP_TAG: u64 = 0xffff_9000_0000_0000;
 
 /// A program in prepared form, bound to its maps.
 pub struct Program {
@@ -249,16 +247,16 @@ impl Program {
         self.bound.maps()
     }
 
-    /// The map that a register content stands for, with its index.
+    /// The map that a register content stands for, in a run on `vcpu`.
     #[inline]
-    pub(crate) fn map(&self, value: u64) -> Option<&Arc<Map>> {
-        self.maps().get(usize::try_from(value ^ MAP_TAG).ok()?)
+    pub(crate) fn map(&self, value: u64, vcpu: u32) -> Option<MapRef<'_>> {
+        bound::find(self.maps(), value, vcpu)
     }
 
-    /// The index of the map that a register content stands for.
+    /// The index of the program's own map that a register content stands for.
     #[inline]
     pub(crate) fn map_index(&self, value: u64) -> Option<usize> {
-        usize::try_from(value ^ MAP_TAG).ok().filter(|&i| i < self.maps().len())
+        bound::index(value, self.maps().len())
     }
 
     /// Whether a slot is one that some `LDDW` of the program names as a function.
@@ -275,7 +273,7 @@ impl Program {
 
 fn prepared(insns: &[Insn], maps: &[Arc<Map>], narrow_loops: &[usize], fusing: Fusing) -> Prepared {
     let binding = Binding {
-        map: &|idx| maps.get(idx as usize).map(|_| MAP_TAG | u64::from(idx)),
+        map: &|idx| maps.get(idx as usize).map(|_| bound::own(idx)),
         map_value: &|idx, off| direct_value(maps.get(idx as usize)?, off),
         helper: &helpers::slot,
         wide_loop: &|pc| !narrow_loops.contains(&pc),
@@ -312,6 +310,7 @@ fn matches(map: &Map, def: &MapDef) -> bool {
     let geometry = (map.kind(), map.key_size(), map.value_size(), map.max_entries(), map.flags());
     geometry == (def.kind, def.key_size, def.value_size, def.entries_on(map.max_entries()), def.flags)
         && map.spin_lock_off() == def.spin_lock_off()
+        && def.inner.as_deref().is_none_or(|inner| map.holds_maps_like(inner))
 }
 
 /// Whether a map has the contents that constants were folded from, for good.

@@ -29,6 +29,10 @@ impl Programs for Table {
 }
 
 fn maps() -> Vec<Arc<Map>> {
+    let of = |inner: MapDef, n| {
+        let inner = Some(Box::new(inner));
+        map(&MapDef { inner, ..MapDef::new(MapType::ARRAY_OF_MAPS, 4, 4, n) })
+    };
     let maps = vec![
         map(&MapDef::new(MapType::ARRAY, 4, 12, 3)),
         map(&MapDef::new(MapType::HASH, 4, 8, 4)),
@@ -36,7 +40,11 @@ fn maps() -> Vec<Arc<Map>> {
         map(&MapDef::new(MapType::RINGBUF, 0, 0, 4096)),
         map(&MapDef::new(MapType::PROG_ARRAY, 4, 4, 2)),
         map(&MapDef::new(MapType::ARRAY, 4, 16, 1)),
+        of(MapDef::new(MapType::HASH, 4, 8, 4), 2),
+        of(MapDef::new(MapType::RINGBUF, 0, 0, 4096), 1),
     ];
+    maps[6].set_map(&[0; 4], 1, &maps[1], 0).expect("it fits");
+    maps[7].set_map(&[0; 4], 2, &maps[3], 0).expect("it fits");
     maps[4].set_program(0, 1).expect("a slot");
     maps
 }
@@ -99,7 +107,7 @@ fn slot() -> impl Strategy<Value = Vec<Insn>> {
     });
     let helper = prop::sample::select(skep_abi::HELPERS)
         .prop_map(|h| vec![Insn::new(0x85, Reg(0), Reg(0), 0, h.id as i32)]);
-    let load_map = (0..10u8, 0..7i32, 5..7u8, 0..20i32).prop_map(|(d, i, s, off)| {
+    let load_map = (0..10u8, 0..9i32, 5..7u8, 0..20i32).prop_map(|(d, i, s, off)| {
         vec![
             Insn::new(0x18, Reg(d), Reg(s), 0, i),
             Insn::new(0, Reg(0), Reg(0), 0, if s == 6 { off } else { 0 }),

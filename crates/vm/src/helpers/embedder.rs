@@ -2,11 +2,11 @@
 
 pub use skep_abi::EMBEDDER_HELPERS;
 use skep_abi::MapFlags;
-use skep_maps::Map;
 use skep_spec::Errno;
 
-use super::map::has_values;
+use super::map::{has_values, no_maps};
 use super::{Call, errno, status};
+use crate::bound::MapRef;
 use crate::trap::TrapKind;
 
 /// Embedder's helpers that there may be.
@@ -64,8 +64,7 @@ impl<'c> HelperCall<'_, 'c, '_, '_> {
     /// # Errors
     /// A trap when the argument is no map with values, or `to` is longer than them.
     pub fn map_lookup(&mut self, n: usize, key: &[u8], to: &mut [u8]) -> Result<bool, TrapKind> {
-        let map = self.map(n)?;
-        has_values(map, WHO)?;
+        let map = self.with_values(n)?;
         if to.len() > map.value_size() as usize {
             return Err(TrapKind::Size(to.len() as u64));
         }
@@ -81,7 +80,7 @@ impl<'c> HelperCall<'_, 'c, '_, '_> {
     /// # Errors
     /// A trap when the argument is no map with values.
     pub fn map_update(&mut self, n: usize, key: &[u8], value: &[u8], flags: u64) -> Result<u64, TrapKind> {
-        let map = self.writable(n)?;
+        let map = self.with_values(n)?;
         if key.len() != map.key_size() as usize || value.len() != map.value_size() as usize {
             return Ok(errno(Errno::EINVAL));
         }
@@ -96,7 +95,7 @@ impl<'c> HelperCall<'_, 'c, '_, '_> {
     /// # Errors
     /// A trap when the argument is no map with values.
     pub fn map_delete(&mut self, n: usize, key: &[u8]) -> Result<u64, TrapKind> {
-        let map = self.writable(n)?;
+        let map = self.with_values(n)?;
         if key.len() != map.key_size() as usize {
             return Ok(errno(Errno::EINVAL));
         }
@@ -118,18 +117,24 @@ impl<'c> HelperCall<'_, 'c, '_, '_> {
         Ok(status(ring.output(record.into(), flags, self.inner.state.vcpu)))
     }
 
-    /// Name of the map that argument `n` stands for, as the object spells it.
+    /// Name of the map that argument `n` stands for, as the object spells it; `None` for one that the program found in a
+    /// map of maps.
     pub fn map_name(&self, n: usize) -> Option<&str> {
-        self.inner.program.map(self.arg(n)).map(|m| m.name())
+        match self.inner.program.map(self.arg(n), self.vcpu())? {
+            MapRef::Own(map) => Some(map.name()),
+            // Its definition has none.
+            MapRef::Inner(_) => None,
+        }
     }
 
-    fn map(&self, n: usize) -> Result<&'c Map, TrapKind> {
-        self.inner.map(self.arg(n)).map(|m| &**m)
+    fn map(&self, n: usize) -> Result<MapRef<'c>, TrapKind> {
+        self.inner.map(self.arg(n))
     }
 
-    fn writable(&self, n: usize) -> Result<&'c Map, TrapKind> {
+    fn with_values(&self, n: usize) -> Result<MapRef<'c>, TrapKind> {
         let map = self.map(n)?;
-        has_values(map, WHO)?;
+        has_values(&map, WHO)?;
+        no_maps(&map, WHO)?;
         Ok(map)
     }
 }

@@ -5,6 +5,7 @@ use skep_maps::Map;
 
 use super::{Args, Call, status};
 use crate::Program;
+use crate::bound::{self, MapRef};
 use crate::mem::Mem;
 use crate::trap::TrapKind;
 
@@ -22,16 +23,36 @@ pub(crate) fn lookup(
     map: u64,
     key: u64,
 ) -> Result<u64, TrapKind> {
-    let Some(index) = program.map_index(map) else { return Err(TrapKind::NotAMap(map)) };
-    let map = &program.maps()[index];
-    has_values(map, "bpf_map_lookup_elem")?;
-    let len = u64::from(map.key_size());
+    let Some(found) = program.map(map, vcpu) else { return Err(TrapKind::NotAMap(map)) };
+    has_values(&found, "bpf_map_lookup_elem")?;
+    let len = u64::from(found.key_size());
     let Some(bytes) = mem.bytes(key, len) else {
         return Err(TrapKind::Memory(mem.fault(key, len, false)));
     };
-    let Some(value) = map.lookup(bytes, vcpu) else { return Ok(0) };
-    mem.expect_value(index);
+    let Some(value) = found.lookup(bytes, vcpu) else {
+        return Ok(if found.is_of_maps() {
+            lookup_map(program, mem, vcpu, program.map_index(map), key)
+        } else {
+            0
+        });
+    };
+    match program.map_index(map) {
+        Some(index) => mem.expect_value(index),
+        None => mem.expect_inner_value(&found),
+    }
     Ok(value)
+}
+
+/// What stands for the map in a slot of a map of maps, or 0. The key has been found readable.
+#[inline(never)]
+fn lookup_map(program: &Program, mem: &mut Mem<'_>, vcpu: u32, outer: Option<usize>, key: u64) -> u64 {
+    // Maps of maps hold none of their kind.
+    let Some(outer) = outer else { return 0 };
+    let map = &program.maps()[outer];
+    let id = mem.bytes(key, u64::from(map.key_size())).and_then(|key| map.inner_id(key));
+    let Some((id, inner)) = id.and_then(|id| Some((id, map.inner_map(id, vcpu)?))) else { return 0 };
+    mem.found_map(&inner);
+    bound::inner(outer, id).unwrap_or(0)
 }
 
 /// `bpf_map_update_elem(map, key, value, flags)`: 0 or a negative error number.
@@ -40,7 +61,8 @@ pub(super) fn update_elem(
     [map, key, value, flags, _]: Args,
 ) -> Result<u64, TrapKind> {
     let map = call.map(map)?;
-    has_values(map, "bpf_map_update_elem")?;
+    has_values(&map, "bpf_map_update_elem")?;
+    no_maps(&map, "bpf_map_update_elem")?;
     let (key_len, value_len) = (u64::from(map.key_size()), u64::from(map.value_size()));
     let vcpu = call.state.vcpu;
     if call.mem.bytes(key, key_len).is_none() {
@@ -55,7 +77,8 @@ pub(super) fn update_elem(
 /// `bpf_map_delete_elem(map, key)`: 0 or a negative error number.
 pub(super) fn delete_elem(call: &mut Call<'_, '_, '_>, [map, key, ..]: Args) -> Result<u64, TrapKind> {
     let map = call.map(map)?;
-    has_values(map, "bpf_map_delete_elem")?;
+    has_values(&map, "bpf_map_delete_elem")?;
+    no_maps(&map, "bpf_map_delete_elem")?;
     let len = u64::from(map.key_size());
     let vcpu = call.state.vcpu;
     match call.mem.bytes(key, len) {
@@ -111,11 +134,19 @@ pub(super) fn peek_elem(call: &mut Call<'_, '_, '_>, [map, value, ..]: Args) -> 
     }
 }
 
-fn queue<'c>(call: &Call<'c, '_, '_>, map: u64, helper: &'static str) -> Result<&'c Map, TrapKind> {
+fn queue<'c>(call: &Call<'c, '_, '_>, map: u64, helper: &'static str) -> Result<MapRef<'c>, TrapKind> {
     let map = call.map(map)?;
     match map.kind() {
         MapType::QUEUE | MapType::STACK => Ok(map),
         map_type => Err(TrapKind::WrongMap { helper, map_type }),
+    }
+}
+
+/// The slots of maps of maps are changed from outside.
+pub(super) fn no_maps(map: &Map, helper: &'static str) -> Result<(), TrapKind> {
+    match map.is_of_maps() {
+        true => Err(TrapKind::WrongMap { helper, map_type: map.kind() }),
+        false => Ok(()),
     }
 }
 

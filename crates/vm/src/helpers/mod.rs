@@ -24,12 +24,10 @@ mod xdp;
 pub use stack::CodeAddr;
 pub(crate) use stack::{Place, StackHelper, stack};
 
-use alloc::sync::Arc;
-
-use skep_maps::Map;
 use skep_spec::Errno;
 
 use crate::Program;
+use crate::bound::MapRef;
 use crate::code::HelperSlot;
 use crate::interp::State;
 use crate::mem::Mem;
@@ -183,8 +181,8 @@ fn status(result: Result<(), Errno>) -> u64 {
 impl<'c> Call<'c, '_, '_> {
     /// The map that an argument stands for.
     #[inline]
-    fn map(&self, value: u64) -> Result<&'c Arc<Map>, TrapKind> {
-        self.program.map(value).ok_or(TrapKind::NotAMap(value))
+    fn map(&self, value: u64) -> Result<MapRef<'c>, TrapKind> {
+        self.program.map(value, self.state.vcpu).ok_or(TrapKind::NotAMap(value))
     }
 
     /// Checks that an argument is the context, and gives the packet.

@@ -1,6 +1,5 @@
 //! Ring buffer helpers (kernel/bpf/ringbuf.c).
 
-use skep_abi::MapType;
 use skep_maps::{Map, Ringbuf};
 use skep_spec::Errno;
 
@@ -18,7 +17,8 @@ pub(super) fn output(
     call: &mut Call<'_, '_, '_>,
     [map, data, size, flags, _]: Args,
 ) -> Result<u64, TrapKind> {
-    let ring = ringbuf(call.map(map)?, "bpf_ringbuf_output")?;
+    let map = call.map(map)?;
+    let ring = ringbuf(&map, "bpf_ringbuf_output")?;
     let vcpu = call.state.vcpu;
     match call.mem.bytes(data, size) {
         Some(bytes) => Ok(status(ring.output(bytes, flags, vcpu))),
@@ -30,8 +30,7 @@ pub(super) fn output(
 ///
 /// 0 also when the run holds [`RECORDS`](crate::RECORDS) records already; Linux has no such limit.
 pub(super) fn reserve(call: &mut Call<'_, '_, '_>, [map, size, flags, ..]: Args) -> Result<u64, TrapKind> {
-    let map = call.map(map)?;
-    ringbuf(map, "bpf_ringbuf_reserve")?;
+    ringbuf(&*call.map(map)?, "bpf_ringbuf_reserve")?;
     Ok(call.mem.reserve_record(map, size, flags, call.state.vcpu).unwrap_or(0))
 }
 
@@ -47,7 +46,7 @@ pub(super) fn discard(call: &mut Call<'_, '_, '_>, [record, flags, ..]: Args) ->
 
 /// `bpf_ringbuf_query(ringbuf, flags)`: a position or size; 0 for an unknown question.
 pub(super) fn query(call: &mut Call<'_, '_, '_>, [map, what, ..]: Args) -> Result<u64, TrapKind> {
-    Ok(ringbuf(call.map(map)?, "bpf_ringbuf_query")?.query(what))
+    Ok(ringbuf(&*call.map(map)?, "bpf_ringbuf_query")?.query(what))
 }
 
 fn close(
@@ -55,24 +54,18 @@ fn close(
     record: u64,
     how: impl Fn(&Ringbuf) -> Result<(), Errno>,
 ) -> Result<u64, TrapKind> {
-    if !call.mem.remove_record(record) {
-        return Err(TrapKind::NotARecord(record));
-    }
-    match rings(call.program).any(|ring| how(ring).is_ok()) {
+    let map = call.mem.remove_record(record).ok_or(TrapKind::NotARecord(record))?;
+    match call.map(map)?.ringbuf().is_some_and(|ring| how(ring).is_ok()) {
         true => Ok(0),
         // A peer process wrote over the ring's state.
         false => Err(TrapKind::NotARecord(record)),
     }
 }
 
-fn rings(program: &Program) -> impl Iterator<Item = &Ringbuf> {
-    program.maps().iter().filter(|m| m.kind() == MapType::RINGBUF).filter_map(|m| m.ringbuf())
-}
-
 /// Discards what a program that ends still holds: consumers wait at a record that is not closed.
-pub(crate) fn discard_open(program: &Program, mem: &mut Mem<'_>) {
+pub(crate) fn discard_open(program: &Program, mem: &mut Mem<'_>, vcpu: u32) {
     while let Some(record) = mem.open_record() {
-        mem.remove_record(record);
-        let _closed = rings(program).any(|ring| ring.discard(record, 0).is_ok());
+        let map = mem.remove_record(record).and_then(|map| program.map(map, vcpu));
+        let _closed = map.is_some_and(|m| m.ringbuf().is_some_and(|ring| ring.discard(record, 0).is_ok()));
     }
 }

@@ -16,6 +16,8 @@ pub(crate) struct MapSet {
     together: Vec<Option<Together>>,
     /// Those that are told when a run begins and ends.
     waiting: Vec<Arc<Map>>,
+    /// Those whose elements are maps.
+    outer: Vec<Arc<Map>>,
 }
 
 /// Where all values of a map stand.
@@ -28,27 +30,20 @@ struct Together {
 
 impl MapSet {
     pub(crate) fn new(maps: Vec<Arc<Map>>) -> Self {
-        let areas = |m: &Arc<Map>| match m.ringbuf() {
-            Some(_) => Vec::new(),
-            None => m.value_areas(),
+        let span = |m: &Arc<Map>| match m.ringbuf() {
+            Some(_) => None,
+            None => m.value_area().map(Span::of_values),
         };
-        let span = |a: &Area| Span {
-            start: a.addr,
-            len: a.len as u64,
-            tag: Tag::new(Name::Values, a.read, a.write),
-        };
-        let by_map: Vec<Vec<Span>> = maps.iter().map(|m| areas(m).iter().map(span).collect()).collect();
-        let together = maps.iter().zip(&by_map).map(|(map, spans)| match &spans[..] {
-            [all] => Some(Together {
-                loads: Recent::of(all, false),
-                stores: Recent::of(all, true),
-                array: map.array(),
-            }),
-            _ => None,
+        let by_map: Vec<Option<Span>> = maps.iter().map(span).collect();
+        let together = maps.iter().zip(&by_map).map(|(map, span)| {
+            let all = span.as_ref()?;
+            let (loads, stores) = (Recent::of(all, false), Recent::of(all, true));
+            Some(Together { loads, stores, array: map.array() })
         });
         let together = together.collect();
         let waiting = maps.iter().filter(|m| m.waits_for_runs()).cloned().collect();
-        Self { maps, values: by_map.into_iter().flatten().collect(), together, waiting }
+        let outer = maps.iter().filter(|m| m.is_of_maps()).cloned().collect();
+        Self { maps, values: by_map.into_iter().flatten().collect(), together, waiting, outer }
     }
 
     pub(crate) fn maps(&self) -> &[Arc<Map>] {
@@ -61,9 +56,20 @@ impl MapSet {
         &self.waiting
     }
 
-    /// Where values stand, of all maps.
+    /// Those whose elements are maps.
+    pub(crate) fn outer(&self) -> &[Arc<Map>] {
+        &self.outer
+    }
+
+    /// Where values stand, of all maps but those in maps of maps.
     pub(super) fn values(&self) -> &[Span] {
         &self.values
+    }
+}
+
+impl Span {
+    pub(super) fn of_values(area: Area) -> Self {
+        Self { start: area.addr, len: area.len as u64, tag: Tag::new(Name::Values, area.read, area.write) }
     }
 }
 
