@@ -223,7 +223,7 @@ fn takes_btf(kind: MapType) -> bool {
 #[cold]
 fn explain_create(errno: Errno, def: &MapDef, what: &str) -> Error {
     let (key, value, entries) = (def.key_size, def.value_size, def.max_entries);
-    let outer = matches!(def.kind, MapType::ARRAY_OF_MAPS | MapType::HASH_OF_MAPS);
+    let outer = def.kind.holds_maps();
     match errno {
         Errno::EINVAL | Errno::EBADF if outer && def.inner.is_none() => Error::new(
             errno,

@@ -198,7 +198,7 @@ impl BackendMap for LinuxMap {
     }
 
     fn set_map(&self, key: &[u8], map: &dyn BackendMap) -> Result<(), Error> {
-        if !matches!(MapType(self.fd.info().map_type), MapType::ARRAY_OF_MAPS | MapType::HASH_OF_MAPS) {
+        if !MapType(self.fd.info().map_type).holds_maps() {
             return Err(Error::new(Errno::EINVAL, format!("map `{}` is no map of maps", self.name)));
         }
         self.check_key(key)?;

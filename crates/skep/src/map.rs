@@ -288,7 +288,7 @@ impl Map {
         self.def.kind == MapType::RINGBUF
     }
 
-    /// Whether its elements can be listed: neither a ring buffer nor a table of programs or maps.
+    /// Whether its elements can be listed: neither a ring buffer nor a table of programs. Those of maps of maps are ids.
     pub fn has_values(&self) -> bool {
         matches!(
             self.def.kind,
@@ -299,6 +299,8 @@ impl Map {
                 | MapType::LRU_HASH
                 | MapType::LRU_PERCPU_HASH
                 | MapType::LPM_TRIE
+                | MapType::ARRAY_OF_MAPS
+                | MapType::HASH_OF_MAPS
         )
     }
 }

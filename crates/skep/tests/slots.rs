@@ -45,33 +45,62 @@ fn inner_maps_are_where_the_source_says() {
     if cfg!(target_endian = "big") {
         return;
     }
-    let Some(linux) = linux() else { return };
-    let loaded = object("inner").load(&linux).expect("loads");
-    let map = |name: &str| loaded.map(name).expect("the object has it");
-    let held = |outer: &str| {
-        let id = |i: u32| map(outer).get::<u32, u32>(&i).expect("a map of maps");
-        (0..4).map(id).collect::<Vec<_>>()
+    for backend in [Some(Backend::user()), linux()].into_iter().flatten() {
+        let who = backend.name();
+        let loaded = object("inner").load(&backend).expect("loads");
+        let map = |name: &str| loaded.map(name).expect("the object has it");
+        let held = |outer: &str| {
+            let id = |i: u32| map(outer).get::<u32, u32>(&i).expect("a map of maps");
+            (0..4).map(id).collect::<Vec<_>>()
+        };
+        let (first, second) = (Some(map("first").info().id), Some(map("second").info().id));
+        assert_eq!(held("outer"), [None, first, None, second], "{who}");
+        assert_eq!(held("filled"), [second, first, None, None], "{who}");
+        assert_eq!(run(&loaded, "look"), 0, "{who}");
+        map("first").put(&1u32, &77u64).expect("an array");
+        assert_eq!(run(&loaded, "look"), 77, "{who}");
+        // Another map in its place, then none.
+        map("outer").set_map(&1u32.to_ne_bytes(), map("second")).expect("it looks like the inner map");
+        assert_eq!(run(&loaded, "look"), 0, "{who}");
+        assert!(map("outer").delete(&1u32).expect("there is one"), "{who}");
+        assert_eq!(run(&loaded, "look"), -1, "{who}");
+        let e = map("outer").set_map(&0u32.to_ne_bytes(), map("hash")).expect_err("another type");
+        assert!(e.to_string().contains("refuses map `hash`: it must agree"), "{e}");
+        let e = map("outer").set_map(&9u32.to_ne_bytes(), map("first")).expect_err("outside");
+        assert!(e.to_string().contains("no room for map `first`, it has 4 elements"), "{e}");
+        let e = map("first").set_map(&0u32.to_ne_bytes(), map("second")).expect_err("a plain array");
+        assert!(e.to_string().contains("no map of maps"), "{e}");
+        let stranger =
+            Backend::user().create_map(skep::spec::MapDef::clone(map("first").def())).expect("legal");
+        let e = map("outer").set_map(&0u32.to_ne_bytes(), &stranger).expect_err("another backend");
+        assert!(e.to_string().contains("belongs to another backend"), "{e}");
+        let e = map("outer").put(&0u32, &u32::MAX).expect_err("a number is no map");
+        assert!(
+            matches!(e.errno(), Some(skep::spec::Errno::EBADF | skep::spec::Errno::EINVAL)),
+            "{who}: {e}"
+        );
+    }
+}
+
+/// A map that nobody else holds lives in its slot, also when the handle on the map of maps is gone.
+#[test]
+fn a_slot_keeps_its_map() {
+    if cfg!(target_endian = "big") {
+        return;
+    }
+    let backend = Backend::user();
+    let loaded = object("inner").load(&backend).expect("loads");
+    let def = skep::spec::MapDef::clone(loaded.map("first").expect("there").def());
+    let program = {
+        let own = backend.create_map(def).expect("legal");
+        own.put(&1u32, &5u64).expect("an array");
+        loaded.map("outer").expect("there").set_map(&1u32.to_ne_bytes(), &own).expect("it fits");
+        loaded.program("look").expect("there").clone()
     };
-    let (first, second) = (Some(map("first").info().id), Some(map("second").info().id));
-    assert_eq!(held("outer"), [None, first, None, second]);
-    assert_eq!(held("filled"), [second, first, None, None]);
-    assert_eq!(run(&loaded, "look"), 0);
-    map("first").put(&1u32, &77u64).expect("an array");
-    assert_eq!(run(&loaded, "look"), 77);
-    // Another map in its place, then none.
-    map("outer").set_map(&1u32.to_ne_bytes(), map("second")).expect("it looks like the inner map");
-    assert_eq!(run(&loaded, "look"), 0);
-    assert!(map("outer").delete(&1u32).expect("there is one"));
-    assert_eq!(run(&loaded, "look"), -1);
-    let e = map("outer").set_map(&0u32.to_ne_bytes(), map("hash")).expect_err("another type");
-    assert!(e.to_string().contains("refuses map `hash`: it must agree"), "{e}");
-    let e = map("outer").set_map(&9u32.to_ne_bytes(), map("first")).expect_err("outside");
-    assert!(e.to_string().contains("no room for map `first`, it has 4 elements"), "{e}");
-    let e = map("first").set_map(&0u32.to_ne_bytes(), map("second")).expect_err("a plain array");
-    assert!(e.to_string().contains("`first` is no map of maps"), "{e}");
-    let stranger = Backend::user().create_map(skep::spec::MapDef::clone(map("first").def())).expect("legal");
-    let e = map("outer").set_map(&0u32.to_ne_bytes(), &stranger).expect_err("another backend");
-    assert!(e.to_string().contains("belongs to another backend"), "{e}");
+    let run = || program.test_run(RunInput { data: &[0; 64], ..RunInput::default() }).expect("runs").retval;
+    assert_eq!(run(), 5);
+    drop(loaded);
+    assert_eq!(run(), 5);
 }
 
 #[test]

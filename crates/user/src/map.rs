@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use skep_abi::{MapType, ProgramType};
+use skep_abi::{MapType, ProgramType, UpdateFlags};
 use skep_maps::{Consumer, Map};
 use skep_spec::{BackendMap, BackendProgram, ByteReader, Errno, Error, MapInfo, PerfEventReader};
 
@@ -136,6 +136,10 @@ impl BackendMap for UserMap {
             );
             return Err(Error::new(Errno::EINVAL, text));
         }
+        if self.map.is_of_maps() {
+            let text = format!("map {}: maps have no descriptors here: use set_map", self.map.name());
+            return Err(Error::new(Errno::EINVAL, text));
+        }
         self.map.update_from_host(key, value, flags)
     }
 
@@ -181,12 +185,14 @@ impl BackendMap for UserMap {
         Ok(())
     }
 
-    fn set_map(&self, _key: &[u8], map: &dyn BackendMap) -> Result<(), Error> {
-        let (name, inner) = (self.map.name(), map.info().name);
-        Err(Error::new(
-            Errno::EINVAL,
-            format!("map {name} is no map of maps: `{inner}` cannot be put into it"),
-        ))
+    fn set_map(&self, key: &[u8], map: &dyn BackendMap) -> Result<(), Error> {
+        let own = map.as_any().downcast_ref::<Self>();
+        let Some(own) = own.filter(|m| m.belongs_to(&self.shared)) else {
+            let text =
+                format!("map `{}`: map `{}` belongs to another backend", self.map.name(), map.info().name);
+            return Err(Error::new(Errno::EINVAL, text));
+        };
+        self.map.set_map(key, own.id, &own.map, UpdateFlags::ANY)
     }
 
     fn reader(&self) -> Result<Box<dyn ByteReader>, Error> {
