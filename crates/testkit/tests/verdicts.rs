@@ -61,6 +61,17 @@ fn maps() -> Vec<Arc<MapDef>> {
         MapDef { flags: MapFlags(MapFlags::NO_PREALLOC), ..MapDef::new(MapType::LPM_TRIE, 8, 8, 16) }
             .named("lpm8"),
         storage(MapType::SK_STORAGE).named("sk_storage"),
+        of_maps(MapType::ARRAY_OF_MAPS, 4, MapDef::new(MapType::ARRAY, 4, 16, 2)).named("arrays"),
+        of_maps(MapType::HASH_OF_MAPS, 8, MapDef::new(MapType::HASH, 8, 16, 4)).named("hashes"),
+        of_maps(MapType::ARRAY_OF_MAPS, 4, flexible(MapDef::new(MapType::ARRAY, 4, 16, 2))).named("sized"),
+        of_maps(MapType::HASH_OF_MAPS, 4, locked(MapDef::new(MapType::ARRAY, 4, 16, 1))).named("lockeds"),
+        of_maps(MapType::ARRAY_OF_MAPS, 4, MapDef::new(MapType::RINGBUF, 0, 0, 4096)).named("rings"),
+        of_maps(
+            MapType::ARRAY_OF_MAPS,
+            4,
+            MapDef { flags: MapFlags(MapFlags::RDONLY_PROG), ..MapDef::new(MapType::ARRAY, 4, 16, 2) },
+        )
+        .named("fixeds"),
     ];
     maps.into_iter().map(Arc::new).collect()
 }
@@ -78,6 +89,16 @@ fn storage(kind: MapType) -> MapDef {
         value_btf_id: long.0,
         ..MapDef::new(kind, 4, 8, 0)
     }
+}
+
+/// A map of maps.
+fn of_maps(kind: MapType, key_size: u32, inner: MapDef) -> MapDef {
+    MapDef { inner: Some(Box::new(inner)), ..MapDef::new(kind, key_size, 4, 4) }
+}
+
+/// An array that may stand for one of another length.
+fn flexible(def: MapDef) -> MapDef {
+    MapDef { flags: MapFlags(MapFlags::INNER_MAP), ..def }
 }
 
 /// With values `struct { int n; struct bpf_spin_lock lock; long m; }`.

@@ -8,7 +8,7 @@ use skep_spec::ProgramSpec;
 
 use super::expect::{Expectations, Expected, show_map, show_run};
 use super::source;
-use crate::oracle::{self, Oracle, Outcome, Question, Tail, Verdict};
+use crate::oracle::{self, Inside, Oracle, Outcome, Question, Tail, Verdict};
 
 /// What came of all files.
 #[derive(Debug, Default)]
@@ -60,6 +60,7 @@ struct Case {
     expect: Expectations,
     spec: ProgramSpec,
     tails: Vec<Tail>,
+    insides: Vec<Inside>,
     maps: Vec<String>,
     inputs: Vec<oracle::Input>,
 }
@@ -80,9 +81,14 @@ fn read(path: &Path) -> Result<Case, String> {
         None if specs.len() == 1 => specs.into_iter().next().ok_or("no program")?,
         None => return Err(format!("{} programs: a line `; program: NAME` must choose one", specs.len())),
     };
-    let maps = spec.maps.iter().map(|m| m.name.clone()).collect();
+    let maps: Vec<String> = spec.maps.iter().map(|m| m.name.clone()).collect();
+    let at = |name: &String| maps.iter().position(|m| m == name).ok_or(format!("no map `{name}`"));
+    let inside = |(outer, key, map): &(String, Vec<u8>, String)| {
+        Ok::<_, String>(Inside { outer: at(outer)?, key: key.clone(), map: at(map)? })
+    };
+    let insides = expect.insides.iter().map(inside).collect::<Result<_, _>>()?;
     let inputs = expect.runs.iter().map(|r| r.input.clone()).collect();
-    Ok(Case { text, expect, spec, tails, maps, inputs })
+    Ok(Case { text, expect, spec, tails, insides, maps, inputs })
 }
 
 fn ask(case: &Case, oracle: &dyn Oracle) -> Result<Outcome, Verdict> {
@@ -93,7 +99,7 @@ fn ask(case: &Case, oracle: &dyn Oracle) -> Result<Outcome, Verdict> {
         }
     } else {
         let question = Question::new(&case.spec, case.expect.privilege, &case.inputs);
-        oracle.answer(&Question { tails: &case.tails, ..question })
+        oracle.answer(&Question { tails: &case.tails, insides: &case.insides, ..question })
     }
 }
 

@@ -34,6 +34,8 @@ pub struct Expectations {
     pub program: Option<String>,
     /// Programs that tail calls lead to: the program array, the slot, the program's name.
     pub tails: Vec<(String, u32, String)>,
+    /// Maps in maps of maps: the outer map, the key, the map's name.
+    pub insides: Vec<(String, Vec<u8>, String)>,
     /// The verdict; `None` before it is blessed.
     pub verdict: Option<Expected>,
     /// The line, from 1, that carries `; error`.
@@ -63,6 +65,7 @@ impl Expectations {
             privilege: Privilege::Privileged,
             program: None,
             tails: Vec::new(),
+            insides: Vec::new(),
             verdict: None,
             error_line: None,
             runs: Vec::new(),
@@ -113,6 +116,9 @@ impl Expectations {
                     let number = slot.trim().parse();
                     let slot = number.map_err(|_| format!("`{slot}`: a slot's number is wanted"))?;
                     self.tails.push((map.into(), slot, rest.into()));
+                }
+                if let Some((map, key)) = word.strip_prefix("slot ").and_then(|w| w.trim().split_once(' ')) {
+                    self.insides.push((map.into(), parse_bytes(key.trim())?, rest.into()));
                 }
                 if let Some(name) = word.strip_prefix("map ") {
                     self.maps.push((name.trim().into(), rest.into()));

@@ -17,7 +17,10 @@ use crate::functions;
 pub fn assemble(text: &str) -> Result<Vec<ProgramSpec>, String> {
     let names = |name: &str| helper_by_name(name).map(|h| CallTarget::Helper(h.id));
     let assembly = Assembler::new().with_names(&names).assemble(text).map_err(|e| e.to_string())?;
-    let maps = assembly.maps.iter().map(map).collect::<Result<Vec<_>, _>>()?;
+    let mut maps: Vec<Arc<MapDef>> = Vec::new();
+    for decl in &assembly.maps {
+        maps.push(map(decl, &maps)?);
+    }
     let lines: Vec<&str> = text.lines().collect();
     assembly
         .programs()
@@ -72,7 +75,8 @@ fn program(
     Ok(spec)
 }
 
-fn map(decl: &MapDecl) -> Result<Arc<MapDef>, String> {
+/// A map; `before` are those that it may say it holds.
+fn map(decl: &MapDecl, before: &[Arc<MapDef>]) -> Result<Arc<MapDef>, String> {
     let bad = |what: &str| format!("line {}: map `{}`: {what}", decl.line, decl.name);
     let kind = MapType::by_name(&decl.map_type).ok_or_else(|| bad("unknown type"))?;
     let mut def = MapDef::new(kind, decl.key_size, decl.value_size, decl.max_entries).named(&decl.name);
@@ -82,6 +86,11 @@ fn map(decl: &MapDecl) -> Result<Arc<MapDef>, String> {
     for (key, value) in &decl.other {
         match key.as_str() {
             "initial" => def.initial = Some(super::parse_bytes(value)?),
+            "inner" => {
+                let inner = before.iter().find(|m| m.name == *value);
+                let inner = inner.ok_or_else(|| bad(&format!("no map `{value}` before it")))?;
+                def.inner = Some(Box::new(MapDef { name: String::new(), ..MapDef::clone(inner) }));
+            }
             "frozen" => def.frozen = value == "1",
             "lock" => {
                 let off = value.parse().map_err(|_| bad(&format!("`lock={value}`: an offset is wanted")))?;

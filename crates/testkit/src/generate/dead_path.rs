@@ -47,6 +47,7 @@ fn is_dead(spec: &ProgramSpec, path: &[usize]) -> bool {
 
 fn runs(generated: &Generated) -> bool {
     let question = Question {
+        insides: &[],
         tails: &generated.tails,
         ..Question::new(&generated.spec, Privilege::Privileged, &generated.inputs)
     };

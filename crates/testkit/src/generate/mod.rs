@@ -152,6 +152,7 @@ pub fn compare(generated: &Generated, oracles: &[&dyn Oracle]) -> Comparison {
     let inputs = if generated.altered { &[][..] } else { &generated.inputs };
     let question = Question {
         brief: true,
+        insides: &[],
         tails: &generated.tails,
         most_insns: Some(MOST_INSNS),
         ..Question::new(&generated.spec, Privilege::Privileged, inputs)

@@ -8,7 +8,7 @@ use skep_spec::{
     RunOutput,
 };
 
-use super::{Input, MapContents, Outcome, RunResult, Tail, Verdict};
+use super::{Input, Inside, MapContents, Outcome, RunResult, Tail, Verdict};
 
 /// The verdict that a failed load amounts to.
 pub(super) fn verdict_of(e: &LoadError) -> Verdict {
@@ -53,6 +53,14 @@ pub(super) fn load_tails(
         let program = load(backend, &tail.spec, maps, brief)?;
         let map = maps.get(tail.map).ok_or_else(|| Verdict::Skipped(format!("no map {}", tail.map)))?;
         map.set_program(tail.index, &*program).map_err(|e| Verdict::Rejected { log: e.to_string() })?;
+    }
+    Ok(())
+}
+
+/// Puts maps into maps of maps.
+pub(super) fn fill(maps: &[Arc<dyn BackendMap>], insides: &[Inside]) -> Result<(), Verdict> {
+    for Inside { outer, key, map } in insides {
+        maps[*outer].set_map(key, &*maps[*map]).map_err(|e| Verdict::Skipped(e.to_string()))?;
     }
     Ok(())
 }
@@ -105,10 +113,10 @@ pub(super) fn result(kind: ProgramType, input: &Input, ran: Result<RunOutput, Er
     }
 }
 
-/// All elements of a map, ascending by key. Program arrays hold nothing that two backends could agree on.
+/// All elements of a map, ascending by key. Ids of programs and maps are nothing that two backends could agree on.
 fn contents(map: &dyn BackendMap) -> MapContents {
     let mut all = MapContents::new();
-    if map.info().kind == MapType::PROG_ARRAY {
+    if map.info().kind == MapType::PROG_ARRAY || map.info().kind.holds_maps() {
         return all;
     }
     if matches!(map.info().kind, MapType::QUEUE | MapType::STACK) {

@@ -13,7 +13,7 @@ use skep_user::TestRun;
 use skep_verifier::{Code, Options, Rejection, Verified, verify};
 use skep_vm::{COMM_BYTES, Host, Program, Programs, Task};
 
-use super::{Answer, Input, MapContents, Oracle, Outcome, Privilege, Question, Tail, Verdict, drive};
+use super::{Answer, Input, Inside, MapContents, Oracle, Outcome, Privilege, Question, Tail, Verdict, drive};
 
 /// Fuel of a run: far more than any test needs.
 const FUEL: u64 = 1 << 26;
@@ -48,6 +48,10 @@ impl Oracle for Interpreter {
             };
             built.map_err(|e| Verdict::Unsupported(e.to_string()))
         };
+        for Inside { outer, key, map } in question.insides {
+            let put = maps[*outer].set_map(key, *map as u32 + 1, &maps[*map], 0);
+            put.map_err(|e| Verdict::Skipped(e.to_string()))?;
+        }
         let program = build(question.spec)?;
         let mut slots = Slots::default();
         for tail in question.tails {
@@ -152,6 +156,7 @@ fn run(program: &Program, slots: &Slots, maps: &[Arc<Map>], inputs: &[Input]) ->
         outcome.maps.push(match map.kind() {
             MapType::RINGBUF => records,
             MapType::PROG_ARRAY => MapContents::new(),
+            kind if kind.holds_maps() => MapContents::new(),
             _ => contents(map),
         });
     }

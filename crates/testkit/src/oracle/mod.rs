@@ -93,6 +93,17 @@ pub struct Tail {
     pub spec: ProgramSpec,
 }
 
+/// A map in a slot of a map of maps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inside {
+    /// The map of maps, by its index in [`ProgramSpec::maps`].
+    pub outer: usize,
+    /// The key.
+    pub key: Vec<u8>,
+    /// The map, by its index.
+    pub map: usize,
+}
+
 /// What an oracle is asked.
 #[derive(Clone, Copy, Debug)]
 pub struct Question<'a> {
@@ -100,6 +111,8 @@ pub struct Question<'a> {
     pub spec: &'a ProgramSpec,
     /// Those that it may tail-call.
     pub tails: &'a [Tail],
+    /// Where its maps are in its maps of maps.
+    pub insides: &'a [Inside],
     /// Who loads it.
     pub privilege: Privilege,
     /// Runs, in order.
@@ -113,7 +126,7 @@ pub struct Question<'a> {
 impl<'a> Question<'a> {
     /// A single program, and all that an oracle says about it.
     pub fn new(spec: &'a ProgramSpec, privilege: Privilege, inputs: &'a [Input]) -> Self {
-        Self { spec, tails: &[], privilege, inputs, brief: false, most_insns: None }
+        Self { spec, tails: &[], insides: &[], privilege, inputs, brief: false, most_insns: None }
     }
 }
 
