@@ -3,9 +3,10 @@
 
 use std::sync::Arc;
 
-use skep_btf::{Builder, FuncLinkage, IntEncoding};
+use skep_abi::Capability;
+use skep_btf::{Builder, FuncLinkage, IntEncoding, Type, TypeId};
 use skep_isa::{CallTarget, Imm64, Op, decode_all};
-use skep_spec::{FuncInfo, ProgramSpec};
+use skep_spec::{Environment, FuncInfo, ProgramSpec};
 
 /// Whether a helper that a program calls calls functions of the program: `bpf_for_each_map_elem`, `bpf_loop`.
 pub fn calls_back(spec: &ProgramSpec) -> bool {
@@ -39,6 +40,26 @@ fn give_types(spec: &mut ProgramSpec, tail_calls: bool) {
     if spec.btf.is_some() {
         return;
     }
+    let (starts, addresses) = starts(spec);
+    if !addresses && (starts.len() == 1 || !tail_calls) {
+        return;
+    }
+    let mut b = Builder::new();
+    let int = b.int("int", 4, IntEncoding::Signed);
+    let proto = b.func_proto(int, &[]);
+    let func_info = starts.iter().map(|&insn_off| {
+        let (name, linkage) = match insn_off {
+            0 => ("main".to_owned(), FuncLinkage::Global),
+            n => (format!("at_{n}"), FuncLinkage::Static),
+        };
+        FuncInfo { insn_off, type_id: b.func(&name, proto, linkage).0 }
+    });
+    spec.func_info = func_info.collect();
+    spec.btf = Some(Arc::new(b.finish().expect("an int and functions")));
+}
+
+/// Where the functions of a program start, the main function first; and whether the address of one is taken.
+fn starts(spec: &ProgramSpec) -> (Vec<u32>, bool) {
     let mut starts = vec![0];
     let mut addresses = false;
     for (pc, op) in decode_all(&spec.insns).flatten() {
@@ -55,19 +76,99 @@ fn give_types(spec: &mut ProgramSpec, tail_calls: bool) {
     }
     starts.sort_unstable();
     starts.dedup();
-    if !addresses && (starts.len() == 1 || !tail_calls) {
-        return;
+    (starts, addresses)
+}
+
+/// Gives the functions behind the main one the types that a text says, in their order, separated by `;`:
+///
+/// ```text
+/// global int (ctx *, nonnull pair *); static void ()
+/// ```
+///
+/// Types: `void`, `char`, `int`, `long`, `wide` (16 bytes), `real` (8 bytes), `color` (an enum), `pair` (a struct of two
+/// `long`), `empty` and `hidden` (structs of no bytes, and only declared), `ctx` (the program's context), and pointers.
+/// Words before a type are tags `arg:…` of the argument.
+///
+/// # Errors
+/// Words that are no type, or another number of functions than the program has.
+pub fn declare(spec: &mut ProgramSpec, text: &str) -> Result<(), String> {
+    let (starts, _) = starts(spec);
+    let signatures: Vec<_> = text.split(';').map(str::trim).collect();
+    if signatures.len() + 1 != starts.len() {
+        return Err(format!("{} types for {} functions", signatures.len(), starts.len() - 1));
     }
-    let mut b = Builder::new();
-    let int = b.int("int", 4, IntEncoding::Signed);
-    let proto = b.func_proto(int, &[]);
-    let func_info = starts.iter().map(|&insn_off| {
-        let (name, linkage) = match insn_off {
-            0 => ("main".to_owned(), FuncLinkage::Global),
-            n => (format!("at_{n}"), FuncLinkage::Static),
+    let env = Environment::default();
+    let row = env.program_type(spec.prog_type).ok_or("no such program type")?;
+    let mut types = Types { b: Builder::new(), ctx: row.ctx_for(Capability::Perfmon).name };
+    let mut func_info = vec![types.func("main", "global int (ctx *)", 0)?];
+    for (signature, &start) in signatures.iter().zip(&starts[1..]) {
+        func_info.push(types.func(&format!("at_{start}"), signature, start)?);
+    }
+    spec.func_info = func_info;
+    spec.btf = Some(Arc::new(types.b.finish().map_err(|e| e.to_string())?));
+    Ok(())
+}
+
+struct Types {
+    b: Builder,
+    ctx: &'static str,
+}
+
+impl Types {
+    fn func(&mut self, name: &str, signature: &str, insn_off: u32) -> Result<FuncInfo, String> {
+        let (head, params) = signature.split_once('(').ok_or(format!("no arguments in '{signature}'"))?;
+        let (linkage, ret) = match head.trim().split_once(' ') {
+            Some(("global", ret)) => (FuncLinkage::Global, ret),
+            Some(("static", ret)) => (FuncLinkage::Static, ret),
+            _ => return Err(format!("'{head}' is not global or static and a type")),
         };
-        FuncInfo { insn_off, type_id: b.func(&name, proto, linkage).0 }
-    });
-    spec.func_info = func_info.collect();
-    spec.btf = Some(Arc::new(b.finish().expect("an int and functions")));
+        let (ret, _) = self.ty(ret)?;
+        let params = params.trim_end_matches(')').split(',').map(str::trim).filter(|p| !p.is_empty());
+        let params = params.map(|p| self.ty(p)).collect::<Result<Vec<_>, _>>()?;
+        let named: Vec<_> = params.iter().map(|(ty, _)| ("arg", *ty)).collect();
+        let proto = self.b.func_proto(ret, &named);
+        let target = self.b.func(name, proto, linkage);
+        for (i, (_, tags)) in params.into_iter().enumerate() {
+            for tag in tags {
+                let name = self.b.name(&format!("arg:{tag}"));
+                let component = Some(i as u32);
+                self.b.add(Type::DeclTag { name, target, component, attribute: false });
+            }
+        }
+        Ok(FuncInfo { insn_off, type_id: target.0 })
+    }
+
+    /// A type, and the words before it.
+    fn ty<'t>(&mut self, text: &'t str) -> Result<(TypeId, Vec<&'t str>), String> {
+        let inner = text.trim_end_matches([' ', '*']);
+        let mut words: Vec<_> = inner.split_whitespace().collect();
+        let b = &mut self.b;
+        let mut ty = match words.pop() {
+            Some("void") => TypeId(0),
+            Some("char") => b.int("char", 1, IntEncoding::Signed),
+            Some("int") => b.int("int", 4, IntEncoding::Signed),
+            Some("long") => b.int("long", 8, IntEncoding::Signed),
+            Some("wide") => b.int("__int128", 16, IntEncoding::Signed),
+            Some("real") => {
+                let name = b.name("double");
+                b.add(Type::Float { name, size: 8 })
+            }
+            Some("color") => b.enumeration("color", false, &[("RED", 0)]),
+            Some("pair") => {
+                let long = b.int("long", 8, IntEncoding::Signed);
+                b.structure("pair", 16, &[("a", long, 0), ("b", long, 64)])
+            }
+            Some("empty") => b.structure("empty", 0, &[]),
+            Some("hidden") => {
+                let name = b.name("hidden");
+                b.add(Type::Fwd { name, is_union: false })
+            }
+            Some("ctx") => b.structure(self.ctx, 4, &[]),
+            other => return Err(format!("no type {other:?}")),
+        };
+        for _ in text[inner.len()..].matches('*') {
+            ty = self.b.ptr(ty);
+        }
+        Ok((ty, words))
+    }
 }

@@ -124,6 +124,8 @@ struct Case {
     unprivileged: bool,
     expect: Option<Verdict>,
     differs: Option<String>,
+    /// The functions' types, as [`functions::declare`] reads them.
+    types: Option<String>,
     body: String,
 }
 
@@ -137,6 +139,7 @@ impl Case {
             unprivileged: false,
             expect: None,
             differs: None,
+            types: None,
             body: String::new(),
         };
         for word in words {
@@ -156,6 +159,8 @@ impl Case {
                 });
             } else if let Some(why) = line.strip_prefix("differs: ") {
                 case.differs = Some(why.to_owned());
+            } else if let Some(types) = line.strip_prefix("types: ") {
+                case.types = Some(types.to_owned());
             } else {
                 case.body += &format!("{line}\n");
             }
@@ -177,6 +182,9 @@ impl Case {
         }
         if let Some(why) = &self.differs {
             out += &format!("differs: {why}\n");
+        }
+        if let Some(types) = &self.types {
+            out += &format!("types: {types}\n");
         }
         out + &self.body + "\n\n"
     }
@@ -218,6 +226,9 @@ impl Case {
             attach_type: attach_types.first().copied().unwrap_or_default(),
             ..ProgramSpec::new(self.prog_type, insns)
         };
+        if let Some(types) = &self.types {
+            functions::declare(&mut spec, types)?;
+        }
         functions::describe(&mut spec);
         Ok(spec)
     }

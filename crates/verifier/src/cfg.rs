@@ -141,7 +141,7 @@ fn packet_changes(program: &mut Program<'_>) {
                     .env
                     .helper_of(program.row, id)
                     .is_some_and(|h| h.flags.has(HelperFlags::INVALIDATES_PACKET));
-                program.subprogs[caller].changes_packet |= changes;
+                program.subprogs[caller].changes_packet |= changes || id == contract::TAIL_CALL;
             }
             Some(Op::Call(CallTarget::Subprog(off)) | Op::LoadImm64 { value: Imm64::Code(off), .. }) => {
                 if let Some(callee) = target(pc, off).and_then(|to| program.subprog_at(to)) {

@@ -13,6 +13,7 @@
 //! domain      what is known about a number
 //! state       registers, stack, references; when one state covers another
 //! contract    what a helper call needs and gives
+//! signature   what a global function takes
 //! check       (instruction, state) → facts or refusal; changes nothing
 //! transfer    (instruction, state, facts) → state; refuses nothing
 //! explore     order of paths, pruning, loops, budgets
@@ -41,6 +42,7 @@ mod precision;
 mod program;
 mod rejection;
 mod report;
+mod signature;
 mod state;
 mod structure;
 mod transfer;

@@ -175,6 +175,13 @@ impl Wanted {
                     return Err(Lost);
                 }
             }
+            // Verified on its own: nothing is known of what it returns.
+            Op::Call(CallTarget::Subprog(off)) if p.global_callee(step.pc as usize, off).is_some() => {
+                self.take(f, Reg::R0);
+                if (1..=5).any(|r| self.has(Place::Reg(f, Reg(r)))) {
+                    return Err(Lost);
+                }
+            }
             Op::Call(CallTarget::Subprog(_)) => {
                 let Some(caller) = f.checked_sub(1) else { return Err(Lost) };
                 for r in 1..=5 {

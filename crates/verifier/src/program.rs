@@ -37,8 +37,10 @@ pub(crate) struct Extent {
     pub(crate) end: usize,
     /// It contains a `call bpf_tail_call`.
     pub(crate) has_tail_call: bool,
-    /// It, or a function that it calls, changes the packet.
+    /// It, or a function that it calls, may change the packet.
     pub(crate) changes_packet: bool,
+    /// It is visible outside its file, and not the main function: verified once, on its own.
+    pub(crate) global: bool,
 }
 
 /// What exploration does at a slot.
@@ -80,6 +82,12 @@ impl Program<'_> {
     /// The index of the subprogram that starts at a slot.
     pub(crate) fn subprog_at(&self, pc: usize) -> Option<usize> {
         self.subprogs.binary_search_by_key(&pc, |s| s.start).ok()
+    }
+
+    /// The global function that a call at `pc` calls.
+    pub(crate) fn global_callee(&self, pc: usize, off: i32) -> Option<usize> {
+        let callee = self.subprog_at(target(pc, off)?)?;
+        self.subprogs[callee].global.then_some(callee)
     }
 
     /// The map of an index that `structure` has checked, or that [`Self::inner`] gave.

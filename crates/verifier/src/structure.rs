@@ -5,7 +5,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use skep_abi::{AttachType, Capability, MapFlags, MapType, ProgramType, ProgramTypeRow};
-use skep_btf::{FuncLinkage, Kind, Type, TypeId};
+use skep_btf::{Btf, FuncLinkage, Kind, Type, TypeId};
 use skep_isa::{CallTarget, Imm64, Op};
 use skep_spec::{Environment, MapDef, ProgramSpec};
 
@@ -40,7 +40,7 @@ pub(crate) fn prepare<'a>(spec: &'a ProgramSpec, env: &'a Environment) -> At<Pro
         at(0, map_is_usable(spec, env, row.always_sleepable, idx))?;
     }
     let starts = subprogram_starts(&ops, env)?;
-    let subprogs = extents(&ops, &starts);
+    let subprogs = extents(spec, &ops, &starts);
     let n = ops.len();
     let program = Program {
         spec,
@@ -201,7 +201,7 @@ fn subprogram_starts(ops: &[Option<Op>], env: &Environment) -> At<Vec<usize>> {
     Ok(starts)
 }
 
-fn extents(ops: &[Option<Op>], starts: &[usize]) -> Vec<Extent> {
+fn extents(spec: &ProgramSpec, ops: &[Option<Op>], starts: &[usize]) -> Vec<Extent> {
     let ends = starts.iter().skip(1).copied().chain([ops.len()]);
     let tail_call = |op: &Option<Op>| matches!(op, Some(Op::Call(CallTarget::Helper(12))));
     starts
@@ -212,6 +212,7 @@ fn extents(ops: &[Option<Op>], starts: &[usize]) -> Vec<Extent> {
             end,
             has_tail_call: ops[start..end].iter().any(tail_call),
             changes_packet: false,
+            global: start != 0 && linkage(spec, start) == Some(FuncLinkage::Global),
         })
         .collect()
 }
@@ -283,23 +284,24 @@ fn returns_are_known(program: &Program<'_>) -> At<()> {
 
 /// The linkage of the function that starts at a slot; `None` if its type is unknown.
 pub(crate) fn linkage(spec: &ProgramSpec, start: usize) -> Option<FuncLinkage> {
-    match function(spec, start)? {
+    match func(spec, start)?.2 {
         Type::Func { linkage, .. } => Some(*linkage),
         _ => None,
     }
 }
 
-/// The type of the function that starts at a slot.
-fn function(spec: &ProgramSpec, start: usize) -> Option<&Type> {
+/// The types, and the one of the function that starts at a slot.
+pub(crate) fn func(spec: &ProgramSpec, start: usize) -> Option<(&Btf, TypeId, &Type)> {
     let info = spec.func_info.iter().find(|f| f.insn_off as usize == start)?;
-    spec.btf.as_ref()?.ty(TypeId(info.type_id))
+    let (btf, id) = (spec.btf.as_deref()?, TypeId(info.type_id));
+    Some((btf, id, btf.ty(id)?))
 }
 
 /// Whether the function that starts at a slot returns an integer of at most 4 bytes or an enum; `None` if its
 /// type is unknown.
 fn returns_number(spec: &ProgramSpec, start: usize) -> Option<bool> {
     let btf = spec.btf.as_ref()?;
-    let Type::Func { proto, .. } = function(spec, start)? else { return None };
+    let Type::Func { proto, .. } = func(spec, start)?.2 else { return None };
     let Type::FuncProto { ret, .. } = btf.ty(*proto)? else { return None };
     Some(match btf.resolved(*ret).kind() {
         Kind::Int => btf.size_of(*ret).is_some_and(|n| n <= 8),

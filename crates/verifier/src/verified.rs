@@ -108,7 +108,7 @@ pub(crate) struct Inner {
 /// What was known before an instruction on one way to it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Observed {
-    /// Frames on the call chain, the running one included.
+    /// Frames on the call chain, the running one included, from the function on that is verified on its own.
     pub frames: usize,
     /// By register: the set of its values if it holds a number that may still be read, otherwise `None`.
     pub numbers: [Option<Scalar>; 11],

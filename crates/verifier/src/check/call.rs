@@ -1,28 +1,24 @@
 //! Calls of helpers and of the program's own functions.
 
 use alloc::format;
-use alloc::string::String;
 use alloc::vec::Vec;
 
 use skep_abi::{Arg, ArgKind, HelperFlags, HelperProto, MapFlags, MapType, MemAccess, Ret, helper_name};
-use skep_btf::FuncLinkage;
 use skep_isa::Reg;
 use skep_spec::ProgramSpec;
 
-use super::memory::{aligned, initialised, map_direction, packet, region, stack_bounds, unmodified};
-use super::{Facts, exit, leak, leaks, lock, readable, strings};
-use crate::contract::{self, Callback, CallbackArgs, Returned, StackWrite, arg_reg};
+use super::given::Used;
+use super::memory::{aligned, unmodified};
+use super::{Facts, exit, global, leak, leaks, lock, readable, strings};
+use crate::contract::{self, Callback, CallbackArgs, Returned, arg_reg};
 use crate::program::Program;
 use crate::state::{self, Byte, Kind, Sock, State, place, type_name};
 use crate::violation::{Check, Explain, refuse, unsupported};
 use crate::{Code, limits};
 
 pub(super) fn subprog(p: &Program<'_>, s: &State, pc: usize, off: i32) -> Check<Facts> {
-    let start = crate::program::target(pc, off).unwrap_or(usize::MAX);
-    if crate::structure::linkage(p.spec, start) == Some(FuncLinkage::Global) {
-        let words =
-            "global function calls are not allowed while holding a lock,\nuse static function instead";
-        lock::no_calls(s, words)?;
+    if let Some(callee) = p.global_callee(pc, off) {
+        return global::call(p, s, callee);
     }
     room_for_frame(s)?;
     Ok(Facts::default())
@@ -349,80 +345,8 @@ impl Args<'_, '_> {
 
     /// `size` bytes that the helper uses. `exact`: it uses all of them.
     fn memory(&mut self, reg: Reg, size: i64, access: MemAccess, zero_ok: bool, exact: bool) -> Check<()> {
-        let (p, s) = (self.p, self.s);
-        let value = s.reg(reg);
-        let writes = access != MemAccess::Read;
-        let reads = access != MemAccess::Write;
-        if value.nullable && size > 0 {
-            // Linux 6.18 lets this pass where NULL is allowed, and its helper then reads from NULL.
-            let words = format!("R{} type={} may be NULL, the size is not 0", reg.0, type_name(value));
-            return refuse(Code::NullPointer, words).explain(
-                "memory, or NULL and a size of 0",
-                format!("r{} is {}", reg.0, state::register(p.spec, s.depth(), value)),
-                "compare the pointer with 0 first",
-            );
-        }
-        match value.kind {
-            Kind::Packet { .. } | Kind::PacketMeta { .. } => {
-                if writes && p.row.packet != skep_abi::PacketAccess::ReadWrite {
-                    return refuse(Code::ForbiddenAccess, "cannot write into packet");
-                }
-                packet(p, s, reg, value.off, size, zero_ok)
-            }
-            Kind::MapValue(map) => {
-                map_direction(p, map, value.off, size as usize, writes)?;
-                lock::untouched(p, s, reg, map, value.off, size)?;
-                let len = p.map(map).value_size;
-                region(s, reg, value.off, size, len.into(), zero_ok, |at| {
-                    format!("invalid access to map value, value_size={len} off={at} size={size}")
-                })
-            }
-            Kind::MapKey(_) if writes => {
-                refuse(Code::ForbiddenAccess, format!("R{} cannot write into map_key", reg.0))
-            }
-            Kind::MapKey(map) => {
-                let len = p.map(map).key_size;
-                region(s, reg, value.off, size, len.into(), false, |at| {
-                    format!("invalid access to map key, key_size={len} off={at} size={size}")
-                })
-            }
-            Kind::Mem { size: len, .. } => region(s, reg, value.off, size, len.into(), zero_ok, |at| {
-                format!("invalid access to memory, mem_size={len} off={at} size={size}")
-            }),
-            Kind::Stack { frame } => {
-                if size == 0 && !zero_ok {
-                    return refuse(Code::BadArgument, "invalid zero-sized read");
-                }
-                let what = if writes { " write to" } else { " read from" };
-                let (min, max) = stack_bounds(p, s, reg, value.off, size, what)?;
-                if min != max && !p.may_leak() {
-                    let words = format!(
-                        "R{} variable offset stack access prohibited for !root, var_off={}",
-                        reg.0,
-                        value.val.tnum()
-                    );
-                    return refuse(Code::ForbiddenAccess, words);
-                }
-                self.facts.touched.push((frame.into(), min));
-                let whole = exact && !reads && min == max;
-                let (frame, len) = (usize::from(frame), (max - min) as usize + size as usize);
-                if !whole {
-                    initialised(p, s, reg, frame, min, len)?;
-                }
-                if whole && !p.may_leak() {
-                    spilled_pointers_stay(s, frame, min, len)?;
-                }
-                if writes && len > 0 {
-                    self.out.stack_writes.push(StackWrite { frame, off: min, len, whole });
-                }
-                Ok(())
-            }
-            _ if zero_ok && size == 0 && value.is_null() => Ok(()),
-            _ => {
-                let words = format!("R{} type={} expected=fp, pkt, map_value, mem", reg.0, type_name(value));
-                refuse(Code::BadArgument, words)
-            }
-        }
+        let used = Used { reg, size, access, zero_ok, exact };
+        used.check(self.p, self.s, &mut self.facts, &mut self.out)
     }
 
     fn size(&mut self, i: usize, zero_ok: bool) -> Check<()> {
@@ -585,18 +509,5 @@ impl Args<'_, '_> {
                 return unsupported(format!("result of helper {}: {what}", self.proto.name));
             }
         })
-    }
-}
-
-/// An unprivileged helper call does not overwrite part of a spilled pointer.
-fn spilled_pointers_stay(s: &State, frame: usize, off: i32, len: usize) -> Check<()> {
-    let stack = &s.frames[frame].stack;
-    let corrupts = |at: i32| {
-        stack.byte(at) == Byte::Spill
-            && stack.slot(at).and_then(state::Slot::spill).is_some_and(|(r, _)| r.is_pointer())
-    };
-    match (off..off + len as i32).any(corrupts) {
-        true => refuse(Code::ForbiddenAccess, String::from("attempt to corrupt spilled pointer on stack")),
-        false => Ok(()),
     }
 }

@@ -28,6 +28,9 @@ pub(super) fn exit(p: &Program<'_>, s: &State) -> Check<Facts> {
     if leaks(p, s, Reg::R0) {
         return leak(s, Reg::R0, "R0 leaks addr as return value".into());
     }
+    if s.frame().subprog != 0 {
+        return function_exit(s);
+    }
     let ReturnRange::Within(lo, hi) = p.returns else { return Ok(Facts::default()) };
     let r0 = s.reg(Reg::R0);
     let required = format!("a return value in [{lo}, {hi}]");
@@ -47,6 +50,16 @@ pub(super) fn exit(p: &Program<'_>, s: &State) -> Check<Facts> {
         return refuse(Code::BadReturnValue, words).explain(required, have, "set r0 before exit");
     }
     Ok(Facts::precise(RegSet::EMPTY.with(Reg::R0)))
+}
+
+/// A global function returns a number.
+fn function_exit(s: &State) -> Check<Facts> {
+    let r0 = s.reg(Reg::R0);
+    if r0.is_scalar() {
+        return Ok(Facts::default());
+    }
+    let words = format!("At subprogram exit the register R0 is not a scalar value ({})", type_name(r0));
+    refuse(Code::BadReturnValue, words).explain("a number in r0", "r0 is a pointer", "set r0 before exit")
 }
 
 /// A callback says with 0 that it wants to be called again, with 1 that it does not.

@@ -5,6 +5,8 @@ mod alu;
 mod atomic;
 mod call;
 mod exit;
+mod given;
+mod global;
 mod jump;
 mod lock;
 pub(crate) mod memory;

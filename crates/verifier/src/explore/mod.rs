@@ -7,6 +7,7 @@
 //! and the rules for storing states are those of Linux 6.18, so that programs at the limit get its verdict.
 
 mod follow;
+mod globals;
 mod history;
 mod rounds;
 mod store;
@@ -23,6 +24,7 @@ pub use follow::Followed;
 pub(crate) use history::{History, Step};
 pub(crate) use store::{NodeId, Store};
 
+use globals::Globals;
 use rounds::Rounds;
 
 use crate::check::{self, Facts, Masking, Target, speculation};
@@ -56,6 +58,7 @@ pub(crate) struct Explorer<'p, 'a> {
     pending: Vec<Pending>,
     store: Store,
     rounds: Rounds,
+    globals: Globals,
     fresh: Fresh,
     /// Decisions as links to the one before; 0 is the start.
     trails: Vec<(usize, Decision)>,
@@ -96,6 +99,7 @@ impl<'p, 'a> Explorer<'p, 'a> {
             pending: Vec::new(),
             store: Store::new(n),
             rounds: Rounds::default(),
+            globals: Globals::new(p),
             fresh: Fresh::default(),
             trails: Vec::new(),
             trail: 0,
@@ -118,7 +122,13 @@ impl<'p, 'a> Explorer<'p, 'a> {
     /// # Errors
     /// The first refusal, in the state that it was found in.
     pub(crate) fn run(&mut self) -> Check<()> {
-        self.log.entry(self.p, &self.state);
+        self.log.entry(self.p, 0, &self.state);
+        self.walk()?;
+        self.verify_globals()
+    }
+
+    /// Walks all paths from the running one's place on.
+    fn walk(&mut self) -> Check<()> {
         loop {
             match self.step()? {
                 Next::Go(pc) => self.pc = pc,
@@ -225,7 +235,7 @@ impl<'p, 'a> Explorer<'p, 'a> {
                 self.decided(pc, true);
                 Ok(Next::Go(far(off.into())))
             }
-            Op::Call(CallTarget::Subprog(off)) => {
+            Op::Call(CallTarget::Subprog(off)) if facts.helper.is_none() => {
                 let to = far(off);
                 let callee = self.p.subprog_at(to).unwrap_or(0);
                 transfer::enter(&mut self.state, pc, callee);
@@ -244,6 +254,11 @@ impl<'p, 'a> Explorer<'p, 'a> {
             _ => {
                 if matches!(op, Op::Call(CallTarget::Helper(contract::TAIL_CALL))) {
                     self.tail_call(pc)?;
+                }
+                if let Op::Call(CallTarget::Subprog(off)) = op
+                    && let Some(callee) = self.p.global_callee(pc, off)
+                {
+                    self.calls_global(callee);
                 }
                 if let Some(callback) = facts.helper.as_ref().and_then(|h| h.callback) {
                     self.call_back(pc, callback)?;

@@ -59,6 +59,14 @@ impl Store {
         self.nodes[id].as_mut().expect("a stored state is referred to only while it is there")
     }
 
+    /// Forgets all states, when no path is open.
+    pub(crate) fn clear(&mut self) {
+        self.nodes.clear();
+        self.free.clear();
+        self.by_pc.iter_mut().for_each(Vec::clear);
+        self.in_use = 0;
+    }
+
     /// How many states are stored at an instruction.
     pub(crate) fn count(&self, pc: usize) -> usize {
         self.by_pc[pc].len()

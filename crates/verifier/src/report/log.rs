@@ -38,10 +38,18 @@ impl Log {
         self.text.len()
     }
 
-    /// The state at the entry.
-    pub(crate) fn entry(&mut self, p: &Program<'_>, s: &State) {
+    /// A line about the program.
+    pub(crate) fn say(&mut self, words: impl FnOnce() -> String) {
         if self.on {
-            let _ = writeln!(self.text, "0: {}", state(p, s));
+            let line = if self.text.is_empty() || self.text.ends_with('\n') { "" } else { "\n" };
+            let _ = writeln!(self.text, "{line}{}", words());
+        }
+    }
+
+    /// The state at an entry.
+    pub(crate) fn entry(&mut self, p: &Program<'_>, pc: usize, s: &State) {
+        if self.on {
+            let _ = writeln!(self.text, "{pc}: {}", state(p, s));
             self.last = known(p.spec, s);
         }
     }

@@ -1,6 +1,7 @@
 //! Calls and returns.
 
 use alloc::rc::Rc;
+use alloc::vec;
 
 use skep_isa::Reg as R;
 
@@ -9,6 +10,7 @@ use crate::check::Facts;
 use crate::contract::{Callback, CallbackArgs, LockChange, Returned};
 use crate::domain::Scalar;
 use crate::program::Program;
+use crate::signature::Param;
 use crate::state::{Byte, Frame, Kind, Reference, Reg, State};
 
 fn lose_arguments(s: &mut State) {
@@ -123,6 +125,24 @@ pub(crate) fn call_back(p: &Program<'_>, s: &mut State, pc: usize, callback: Cal
     s.frame_mut().callback_depth += 1;
     s.callbacks += 1;
     s.frames.push(Rc::new(callee));
+}
+
+/// The entry of a global function that is verified on its own: any arguments that it takes.
+pub(crate) fn global_entry(subprog: usize, params: &[Param], fresh: &mut Fresh) -> State {
+    let mut s = State::entry();
+    let mut frame = Frame::new(0, 0, subprog);
+    for (reg, param) in frame.regs[1..].iter_mut().zip(params) {
+        *reg = match *param {
+            Param::Number => Reg::unknown(),
+            Param::Ctx => Reg::pointer(Kind::Ctx),
+            Param::Mem { size, nullable: true } => {
+                Reg::pointer_or_null(Kind::Mem { size, ringbuf: false }, fresh.id())
+            }
+            Param::Mem { size, nullable: false } => Reg::pointer(Kind::Mem { size, ringbuf: false }),
+        };
+    }
+    s.frames = vec![Rc::new(frame)];
+    s
 }
 
 /// How a function was left.

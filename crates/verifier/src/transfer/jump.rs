@@ -240,6 +240,17 @@ fn spread(s: &mut State, from: R) {
     });
 }
 
+/// What a pointer that may be NULL is where it is not (`mark_ptr_not_null_reg`).
+pub(crate) fn not_null(p: &Program<'_>, reg: &mut Reg) {
+    reg.nullable = false;
+    // What a map of maps holds.
+    if let Kind::MapValue(map) = reg.kind
+        && let Some(inner) = p.inner(map)
+    {
+        reg.kind = Kind::Map(inner);
+    }
+}
+
 /// Every copy of a perhaps-NULL pointer is NULL, or is not.
 fn resolve(p: &Program<'_>, s: &mut State, id: u32, is_null: bool) {
     if is_null {
@@ -252,13 +263,7 @@ fn resolve(p: &Program<'_>, s: &mut State, id: u32, is_null: bool) {
         if is_null {
             *reg = Reg::scalar(Scalar::known(0));
         } else {
-            reg.nullable = false;
-            // What a map of maps holds (`mark_ptr_not_null_reg`).
-            if let Kind::MapValue(map) = reg.kind
-                && let Some(inner) = p.inner(map)
-            {
-                reg.kind = Kind::Map(inner);
-            }
+            not_null(p, reg);
             // Values with a lock stay told apart by it.
             if !matches!(reg.kind, Kind::MapValue(map) if p.spin_lock(map).is_some()) {
                 reg.id = 0;

@@ -9,7 +9,7 @@ pub(crate) mod pointer;
 
 use skep_isa::{CallTarget, Imm64, Op, Operand};
 
-pub(crate) use call::{Left, call_back, enter, leave, leave_by_tail_call};
+pub(crate) use call::{Left, call_back, enter, global_entry, leave, leave_by_tail_call};
 
 use crate::check::Facts;
 use crate::program::{Program, target};
@@ -55,7 +55,8 @@ pub(crate) fn apply(
         }
         Op::Atomic { size, op, src, .. } => return atomic::rmw(s, facts, size, op, src, fresh),
         Op::LoadPacket { .. } => call::legacy_load(s),
-        Op::Call(CallTarget::Helper(_)) => call::helper(p, s, pc, facts, fresh),
+        // A function of the program only if it is global: the others are entered.
+        Op::Call(CallTarget::Helper(_) | CallTarget::Subprog(_)) => call::helper(p, s, pc, facts, fresh),
         // These do not go on to the next instruction, or are refused before.
         Op::Call(_)
         | Op::AddrSpaceCast { .. }

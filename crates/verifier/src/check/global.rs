@@ -1,0 +1,101 @@
+//! Calls of global functions, which are verified on their own.
+
+use alloc::format;
+
+use skep_abi::MemAccess;
+use skep_isa::Reg;
+
+use super::given::Used;
+use super::memory::unmodified;
+use super::{Facts, lock};
+use crate::Code;
+use crate::contract::{HelperFacts, Returned, arg_reg};
+use crate::program::Program;
+use crate::signature::{self, Param};
+use crate::state::{self, Kind, State};
+use crate::transfer::jump;
+use crate::violation::{Check, Explain, refuse};
+
+/// Whether the arguments are such that the function was, or will be, verified for (`btf_check_func_arg_match`).
+pub(super) fn call(p: &Program<'_>, s: &State, callee: usize) -> Check<Facts> {
+    let words = "global function calls are not allowed while holding a lock,\nuse static function instead";
+    lock::no_calls(s, words)?;
+    let extent = p.subprogs[callee];
+    let mut facts = Facts::default();
+    let mut out = HelperFacts {
+        ret: Returned::Integer,
+        changes_packet: extent.changes_packet,
+        ..HelperFacts::default()
+    };
+    let params = signature::params(p, callee).or_else(|v| refused(p, callee, v))?;
+    for (i, param) in params.into_iter().enumerate() {
+        argument(p, s, arg_reg(i), i, param, &mut facts, &mut out).or_else(|v| refused(p, callee, v))?;
+    }
+    facts.helper = Some(out);
+    Ok(facts)
+}
+
+/// The kernel's last word on a call, with what led to it.
+#[cold]
+fn refused<T>(
+    p: &Program<'_>,
+    callee: usize,
+    why: alloc::boxed::Box<crate::violation::Violation>,
+) -> Check<T> {
+    if why.code == Code::Unsupported {
+        return Err(why);
+    }
+    let name = signature::name(p.spec, p.subprogs[callee].start);
+    refuse(why.code, format!("Caller passes invalid args into func#{callee} ('{name}')")).explain(
+        "arguments for which a global function can be verified on its own, and as its types say",
+        why.message,
+        "change the argument or its type, or declare the function static",
+    )
+}
+
+fn argument(
+    p: &Program<'_>,
+    s: &State,
+    reg: Reg,
+    i: usize,
+    param: Param,
+    facts: &mut Facts,
+    out: &mut HelperFacts,
+) -> Check<()> {
+    let value = s.reg(reg);
+    match param {
+        Param::Number if value.is_scalar() => Ok(()),
+        Param::Number => refuse(Code::BadArgument, format!("R{} is not a scalar", reg.0)),
+        Param::Ctx if value.kind == Kind::Ctx => unmodified(s, reg),
+        Param::Ctx => refuse(Code::BadArgument, format!("arg#{i} expects pointer to ctx")),
+        Param::Mem { nullable, .. } if value.is_null() && nullable => Ok(()),
+        Param::Mem { nullable: false, .. } if value.is_null() || value.nullable => {
+            refuse(Code::NullPointer, format!("arg#{i} is expected to be non-NULL"))
+        }
+        Param::Mem { size, .. } => {
+            if !has_offset(value) {
+                unmodified(s, reg)?;
+            }
+            // If it is NULL, the function finds out.
+            let mut there = s.clone();
+            if value.nullable {
+                jump::not_null(p, there.reg_mut(reg));
+            }
+            for access in [MemAccess::Read, MemAccess::Write] {
+                let used = Used { reg, size: size.into(), access, zero_ok: true, exact: false };
+                used.check(p, &there, facts, out)?;
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Whether a pointer of the kind may have moved (`check_func_arg_reg_off`).
+fn has_offset(value: &state::Reg) -> bool {
+    match value.kind {
+        Kind::Scalar | Kind::Stack { .. } | Kind::Packet { .. } | Kind::PacketMeta { .. } => true,
+        Kind::MapValue(_) | Kind::MapKey(_) | Kind::Mem { .. } => true,
+        Kind::NotInit | Kind::Ctx | Kind::Map(_) | Kind::Func(_) | Kind::PacketEnd => false,
+        Kind::FlowKeys | Kind::Sock(_) => false,
+    }
+}
