@@ -1,5 +1,6 @@
 //! xdp-tools' filters at work: the same object, maps and packets in the user backend and in the kernel
-//! (`BPF_PROG_TEST_RUN`), verdict by verdict, and what the maps hold afterwards.
+//! (`BPF_PROG_TEST_RUN`), verdict by verdict, and what the maps hold afterwards. Packets are made here, and come from
+//! captures of real traffic (`captures/make.py`).
 
 mod common;
 
@@ -173,8 +174,10 @@ fn filters_give_the_kernel_s_verdicts() {
     };
     let Some(bpffs) = std::env::var_os(INSIDE) else { return outside() };
     let user = Backend::user();
-    let packets = packets();
-    let (mut filters, mut verdicts) = (0, [0usize; 5]);
+    let mut packets = packets();
+    let made = packets.len();
+    packets.extend(common::captured().into_iter().flat_map(|(_, packets)| packets));
+    let (mut filters, mut verdicts, mut real) = (0, [0usize; 5], [0usize; 5]);
     let folder = Path::new("usr/lib/x86_64-linux-gnu/bpf");
     let mut objects: Vec<_> = std::fs::read_dir(root.join(folder))
         .expect("the package has objects")
@@ -189,17 +192,23 @@ fn filters_give_the_kernel_s_verdicts() {
         object.set_pin_root(root);
         let (ours, theirs) = (set_up(&object, &user), set_up(&object, &kernel));
         let (a, b) = (&ours.programs()[0], &theirs.programs()[0]);
-        for packet in &packets {
+        for (number, packet) in packets.iter().enumerate() {
             let input = || RunInput { data: packet, ctx: &[], repeat: 1 };
             let a = a.test_run(input()).unwrap_or_else(|e| panic!("{e}"));
             let b = b.test_run(input()).unwrap_or_else(|e| panic!("{e}"));
             assert_eq!((a.retval, &a.data), (b.retval, &b.data), "{}: {packet:02x?}", path.display());
             verdicts[a.retval as usize] += 1;
+            real[a.retval as usize] += usize::from(number >= made);
         }
         assert_eq!(counted(&ours), counted(&theirs), "{}", path.display());
         filters += 1;
     }
-    println!("{filters} filters, {} packets each, verdicts by action: {verdicts:?}", packets.len());
+    println!(
+        "{filters} filters, {made} made packets and {} captured ones each, verdicts by action: {verdicts:?}, on those \
+         captured {real:?}",
+        packets.len() - made
+    );
     assert_eq!(filters, 10, "xdp-tools has ten");
     assert!(verdicts[1] > 1000 && verdicts[2] > 1000, "some are dropped, some pass: {verdicts:?}");
+    assert!(real[1] > 100 && real[2] > 100, "so are captured ones: {real:?}");
 }

@@ -105,6 +105,23 @@ impl Kernel {
     }
 }
 
+/// Real traffic: the captures' names, and their packets from Ethernet on.
+pub fn captured() -> Vec<(String, Vec<Vec<u8>>)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("captures");
+    let mut out = Vec::new();
+    for entry in std::fs::read_dir(folder).expect("a folder of the repository") {
+        let path = entry.expect("readable").path();
+        if path.extension().is_some_and(|e| e == "pcap") {
+            let (bytes, mut packets) = (std::fs::read(&path).expect("readable"), Vec::new());
+            skep_user::source::capture::read(&bytes, |p| packets.push(p.data.to_vec())).expect("a capture");
+            out.push((path.file_stem().expect("a file").to_string_lossy().into_owned(), packets));
+        }
+    }
+    out.sort();
+    assert!(out.len() == 5 && out.iter().all(|(_, p)| p.len() >= 16), "the captures are there");
+    out
+}
+
 /// Compiles a source for an instruction set; gives its name and the object.
 pub fn compile(source: &Path, cpu: &str) -> (String, PathBuf) {
     static DONE: Mutex<Option<HashMap<(PathBuf, String), PathBuf>>> = Mutex::new(None);
