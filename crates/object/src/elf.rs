@@ -11,6 +11,7 @@ use ::object::{Endianness, SectionIndex};
 use skep_isa::Endian;
 
 use crate::error::{Error, File, Place};
+use crate::header;
 
 /// A section with its bytes.
 pub(crate) struct Section<'a> {
@@ -92,7 +93,7 @@ impl<'a> Elf<'a> {
         let header = identify(file, bytes)?;
         let bad = |e: ::object::read::Error| file.malformed(Place::File, format!("damaged ELF file: {e}"));
         let e = header.endian().map_err(bad)?;
-        let table = header.sections(e, bytes).map_err(bad)?;
+        let table = header::sections(file, header, e, bytes)?;
 
         let mut sections = Vec::with_capacity(table.len());
         for (index, s) in table.enumerate() {
@@ -103,14 +104,7 @@ impl<'a> Elf<'a> {
                 .map_err(|_| file.malformed(anonymous(), "its name lies outside the section name table"))?;
             let name = core::str::from_utf8(name)
                 .map_err(|_| file.malformed(anonymous(), "its name is not UTF-8"))?;
-            let data = s.data(e, bytes).map_err(|_| {
-                let (off, size) = (s.sh_offset.get(e), s.sh_size.get(e));
-                let what = format!(
-                    "its contents {off:#x}+{size:#x} lie outside the file of {:#x} bytes",
-                    bytes.len()
-                );
-                file.malformed(Place::section(name), what)
-            })?;
+            let data = header::contents(file, s, e, bytes, name)?;
             let kind = s.sh_type(e);
             let contents = kind == consts::SHT_PROGBITS || kind == consts::SHT_NOBITS;
             sections.push(Section {
@@ -127,7 +121,7 @@ impl<'a> Elf<'a> {
             }
         }
 
-        let symtab = table.symbols(e, bytes, consts::SHT_SYMTAB).map_err(bad)?;
+        let symtab = header::symbols(file, &table, e, bytes)?;
         if symtab.is_empty() {
             return Err(file.malformed(Place::File, "there is no symbol table; was the file stripped?"));
         }
@@ -205,7 +199,7 @@ impl<'a> Elf<'a> {
                 );
                 return Err(file.malformed(Place::section(target.name), what));
             }
-            let rels = s.rel(e, bytes).map_err(bad)?.map_or(&[][..], |(rels, _)| rels);
+            let rels = header::relocations(file, s, e, bytes, target.name)?;
             relocs(file, e, target, rels, symbols.len())?;
         }
         let endian = if e == Endianness::Little { Endian::Little } else { Endian::Big };
@@ -241,10 +235,14 @@ pub(crate) fn find_section<'a>(
     let bad = |e: ::object::read::Error| file.malformed(Place::File, format!("damaged ELF file: {e}"));
     let header = FileHeader64::<Endianness>::parse(bytes).map_err(bad)?;
     let e = header.endian().map_err(bad)?;
-    let table = header.sections(e, bytes).map_err(bad)?;
-    for s in table.iter() {
-        if table.section_name(e, s).map_err(bad)? == wanted.as_bytes() {
-            return s.data(e, bytes).map(Some).map_err(bad);
+    let table = header::sections(file, header, e, bytes)?;
+    for (index, s) in table.enumerate() {
+        let name = table.section_name(e, s).map_err(|_| {
+            let place = Place::Section { name: format!("#{}", index.0), off_bytes: None };
+            file.malformed(place, "its name lies outside the section name table")
+        })?;
+        if name == wanted.as_bytes() {
+            return header::contents(file, s, e, bytes, wanted).map(Some);
         }
     }
     Ok(None)

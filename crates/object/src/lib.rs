@@ -49,6 +49,7 @@ mod error;
 mod exceptions;
 mod externs;
 mod funcs;
+mod header;
 mod image;
 mod jump_tables;
 mod kconfig;

@@ -73,11 +73,28 @@ impl Error {
 
     #[cold]
     pub(crate) fn system(context: impl fmt::Display, error: skep_spec::Error) -> Self {
-        let kind = match error.errno {
+        let kind = Self::system_kind(error.errno);
+        Self::new(kind, format!("{context}: {}", error.message)).caused_by(error)
+    }
+
+    /// As [`Self::system`] of a map; backends name it in most messages themselves.
+    #[cold]
+    pub(crate) fn of_map(name: &str, error: skep_spec::Error) -> Self {
+        let map = format!("map `{name}`");
+        match error.message.contains(&map) {
+            true => {
+                let kind = Self::system_kind(error.errno);
+                Self::new(kind, error.message.clone()).caused_by(error)
+            }
+            false => Self::system(map, error),
+        }
+    }
+
+    fn system_kind(errno: Errno) -> ErrorKind {
+        match errno {
             Errno::EOPNOTSUPP | Errno::ENOTSUPP => ErrorKind::Unsupported,
             errno => ErrorKind::System(errno),
-        };
-        Self::new(kind, format!("{context}: {}", error.message)).caused_by(error)
+        }
     }
 
     /// Whose fault it is.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use skep_abi::MapType;
 use skep_spec::{BackendMap, ByteReader, Errno, MapDef, MapInfo, PerfEventReader, PerfRecord};
 
-use crate::{Error, ErrorKind, Program, Value};
+use crate::{Error, Program, Value};
 
 /// The bytes of a key and of its value; of all CPUs behind each other for per-CPU maps.
 pub type Element = (Vec<u8>, Vec<u8>);
@@ -389,11 +389,6 @@ impl PerfBuffer {
 /// # Errors
 /// As `BPF_MAP_CREATE`.
 pub(crate) fn create(backend: &dyn skep_spec::Backend, def: &Arc<MapDef>) -> Result<Map, Error> {
-    match backend.create_map(def) {
-        Ok(inner) => Ok(Map::new(inner, Arc::clone(def))),
-        Err(e) if e.errno == Errno::EOPNOTSUPP => {
-            Err(Error::new(ErrorKind::Unsupported, format!("map `{}`: {}", def.name, e.message)).caused_by(e))
-        }
-        Err(e) => Err(Error::system(format_args!("map `{}`", def.name), e)),
-    }
+    let inner = backend.create_map(def).map_err(|e| Error::of_map(&def.name, e))?;
+    Ok(Map::new(inner, Arc::clone(def)))
 }

@@ -25,7 +25,7 @@ pub(crate) fn create(
     // BPF's file system takes no dots in names (libbpf's sanitize_pin_path).
     let path = root.join(def.name.replace('.', "_"));
     let name = path.display().to_string();
-    let fail = |e| Error::system(format_args!("map `{}`", def.name), e);
+    let fail = |e| Error::of_map(&def.name, e);
     let found = || match backend.as_dyn().pinned_map(&name) {
         Ok(Some(inner)) => {
             check(def, &inner.info(), &name)?;

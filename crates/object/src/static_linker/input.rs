@@ -14,6 +14,7 @@ use skep_isa::{Endian, Insn};
 
 use crate::elf::identify;
 use crate::error::{Error, File, Place};
+use crate::header;
 
 /// Which symbols are referred to: nothing for a program.
 const SHT_LLVM_ADDRSIG: SectionType = SectionType(0x6fff_4c03);
@@ -106,16 +107,14 @@ impl<'a> Input<'a> {
         let header = identify(&file, bytes)?;
         let bad = |e: ::object::read::Error| file.malformed(Place::File, format!("damaged ELF file: {e}"));
         let e = header.endian().map_err(bad)?;
-        let table = header.sections(e, bytes).map_err(bad)?;
+        let table = header::sections(&file, header, e, bytes)?;
         let mut sections = Vec::with_capacity(table.len());
         for (index, s) in table.enumerate() {
             let anonymous = || Place::Section { name: format!("#{}", index.0), off_bytes: None };
             let name = table.section_name(e, s).ok().and_then(|n| core::str::from_utf8(n).ok());
             let name =
                 name.ok_or_else(|| file.malformed(anonymous(), "its name is no string of the string table"))?;
-            let data = s
-                .data(e, bytes)
-                .map_err(|_| file.malformed(Place::section(name), "its contents lie outside the file"))?;
+            let data = header::contents(&file, s, e, bytes, name)?;
             let section = Section {
                 name: name.into(),
                 role: Role::Other,
@@ -129,7 +128,7 @@ impl<'a> Input<'a> {
             let role = role(&file, &section, index.0)?;
             sections.push(Section { role, ..section });
         }
-        let symtab = table.symbols(e, bytes, consts::SHT_SYMTAB).map_err(bad)?;
+        let symtab = header::symbols(&file, &table, e, bytes)?;
         if symtab.is_empty() {
             return Err(file.malformed(Place::File, "there is no symbol table; was the file stripped?"));
         }
@@ -198,7 +197,7 @@ impl<'a> Input<'a> {
                 let what = "its relocations are for another symbol table than the first";
                 return Err(file.malformed(Place::section(&section.name), what));
             }
-            let rels = s.rel(e, bytes).map_err(bad)?.map_or(&[][..], |(rels, _)| rels);
+            let rels = header::relocations(&file, s, e, bytes, &section.name)?;
             let records = records(&file, e, section, rels, symbols.len())?;
             relocs.push(Relocs { target, flags: s.sh_flags(e), records });
         }
