@@ -76,6 +76,7 @@ pub fn test(args: &[String]) -> Vec<Step> {
     steps.push(embedder("skeleton", "run"));
     steps.push(embedder("skeleton", "test"));
     steps.push(Step::call("libbpf", libbpf));
+    steps.push(Step::call("fuzz targets", fuzz_targets));
     steps.extend(bare(&[]));
     steps
 }
@@ -98,6 +99,17 @@ fn libbpf() -> Result<(), String> {
     let manifest = "tests/libbpf/Cargo.toml";
     let args = ["test", "--quiet", "--manifest-path", manifest, "--target-dir", "target"];
     (Step::cargo("tests/libbpf", &args).run)()
+}
+
+/// libFuzzer's targets, as far as any compiler goes: they are checked, not run. libFuzzer itself is C++.
+fn fuzz_targets() -> Result<(), String> {
+    let compiler = std::env::var("CXX").unwrap_or_else(|_| "c++".into());
+    if !Command::new(&compiler).arg("--version").output().is_ok_and(|o| o.status.success()) {
+        eprintln!("xtask: skipped: no C++ compiler ({compiler}), which libFuzzer is built with");
+        return Ok(());
+    }
+    let args = ["check", "--quiet", "--manifest-path", "fuzz/Cargo.toml", "--target-dir", "target"];
+    (Step::cargo("fuzz targets", &args).run)()
 }
 
 /// A crate in `examples` that stands outside the workspace, built and run or tested in the same target directory.
