@@ -1,51 +1,78 @@
 //! A checked set of types, and questions to it.
 
+use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::borrow::Borrow;
 use core::ffi::CStr;
+use core::fmt;
 
-use crate::check::{self, Facts};
-use crate::{Endian, Error, Kind, Name, Type, TypeId};
+use crate::check;
+use crate::facts::Facts;
+use crate::raw::{Kinds, Record};
+use crate::store::Store;
+use crate::{At, Endian, Error, Kind, Name, Type, TypeId};
 
 /// A checked set of types with their names.
+///
+/// It is kept as the bytes that it was read from, where [`Self::ty`] decodes a type when it is first asked for.
+/// [`Self::kind`], [`Self::name`], [`Self::size_of`], [`Self::resolve`] and [`Self::find_by_name`] read the bytes and
+/// decode none. Clones share all of this.
 ///
 /// A *split* one (a kernel module's) stands on a base: its ids and names go on where the base's end, and
 /// questions are answered for both.
 ///
 /// Two are equal when types and string sections are equal; the byte order that one was read in is not kept.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Btf {
     /// What a split BTF stands on.
     base: Option<Arc<Btf>>,
-    /// Own types by id from `first`. Without a base the first is `void`.
-    types: Vec<Type>,
+    /// Own types by id from `first`. Without a base the first is `void`. Own NUL-terminated strings, at offsets from
+    /// `first_str`. Without a base the first is empty.
+    own: Arc<Store>,
     /// The id of the first own type.
     first: u32,
-    /// Own NUL-terminated strings, at offsets from `first_str`. Without a base the first is empty.
-    strings: String,
     /// The offset of the first own string.
     first_str: u32,
-    /// What the check found out about each own type.
-    facts: Vec<Facts>,
     /// Bytes of a pointer.
     pointer_size: u32,
 }
 
 impl PartialEq for Btf {
     fn eq(&self, other: &Self) -> bool {
-        self.types == other.types && self.strings == other.strings && self.base == other.base
+        if Arc::ptr_eq(&self.own, &other.own) {
+            return self.base == other.base;
+        }
+        // Different bytes may mean the same: byte order, and kind_flag without bit-fields.
+        let types = || {
+            let (ours, theirs) = (self.own.records(), other.own.records());
+            ours.len() == theirs.len()
+                && ours.iter().zip(theirs.iter()).all(|(a, b)| a.decode() == b.decode())
+        };
+        self.own.strings() == other.own.strings() && types() && self.base == other.base
     }
 }
 
 impl Eq for Btf {}
 
+impl fmt::Debug for Btf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let types: Vec<Type> = self.own.records().iter().map(Record::decode).collect();
+        f.debug_struct("Btf")
+            .field("base", &self.base)
+            .field("first", &self.first)
+            .field("types", &types)
+            .field("first_str", &self.first_str)
+            .field("strings", &self.own_strings().1)
+            .finish()
+    }
+}
+
 impl Default for Btf {
     /// Nothing but `void`.
     fn default() -> Self {
-        let facts = alloc::vec![Facts { size: None, resolved: TypeId::VOID }];
-        let (types, strings) = (alloc::vec![Type::Void], "\0".into());
-        Self { base: None, types, first: 0, strings, first_str: 0, facts, pointer_size: 8 }
+        Self::from_parts(None, [Type::Void].iter(), "\0").expect("`void` is always right")
     }
 }
 
@@ -56,35 +83,56 @@ impl Btf {
     /// Anything wrong with the header, the strings or a type, which is named by its id. Memory use is bounded
     /// by a small multiple of the input's length, whatever the input claims.
     pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
-        let (types, strings) = crate::parse::parse(bytes, None)?;
-        Self::from_parts(None, types, strings)
+        Self::parse_owned(bytes.to_vec())
+    }
+
+    /// As [`Self::parse`], of bytes that are kept and not copied: a file's as they were read, or ones that lie in memory
+    /// for good.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub fn parse_owned(bytes: impl Into<Cow<'static, [u8]>>) -> Result<Self, Error> {
+        Self::open(bytes.into(), None)
     }
 
     /// Reads and checks a split `.BTF` section that stands on `base` (`/sys/kernel/btf/MODULE`).
     ///
     /// # Errors
     /// As [`Self::parse`].
-    pub fn parse_split(bytes: &[u8], base: Arc<Btf>) -> Result<Self, Error> {
-        let (types, strings) = crate::parse::parse(bytes, Some(&base))?;
-        Self::from_parts(Some(base), types, strings)
+    pub fn parse_split(bytes: impl Into<Cow<'static, [u8]>>, base: Arc<Btf>) -> Result<Self, Error> {
+        Self::open(bytes.into(), Some(base))
     }
 
-    /// Checks types against each other and the strings.
-    pub(crate) fn from_parts(
-        base: Option<Arc<Btf>>,
-        types: Vec<Type>,
-        strings: String,
-    ) -> Result<Self, Error> {
+    fn open(bytes: Cow<'static, [u8]>, base: Option<Arc<Btf>>) -> Result<Self, Error> {
+        let layout = crate::parse::parse(&bytes, base.as_deref())?;
         let (first, first_str) = base.as_ref().map_or((0, 0), |b| (b.len() as u32, b.strings_end()));
-        let mut btf = Self { base, types, first, strings, first_str, facts: Vec::new(), pointer_size: 8 };
-        btf.pointer_size = btf.guess_pointer_size();
-        btf.facts = check::check(&btf)?;
-        Ok(btf)
+        let mut own = Store::new(bytes, layout);
+        let pointer_size = match &base {
+            Some(base) => base.pointer_size,
+            None => guess_pointer_size(&own),
+        };
+        own.facts = check::check(base.as_deref(), &own, pointer_size)?;
+        Ok(Self { base, own: Arc::new(own), first, first_str, pointer_size })
+    }
+
+    /// Checks types against each other and the strings. Each must have an encoding.
+    pub(crate) fn from_parts<T: Borrow<Type>>(
+        base: Option<Arc<Btf>>,
+        types: impl Iterator<Item = T>,
+        strings: &str,
+    ) -> Result<Self, Error> {
+        let bytes = crate::write::write(types, strings, Endian::NATIVE);
+        if bytes.len() as u64 > u64::from(u32::MAX) {
+            return Err(Error::malformed(At::Header, "types and strings together exceed 4 GiB"));
+        }
+        Self::open(bytes.into(), base)
     }
 
     /// Base, own types and own strings, as [`Self::from_parts`] takes them.
     pub(crate) fn into_parts(self) -> (Option<Arc<Btf>>, Vec<Type>, String) {
-        (self.base, self.types, self.strings)
+        let types = self.own.records().iter().map(Record::decode).collect();
+        let strings = self.own_strings().1.into();
+        (self.base, types, strings)
     }
 
     /// What a split BTF stands on.
@@ -99,12 +147,12 @@ impl Btf {
 
     /// The offset after the last string, the base's included.
     pub(crate) fn strings_end(&self) -> u32 {
-        self.first_str + self.strings.len() as u32
+        self.first_str + self.own.strings().len() as u32
     }
 
     /// Own strings, and the offset of the first.
     pub(crate) fn own_strings(&self) -> (u32, &str) {
-        (self.first_str, &self.strings)
+        (self.first_str, core::str::from_utf8(self.own.strings()).expect("strings are checked"))
     }
 
     /// Bytes of a pointer on the machine that this describes: the size of `long`, where there is that type (as
@@ -113,23 +161,15 @@ impl Btf {
         self.pointer_size
     }
 
-    fn guess_pointer_size(&self) -> u32 {
-        if let Some(base) = &self.base {
-            return base.pointer_size;
-        }
-        let mut sizes = self.types.iter().filter_map(|t| is_long(self, t));
-        sizes.next().unwrap_or(8)
-    }
-
     /// The bytes of a `.BTF` section: own types and strings. [`Btf::parse`] of them, or [`Btf::parse_split`] with
     /// the same base, gives an equal `Btf`.
     pub fn to_bytes(&self, endian: Endian) -> Vec<u8> {
-        crate::write::write(&self.types, &self.strings, endian)
+        crate::write::write(self.own.records().iter().map(Record::decode), self.own_strings().1, endian)
     }
 
     /// Number of types, `void` and the base's included: ids are below this.
     pub fn len(&self) -> usize {
-        self.first as usize + self.types.len()
+        self.first as usize + self.own.len()
     }
 
     /// Whether there is no type but `void`.
@@ -137,34 +177,76 @@ impl Btf {
         self.len() <= 1
     }
 
+    /// The type with this id, as it is in the bytes.
+    pub(crate) fn record(&self, id: TypeId) -> Option<Record<'_>> {
+        match id.0.checked_sub(self.first) {
+            Some(own) => self.own.records().get(own as usize),
+            None => self.base.as_ref()?.record(id),
+        }
+    }
+
     /// The type with this id.
     pub fn ty(&self, id: TypeId) -> Option<&Type> {
         match id.0.checked_sub(self.first) {
-            Some(own) => self.types.get(own as usize),
+            Some(own) => self.own.ty(own as usize),
             None => self.base.as_ref()?.ty(id),
         }
     }
 
-    /// All types but `void`, in order of their ids: the base's, then our own.
-    pub fn iter(&self) -> impl Iterator<Item = (TypeId, &Type)> {
-        let base: &[Type] = self.base.as_ref().map_or(&[], |b| &b.types);
-        (0u32..).map(TypeId).zip(base.iter().chain(&self.types)).skip(1)
+    /// The kind of the type with this id.
+    pub fn kind(&self, id: TypeId) -> Option<Kind> {
+        match id.0.checked_sub(self.first) {
+            Some(own) => self.own.records().kind(own as usize),
+            None => self.base.as_ref()?.kind(id),
+        }
     }
 
-    /// All types but `void` and the base's, in order of their ids.
+    /// Ids of all types but `void`, in their order: the base's, then our own.
+    pub fn ids(&self) -> impl Iterator<Item = TypeId> + use<> {
+        (1..self.len() as u32).map(TypeId)
+    }
+
+    /// Ids of all types but `void` and the base's, in their order.
+    pub fn own_ids(&self) -> impl Iterator<Item = TypeId> + use<> {
+        (self.first_own().0..self.len() as u32).map(TypeId)
+    }
+
+    /// All types but `void`, in order of their ids: the base's, then our own. Decodes each.
+    pub fn iter(&self) -> impl Iterator<Item = (TypeId, &Type)> {
+        self.ids().filter_map(|id| Some((id, self.ty(id)?)))
+    }
+
+    /// All types but `void` and the base's, in order of their ids. Decodes each.
     pub fn iter_own(&self) -> impl Iterator<Item = (TypeId, &Type)> {
-        let skip = usize::from(self.base.is_none());
-        (self.first..).map(TypeId).zip(&self.types).skip(skip)
+        self.own_ids().filter_map(|id| Some((id, self.ty(id)?)))
+    }
+
+    /// Types of these kinds, in order of their ids: the base's, then our own. Decodes no others.
+    pub fn iter_kinds<const N: usize>(&self, kinds: [Kind; N]) -> impl Iterator<Item = (TypeId, &Type)> {
+        self.of_kinds(Kinds::of(&kinds)).filter_map(|id| Some((id, self.ty(id)?)))
+    }
+
+    /// Ids of types of these kinds, in their order: the base's, then our own.
+    pub(crate) fn of_kinds(&self, kinds: Kinds) -> impl Iterator<Item = TypeId> {
+        // A base may stand on another.
+        let mut from = alloc::vec![self];
+        while let Some(base) = from.last().and_then(|b| b.base.as_deref()) {
+            from.push(base);
+        }
+        from.into_iter().rev().flat_map(move |btf| btf.own_of_kinds(kinds))
+    }
+
+    /// Ids of own types of these kinds, in their order.
+    pub(crate) fn own_of_kinds(&self, kinds: Kinds) -> impl Iterator<Item = TypeId> {
+        let first = self.first;
+        self.own.records().of_kinds(kinds).map(move |index| TypeId(first + index as u32))
     }
 
     /// The text of a name; empty for one that does not belong to this `Btf`.
     pub fn str(&self, name: Name) -> &str {
-        let Some(own) = name.0.checked_sub(self.first_str) else {
-            return self.base.as_ref().map_or("", |b| b.str(name));
-        };
-        let tail = self.strings.get(own as usize..).unwrap_or("");
-        let len = CStr::from_bytes_until_nul(tail.as_bytes()).map_or(tail.len(), CStr::count_bytes);
-        &tail[..len]
+        let bytes = self.bytes_from(name);
+        let bytes = CStr::from_bytes_until_nul(bytes).map_or(bytes, CStr::to_bytes);
+        core::str::from_utf8(bytes).unwrap_or("")
     }
 
     /// Whether a name is this text: without looking further than they are the same.
@@ -175,34 +257,37 @@ impl Btf {
     /// The bytes from a name's first on, to its NUL and beyond.
     pub(crate) fn bytes_from(&self, name: Name) -> &[u8] {
         match name.0.checked_sub(self.first_str) {
-            Some(own) => self.strings.as_bytes().get(own as usize..).unwrap_or(&[]),
+            Some(own) => self.own.strings().get(own as usize..).unwrap_or(&[]),
             None => self.base.as_ref().map_or(&[], |b| b.bytes_from(name)),
         }
     }
 
     /// The string at this byte offset of the string section, if that is inside it.
     pub fn name_at(&self, off: u32) -> Option<Name> {
-        let Some(own) = off.checked_sub(self.first_str) else { return self.base.as_ref()?.name_at(off) };
-        let inside = (own as usize) < self.strings.len() && self.strings.is_char_boundary(own as usize);
-        inside.then_some(Name(off))
+        match off.checked_sub(self.first_str) {
+            Some(own) => self.own.is_string(own as usize).then_some(Name(off)),
+            None => self.base.as_ref()?.name_at(off),
+        }
     }
 
     /// The name of a type; `None` for one without and for an unknown id.
     pub fn name(&self, id: TypeId) -> Option<&str> {
-        let name = self.ty(id)?.name();
+        let name = self.record(id)?.name();
         (!name.is_none()).then(|| self.str(name))
     }
 
     /// The first type with this name, of this kind if one is given. Looks at every type.
     pub fn find_by_name(&self, kind: Option<Kind>, name: &str) -> Option<TypeId> {
         let same = |n: Name| !n.is_none() && self.is_named(n, name);
-        self.iter().find(|(_, t)| kind.is_none_or(|k| t.kind() == k) && same(t.name())).map(|(id, _)| id)
+        let kinds = kind.map_or(Kinds::NAMED, |k| Kinds::of(&[k]));
+        self.of_kinds(kinds).find(|id| self.record(*id).is_some_and(|r| same(r.name())))
     }
 
     /// The first own type with this kind and name.
     pub(crate) fn find_own(&self, kind: Kind, name: &str) -> Option<TypeId> {
         let same = |n: Name| !n.is_none() && self.is_named(n, name);
-        self.iter_own().find(|(_, t)| t.kind() == kind && same(t.name())).map(|(id, _)| id)
+        let mut ids = self.own_of_kinds(Kinds::of(&[kind]));
+        ids.find(|id| self.record(*id).is_some_and(|r| same(r.name())))
     }
 
     /// Follows typedefs, qualifiers and type tags to the type they stand for. An unknown id comes back as is.
@@ -222,31 +307,47 @@ impl Btf {
         self.facts(id)?.size
     }
 
-    /// What is known of a type; of an own one only once it has been checked.
-    pub(crate) fn facts(&self, id: TypeId) -> Option<&Facts> {
+    /// What is known of a type.
+    pub(crate) fn facts(&self, id: TypeId) -> Option<Facts> {
         match id.0.checked_sub(self.first) {
-            Some(own) => self.facts.get(own as usize),
+            Some(own) => match self.own.layout.derived.number(own as usize) {
+                Some(number) => self.own.facts.get(number).copied(),
+                None => Facts::plain(id, self.own.records().get(own as usize)?, self.pointer_size),
+            },
             None => self.base.as_ref()?.facts(id),
         }
     }
 
     /// Tags on a declaration: those of the whole for `component` `None`, else of that member or parameter.
     pub fn decl_tags(&self, id: TypeId, component: Option<u32>) -> impl Iterator<Item = &str> {
-        self.iter().filter_map(move |(_, t)| match *t {
-            Type::DeclTag { name, target, component: c, .. } if target == id && c == component => {
-                Some(self.str(name))
-            }
-            _ => None,
-        })
+        let wanted = move |r: &Record<'_>| r.target() == id && r.component() == component;
+        let tags = self.of_kinds(Kinds::of(&[Kind::DeclTag])).filter_map(|id| self.record(id));
+        tags.filter(wanted).map(|r| self.str(r.name()))
     }
 }
 
-/// The size of a type that is `long` by one of its names.
-pub(crate) fn is_long(btf: &Btf, t: &Type) -> Option<u32> {
-    let long = ["long", "long int", "int long", "unsigned long", "long unsigned", "unsigned long int"];
-    let long = |name| long.contains(&name) || name == "long unsigned int";
-    match *t {
-        Type::Int { name, size: size @ (4 | 8), .. } if long(btf.str(name)) => Some(size),
-        _ => None,
-    }
+/// The size of the first type that is `long` by one of its names.
+fn guess_pointer_size(own: &Store) -> u32 {
+    let text = |name: Name| {
+        let bytes = own.strings().get(name.0 as usize..).unwrap_or(&[]);
+        CStr::from_bytes_until_nul(bytes).map_or(&[][..], CStr::to_bytes)
+    };
+    own.records().iter().find_map(|r| is_long(r, text(r.name()))).unwrap_or(8)
+}
+
+/// The size of a type that is `long` by its name.
+pub(crate) fn is_long(record: Record<'_>, name: &[u8]) -> Option<u32> {
+    const LONG: [&str; 7] = [
+        "long",
+        "long int",
+        "int long",
+        "unsigned long",
+        "long unsigned",
+        "unsigned long int",
+        "long unsigned int",
+    ];
+    let size = record.word();
+    let long =
+        record.kind() == Kind::Int && matches!(size, 4 | 8) && LONG.iter().any(|l| l.as_bytes() == name);
+    long.then_some(size)
 }

@@ -200,7 +200,7 @@ impl Builder {
         for (id, t) in (first..).zip(&self.types).skip(void) {
             encodable(t).map_err(|what| Error::malformed(At::Type(id), what))?;
         }
-        Btf::from_parts(self.base, self.types, self.strings)
+        Btf::from_parts(self.base, self.types.iter(), &self.strings)
     }
 }
 

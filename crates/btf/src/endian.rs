@@ -75,8 +75,4 @@ impl<'a> Reader<'a> {
         let b = self.take(4)?;
         Some(self.endian.u32([b[0], b[1], b[2], b[3]]))
     }
-
-    pub(crate) fn i32(&mut self) -> Option<i32> {
-        self.u32().map(u32::cast_signed)
-    }
 }

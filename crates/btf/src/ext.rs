@@ -91,7 +91,7 @@ impl BtfExt {
             let (Some(off), Some(len)) = (r.u32(), r.u32()) else {
                 return Ok(Part { bytes: &[], off: 0, endian, btf, what });
             };
-            Ok(Part { bytes: section(body, off, len, what)?, off, endian, btf, what })
+            Ok(Part { bytes: &body[section(body, off, len, what)?], off, endian, btf, what })
         };
         let func_info = part("func_info")?;
         let line_info = part("line_info")?;

@@ -13,6 +13,8 @@
 #![forbid(unsafe_code)]
 
 extern crate alloc;
+#[cfg(test)]
+extern crate std;
 
 pub mod assign;
 mod btf;
@@ -20,13 +22,18 @@ mod build;
 mod check;
 pub mod dedup;
 pub mod dump;
+#[cfg(test)]
+mod eager;
 mod endian;
 mod error;
 mod ext;
+mod facts;
 mod parse;
 pub mod print;
+mod raw;
 pub mod relo;
 mod remap;
+mod store;
 mod types;
 mod write;
 

@@ -1,12 +1,15 @@
-//! Bytes of a `.BTF` section to types. What a record says on its own is checked here, what it says about
-//! other types in [`check`](crate::check).
+//! Where the types and strings of a `.BTF` section are. What a record says on its own is checked here, what it says
+//! about other types in [`check`](crate::check).
 
-use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use crate::endian::Reader;
+use crate::facts::Derived;
+use crate::raw::{self, HEAD_LEN, Record};
+use crate::store::{Layout, Place};
 use crate::types::*;
 use crate::{At, Btf, Endian, Error};
 
@@ -54,10 +57,10 @@ pub(crate) fn header(bytes: &[u8], min_len: usize) -> Result<(Endian, usize), Er
 }
 
 /// The part of `body` that a header's offset and length name.
-pub(crate) fn section<'a>(body: &'a [u8], off: u32, len: u32, what: &str) -> Result<&'a [u8], Error> {
+pub(crate) fn section(body: &[u8], off: u32, len: u32, what: &str) -> Result<Range<usize>, Error> {
     let start = off as usize;
-    let end = start.checked_add(len as usize);
-    end.and_then(|end| body.get(start..end)).ok_or_else(|| {
+    let end = start.checked_add(len as usize).filter(|end| *end <= body.len());
+    end.map(|end| start..end).ok_or_else(|| {
         Error::truncated(
             At::Header,
             format!(
@@ -69,7 +72,7 @@ pub(crate) fn section<'a>(body: &'a [u8], off: u32, len: u32, what: &str) -> Res
 }
 
 /// Own types and strings; those of a split BTF go on where those of `base` end.
-pub(crate) fn parse(bytes: &[u8], base: Option<&Btf>) -> Result<(Vec<Type>, String), Error> {
+pub(crate) fn parse(bytes: &[u8], base: Option<&Btf>) -> Result<Layout, Error> {
     let (endian, hdr_len) = header(bytes, HEADER_LEN)?;
     let (head, body) = bytes.split_at(hdr_len);
     if let Some(i) = head[HEADER_LEN..].iter().position(|&b| b != 0) {
@@ -85,12 +88,16 @@ pub(crate) fn parse(bytes: &[u8], base: Option<&Btf>) -> Result<(Vec<Type>, Stri
             format!("type section {type_off:#x}+{type_len:#x} is not aligned to 4"),
         ));
     }
-    let strings = strings(section(body, str_off, str_len, "string")?, base)?;
-    let types = types(section(body, type_off, type_len, "type")?, endian, base)?;
-    Ok((types, strings))
+    let strings = section(body, str_off, str_len, "string")?;
+    let ascii = check_strings(&body[strings.clone()], base)?;
+    let types = section(body, type_off, type_len, "type")?;
+    let (places, derived) = find_types(&body[types.clone()], endian, base)?;
+    let behind = |r: Range<usize>| r.start + hdr_len..r.end + hdr_len;
+    Ok(Layout { endian, types: behind(types), strings: behind(strings), ascii, places, derived })
 }
 
-fn strings(bytes: &[u8], base: Option<&Btf>) -> Result<String, Error> {
+/// Whether all strings are ASCII.
+fn check_strings(bytes: &[u8], base: Option<&Btf>) -> Result<bool, Error> {
     let len = bytes.len() + base.map_or(0, |b| b.strings_end() as usize);
     if len > MAX_STRINGS {
         return Err(Error::malformed(
@@ -99,7 +106,7 @@ fn strings(bytes: &[u8], base: Option<&Btf>) -> Result<String, Error> {
         ));
     }
     if base.is_some() && bytes.is_empty() {
-        return Ok(String::new());
+        return Ok(true);
     }
     if base.is_none() && bytes.first() != Some(&0) {
         return Err(Error::malformed(At::String(0), "the first string is not empty"));
@@ -110,56 +117,72 @@ fn strings(bytes: &[u8], base: Option<&Btf>) -> Result<String, Error> {
             "the last string is not terminated",
         ));
     }
+    if bytes.is_ascii() {
+        return Ok(true);
+    }
     match core::str::from_utf8(bytes) {
-        Ok(s) => Ok(s.into()),
+        Ok(_) => Ok(false),
         Err(e) => Err(Error::malformed(At::String(e.valid_up_to() as u32), "not UTF-8")),
     }
 }
 
-fn types(bytes: &[u8], endian: Endian, base: Option<&Btf>) -> Result<Vec<Type>, Error> {
-    let mut r = Reader::new(bytes, endian);
-    let mut types = Vec::with_capacity(bytes.len() / 24 + 1);
+/// Where records start, and which types hang on others.
+fn find_types(bytes: &[u8], endian: Endian, base: Option<&Btf>) -> Result<(Vec<Place>, Derived), Error> {
+    if bytes.len() >= Place::MAX_LEN {
+        let what = format!("type section has {} bytes, not less than {}", bytes.len(), Place::MAX_LEN);
+        return Err(Error::unsupported(At::Header, what));
+    }
     let first = base.map_or(0, |b| b.len() as u32);
+    let mut places: Vec<Place> = Vec::with_capacity(bytes.len() / 24 + 2);
+    let mut derived = Derived::default();
     if base.is_none() {
-        types.push(Type::Void);
+        places.push(Place::new(Kind::Void, 0));
+        derived.push(false);
     }
-    while r.remaining() > 0 {
-        let id = first + types.len() as u32;
-        types.push(Record::read(&mut r, id)?.decode(&mut r)?);
+    let mut at = 0;
+    while at < bytes.len() {
+        let found = Found { id: first + places.len() as u32, at, left: &bytes[at..], endian };
+        let (kind, len) = found.check()?;
+        derived.push(kind.is_derived());
+        places.push(Place::new(kind, at));
+        at += len;
     }
-    Ok(types)
+    places.push(Place::new(Kind::Void, at));
+    Ok((places, derived))
 }
 
-/// `struct btf_type`: the 12 bytes that open every type.
-///
-/// ```text
-/// info:   31     30-29   28-24   23-16    15-0
-///        kflag   unused  kind    unused   vlen
-/// ```
-struct Record {
+/// A record that has been come upon.
+struct Found<'a> {
     id: u32,
-    name: Name,
-    kind: u32,
-    kflag: bool,
-    vlen: u32,
-    /// Size in bytes or a type id, by kind.
-    word: u32,
+    /// Where it starts in the section.
+    at: usize,
+    /// The section from there on.
+    left: &'a [u8],
+    endian: Endian,
 }
 
-impl Record {
-    fn read(r: &mut Reader<'_>, id: u32) -> Result<Self, Error> {
-        let off = r.pos();
-        let (Some(name), Some(info), Some(word)) = (r.u32(), r.u32(), r.u32()) else {
+impl<'a> Found<'a> {
+    /// The kind of a record that obeys its rules, and its length in bytes.
+    fn check(&self) -> Result<(Kind, usize), Error> {
+        if self.left.len() < HEAD_LEN {
             return Err(Error::truncated(
-                At::Type(id),
-                format!("the type section ends within it, at {off:#x}"),
+                At::Type(self.id),
+                format!("the type section ends within it, at {:#x}", self.at),
             ));
-        };
-        if info & 0x60ff_0000 != 0 {
-            return Err(Error::malformed(At::Type(id), format!("reserved bits set in info {info:#010x}")));
         }
-        let (kind, kflag, vlen) = (info >> 24 & 0x1f, info >> 31 != 0, info & 0xffff);
-        Ok(Self { id, name: Name(name), kind, kflag, vlen, word })
+        let info = self.endian.u32([self.left[4], self.left[5], self.left[6], self.left[7]]);
+        if info & 0x60ff_0000 != 0 {
+            return Err(self.bad(format!("reserved bits set in info {info:#010x}")));
+        }
+        let number = info >> 24 & 0x1f;
+        let Some(kind) = Kind::from_raw(number).filter(|k| *k != Kind::Void) else {
+            return Err(Error::unsupported(At::Type(self.id), format!("kind {number} is unknown")));
+        };
+        let head = Record::new(kind, &self.left[..HEAD_LEN], self.endian);
+        self.head(kind, head)?;
+        let record = self.whole(kind, head)?;
+        self.tail(kind, record)?;
+        Ok((kind, record.len_bytes()))
     }
 
     #[cold]
@@ -167,186 +190,84 @@ impl Record {
         Error::malformed(At::Type(self.id), what)
     }
 
-    fn plain(&self, kind: Kind) -> Result<(), Error> {
-        self.no_kflag(kind)?;
-        if self.vlen != 0 {
-            return Err(self.bad(format!("vlen is {} in a {}, not 0", self.vlen, kind.name())));
-        }
-        Ok(())
-    }
-
-    fn no_kflag(&self, kind: Kind) -> Result<(), Error> {
-        if self.kflag {
-            return Err(self.bad(format!("kind_flag is set in a {}", kind.name())));
-        }
-        Ok(())
-    }
-
-    fn unnamed(&self, kind: Kind) -> Result<(), Error> {
-        if !self.name.is_none() {
-            return Err(self.bad(format!("a {} has a name", kind.name())));
-        }
-        Ok(())
-    }
-
-    fn qualifier(&self, kind: Kind) -> Result<TypeId, Error> {
-        self.plain(kind)?;
-        self.unnamed(kind)?;
-        Ok(TypeId(self.word))
-    }
-
-    /// Reads `count` entries of `words` 32-bit words. Checks that they are there before allocating.
-    fn entries<T>(
-        &self,
-        r: &mut Reader<'_>,
-        words: usize,
-        read: impl Fn(&mut Reader<'_>) -> Option<T>,
-    ) -> Result<Box<[T]>, Error> {
-        let count = self.vlen as usize;
-        if r.remaining() < count * words * 4 {
-            return Err(Error::truncated(
-                At::Type(self.id),
-                format!("vlen is {count}, but the type section ends after {} more bytes", r.remaining()),
-            ));
-        }
-        let mut out = Vec::with_capacity(count);
-        out.extend((0..count).map_while(|_| read(r)));
-        Ok(out.into_boxed_slice())
-    }
-
-    fn word_after(&self, r: &mut Reader<'_>) -> Result<u32, Error> {
-        r.u32().ok_or_else(|| Error::truncated(At::Type(self.id), "the type section ends within it"))
-    }
-
-    fn decode(self, r: &mut Reader<'_>) -> Result<Type, Error> {
-        let name = self.name;
-        Ok(match self.kind {
-            1 => self.int(r)?,
-            2 => Type::Ptr { target: self.qualifier(Kind::Ptr)? },
-            3 => {
-                self.plain(Kind::Array)?;
-                self.unnamed(Kind::Array)?;
-                if self.word != 0 {
-                    return Err(self.bad(format!("size is {} in an ARRAY, not 0", self.word)));
-                }
-                let (element, index) = (TypeId(self.word_after(r)?), TypeId(self.word_after(r)?));
-                Type::Array { element, index, len: self.word_after(r)? }
-            }
-            4 => Type::Struct { name, size: self.word, members: self.members(r)? },
-            5 => Type::Union { name, size: self.word, members: self.members(r)? },
-            6 => {
-                let signed = self.kflag;
-                let value = |v: i32| if signed { v.into() } else { i64::from(v.cast_unsigned()) };
-                let values =
-                    self.entries(r, 2, |r| Some(EnumValue { name: Name(r.u32()?), value: value(r.i32()?) }))?;
-                Type::Enum { name, size: self.word, signed, values }
-            }
-            7 => {
-                if self.vlen != 0 || self.word != 0 {
-                    return Err(self.bad("a FWD has a vlen or a type"));
-                }
-                Type::Fwd { name, is_union: self.kflag }
-            }
-            8 => {
-                self.plain(Kind::Typedef)?;
-                Type::Typedef { name, target: TypeId(self.word) }
-            }
-            9 => Type::Volatile { target: self.qualifier(Kind::Volatile)? },
-            10 => Type::Const { target: self.qualifier(Kind::Const)? },
-            11 => Type::Restrict { target: self.qualifier(Kind::Restrict)? },
-            12 => {
-                self.no_kflag(Kind::Func)?;
-                let linkage = match self.vlen {
-                    0 => FuncLinkage::Static,
-                    1 => FuncLinkage::Global,
-                    2 => FuncLinkage::Extern,
-                    n => return Err(self.bad(format!("linkage {n} of a FUNC is unknown"))),
-                };
-                Type::Func { name, proto: TypeId(self.word), linkage }
-            }
-            13 => {
-                self.no_kflag(Kind::FuncProto)?;
-                self.unnamed(Kind::FuncProto)?;
-                let params =
-                    self.entries(r, 2, |r| Some(Param { name: Name(r.u32()?), ty: TypeId(r.u32()?) }))?;
-                Type::FuncProto { ret: TypeId(self.word), params }
-            }
-            14 => {
-                self.plain(Kind::Var)?;
-                let linkage = match self.word_after(r)? {
-                    0 => VarLinkage::Static,
-                    1 => VarLinkage::Global,
-                    2 => VarLinkage::Extern,
-                    n => return Err(self.bad(format!("linkage {n} of a VAR is unknown"))),
-                };
-                Type::Var { name, ty: TypeId(self.word), linkage }
-            }
-            15 => {
-                self.no_kflag(Kind::Datasec)?;
-                let entries = self.entries(r, 3, |r| {
-                    Some(DatasecEntry { ty: TypeId(r.u32()?), off_bytes: r.u32()?, size: r.u32()? })
-                })?;
-                Type::Datasec { name, size: self.word, entries }
-            }
-            16 => {
-                self.plain(Kind::Float)?;
-                Type::Float { name, size: self.word }
-            }
-            17 => {
-                if self.vlen != 0 {
-                    return Err(self.bad("vlen of a DECL_TAG is not 0"));
-                }
-                let component = match self.word_after(r)? {
-                    u32::MAX => None,
-                    n if n > i32::MAX as u32 => {
-                        return Err(self.bad(format!("component_idx {} is negative", n.cast_signed())));
-                    }
-                    n => Some(n),
-                };
-                Type::DeclTag { name, target: TypeId(self.word), component, attribute: self.kflag }
-            }
-            18 => {
-                if self.vlen != 0 {
-                    return Err(self.bad("vlen of a TYPE_TAG is not 0"));
-                }
-                Type::TypeTag { name, target: TypeId(self.word), attribute: self.kflag }
-            }
-            19 => {
-                let values = self.entries(r, 3, |r| {
-                    let (name, low, high) = (Name(r.u32()?), r.u32()?, r.u32()?);
-                    Some(EnumValue { name, value: (u64::from(high) << 32 | u64::from(low)).cast_signed() })
-                })?;
-                Type::Enum64 { name, size: self.word, signed: self.kflag, values }
-            }
-            n => {
-                return Err(Error::unsupported(At::Type(self.id), format!("kind {n} is unknown")));
-            }
-        })
-    }
-
-    fn int(&self, r: &mut Reader<'_>) -> Result<Type, Error> {
-        self.plain(Kind::Int)?;
-        let v = self.word_after(r)?;
-        if v & 0xf000_ff00 != 0 {
-            return Err(self.bad(format!("reserved bits set in the INT's word {v:#010x}")));
-        }
-        let encoding = match v >> 24 & 0xf {
-            0 => IntEncoding::Unsigned,
-            1 => IntEncoding::Signed,
-            2 => IntEncoding::Char,
-            4 => IntEncoding::Bool,
-            n => return Err(self.bad(format!("encoding {n} of an INT is unknown"))),
+    /// What the first 12 bytes may not have.
+    fn head(&self, kind: Kind, head: Record<'_>) -> Result<(), Error> {
+        let kflag = || match head.kflag() {
+            true => Err(self.bad(format!("kind_flag is set in a {}", kind.name()))),
+            false => Ok(()),
         };
-        Ok(Type::Int { name: self.name, size: self.word, encoding, off_bits: (v >> 16) as u8, bits: v as u8 })
+        let plain = || {
+            kflag()?;
+            match head.vlen() {
+                0 => Ok(()),
+                n => Err(self.bad(format!("vlen is {n} in a {}, not 0", kind.name()))),
+            }
+        };
+        let unnamed = || match head.name().is_none() {
+            true => Ok(()),
+            false => Err(self.bad(format!("a {} has a name", kind.name()))),
+        };
+        match kind {
+            Kind::Int | Kind::Typedef | Kind::Var | Kind::Float => plain(),
+            Kind::Ptr | Kind::Volatile | Kind::Const | Kind::Restrict => plain().and_then(|()| unnamed()),
+            Kind::Array => {
+                plain().and_then(|()| unnamed())?;
+                match head.word() {
+                    0 => Ok(()),
+                    n => Err(self.bad(format!("size is {n} in an ARRAY, not 0"))),
+                }
+            }
+            Kind::Fwd if head.vlen() != 0 || head.word() != 0 => Err(self.bad("a FWD has a vlen or a type")),
+            Kind::Func => {
+                kflag()?;
+                match raw::func_linkage(head.vlen()) {
+                    Some(_) => Ok(()),
+                    None => Err(self.bad(format!("linkage {} of a FUNC is unknown", head.vlen()))),
+                }
+            }
+            Kind::FuncProto => kflag().and_then(|()| unnamed()),
+            Kind::Datasec => kflag(),
+            Kind::DeclTag | Kind::TypeTag if head.vlen() != 0 => {
+                Err(self.bad(format!("vlen of a {} is not 0", kind.name())))
+            }
+            Kind::Fwd | Kind::DeclTag | Kind::TypeTag => Ok(()),
+            Kind::Void | Kind::Struct | Kind::Union | Kind::Enum | Kind::Enum64 => Ok(()),
+        }
     }
 
-    /// With kind_flag, a member's offset word is `bitfield_bits << 24 | off_bits`.
-    fn members(&self, r: &mut Reader<'_>) -> Result<Box<[Member]>, Error> {
-        let split = |w: u32| if self.kflag { (w & 0x00ff_ffff, (w >> 24) as u8) } else { (w, 0) };
-        self.entries(r, 3, |r| {
-            let (name, ty, word) = (Name(r.u32()?), TypeId(r.u32()?), r.u32()?);
-            let (off_bits, bitfield_bits) = split(word);
-            Some(Member { name, ty, off_bits, bitfield_bits })
-        })
+    /// All of a record, if it is there.
+    fn whole(&self, kind: Kind, head: Record<'_>) -> Result<Record<'a>, Error> {
+        let (words, each) = kind.words();
+        let count = if each == 0 { 0 } else { head.vlen() as usize };
+        let len = HEAD_LEN + (words + count * each) * 4;
+        match self.left.get(..len) {
+            Some(bytes) => Ok(Record::new(kind, bytes, self.endian)),
+            None if each == 0 => Err(Error::truncated(At::Type(self.id), "the type section ends within it")),
+            None => {
+                let left = self.left.len() - HEAD_LEN;
+                let what = format!("vlen is {count}, but the type section ends after {left} more bytes");
+                Err(Error::truncated(At::Type(self.id), what))
+            }
+        }
+    }
+
+    /// What the words after the first 12 bytes may not have.
+    fn tail(&self, kind: Kind, record: Record<'_>) -> Result<(), Error> {
+        let word = record.extra(0);
+        match kind {
+            Kind::Int if word & 0xf000_ff00 != 0 => {
+                Err(self.bad(format!("reserved bits set in the INT's word {word:#010x}")))
+            }
+            Kind::Int if raw::int_encoding(word).is_none() => {
+                Err(self.bad(format!("encoding {} of an INT is unknown", word >> 24 & 0xf)))
+            }
+            Kind::Var if raw::var_linkage(word).is_none() => {
+                Err(self.bad(format!("linkage {word} of a VAR is unknown")))
+            }
+            Kind::DeclTag if record.component().is_some_and(|n| n > i32::MAX as u32) => {
+                Err(self.bad(format!("component_idx {} is negative", word.cast_signed())))
+            }
+            _ => Ok(()),
+        }
     }
 }

@@ -9,10 +9,6 @@ pub struct TypeId(pub u32);
 impl TypeId {
     /// `void`, which has no record.
     pub const VOID: Self = Self(0);
-
-    pub(crate) fn index(self) -> usize {
-        self.0 as usize
-    }
 }
 
 impl core::fmt::Display for TypeId {

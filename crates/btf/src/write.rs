@@ -1,6 +1,7 @@
 //! Types to the bytes of a `.BTF` section.
 
 use alloc::vec::Vec;
+use core::borrow::Borrow;
 
 use crate::Endian;
 use crate::parse::{HEADER_LEN, MAGIC};
@@ -20,7 +21,7 @@ impl Writer {
         ws.into_iter().for_each(|w| self.word(w));
     }
 
-    /// Opens a type: see the layout in `parse::Record`.
+    /// Opens a type: see the layout in [`Record`](crate::raw::Record).
     fn record(&mut self, t: &Type, kflag: bool, vlen: u32, word: u32) {
         let info = u32::from(kflag) << 31 | (t.kind() as u32) << 24 | vlen;
         self.words([t.name().0, info, word]);
@@ -99,12 +100,16 @@ impl Writer {
 }
 
 /// Header, types, strings, without gaps, as the kernel wants them.
-pub(crate) fn write(types: &[Type], strings: &str, endian: Endian) -> Vec<u8> {
+pub(crate) fn write<T: Borrow<Type>>(
+    types: impl Iterator<Item = T>,
+    strings: &str,
+    endian: Endian,
+) -> Vec<u8> {
     let mut w = Writer { out: Vec::new(), endian };
     w.out.extend_from_slice(&endian.u16_bytes(MAGIC));
     w.out.extend_from_slice(&[1, 0]);
     w.words([HEADER_LEN as u32, 0, 0, 0, strings.len() as u32]);
-    types.iter().for_each(|t| w.ty(t));
+    types.for_each(|t| w.ty(t.borrow()));
     let type_len = (w.out.len() - HEADER_LEN) as u32;
     w.out[12..16].copy_from_slice(&endian.u32_bytes(type_len));
     w.out[16..20].copy_from_slice(&endian.u32_bytes(type_len));

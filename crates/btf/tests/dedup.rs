@@ -274,7 +274,7 @@ fn own_types_give_way_to_the_base_s() {
     // Its bytes are read back on the base, and names that the base has are not written again.
     let bytes = done.btf.to_bytes(Endian::Little);
     assert!(!bytes.windows(4).any(|w| w == b"data"));
-    assert_eq!(Btf::parse_split(&bytes, base.clone()).unwrap(), done.btf);
+    assert_eq!(Btf::parse_split(bytes, base.clone()).unwrap(), done.btf);
     let other = Builder::split(Arc::new(user(true))).finish().unwrap();
     let why = Builder::split(base).append(&other).expect_err("another base").to_string();
     assert!(why.contains("another base"), "{why}");
@@ -428,7 +428,7 @@ proptest! {
         let split = dedup_checked(b.finish().expect("right"));
         prop_assert!(split.btf.len() >= done.btf.len().min(base.len()));
         let bytes = split.btf.to_bytes(Endian::Big);
-        prop_assert_eq!(Btf::parse_split(&bytes, base).expect("reads back"), split.btf);
+        prop_assert_eq!(Btf::parse_split(bytes, base).expect("reads back"), split.btf);
     }
 
     /// Sources that disagree in one struct: nothing is taken for what it is not (`dedup_checked` looks).

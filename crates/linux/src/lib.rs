@@ -47,7 +47,8 @@ pub use {
     map::LinuxMap,
     program::{LinuxProgram, RawLoad},
     sys::caps::unprivileged,
+    sys::mapped::kernel_types,
 };
 
 #[cfg(not(target_os = "linux"))]
-pub use unsupported::{LinuxBackend, unprivileged};
+pub use unsupported::{LinuxBackend, kernel_types, unprivileged};

@@ -15,6 +15,11 @@ fn error() -> Error {
     Error::new(Errno::ENOSYS, WHY)
 }
 
+/// None: other systems have no such types.
+pub fn kernel_types() -> Option<&'static [u8]> {
+    None
+}
+
 /// The backend of another system.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LinuxBackend;

@@ -143,7 +143,7 @@ fn types_of_modules() {
     let module = b.finish().expect("fits");
     assert!(absent.0 as usize >= base.len());
     let bytes = module.to_bytes(skep_btf::Endian::Little);
-    let module = Btf::parse_split(&bytes, base.clone()).expect("reads back");
+    let module = Btf::parse_split(bytes, base.clone()).expect("reads back");
     assert!(matches!(module.ty(absent), Some(Type::Struct { .. })) && module.name(absent) == Some("absent"));
     let module = std::sync::Arc::new(module);
     let module = Module { name: "some".into(), btf: module };

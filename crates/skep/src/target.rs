@@ -1,5 +1,6 @@
 //! The machine that objects are opened for: its types, for CO-RE, its configuration and its symbols.
 
+use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -149,10 +150,14 @@ impl From<TargetBtf> for Target {
 /// `Unreadable` or `Damaged`, with the file's name.
 pub fn read_btf(path: &Path, base: Option<&Arc<Btf>>) -> Result<Btf, Error> {
     let name = path.display().to_string();
-    let bytes = std::fs::read(path).map_err(|e| Error::reading(&name, e))?;
-    let section = if bytes.starts_with(b"\x7fELF") {
+    let kernel = if path == Path::new(KERNEL).join("vmlinux") { skep_linux::kernel_types() } else { None };
+    let bytes: Cow<'static, [u8]> = match kernel {
+        Some(mapped) => mapped.into(),
+        None => std::fs::read(path).map_err(|e| Error::reading(&name, e))?.into(),
+    };
+    let section: Cow<'static, [u8]> = if bytes.starts_with(b"\x7fELF") {
         match skep_object::btf_section(&name, &bytes) {
-            Ok(Some(section)) => section,
+            Ok(Some(section)) => section.to_vec().into(),
             Ok(None) => {
                 let words = format!("`{name}` has no section .BTF: compile with -g, or run pahole -J on it");
                 return Err(Error::new(ErrorKind::Damaged, words));
@@ -160,11 +165,11 @@ pub fn read_btf(path: &Path, base: Option<&Arc<Btf>>) -> Result<Btf, Error> {
             Err(e) => return Err(Error::new(ErrorKind::Damaged, e.to_string()).caused_by(e)),
         }
     } else {
-        &bytes[..]
+        bytes
     };
     let btf = match base {
         Some(base) => Btf::parse_split(section, base.clone()),
-        None => Btf::parse(section),
+        None => Btf::parse_owned(section),
     };
     btf.map_err(|e| Error::new(ErrorKind::Damaged, format!("`{name}`: {e}")).caused_by(e))
 }

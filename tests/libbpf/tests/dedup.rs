@@ -38,7 +38,7 @@ fn compare(what: &str, all: &[Btf], base: Option<&Arc<Btf>>) -> Option<Both> {
     assert!(ours.complete, "{what}");
     btf_common::same(&sum, &ours.btf, |id| ours.map.id(id));
     let theirs = match base {
-        Some(base) => Btf::parse_split(&theirs, base.clone()),
+        Some(base) => Btf::parse_split(theirs.clone(), base.clone()),
         None => Btf::parse(&theirs),
     };
     let theirs = theirs.expect("libbpf's are right");

@@ -80,7 +80,7 @@ pub fn dedup(btf: Btf, keep: impl IntoIterator<Item = Name>) -> Result<Deduped, 
     work.refs();
     let complete = work.steps_left > 0;
     let (base, types, ids) = work.compact();
-    let btf = Btf::from_parts(base, types, strings)?;
+    let btf = Btf::from_parts(base, types.iter(), &strings)?;
     Ok(Deduped { btf, map: Remap { first, ids, first_str, names: Names::Table(renamed) }, complete })
 }
 

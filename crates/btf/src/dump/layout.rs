@@ -37,11 +37,19 @@ pub(super) fn bitfield(btf: &Btf, m: &Member) -> Option<(u64, u64)> {
 impl Layouts {
     pub(super) fn new(btf: &Btf) -> Result<Self, Error> {
         let mut out = Self(vec![Layout { align: 1, packed: false, opaque: false }; btf.len()]);
-        post_order(btf, 0, contained, "contains itself", |id| {
-            let layout = out.one(btf, id);
-            out.0[id.0 as usize] = layout;
-            Ok(())
-        })?;
+        let record = |id| btf.record(id).expect("ids are checked");
+        post_order(
+            0..btf.len() as u32,
+            |_| true,
+            record,
+            contained,
+            "contains itself",
+            |id, _| {
+                let layout = out.one(btf, id);
+                out.0[id.0 as usize] = layout;
+                Ok(())
+            },
+        )?;
         Ok(out)
     }
 

@@ -22,6 +22,8 @@ use super::CoreKind;
 use super::kind::Subject;
 use super::resolve::search;
 use super::spec::{Spec, Step};
+use crate::btf::is_long;
+use crate::raw::{Kinds, Record};
 use crate::types::*;
 use crate::{Btf, Builder, CoreRelo, Error};
 
@@ -43,8 +45,8 @@ impl<'a> Minimal<'a> {
         let (kept, followed, whole) = Default::default();
         let mut minimal = Self { target, kept, followed, whole };
         if target.pointer_size() != 8 {
-            let long = |t: &Type| crate::btf::is_long(target, t).is_some();
-            let long = target.iter().find(|(_, t)| long(t)).map(|(id, _)| id);
+            let long = |r: Record<'_>| is_long(r, target.str(r.name()).as_bytes()).is_some();
+            let long = target.ids().find(|id| target.record(*id).is_some_and(long));
             minimal.kept.extend(long.map(|id| (id, BTreeSet::new())));
         }
         minimal
@@ -69,13 +71,8 @@ impl<'a> Minimal<'a> {
             let target = self.target;
             let candidates = candidates.entry(relo.ty).or_insert_with(|| {
                 // Functions and variables have names too, and never match.
-                let value = |t: &Type| {
-                    !matches!(
-                        t,
-                        Type::Func { .. } | Type::Var { .. } | Type::Datasec { .. } | Type::DeclTag { .. }
-                    )
-                };
-                let types = target.iter().filter(|(_, t)| value(t));
+                let other = Kinds::of(&[Kind::Func, Kind::Var, Kind::Datasec, Kind::DeclTag]);
+                let types = |target, kinds: Kinds| Btf::of_kinds(target, kinds.but(other));
                 search(local, relo.ty, target, types).iter().map(|c| c.ty).collect()
             });
             for &root in &*candidates {

@@ -30,7 +30,8 @@ pub use symbol::{Symbol, find_symbol};
 pub use value::{Outcome, Patch};
 
 use crate::CoreRelo;
-use crate::{Btf, Type};
+use crate::raw::Kinds;
+use crate::{Btf, Kind, Type};
 
 /// The part of a name that counts: without its last `___flavour`.
 pub(crate) fn essential(name: &[u8]) -> &[u8] {
@@ -52,6 +53,14 @@ pub fn essential_name(name: &str) -> &str {
 /// Whether a type of the target can be meant: the same kind, or both enums of some width.
 pub(crate) fn same_kind(a: &Type, b: &Type) -> bool {
     a.kind() == b.kind() || (is_enum(a) && is_enum(b))
+}
+
+/// The kinds of the target that can be meant by one.
+pub(crate) fn meant(kind: Kind) -> Kinds {
+    match kind {
+        Kind::Enum | Kind::Enum64 => Kinds::of(&[Kind::Enum, Kind::Enum64]),
+        kind => Kinds::of(&[kind]),
+    }
 }
 
 pub(crate) fn is_enum(t: &Type) -> bool {

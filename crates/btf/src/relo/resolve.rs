@@ -12,8 +12,9 @@ use core::fmt;
 use super::kind::CoreKind;
 use super::spec::Spec;
 use super::value::{self, Outcome, Patch};
-use super::{essential, same_kind};
-use crate::types::{Kind, Name, Type, TypeId};
+use super::{essential, meant};
+use crate::raw::Kinds;
+use crate::types::{Kind, Name, TypeId};
 use crate::{At, Btf, CoreRelo, Endian, Error};
 
 /// The types of a kernel module.
@@ -88,11 +89,11 @@ impl TargetBtf {
 
     /// Types of the same name and kind as this local one.
     fn candidates(&self, local: &Btf, ty: TypeId) -> Vec<Candidate<'_>> {
-        let main = search(local, ty, &self.main, self.main.iter());
+        let main = search(local, ty, &self.main, Btf::of_kinds);
         if !main.is_empty() {
             return main;
         }
-        self.modules().iter().flat_map(|m| search(local, ty, &m.btf, m.btf.iter_own())).collect()
+        self.modules().iter().flat_map(|m| search(local, ty, &m.btf, Btf::own_of_kinds)).collect()
     }
 }
 
@@ -103,21 +104,21 @@ pub(super) struct Candidate<'t> {
     pub(super) ty: TypeId,
 }
 
-/// Looks at every type: kinds first, then as much of a name as is equal.
-pub(super) fn search<'t>(
+/// Looks at every type of the kinds that may be meant, as much of a name as is equal.
+pub(super) fn search<'t, I: Iterator<Item = TypeId>>(
     local: &Btf,
     ty: TypeId,
     btf: &'t Btf,
-    types: impl Iterator<Item = (TypeId, &'t Type)>,
+    of_kinds: impl FnOnce(&'t Btf, Kinds) -> I,
 ) -> Vec<Candidate<'t>> {
-    let Some(wanted) = local.ty(ty).filter(|t| !t.name().is_none()) else { return Vec::new() };
-    let name = essential(local.str(wanted.name()).as_bytes());
+    let Some(wanted) = local.record(ty).filter(|r| !r.name().is_none()) else { return Vec::new() };
+    let (kind, name) = (wanted.kind(), essential(local.str(wanted.name()).as_bytes()));
     let same_name = |n: Name| {
         let rest = btf.bytes_from(n).strip_prefix(name);
         !n.is_none() && rest.is_some_and(|_| essential(btf.str(n).as_bytes()) == name)
     };
-    let found = types.filter(|(_, t)| same_kind(wanted, t) && same_name(t.name()));
-    found.map(|(ty, _)| Candidate { btf, ty }).collect()
+    let same = |id: &TypeId| btf.record(*id).is_some_and(|r| same_name(r.name()));
+    of_kinds(btf, meant(kind)).filter(same).map(|ty| Candidate { btf, ty }).collect()
 }
 
 /// Resolves the relocations of an object in their order.

@@ -3,6 +3,7 @@
 pub mod arena;
 pub mod attr;
 pub mod caps;
+pub mod mapped;
 pub mod net;
 pub mod perf;
 pub mod ring;

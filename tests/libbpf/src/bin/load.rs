@@ -11,7 +11,6 @@ use std::process::Command;
 use std::time::Instant;
 
 use libbpf_oracle::{How, inspect};
-use skep_btf::Btf;
 use skep_btf::relo::TargetBtf;
 use skep_object::{Inputs, Unlinked};
 
@@ -26,9 +25,7 @@ fn peak_kib() -> u64 {
 
 fn by_skep(object: &Path) -> usize {
     let bytes = std::fs::read(object).expect("readable");
-    let kernel = std::fs::read(KERNEL).expect("readable");
-    let target = TargetBtf::from(Btf::parse(&kernel).expect("right"));
-    drop(kernel);
+    let target = TargetBtf::from(skep::read_btf(Path::new(KERNEL), None).expect("right"));
     let inputs = Inputs { target: Some(&target), ..Inputs::default() };
     let object = Unlinked::parse("object", &bytes).and_then(|u| u.link(&inputs)).expect("an object");
     object.programs.iter().filter_map(|p| p.spec.as_ref().ok()).map(|s| s.insns.len()).sum()
