@@ -7,7 +7,7 @@ use alloc::format;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
-use skep_btf::{Btf, BtfExt, Builder, FuncLinkage, Type, TypeId, VarLinkage};
+use skep_btf::{Btf, BtfExt, Builder, FuncLinkage, Kind, Type, TypeId, VarLinkage};
 
 use crate::elf::{Elf, Home, SymbolKind};
 use crate::error::{Error, File, Place};
@@ -44,7 +44,7 @@ fn fill_in(file: &File, elf: &Elf<'_>, btf: Btf) -> Result<Btf, Error> {
             _ => None,
         })
         .collect();
-    for (id, t) in btf.iter() {
+    for (id, t) in btf.iter_kinds([Kind::Func, Kind::Datasec]) {
         match t {
             Type::Func { name, proto, linkage: FuncLinkage::Global } if hidden.contains(btf.str(*name)) => {
                 changes.push((id, Type::Func { name: *name, proto: *proto, linkage: FuncLinkage::Static }));

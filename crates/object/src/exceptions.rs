@@ -6,7 +6,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use skep_btf::{Btf, FuncLinkage, Type};
+use skep_btf::{Btf, FuncLinkage, Kind, Type};
 
 use crate::elf::Elf;
 use crate::error::{Error, File, Place};
@@ -27,7 +27,7 @@ impl Callbacks {
     pub(crate) fn find(btf: Option<&Btf>) -> Self {
         let mut out = Self::default();
         let Some(btf) = btf else { return out };
-        for (_, t) in btf.iter() {
+        for (_, t) in btf.iter_kinds([Kind::DeclTag]) {
             let Type::DeclTag { name, target, component: None, .. } = t else { continue };
             let Some(callback) = btf.str(*name).strip_prefix(TAG) else { continue };
             match btf.ty(*target) {

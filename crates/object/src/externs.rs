@@ -117,7 +117,7 @@ impl Externs {
         let mut out = Self::default();
         let mut types: BTreeMap<&str, TypeId> = BTreeMap::new();
         let mut homes: BTreeMap<TypeId, &str> = BTreeMap::new();
-        for (id, t) in btf.iter() {
+        for (id, t) in btf.iter_kinds([BtfKind::Var, BtfKind::Func, BtfKind::Datasec]) {
             match t {
                 Type::Var { name, linkage: VarLinkage::Extern, .. }
                 | Type::Func { name, linkage: FuncLinkage::Extern, .. } => {
@@ -202,7 +202,7 @@ impl Externs {
         let find = |name: Name| self.all.iter().find(|e| e.name == btf.str(name));
         let mut changes: Vec<(TypeId, Type)> = Vec::new();
         let mut functions = false;
-        let int = btf.iter().find_map(|(id, t)| match t {
+        let int = btf.iter_kinds([BtfKind::Int]).find_map(|(id, t)| match t {
             Type::Int { size: 4, off_bits: 0, bits: 32, .. } => Some(id),
             _ => None,
         });
@@ -210,7 +210,7 @@ impl Externs {
         let int = int.unwrap_or_else(|| b.int("int", 4, IntEncoding::Signed));
         let name = b.name("dummy_ksym");
         let dummy = b.next_id();
-        for (id, t) in btf.iter() {
+        for (id, t) in btf.iter_kinds([BtfKind::Datasec]) {
             let Type::Datasec { name: section, entries, .. } = t else { continue };
             let (section, mut entries, mut size) = (*section, entries.clone(), 0);
             match btf.str(section) {

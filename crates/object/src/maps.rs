@@ -320,7 +320,7 @@ impl Scope<'_> {
         if def.kind != MapType::RINGBUF || def.value_btf_id != 0 {
             return def;
         }
-        for (_, t) in self.btf.iter() {
+        for (_, t) in self.btf.iter_kinds([BtfKind::DeclTag]) {
             if let Type::DeclTag { name, target, component: None, .. } = t
                 && self.btf.str(*name).strip_prefix("ringbuf:") == Some(self.name)
             {

@@ -1,10 +1,12 @@
 //! From a linked function to a `ProgramSpec`: type by section name, lines and functions.
 
+use alloc::borrow::Cow;
 use alloc::collections::BTreeMap;
+use alloc::collections::btree_map::Entry;
 use alloc::vec::Vec;
 
 use skep_abi::SectionFlags;
-use skep_btf::{Btf, BtfExt, ExtSection, TypeId};
+use skep_btf::{Btf, BtfExt, ExtSection};
 use skep_isa::Insn;
 use skep_spec::{Environment, FuncInfo, LineInfo, ProgramSpec};
 
@@ -32,19 +34,19 @@ pub(crate) fn by_section(file: &File, section: &str, env: &Environment) -> Resul
     })
 }
 
-/// `.BTF.ext` by section number and byte.
+/// `.BTF.ext` by section number; records ascend by the byte that they are about.
 #[derive(Default)]
-pub(crate) struct Info {
-    funcs: BTreeMap<(usize, u64), TypeId>,
-    lines: BTreeMap<(usize, u64), skep_btf::LineInfo>,
+pub(crate) struct Info<'a> {
+    funcs: BTreeMap<usize, Cow<'a, [skep_btf::FuncInfo]>>,
+    lines: BTreeMap<usize, Cow<'a, [skep_btf::LineInfo]>>,
 }
 
-impl Info {
-    pub(crate) fn new(elf: &Elf<'_>, btf: Option<&Btf>, ext: &BtfExt) -> Self {
+impl<'a> Info<'a> {
+    pub(crate) fn new(elf: &Elf<'_>, btf: Option<&Btf>, ext: &'a BtfExt) -> Self {
         let Some(btf) = btf else { return Self::default() };
         Self {
-            funcs: by_place(elf, btf, &ext.func_info, |r| (r.insn_off_bytes, r.ty)),
-            lines: by_place(elf, btf, &ext.line_info, |r| (r.insn_off_bytes, *r)),
+            funcs: by_section_number(elf, btf, &ext.func_info, |r| r.insn_off_bytes),
+            lines: by_section_number(elf, btf, &ext.line_info, |r| r.insn_off_bytes),
         }
     }
 
@@ -52,49 +54,65 @@ impl Info {
     pub(crate) fn funcs(&self, functions: &Functions, linked: &Linked) -> Vec<FuncInfo> {
         let info = |p: &crate::link::Placed| {
             let f = &functions.all[p.function];
-            let ty = self.funcs.get(&(f.section, f.off_bytes()))?;
-            Some(FuncInfo { insn_off: p.start as u32, type_id: ty.0 })
+            let records = self.funcs.get(&f.section)?;
+            let off = |r: &skep_btf::FuncInfo| u64::from(r.insn_off_bytes);
+            let at = records.binary_search_by_key(&f.off_bytes(), off).ok()?;
+            Some(FuncInfo { insn_off: p.start as u32, type_id: records[at].ty.0 })
         };
         linked.functions.iter().map(info).collect::<Option<_>>().unwrap_or_default()
     }
 
     /// Lines of a program. The kernel wants one at the start of each function.
     pub(crate) fn lines(&self, functions: &Functions, linked: &Linked) -> Vec<LineInfo> {
+        let off = |l: &skep_btf::LineInfo| u64::from(l.insn_off_bytes);
         let mut out = Vec::new();
         for p in &linked.functions {
             let f = &functions.all[p.function];
             let (start, end) = (f.off_bytes(), f.end_bytes());
-            if !self.lines.contains_key(&(f.section, start)) {
+            let records = self.lines.get(&f.section).map_or(&[][..], |r| r);
+            let records = &records[records.partition_point(|l| off(l) < start)..];
+            let records = &records[..records.partition_point(|l| off(l) < end)];
+            if records.first().is_none_or(|l| off(l) != start) {
                 return Vec::new();
             }
-            out.extend(self.lines.range((f.section, start)..(f.section, end)).map(|(&(_, off), l)| {
-                LineInfo {
-                    insn_off: p.start as u32 + ((off - start) / Insn::SIZE as u64) as u32,
-                    file_name_off: l.file.offset(),
-                    line_off: l.text.offset(),
-                    line_col: l.line_col,
-                }
+            out.extend(records.iter().map(|l| LineInfo {
+                insn_off: p.start as u32 + ((off(l) - start) / Insn::SIZE as u64) as u32,
+                file_name_off: l.file.offset(),
+                line_off: l.text.offset(),
+                line_col: l.line_col,
             }));
         }
         out
     }
 }
 
-/// Records of sections that exist, by section number and byte. Of several at one place the last counts.
-fn by_place<T, V>(
+/// Records of sections that exist. Of several at one place the last counts.
+fn by_section_number<'a, T: Copy>(
     elf: &Elf<'_>,
     btf: &Btf,
-    sections: &[ExtSection<T>],
-    record: impl Fn(&T) -> (u32, V),
-) -> BTreeMap<(usize, u64), V> {
-    let mut out = BTreeMap::new();
+    sections: &'a [ExtSection<T>],
+    off_bytes: impl Fn(&T) -> u32,
+) -> BTreeMap<usize, Cow<'a, [T]>> {
+    let mut out: BTreeMap<usize, Cow<'a, [T]>> = BTreeMap::new();
     for s in sections {
         let name = btf.str(s.section);
         let Some(index) = elf.sections.iter().position(|e| e.name == name) else { continue };
-        out.extend(s.records.iter().map(|r| {
-            let (off, value) = record(r);
-            ((index, u64::from(off)), value)
-        }));
+        match out.entry(index) {
+            Entry::Vacant(e) => _ = e.insert((&s.records[..]).into()),
+            Entry::Occupied(mut e) => e.get_mut().to_mut().extend_from_slice(&s.records),
+        }
+    }
+    // As compilers and linkers write them they are in order.
+    for records in out.values_mut().filter(|r| !r.is_sorted_by(|a, b| off_bytes(a) < off_bytes(b))) {
+        let records = records.to_mut();
+        records.sort_by_key(&off_bytes);
+        records.dedup_by(|later, kept| {
+            let same = off_bytes(later) == off_bytes(kept);
+            if same {
+                *kept = *later;
+            }
+            same
+        });
     }
     out
 }

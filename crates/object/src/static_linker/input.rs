@@ -9,7 +9,7 @@ use ::object::Endianness;
 use ::object::SectionIndex;
 use ::object::elf::{self as consts, RelocationType, SectionFlags, SectionType};
 use ::object::read::elf::{FileHeader, Rel, SectionHeader, Sym};
-use skep_btf::{Btf, BtfExt, FuncLinkage, Type, TypeId, VarLinkage};
+use skep_btf::{Btf, BtfExt, FuncLinkage, Kind, Type, TypeId, VarLinkage};
 use skep_isa::{Endian, Insn};
 
 use crate::elf::identify;
@@ -215,7 +215,7 @@ impl<'a> Input<'a> {
 
     /// Sections that only BTF has.
     fn add_types_only(&mut self, btf: &Btf) -> Result<(), Error> {
-        for (id, t) in btf.iter() {
+        for (id, t) in btf.iter_kinds([Kind::Datasec]) {
             let Type::Datasec { name, .. } = t else { continue };
             let name = btf.str(*name);
             if name.is_empty() {

@@ -8,8 +8,8 @@ use alloc::vec::Vec;
 
 use skep_btf::dedup::dedup;
 use skep_btf::{
-    Btf, BtfExt, Builder, CoreRelo, DatasecEntry, ExtSection, FuncInfo, FuncLinkage, LineInfo, Name, Type,
-    TypeId, VarLinkage,
+    Btf, BtfExt, Builder, CoreRelo, DatasecEntry, ExtSection, FuncInfo, FuncLinkage, Kind, LineInfo, Name,
+    Type, TypeId, VarLinkage,
 };
 
 use super::input::{EXTERN, Home, Input, Symbol, is_visible};
@@ -38,7 +38,7 @@ impl Linker {
             .iter()
             .filter_map(|s| place(s).map(|(number, off)| ((number, s.name), off)))
             .collect();
-        for (id, t) in btf.iter() {
+        for (id, t) in btf.iter_kinds([Kind::Datasec]) {
             if let Type::Datasec { name, entries, .. } = t {
                 self.append_vars(input, &btf, id, btf.str(*name), entries, placed, &map, &symbols)?;
             }
