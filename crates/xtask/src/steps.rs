@@ -87,8 +87,13 @@ pub fn bare(targets: &[String]) -> Vec<Step> {
     vec![Step::call("bare targets", move || crate::bare::build(&targets))]
 }
 
-/// Our loader beside libbpf, where that can be built: it needs libelf, zlib, make and a C compiler.
+/// The tests of our loader beside libbpf.
 fn libbpf() -> Result<(), String> {
+    beside_libbpf(&["test", "--quiet"], &[])
+}
+
+/// What stands in `tests/libbpf`, where libbpf can be built: it needs libelf, zlib, make and a C compiler.
+fn beside_libbpf(verb: &[&str], rest: &[&str]) -> Result<(), String> {
     for library in ["libelf", "zlib"] {
         let found = Command::new("pkg-config").args(["--exists", library]).status();
         if !found.is_ok_and(|s| s.success()) {
@@ -97,7 +102,7 @@ fn libbpf() -> Result<(), String> {
         }
     }
     let manifest = "tests/libbpf/Cargo.toml";
-    let args = ["test", "--quiet", "--manifest-path", manifest, "--target-dir", "target"];
+    let args = [verb, &["--manifest-path", manifest, "--target-dir", "target"], rest].concat();
     (Step::cargo("tests/libbpf", &args).run)()
 }
 
@@ -126,11 +131,29 @@ pub fn bless(args: &[String]) -> Vec<Step> {
     vec![Step::cargo_env("tests with BLESS=1", &cargo, &[("BLESS", "1")])]
 }
 
-/// Benchmarks.
+/// Benchmarks: all, those of `crates/benches` that the words for `cargo bench` name, or for `load` the loader beside
+/// libbpf, with its own words behind.
 pub fn bench(args: &[String]) -> Vec<Step> {
+    let load = |args: &[String]| {
+        let args = args.to_vec();
+        Step::call("load", move || {
+            let rest: Vec<&str> =
+                ["--bin", "load", "--"].into_iter().chain(args.iter().map(String::as_str)).collect();
+            beside_libbpf(&["run", "--release", "--quiet"], &rest)
+        })
+    };
+    if let Some((first, rest)) = args.split_first()
+        && first == "load"
+    {
+        return vec![load(rest)];
+    }
     let mut cargo = vec!["bench", "-p", "benches"];
     cargo.extend(args.iter().map(String::as_str));
-    vec![Step::cargo("benchmarks", &cargo)]
+    let mut steps = vec![Step::cargo("benchmarks", &cargo)];
+    if args.is_empty() {
+        steps.push(load(&[]));
+    }
+    steps
 }
 
 /// One fuzz target for a bounded time.
