@@ -57,13 +57,13 @@ fn many_at_a_time() {
     let inner: Vec<_> = (0..N).map(|i| filled(&outer, i, i + 1, 1 << i)).collect();
     let mut text = String::new();
     for i in 0..N {
-        write!(text, "{}*(u64 *)(r10 - {}) = r0\n", find(i), 16 + 8 * i).expect("a string");
+        writeln!(text, "{}*(u64 *)(r10 - {}) = r0", find(i), 16 + 8 * i).expect("a string");
     }
     text += "r0 = 0\n";
     for i in 0..N {
         let at = 16 + 8 * i;
         write!(text, "r1 = *(u64 *)(r10 - {at})\nr2 = *(u64 *)(r1 + 0)\nr0 += r2\n").expect("a string");
-        write!(text, "*(u64 *)(r1 + 0) = {i}\n").expect("a string");
+        writeln!(text, "*(u64 *)(r1 + 0) = {i}").expect("a string");
     }
     text += "exit\n";
     assert_eq!(run(&text, &[outer], &Nobody), Ok((1 << N) - 1));
