@@ -8,6 +8,10 @@ fn main() {
     skep_build::skeleton("../globals/globals.bpf.o").unwrap_or_else(|e| panic!("{e}"));
     skep_build::skeleton("../../crates/object/tests/fixtures/variables.bpf.o")
         .unwrap_or_else(|e| panic!("{e}"));
+    skep_build::Build::new()
+        .record("told", "struct other")
+        .skeleton("../../crates/object/tests/fixtures/kinds.bpf.o")
+        .unwrap_or_else(|e| panic!("{e}"));
     all().unwrap_or_else(|e| panic!("{e}"));
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::error::Error;
-use crate::skeleton::generate;
+use crate::skeleton::generate_with;
 
 /// Compiles (`.c`) or reads (`.o`) an object and writes its skeleton to `OUT_DIR`, under the name up to the first dot:
 /// `src/flows.bpf.c` becomes `flows.rs`. Cargo runs the build script again when the file changes.
@@ -23,6 +23,7 @@ pub struct Build {
     flags: Vec<OsString>,
     watched: Vec<PathBuf>,
     out_dir: Option<PathBuf>,
+    records: Vec<(String, String)>,
 }
 
 impl Build {
@@ -44,6 +45,14 @@ impl Build {
         let folder = folder.into();
         self.flags.extend(["-I".into(), folder.clone().into_os_string()]);
         self.watched.push(folder);
+        self
+    }
+
+    /// Says that the records of a ring buffer or perf event array are values of a type (`struct event`), where the
+    /// object does not: by the map's value type, or a struct with the declaration tag `ringbuf:MAP`.
+    #[must_use]
+    pub fn record(mut self, map: impl Into<String>, ty: impl Into<String>) -> Self {
+        self.records.push((map.into(), ty.into()));
         self
     }
 
@@ -84,7 +93,7 @@ impl Build {
         };
         let bytes = std::fs::read(&object)
             .map_err(|e| Error::new(format!("cannot read `{}`: {e}", object.display())))?;
-        let code = generate(&object.display().to_string(), &bytes)?;
+        let code = generate_with(&object.display().to_string(), &bytes, &self.records)?;
         let to = out.join(format!("{stem}.rs"));
         std::fs::write(&to, code).map_err(|e| Error::new(format!("cannot write `{}`: {e}", to.display())))?;
         Ok(to)

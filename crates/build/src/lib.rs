@@ -29,7 +29,8 @@
 //! | struct | a struct with the fields, laid out when it is read and written: padding is 0 |
 //! | bit-field | a field of its whole type; too large a value loses its upper bits |
 //! | anonymous struct | its fields in their place |
-//! | union | its bytes |
+//! | union | a struct around its bytes, with a method for each member that gives it and one that sets it |
+//! | ring buffer | its records, where the object says their type (`ringbuf:MAP`) or [`Build::record`] does |
 //! | array | an array; one without a length is left out |
 //!
 //! Names that Rust keeps are raw (`r#type`), or have a `_` behind them (`self_`).
@@ -44,4 +45,4 @@ mod types;
 
 pub use compile::{Build, skeleton};
 pub use error::Error;
-pub use skeleton::generate;
+pub use skeleton::{generate, generate_with};

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use skep_btf::assign::type_name;
-use skep_btf::{Btf, Type, TypeId};
+use skep_btf::{Btf, Kind, Type, TypeId};
 use skep_spec::MapDef;
 
 use crate::names::{Unique, camel, item, part};
@@ -13,7 +13,7 @@ use crate::types::Types;
 
 /// A section with variables.
 pub(crate) struct Section {
-    name: String,
+    pub(crate) name: String,
     constant: bool,
     /// The method of the skeleton that gives it: `data_own` for `.data.own`.
     pub(crate) method: String,
@@ -24,7 +24,17 @@ pub(crate) struct Section {
 
 /// The section that a map holds, if it holds one.
 pub(crate) fn section(btf: &Btf, def: &Arc<MapDef>) -> Option<Section> {
-    let Some(Type::Datasec { name, entries, .. }) = btf.ty(TypeId(def.value_btf_id)) else { return None };
+    of_type(btf, TypeId(def.value_btf_id), def.frozen)
+}
+
+/// The options of the kernel's configuration that an object names. They are a section though nobody has said yet what
+/// they are, and so there is no map.
+pub(crate) fn kconfig(btf: &Btf) -> Option<Section> {
+    of_type(btf, btf.find_by_name(Some(Kind::Datasec), ".kconfig")?, true)
+}
+
+fn of_type(btf: &Btf, ty: TypeId, constant: bool) -> Option<Section> {
+    let Some(Type::Datasec { name, entries, .. }) = btf.ty(ty) else { return None };
     let vars = entries.iter().filter_map(|e| match btf.ty(e.ty) {
         Some(Type::Var { name, ty, .. }) => Some((btf.str(*name).to_owned(), *ty)),
         _ => None,
@@ -32,7 +42,7 @@ pub(crate) fn section(btf: &Btf, def: &Arc<MapDef>) -> Option<Section> {
     let name = btf.str(*name);
     Some(Section {
         name: name.into(),
-        constant: def.frozen,
+        constant,
         method: item(&part(name)),
         type_name: camel(&part(name)),
         vars: vars.collect(),

@@ -3,13 +3,13 @@
 use std::fmt::Write as _;
 
 use skep_abi::MapType;
-use skep_btf::{Btf, Type, TypeId};
+use skep_btf::{Btf, Kind, Type, TypeId};
 use skep_object::Object;
 use skep_spec::MapDef;
 
 use crate::error::Error;
 use crate::names::{Unique, camel, item};
-use crate::sections::{Section, section};
+use crate::sections::{Section, kconfig, section};
 use crate::types::{Types, value_impl};
 
 /// Rust code for an object: a module of the object's name with everything in it, the object's bytes as well.
@@ -17,6 +17,15 @@ use crate::types::{Types, value_impl};
 /// # Errors
 /// When the bytes are no eBPF object.
 pub fn generate(file: &str, bytes: &[u8]) -> Result<String, Error> {
+    generate_with(file, bytes, &[])
+}
+
+/// As [`generate`], with the types of ring buffers' and perf event arrays' records where the object does not say them:
+/// the map's name, and that of a struct, union or typedef.
+///
+/// # Errors
+/// As [`generate`]; names that the object does not have.
+pub fn generate_with(file: &str, bytes: &[u8], records: &[(String, String)]) -> Result<String, Error> {
     let object = Object::parse_any_endian(file, bytes).map_err(|e| Error::new(e.to_string()))?;
     let none = Btf::default();
     let btf = object.btf.as_deref().unwrap_or(&none);
@@ -25,14 +34,23 @@ pub fn generate(file: &str, bytes: &[u8]) -> Result<String, Error> {
     let mut sections: Vec<Section> = Vec::new();
     let mut maps: Vec<(String, String, String, String)> = Vec::new();
     let mut unique = Unique::default();
+    for (map, _) in records {
+        let is_ring = |m: &&skep_object::Map| m.name == *map && m.def.as_ref().is_ok_and(|d| has_records(d));
+        if !object.maps.iter().any(|m| is_ring(&m)) {
+            return Err(Error::new(format!("there is no ring buffer or perf event array `{map}`")));
+        }
+    }
     for m in &object.maps {
         let Ok(def) = &m.def else { continue };
         if let Some(section) = section(btf, def) {
             sections.push(section);
         } else if def.initial.is_none() {
-            let (rust, make) = map_type(btf, def, &mut types);
+            let (rust, make) = map_type(btf, def, &mut types, records)?;
             maps.push((unique.take(item(&m.name)), m.name.clone(), rust, make));
         }
+    }
+    if !sections.iter().any(|s| s.name == ".kconfig") {
+        sections.extend(kconfig(btf));
     }
     // Names of the module, those of sections first: the object's own gives way.
     let (mut outer, mut methods) = (Unique::default(), Unique::default());
@@ -188,7 +206,19 @@ use ::skep::skeleton;
 }
 
 /// The type of a map's field, and the function that makes it.
-fn map_type(btf: &Btf, def: &MapDef, types: &mut Types<'_>) -> (String, String) {
+fn map_type(
+    btf: &Btf,
+    def: &MapDef,
+    types: &mut Types<'_>,
+    records: &[(String, String)],
+) -> Result<(String, String), Error> {
+    if has_records(def) {
+        let untyped = ("::skep::Map".into(), "skeleton::map".into());
+        let Some(ty) = record(btf, def, records)? else { return Ok(untyped) };
+        let size = btf.size_of(ty).unwrap_or(0);
+        let record = part(btf, def, types, "record", ty.0, size);
+        return Ok((format!("skeleton::Records<{record}>"), "skeleton::Records::of".into()));
+    }
     let typed = [
         MapType::ARRAY,
         MapType::HASH,
@@ -200,11 +230,40 @@ fn map_type(btf: &Btf, def: &MapDef, types: &mut Types<'_>) -> (String, String) 
     ];
     let value = part(btf, def, types, "value", def.value_btf_id, def.value_size);
     if !typed.contains(&def.kind) {
-        // The types of records, for whoever reads them.
-        return ("::skep::Map".into(), "skeleton::map".into());
+        // The types of what others put into it.
+        return Ok(("::skep::Map".into(), "skeleton::map".into()));
     }
     let key = part(btf, def, types, "key", def.key_btf_id, def.key_size);
-    (format!("skeleton::TypedMap<{key}, {value}>"), "skeleton::TypedMap::of".into())
+    Ok((format!("skeleton::TypedMap<{key}, {value}>"), "skeleton::TypedMap::of".into()))
+}
+
+/// Whether programs write records into a map.
+fn has_records(def: &MapDef) -> bool {
+    matches!(def.kind, MapType::RINGBUF | MapType::PERF_EVENT_ARRAY)
+}
+
+/// The type of a map's records: what was said, else the map's own value type, else the struct with the tag
+/// `ringbuf:MAP`.
+fn record(btf: &Btf, def: &MapDef, records: &[(String, String)]) -> Result<Option<TypeId>, Error> {
+    if let Some((_, name)) = records.iter().find(|(map, _)| *map == def.name) {
+        let plain = ["struct ", "union "].iter().find_map(|w| name.strip_prefix(w)).unwrap_or(name);
+        let kinds = [Kind::Struct, Kind::Union, Kind::Typedef];
+        let found = kinds.iter().find_map(|k| btf.find_by_name(Some(*k), plain));
+        let found = found.filter(|id| btf.size_of(*id).is_some());
+        return found
+            .map(Some)
+            .ok_or_else(|| Error::new(format!("map `{}`: there is no type `{name}`", def.name)));
+    }
+    // The value of a perf event array is a descriptor, whatever its records are.
+    if def.kind == MapType::RINGBUF && btf.size_of(TypeId(def.value_btf_id)).is_some() {
+        return Ok(Some(TypeId(def.value_btf_id)));
+    }
+    let wanted = format!("ringbuf:{}", def.name);
+    let tagged = btf.iter().find_map(|(_, t)| match t {
+        Type::DeclTag { name, target, .. } if btf.str(*name) == wanted => Some(*target),
+        _ => None,
+    });
+    Ok(tagged.filter(|id| btf.size_of(*id).is_some()))
 }
 
 /// A key's or value's type.

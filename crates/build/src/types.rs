@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use skep_btf::assign::type_name;
 use skep_btf::{Btf, IntEncoding, Member, Type, TypeId};
 
-use crate::names::{Unique, camel, item};
+use crate::names::{Unique, camel, item, part};
 
 /// How deep types may nest, as printing has it.
 const MAX_DEPTH: u32 = 32;
@@ -69,11 +69,14 @@ impl<'a> Types<'a> {
                 let name = self.name(ty, id, hint, |s, id, name| s.structure(id, name, depth));
                 format!("types::{name}")
             }
+            Type::Union { .. } => {
+                let name = self.name(ty, id, hint, |s, id, name| s.union(id, name, depth));
+                format!("types::{name}")
+            }
             Type::Array { element, len, .. } => {
                 format!("[{}; {len}]", self.spell(*element, hint, depth + 1)?)
             }
             Type::Float { .. }
-            | Type::Union { .. }
             | Type::Void
             | Type::Fwd { .. }
             | Type::Typedef { .. }
@@ -198,12 +201,86 @@ impl<'a> Types<'a> {
         }
     }
 
+    /// A union: its bytes, and a method for each of what they may be.
+    fn union(&mut self, id: TypeId, name: &str, depth: u32) -> String {
+        let size = self.btf.size_of(id).unwrap_or(0);
+        let mut parts = Fields::default();
+        for taken in ["read", "write", "SIZE"] {
+            parts.unique.take(taken.into());
+        }
+        let members = self.btf.resolved(id).members();
+        self.alternatives(members, 0, name, depth, &mut parts);
+        let methods = parts.declared;
+        format!(
+            "/// `{c}`\n#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]\n\
+             pub struct {name}(pub [u8; {size}]);\n\nimpl {name} {{\n    /// Bytes.\n    \
+             pub const SIZE: usize = {size};\n\n{methods}    \
+             pub(super) fn read(b: &[u8], at: usize) -> Self {{\n        Self(skeleton::take(b, at))\n    }}\n\n    \
+             pub(super) fn write(&self, b: &mut [u8], at: usize) {{\n        \
+             skeleton::put(b, at, &self.0);\n    }}\n}}\n\n\
+             impl ::core::default::Default for {name} {{\n    fn default() -> Self {{\n        \
+             Self([0; {size}])\n    }}\n}}\n\n{value}",
+            c = type_name(self.btf, id),
+            value = value_impl(name),
+        )
+    }
+
+    /// Methods of a union: for each member one that gives it, and one that sets it.
+    fn alternatives(
+        &mut self,
+        members: &[Member],
+        base_bits: u32,
+        owner: &str,
+        depth: u32,
+        out: &mut Fields,
+    ) {
+        let btf = self.btf;
+        for m in members {
+            let bits = base_bits + m.off_bits;
+            let text = btf.str(m.name);
+            if let ("", Type::Struct { members, .. } | Type::Union { members, .. }) =
+                (text, btf.resolved(m.ty))
+            {
+                if depth < MAX_DEPTH {
+                    self.alternatives(members, bits, owner, depth + 1, out);
+                }
+                continue;
+            }
+            let hint = format!("{owner}_{text}");
+            let Some(rust) = self.spell(m.ty, &hint, depth + 1).filter(|r| !r.ends_with("; 0]")) else {
+                continue;
+            };
+            let c = type_name(btf, m.ty);
+            let (getter, setter) =
+                (out.unique.take(item(text)), out.unique.take(item(&format!("set_{}", part(text)))));
+            let (read, write, of) = match m.bitfield_bits {
+                0 => {
+                    let at = (bits / 8).to_string();
+                    (self.read(m.ty, &at, 0), self.write(m.ty, "value", &at, 0), String::new())
+                }
+                n => {
+                    let place = format!("{bits}, {n}");
+                    let (read, raw) = bit_field(btf.resolved(m.ty), &rust, "value", &place);
+                    (read, format!("skeleton::put_bits(b, {place}, {raw});"), format!(", {n} bits"))
+                }
+            };
+            let _ = write!(
+                out.declared,
+                "    /// `{c} {text}`{of}\n    pub fn {getter}(&self) -> {rust} {{\n        let b = &self.0;\n        \
+                 {read}\n    }}\n\n    /// Sets `{text}`; what is beside it stays.\n    \
+                 pub fn {setter}(&mut self, value: {rust}) {{\n        let b = &mut self.0;\n        {write}\n    }}\n\n"
+            );
+        }
+    }
+
     /// An expression: the value in `b` at a byte.
     pub(crate) fn read(&mut self, ty: TypeId, at: &str, depth: u32) -> String {
         let btf = self.btf;
         let rust = self.spell(ty, "", depth).unwrap_or_default();
         match btf.resolved(ty) {
-            Type::Struct { .. } | Type::Enum { .. } | Type::Enum64 { .. } if rust.starts_with("types::") => {
+            Type::Struct { .. } | Type::Union { .. } | Type::Enum { .. } | Type::Enum64 { .. }
+                if rust.starts_with("types::") =>
+            {
                 format!("{rust}::read(b, {at})")
             }
             Type::Array { element, .. } if depth < MAX_DEPTH && !is_bytes(&rust) => {
@@ -222,7 +299,9 @@ impl<'a> Types<'a> {
         let btf = self.btf;
         let rust = self.spell(ty, "", depth).unwrap_or_default();
         match btf.resolved(ty) {
-            Type::Struct { .. } | Type::Enum { .. } | Type::Enum64 { .. } if rust.starts_with("types::") => {
+            Type::Struct { .. } | Type::Union { .. } | Type::Enum { .. } | Type::Enum64 { .. }
+                if rust.starts_with("types::") =>
+            {
                 format!("{value}.write(b, {at});")
             }
             Type::Array { element, .. } if depth < MAX_DEPTH && !is_bytes(&rust) => {

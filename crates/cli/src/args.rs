@@ -59,6 +59,9 @@ pub enum GenCommand {
     Skeleton {
         /// eBPF object
         file: PathBuf,
+        /// The records of a ring buffer or perf event array are of this type; without it those that the object says
+        #[arg(long = "record", value_name = "MAP=TYPE")]
+        records: Vec<String>,
     },
 }
 

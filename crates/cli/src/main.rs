@@ -38,7 +38,7 @@ fn main() -> ExitCode {
         Command::Map(MapCommand::Dump(args)) => map::dump(&args),
         Command::Btf(BtfCommand::Dump(BtfDumpCommand::File(args))) => btf::dump(&args),
         Command::Btf(BtfCommand::Min(args)) => btf::minimal(&args),
-        Command::Gen(GenCommand::Skeleton { file }) => generate::skeleton(&file),
+        Command::Gen(GenCommand::Skeleton { file, records }) => generate::skeleton(&file, &records),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Args::command(), "skep", &mut script);

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use crate::{Error, ErrorKind, Loaded, Map, Program, Value};
+use crate::{Error, ErrorKind, Loaded, Map, Program, RingBuffer, Value};
 
 /// A map whose keys and values have types of Rust. Cheap to clone.
 pub struct TypedMap<K, V> {
@@ -79,6 +79,87 @@ impl<K: Value, V: Value> TypedMap<K, V> {
             let words = format!("map `{}`: its elements are not of the skeleton's types", self.map.name());
             Error::new(ErrorKind::Usage, words)
         })
+    }
+}
+
+/// A ring buffer or perf event array whose records have a type of Rust. Cheap to clone.
+pub struct Records<T> {
+    map: Map,
+    types: PhantomData<fn() -> T>,
+}
+
+impl<T> Clone for Records<T> {
+    fn clone(&self) -> Self {
+        Self { map: self.map.clone(), types: PhantomData }
+    }
+}
+
+impl<T> fmt::Debug for Records<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.map.fmt(f)
+    }
+}
+
+impl<T: Value> Records<T> {
+    /// The map of a name.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub fn of(loaded: &Loaded, name: &str) -> Result<Self, Error> {
+        Ok(Self { map: map(loaded, name)?, types: PhantomData })
+    }
+
+    /// The map, without types.
+    pub fn map(&self) -> &Map {
+        &self.map
+    }
+
+    /// As [`Map::ring_buffer`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn reader(&self) -> Result<RecordReader<T>, Error> {
+        Ok(RecordReader { ring: self.map.ring_buffer()?, types: PhantomData })
+    }
+
+    /// The record of some bytes: those of a perf event array's record may have zeros behind it. `None` when they are too
+    /// few.
+    pub fn record(bytes: &[u8]) -> Option<T> {
+        (0..8).find_map(|more| T::from_bytes(bytes.get(..bytes.len().checked_sub(more)?)?))
+    }
+}
+
+/// A consumer of a ring buffer whose records have a type of Rust.
+#[derive(Debug)]
+pub struct RecordReader<T> {
+    ring: RingBuffer,
+    types: PhantomData<fn() -> T>,
+}
+
+impl<T: Value> RecordReader<T> {
+    /// Hands all records that are ready to `each`, without waiting; gives their number.
+    ///
+    /// # Errors
+    /// As [`RingBuffer::poll`]; `Usage` for a record of another size, after all the others have been handed over.
+    pub fn poll(&mut self, mut each: impl FnMut(T)) -> Result<usize, Error> {
+        let mut odd = None;
+        let count = self.ring.poll(|bytes| match T::from_bytes(bytes) {
+            Some(record) => each(record),
+            None => odd = Some(bytes.len()),
+        })?;
+        match odd {
+            None => Ok(count),
+            Some(len) => {
+                let name = self.ring.map_name();
+                let words = format!("map `{name}`: a record of {len} bytes is not of the skeleton's type");
+                Err(Error::new(ErrorKind::Usage, words))
+            }
+        }
+    }
+
+    /// The ring buffer, without types: to wait, say.
+    pub fn ring(&mut self) -> &mut RingBuffer {
+        &mut self.ring
     }
 }
 
