@@ -82,6 +82,31 @@ fn inner_maps_are_where_the_source_says() {
     }
 }
 
+/// The same answers from an object of the corpus that is compared with libbpf, as its maps fill.
+#[test]
+fn maps_of_maps_by_index_and_by_key() {
+    if cfg!(target_endian = "big") {
+        return;
+    }
+    for backend in [Some(Backend::user()), linux()].into_iter().flatten() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../object/tests/fixtures/corpus/inner_maps.bpf.o");
+        let loaded = Object::open(path).expect("a committed object").load(&backend).expect("loads");
+        let map = |name: &str| loaded.map(name).expect("the object has it");
+        assert_eq!(run(&loaded, "use"), 1, "{}", backend.name());
+        map("by_index").set_map(&0u32.to_ne_bytes(), map("two")).expect("it fits");
+        map("two").put(&0u32, &9u64).expect("an array");
+        assert_eq!(run(&loaded, "use"), 9, "{}", backend.name());
+        assert!(map("by_index").delete(&0u32).expect("there is one"));
+        let def = map("by_key").def().inner.as_deref().expect("it says so").clone();
+        let inner = backend.create_map(def.named("inner")).expect("legal");
+        map("by_key").set_map(&0u64.to_ne_bytes(), &inner).expect("it fits");
+        assert_eq!(run(&loaded, "use"), 1, "an empty hash: {}", backend.name());
+        let bytes = vec![0; inner.info().value_size as usize];
+        inner.update(&0u32.to_ne_bytes(), &bytes, 0).expect("room");
+        assert_eq!(run(&loaded, "use"), 0, "{}", backend.name());
+    }
+}
+
 /// A map that nobody else holds lives in its slot, also when the handle on the map of maps is gone.
 #[test]
 fn a_slot_keeps_its_map() {
