@@ -155,6 +155,8 @@ pub enum CtxShape {
         /// Stores are allowed.
         writable: bool,
     },
+    /// The arguments of what the program is attached to, eight bytes each, by the kernel's types. Nothing is stored.
+    Arguments,
 }
 
 /// A context structure.
@@ -175,11 +177,12 @@ impl Context {
             CtxShape::Fields(fields) => {
                 fields.iter().find(|f| off >= u32::from(f.off) && off < u32::from(f.off) + u32::from(f.size))
             }
-            CtxShape::Buffer { .. } => None,
+            CtxShape::Buffer { .. } | CtxShape::Arguments => None,
         }
     }
 
-    /// What an access of `size` bytes (1, 2, 4 or 8) at `off` gives, or `None` if it is not allowed.
+    /// What an access of `size` bytes (1, 2, 4 or 8) at `off` gives, or `None` if it is not allowed. Of
+    /// [`CtxShape::Arguments`] the row knows nothing: all is `None`.
     pub fn access(&self, off: u32, size: u32, write: bool) -> Option<CtxValue> {
         if !off.is_multiple_of(size) {
             return None;
@@ -188,6 +191,7 @@ impl Context {
             CtxShape::Buffer { from, writable } => {
                 (off >= from && off < self.size && (writable || !write)).then_some(CtxValue::Scalar)
             }
+            CtxShape::Arguments => None,
             CtxShape::Fields(_) => {
                 let field = self.field_at(off)?;
                 let fits = off + size <= u32::from(field.off) + u32::from(field.size);
@@ -512,6 +516,10 @@ pub const SYSCALL_BUFFER: Context =
 /// The record of a tracepoint (`tp_prog_is_valid_access`: offsets from 8 to `PERF_MAX_TRACE_SIZE`).
 pub const TRACEPOINT_RECORD: Context =
     Context { name: "tracepoint", size: 8192, shape: CtxShape::Buffer { from: 8, writable: false } };
+
+/// What `tracing` programs get (`tracing_prog_is_valid_access`, kernel/trace/bpf_trace.c, Linux 6.18): up to twelve
+/// arguments.
+pub const TRACED_ARGUMENTS: Context = Context { name: "arguments", size: 96, shape: CtxShape::Arguments };
 
 /// `struct bpf_raw_tracepoint_args`: twelve `u64`.
 pub const RAW_TRACEPOINT_ARGS: Context = Context {

@@ -11,6 +11,7 @@ mod attach;
 mod bprintf;
 mod context;
 mod helper;
+mod kernel_args;
 mod map;
 mod prog;
 mod section;
@@ -28,7 +29,8 @@ pub use helper::{
     Arg, ArgKind, Capability, DynptrUse, EMBEDDER_HELPERS, HELPER_NAMES, HELPERS, HelperFlags, HelperGroup,
     HelperProto, MemAccess, Ret, helper, helper_by_name, helper_name, ids as helper_ids,
 };
+pub use kernel_args::{ITERATORS, IterArg, NULLABLE_TRACEPOINT_ARGS, iterator, tracepoint_arg_nullable};
 pub use map::{KERNEL_MAP_TYPES, MAP_TYPES, MapFlags, MapType, MapTypeRow, Rule, UpdateFlags};
-pub use prog::{PROGRAM_TYPES, PacketAccess, ProgramType, ProgramTypeRow, ReturnRange};
+pub use prog::{KERNEL_PROGRAM_TYPES, PROGRAM_TYPES, PacketAccess, ProgramType, ProgramTypeRow, ReturnRange};
 pub use section::{SECTIONS, Section, SectionFlags, SectionMatch, find_section};
 pub use socket::{SOCK, SOCK_COMMON, TCP_SOCK, XDP_SOCK};

@@ -4,7 +4,7 @@ use crate::AttachType;
 use crate::context::{
     Context, PERF_EVENT_DATA, PT_REGS, RAW_TRACEPOINT_ARGS, SK_BUFF_CGROUP, SK_BUFF_CGROUP_UNPRIVILEGED,
     SK_BUFF_FLOW_DISSECTOR, SK_BUFF_LWT, SK_BUFF_SK_SKB, SK_BUFF_SOCKET_FILTER, SK_BUFF_TC, SK_LOOKUP,
-    SYSCALL_BUFFER, TRACEPOINT_RECORD, XDP_MD,
+    SYSCALL_BUFFER, TRACED_ARGUMENTS, TRACEPOINT_RECORD, XDP_MD,
 };
 use crate::helper::{Capability, HelperGroup, HelperProto};
 use crate::helper::{ids, own};
@@ -212,7 +212,17 @@ const TC: ProgramTypeRow = ProgramTypeRow {
 /// The same for programs that trace.
 const THAT_TRACES: ProgramTypeRow = ProgramTypeRow { helpers: base_and!(TRACING, TRACED_EVENTS), ..PLAIN };
 
-/// The rows of all types that skep describes.
+/// The rows of types that only a kernel runs, since their context is the kernel's own.
+pub static KERNEL_PROGRAM_TYPES: &[ProgramTypeRow] = &[ProgramTypeRow {
+    id: ProgramType::TRACING,
+    ctx: TRACED_ARGUMENTS,
+    attach_returns: &[(AttachType::TRACE_ITER, ReturnRange::Within(0, 1))],
+    attach_types: &[AttachType::TRACE_RAW_TP, AttachType::TRACE_ITER],
+    private_stack: true,
+    ..THAT_TRACES
+}];
+
+/// The rows of all types that skep describes and can run.
 pub static PROGRAM_TYPES: &[ProgramTypeRow] = &[
     ProgramTypeRow {
         id: ProgramType::SOCKET_FILTER,

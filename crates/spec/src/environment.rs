@@ -4,9 +4,10 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use skep_abi::{
-    AttachType, Capability, HELPER_NAMES, HelperProto, KERNEL_MAP_TYPES, MAP_TYPES, MapType, MapTypeRow,
+    AttachType, Capability, HELPER_NAMES, HelperProto, KERNEL_MAP_TYPES, KERNEL_PROGRAM_TYPES, MAP_TYPES, MapType, MapTypeRow,
     PROGRAM_TYPES, ProgramType, ProgramTypeRow, SectionFlags, find_section, helper_name,
 };
+use skep_btf::Btf;
 use skep_isa::CallTarget;
 use skep_isa::text::Names;
 
@@ -31,6 +32,8 @@ pub struct Environment {
     pub capability: Capability,
     /// Require natural alignment everywhere (`BPF_F_STRICT_ALIGNMENT`).
     pub strict_alignment: bool,
+    /// The kernel's own types (`/sys/kernel/btf/vmlinux`), for programs on what is the kernel's.
+    pub kernel_types: Option<Arc<Btf>>,
     /// CPU numbers that programs see are below this (`nr_cpu_ids`); at least 1. Unless set the most that Linux
     /// can have.
     pub cpus: u32,
@@ -58,6 +61,7 @@ impl Default for Environment {
             profile: Profile::default(),
             capability: Capability::Perfmon,
             strict_alignment: false,
+            kernel_types: None,
             cpus: MAX_CPUS,
             helpers: Vec::new(),
             prog_types: Vec::new(),
@@ -143,7 +147,7 @@ impl Environment {
             .iter()
             .find(|p| p.id == id)
             .map(|p| &**p)
-            .or_else(|| PROGRAM_TYPES.iter().find(|p| p.id == id))
+            .or_else(|| PROGRAM_TYPES.iter().chain(KERNEL_PROGRAM_TYPES).find(|p| p.id == id))
     }
 
     /// The row of a map type: of the user backend, or of a kernel's only.

@@ -7,6 +7,7 @@ use alloc::format;
 use alloc::vec;
 use alloc::vec::Vec;
 
+use skep_abi::AttachType;
 use skep_isa::{CallTarget, Imm64, Op};
 
 use crate::program::{Program, target};
@@ -39,7 +40,9 @@ pub(crate) fn check(p: &Program<'_>, depths: &[u32]) -> At<()> {
             calls[p.subprog_of(pc)].push((pc, callee));
         }
     }
-    let private = p.row.private_stack && !p.subprogs.iter().any(|s| s.has_tail_call);
+    let private = p.row.private_stack
+        && p.spec.attach_type != AttachType::TRACE_ITER
+        && !p.subprogs.iter().any(|s| s.has_tail_call);
     let seen = vec![[None; limits::FRAMES]; p.subprogs.len()];
     Walk { p, depths, private, calls, seen }.function(0, 0, 0)
 }

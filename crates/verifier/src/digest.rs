@@ -22,6 +22,8 @@ impl Digest {
                 h.text(format_args!("{:?}", env.helper_of(row, *id)));
             }
         }
+        // Nothing but a kernel runs what rests on its types.
+        h.text(format_args!("{}", spec.attach_btf_id));
         for map in &spec.maps {
             h.map(map);
         }

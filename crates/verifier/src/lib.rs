@@ -9,6 +9,7 @@
 //! cfg         every instruction can be reached; where paths may meet
 //! liveness    which registers matter where
 //! loops       which instructions are parts of loops
+//! kernel      the kernel's own types: arguments, and what is behind pointers
 //! precision   which numbers a verdict rests on
 //! domain      what is known about a number
 //! state       registers, stack, references; when one state covers another
@@ -34,6 +35,7 @@ mod digest;
 pub mod domain;
 mod explore;
 pub mod graph;
+mod kernel;
 mod limits;
 mod liveness;
 mod loops;

@@ -6,6 +6,8 @@ use skep_abi::{Capability, Context, MapFlags, ProgramTypeRow, ReturnRange};
 use skep_isa::{Op, RegSet};
 use skep_spec::{Environment, MapDef, ProgramSpec};
 
+use crate::kernel::Kernel;
+
 /// The program as the rooms see it. Slots of [`Self::ops`] that are the second of an `LDDW` hold `None`.
 pub(crate) struct Program<'a> {
     pub(crate) spec: &'a ProgramSpec,
@@ -28,6 +30,8 @@ pub(crate) struct Program<'a> {
     /// By slot, the loop that it is part of: the number of its strongly connected component, 0 for none.
     pub(crate) loops: Vec<u32>,
     pub(crate) strict_alignment: bool,
+    /// The kernel's types, where the program has to do with them.
+    pub(crate) kernel: Option<Kernel<'a>>,
 }
 
 /// The slots of a subprogram.
@@ -112,6 +116,11 @@ impl Program<'_> {
     /// Offset of the `struct bpf_spin_lock` in a map's values.
     pub(crate) fn spin_lock(&self, idx: u16) -> Option<u32> {
         self.spin_locks.get(usize::from(idx)).copied().flatten()
+    }
+
+    /// Whether nothing that is looked at goes away meanwhile (`in_rcu_cs`): so in programs that cannot sleep.
+    pub(crate) fn in_rcu(&self) -> bool {
+        !self.row.always_sleepable && self.spec.flags & ProgramSpec::SLEEPABLE == 0
     }
 
     /// May reveal addresses, read uninitialised stack and compare pointers (`CAP_PERFMON`).

@@ -11,7 +11,7 @@ use skep_spec::{Environment, MapDef, ProgramSpec};
 
 use crate::program::{Extent, Points, Program, maps_of, target};
 use crate::violation::{Check, Explain, refuse, unsupported};
-use crate::{Code, limits};
+use crate::{Code, kernel, limits};
 
 /// A refusal at a slot.
 pub(crate) type At<T> = Result<T, (usize, alloc::boxed::Box<crate::violation::Violation>)>;
@@ -34,6 +34,8 @@ pub(crate) fn prepare<'a>(spec: &'a ProgramSpec, env: &'a Environment) -> At<Pro
     let Some(returns) = row.returns_for(spec.attach_type) else {
         return at(0, no_such_attach_type(spec, row));
     };
+    let kernel = at(0, kernel::types(spec, env, row.ctx.shape))?;
+    at(0, may_sleep(spec))?;
     let ops = decode(spec)?;
     for (idx, map) in spec.maps.iter().enumerate() {
         at(0, lock_is_usable(spec.prog_type, map))?;
@@ -55,6 +57,7 @@ pub(crate) fn prepare<'a>(spec: &'a ProgramSpec, env: &'a Environment) -> At<Pro
         maps: maps_of(spec).collect(),
         spin_locks: maps_of(spec).map(MapDef::spin_lock_off).collect(),
         loops: Vec::new(),
+        kernel,
         strict_alignment: env.strict_alignment || spec.flags & ProgramSpec::STRICT_ALIGNMENT != 0,
     };
     returns_are_known(&program)?;
@@ -106,6 +109,16 @@ fn limits(spec: &ProgramSpec, env: &Environment) -> Check<()> {
         return refuse(Code::NotPermitted, "BPF_F_SLEEPABLE needs CAP_BPF");
     }
     Ok(())
+}
+
+/// Of programs that trace only iterators, of those that can be loaded here, may sleep (`can_be_sleepable`).
+fn may_sleep(spec: &ProgramSpec) -> Check<()> {
+    let sleeps = spec.flags & ProgramSpec::SLEEPABLE != 0;
+    if !sleeps || spec.prog_type != ProgramType::TRACING || spec.attach_type == AttachType::TRACE_ITER {
+        return Ok(());
+    }
+    let words = "Only fentry/fexit/fmod_ret, lsm, iter, uprobe, and struct_ops programs can be sleepable";
+    refuse(Code::BadAttachType, words)
 }
 
 fn no_row<T>(spec: &ProgramSpec) -> Check<T> {

@@ -76,16 +76,26 @@ pub enum AccessBase {
     TcpSock,
     /// An XDP socket.
     XdpSock,
+    /// An object of the kernel.
+    Kernel,
     /// Different ones on different paths, but none that is loaded from in a way of its own.
     Various,
 }
 
 impl AccessBase {
+    /// Whether an instruction may do either (`save_aux_ptr_type`).
+    pub(crate) fn goes_with(self, other: Self) -> bool {
+        let plain = |base| matches!(base, Self::Kernel | Self::Mem);
+        self == other || !(self.is_converted() || other.is_converted()) || (plain(self) && plain(other))
+    }
+
     /// Loads through it are converted into others: an instruction that does so on one path does nothing else on
     /// another (`reg_type_mismatch_ok`, kernel/bpf/verifier.c, Linux 6.18).
-    pub(crate) const fn is_converted(self) -> bool {
+    const fn is_converted(self) -> bool {
         match self {
-            Self::Ctx | Self::Socket | Self::SockCommon | Self::TcpSock | Self::XdpSock => true,
+            Self::Ctx | Self::Socket | Self::SockCommon | Self::TcpSock | Self::XdpSock | Self::Kernel => {
+                true
+            }
             Self::Stack | Self::MapValue | Self::MapKey | Self::Packet | Self::Mem | Self::Various => false,
         }
     }

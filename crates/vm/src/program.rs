@@ -78,6 +78,8 @@ impl CtxAccess {
                 need: 0,
                 cells: Vec::new(),
             },
+            // Only the kernel has what is in there: [`Program::new`] refuses.
+            CtxShape::Arguments => Self { name: ctx.name, kind: CtxKind::Fields, need: 0, cells: Vec::new() },
             CtxShape::Fields(_) => Self {
                 name: ctx.name,
                 kind: CtxKind::Fields,

@@ -9,7 +9,7 @@ use crate::domain::Scalar;
 use crate::program::Program;
 use crate::state::{self, Kind, State, type_name};
 use crate::transfer::pointer;
-use crate::violation::{Check, Explain, refuse};
+use crate::violation::{Check, Explain, refuse, unsupported};
 use crate::{Code, limits};
 
 pub(super) fn unary(p: &Program<'_>, s: &State, dst: Reg) -> Check<()> {
@@ -123,7 +123,10 @@ fn arithmetic(
     match reg.kind {
         Kind::Ctx | Kind::MapValue(_) | Kind::MapKey(_) | Kind::Func(_) => {}
         Kind::Packet { .. } | Kind::PacketMeta { .. } => {}
-        Kind::Stack { .. } | Kind::Mem { .. } => {}
+        Kind::Stack { .. } | Kind::Mem { .. } | Kind::Btf { .. } | Kind::Buffer { .. } => {}
+        // Wherever it points to: loads look first.
+        Kind::Probed if dst == ptr => return Ok(()),
+        Kind::Probed => return unsupported(format!("a number moved by a {name}")),
         Kind::Map(_) if by.as_const() == Some(0) && op == AluOp::Add => {}
         Kind::FlowKeys if by.as_const().is_some() => {}
         Kind::FlowKeys | Kind::Map(_) | Kind::PacketEnd | Kind::Sock(_) | Kind::NotInit | Kind::Scalar => {

@@ -7,8 +7,9 @@ use skep_abi::{CtxValue, FLOW_KEYS_BYTES, MapFlags, MapType, PacketAccess};
 use skep_isa::{Operand, Reg, RegSet};
 
 use super::{leak, leaks, lock};
+use crate::kernel::{self, Attached, Loaded};
 use crate::program::Program;
-use crate::state::{self, Byte, Kind, Range, Sock, State, place, reads_low_part, type_name};
+use crate::state::{self, Byte, Kind, Marks, Range, Sock, State, place, reads_low_part, type_name};
 use crate::violation::{Check, Explain, refuse, unsupported};
 use crate::{AccessBase, Code, limits};
 
@@ -58,13 +59,18 @@ pub(crate) enum Target {
     Mem,
     /// A field of a socket.
     Sock(Sock),
+    /// An argument in the context.
+    Argument(Loaded),
+    /// A member of an object of the kernel.
+    Kernel(Loaded),
 }
 
 impl Target {
     /// The kind of memory.
     pub(crate) fn base(self) -> AccessBase {
         match self {
-            Self::Ctx(_) => AccessBase::Ctx,
+            Self::Ctx(_) | Self::Argument(_) => AccessBase::Ctx,
+            Self::Kernel(_) => AccessBase::Kernel,
             Self::Stack { .. } => AccessBase::Stack,
             Self::MapKey => AccessBase::MapKey,
             Self::MapValue { .. } => AccessBase::MapValue,
@@ -148,6 +154,15 @@ pub(crate) fn access(
             })?;
             Ok(Target::Mem)
         }
+        Kind::Btf { id, marks } => object(p, s, base, (id, marks), off, size, intent),
+        Kind::Probed | Kind::Buffer { writable: false } if intent.writes() => {
+            refuse(Code::ForbiddenAccess, format!("R{} cannot write into {}", base.0, type_name(reg)))
+        }
+        Kind::Probed => Ok(Target::Mem),
+        Kind::Buffer { .. } => {
+            leak_into("buf")?;
+            buffer(s, base, off, size)
+        }
         Kind::Sock(sock) => {
             if intent.writes() {
                 return refuse(
@@ -165,7 +180,10 @@ pub(crate) fn access(
         Kind::Ctx => {
             leak_into("ctx")?;
             unmodified(s, base)?;
-            context(p, off, size, intent)
+            match p.kernel.as_ref().and_then(|k| k.attached.as_ref()) {
+                Some(attached) => argument(attached, off, size, intent),
+                None => context(p, off, size, intent),
+            }
         }
         Kind::Packet { .. } | Kind::PacketMeta { .. } => {
             if intent.writes() && p.row.packet != PacketAccess::ReadWrite {
@@ -391,6 +409,74 @@ fn context(p: &Program<'_>, off: i32, size: usize, intent: Intent) -> Check<Targ
                 )
         }
     }
+}
+
+/// A load of an argument of what the program is attached to (`tracing_prog_is_valid_access`).
+fn argument(attached: &Attached<'_>, off: i32, size: usize, intent: Intent) -> Check<Target> {
+    match u32::try_from(off) {
+        Ok(at) if !intent.writes() && (at as usize).is_multiple_of(size) => {
+            attached.load(at, size as u32).map(Target::Argument)
+        }
+        _ => refuse(Code::BadContextAccess, format!("invalid bpf_context access off={off} size={size}"))
+            .explain(
+                "an aligned load of an argument",
+                "arguments are not stored to",
+                "copy it to a local variable",
+            ),
+    }
+}
+
+/// An access of an object of the kernel (`check_ptr_to_btf_access`). `off` includes the fixed part.
+fn object(
+    p: &Program<'_>,
+    s: &State,
+    base: Reg,
+    (id, marks): (u32, Marks),
+    off: i32,
+    size: usize,
+    intent: Intent,
+) -> Check<Target> {
+    let types = kernel::of(p)?;
+    let name = types.name(id);
+    if !p.may_leak() {
+        let words = format!("'struct {name}' access is allowed only to CAP_PERFMON and CAP_SYS_ADMIN");
+        return refuse(Code::PointerLeak, words);
+    }
+    if !p.spec.gpl_compatible() {
+        let words = format!("Cannot access kernel 'struct {name}' from non-GPL compatible program");
+        return refuse(Code::GplOnly, words);
+    }
+    let var = &s.reg(base).val;
+    let what = match (u32::try_from(off), var.as_const()) {
+        (Err(_), _) => format!("invalid negative access: off={off}"),
+        (_, None | Some(1..)) => format!("invalid variable offset: off={off}, var_off={}", var.tnum()),
+        _ if marks.has(Marks::USER) => format!("access user memory: off={off}"),
+        _ if marks.has(Marks::PER_CPU) => format!("access percpu memory: off={off}"),
+        (Ok(_), _) if intent.writes() => return refuse(Code::ForbiddenAccess, "only read is supported"),
+        (Ok(at), Some(0)) => {
+            return match types.load(id, marks, at, size as u32, p.in_rcu()) {
+                Ok(loaded) => Ok(Target::Kernel(loaded)),
+                Err(words) => refuse(Code::OutOfBounds, words).explain(
+                    format!("a load of a member of struct {name}, at its size"),
+                    format!("{size} bytes at {off} are none"),
+                    "load the member by its name; use CO-RE (preserve_access_index) for another kernel's layout",
+                ),
+            };
+        }
+    };
+    refuse(Code::OutOfBounds, format!("R{} is ptr_{name} {what}", base.0))
+}
+
+/// An access of an iterator's buffer: only a constant offset can be compared with its size later
+/// (`__check_buffer_access`).
+fn buffer(s: &State, base: Reg, off: i32, size: usize) -> Check<Target> {
+    let reg = s.reg(base);
+    let what = match (off < 0, reg.val.as_const()) {
+        (true, _) => format!("invalid {} buffer access: off={off}, size={size}", type_name(reg)),
+        (false, Some(0)) => return Ok(Target::Mem),
+        (false, _) => format!("invalid variable buffer offset: off={off}, var_off={}", reg.val.tnum()),
+    };
+    refuse(Code::OutOfBounds, format!("R{} {what}", base.0))
 }
 
 /// A load from a socket.

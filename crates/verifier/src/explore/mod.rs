@@ -345,7 +345,7 @@ impl<'p, 'a> Explorer<'p, 'a> {
         if let Some(target) = facts.target {
             let (before, now) = (self.facts[pc].access, target.base());
             let differs = before.is_some_and(|b| b != now);
-            if differs && (now.is_converted() || before.is_some_and(AccessBase::is_converted)) {
+            if before.is_some_and(|b| !b.goes_with(now)) {
                 let words = "same insn cannot be used with different pointers";
                 return refuse(Code::ForbiddenAccess, words).explain(
                     "an access to the context, or to one kind of socket, on every path or on none",
@@ -353,7 +353,11 @@ impl<'p, 'a> Explorer<'p, 'a> {
                     "load the field in each branch",
                 );
             }
-            self.facts[pc].access = Some(if differs { AccessBase::Various } else { now });
+            self.facts[pc].access = Some(match before {
+                Some(AccessBase::Kernel) => AccessBase::Kernel,
+                _ if now == AccessBase::Kernel || !differs => now,
+                _ => AccessBase::Various,
+            });
         }
         let stack = match facts.target {
             Some(Target::Stack { frame, min, .. }) => Some((frame, min)),

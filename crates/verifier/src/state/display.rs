@@ -7,7 +7,7 @@ use core::fmt::Write as _;
 
 use skep_spec::ProgramSpec;
 
-use super::{Byte, Frame, Kind, Reg, Slot, Sock, State};
+use super::{Byte, Frame, Kind, Marks, Reg, Slot, Sock, State};
 use crate::program::maps_of;
 use crate::rejection::Known;
 
@@ -28,10 +28,33 @@ pub(crate) fn type_name(reg: &Reg) -> &'static str {
         (Kind::Stack { .. }, _) => "fp",
         (Kind::FlowKeys, _) => "flow_keys",
         (Kind::Sock(sock), nullable) => sock_name(sock, nullable),
+        (Kind::Btf { marks, .. }, nullable) => object_name(marks, nullable),
+        (Kind::Probed, _) => "rdonly_untrusted_mem",
+        (Kind::Buffer { writable: false }, false) => "rdonly_buf",
+        (Kind::Buffer { writable: false }, true) => "rdonly_buf_or_null",
+        (Kind::Buffer { writable: true }, false) => "buf",
+        (Kind::Buffer { writable: true }, true) => "buf_or_null",
         (Kind::Mem { ringbuf: true, .. }, false) => "ringbuf_mem",
         (Kind::Mem { ringbuf: true, .. }, true) => "ringbuf_mem_or_null",
         (Kind::Mem { ringbuf: false, .. }, false) => "mem",
         (Kind::Mem { ringbuf: false, .. }, true) => "mem_or_null",
+    }
+}
+
+/// The kernel puts the structure's name behind it.
+fn object_name(marks: Marks, nullable: bool) -> &'static str {
+    let has = |mark| marks.has(mark);
+    match (has(Marks::UNTRUSTED), has(Marks::TRUSTED), has(Marks::RCU), nullable) {
+        _ if has(Marks::USER) => "user_ptr_",
+        _ if has(Marks::PER_CPU) => "percpu_ptr_",
+        (true, _, _, false) => "untrusted_ptr_",
+        (true, _, _, true) => "untrusted_ptr_or_null_",
+        (false, true, _, false) => "trusted_ptr_",
+        (false, true, _, true) => "trusted_ptr_or_null_",
+        (false, false, true, false) => "rcu_ptr_",
+        (false, false, true, true) => "rcu_ptr_or_null_",
+        (false, false, false, false) => "ptr_",
+        (false, false, false, true) => "ptr_or_null_",
     }
 }
 
@@ -100,6 +123,7 @@ pub(crate) fn register(spec: &ProgramSpec, frame: usize, reg: &Reg) -> String {
         Kind::Packet { range } => item(format!("r={range}")),
         Kind::PacketMeta { range } => item(format!("r={range}")),
         Kind::Mem { size, .. } => item(format!("sz={size}")),
+        Kind::Btf { id, .. } => item(format!("btf_id={id}")),
         _ => {}
     }
     match reg.val.as_const() {

@@ -13,7 +13,7 @@ use alloc::vec::Vec;
 pub(crate) use display::{known, register, type_name};
 pub(crate) use equal::{Exactness, equal};
 pub(crate) use packet::Range;
-pub(crate) use reg::{Kind, Reg, Sock};
+pub(crate) use reg::{Kind, Marks, Reg, Sock};
 pub(crate) use stack::{Byte, Slot, Stack, place, reads_low_part};
 
 use crate::domain::Scalar;

@@ -36,6 +36,56 @@ pub(crate) enum Kind {
     FlowKeys,
     /// A socket of the kernel.
     Sock(Sock),
+    /// An object of the kernel, by the number of its type in the kernel's own.
+    Btf { id: u32, marks: Marks },
+    /// Memory of which nothing is known, so that loads may find nothing there.
+    Probed,
+    /// Bytes that an iterator hands out; how many is found out when it is attached.
+    Buffer { writable: bool },
+}
+
+/// How far an object of the kernel is sure to stay, and whose memory it is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Marks(u8);
+
+impl Marks {
+    /// As pointers once were: helpers take it.
+    pub(crate) const NONE: Self = Self(0);
+    /// The object is there while the program runs.
+    pub(crate) const TRUSTED: Self = Self(1);
+    /// It is there as long as nothing goes away (RCU).
+    pub(crate) const RCU: Self = Self(2);
+    /// It may be gone; loads are still possible.
+    pub(crate) const UNTRUSTED: Self = Self(4);
+    /// It is in the user's memory.
+    pub(crate) const USER: Self = Self(8);
+    /// Each CPU has one.
+    pub(crate) const PER_CPU: Self = Self(16);
+
+    pub(crate) const fn has(self, mark: Self) -> bool {
+        self.0 & mark.0 == mark.0
+    }
+
+    pub(crate) const fn with(self, mark: Self) -> Self {
+        Self(self.0 | mark.0)
+    }
+
+    pub(crate) const fn without(self, mark: Self) -> Self {
+        Self(self.0 & !mark.0)
+    }
+
+    /// Trusted and nothing else (`is_trusted_reg`).
+    pub(crate) fn is_trusted(self) -> bool {
+        self == Self::TRUSTED
+    }
+}
+
+impl core::ops::BitOr for Marks {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        self.with(other)
+    }
 }
 
 /// What is known of a socket.
@@ -174,6 +224,7 @@ impl Reg {
             && match self.kind {
                 Kind::MapValue(_) | Kind::MapKey(_) | Kind::Mem { .. } | Kind::Map(_) => true,
                 Kind::Sock(sock) => sock != Sock::Xdp,
+                Kind::Btf { marks, .. } => marks.is_trusted() || self.ref_id != 0,
                 Kind::NotInit
                 | Kind::Scalar
                 | Kind::Ctx
@@ -182,7 +233,9 @@ impl Reg {
                 | Kind::PacketMeta { .. }
                 | Kind::PacketEnd
                 | Kind::Stack { .. }
-                | Kind::FlowKeys => false,
+                | Kind::FlowKeys
+                | Kind::Probed
+                | Kind::Buffer { .. } => false,
             }
     }
 }

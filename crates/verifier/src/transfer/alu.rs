@@ -8,7 +8,7 @@ use skep_isa::{AluOp, Operand, Reg as R, Size, SwapKind, Width};
 use super::{Fresh, pointer};
 use crate::domain::{BinOp, Bits, Scalar};
 use crate::program::Program;
-use crate::state::{Reg, State, low32};
+use crate::state::{Kind, Reg, State, low32};
 
 fn bits(width: Width) -> Bits {
     match width {
@@ -85,6 +85,8 @@ pub(super) fn binary(
     let old = s.reg(dst).clone();
     let out = match (old.is_pointer(), value.is_pointer()) {
         (false, false) => scalars(p, width, op, &old, &value),
+        // Whatever is done to it, loads look first (`adjust_ptr_min_max_vals`).
+        (true, false) if old.kind == Kind::Probed && width == Width::W64 => old,
         (true, false) | (false, true) if width == Width::W64 && matches!(op, BinOp::Add | BinOp::Sub) => {
             let (ptr, by) = if old.is_pointer() { (&old, &value) } else { (&value, &old) };
             pointer::moved(ptr, &by.val, op == BinOp::Sub, fresh.id())

@@ -168,7 +168,7 @@ pub(crate) fn split(p: &Program<'_>, s: &State, width: Width, op: JumpOp, dst: R
     } else if let Operand::Reg(src) = src {
         if is_packet_check(s, width, op, dst, Operand::Reg(src)) {
             packet_check(&mut not_taken, &mut taken, op, dst, src);
-        } else if width == Width::W64 && a.is_pointer() && b.is_pointer() && a.nullable != b.nullable {
+        } else if width == Width::W64 && a.is_pointer() && b.is_pointer() && equality_tells(&a, &b) {
             let id = if a.nullable { a.id } else { b.id };
             match op {
                 JumpOp::Eq => resolve(p, &mut taken, id, false),
@@ -178,6 +178,13 @@ pub(crate) fn split(p: &Program<'_>, s: &State, width: Width, op: JumpOp, dst: R
         }
     }
     Split { not_taken, taken, linked }
+}
+
+/// Whether a pointer that equals another one that is not NULL is not NULL either. Objects of the kernel that are not
+/// marked may be NULL.
+fn equality_tells(a: &Reg, b: &Reg) -> bool {
+    let marked = |r: &Reg| !matches!(r.kind, Kind::Btf { .. });
+    a.nullable != b.nullable && marked(a) && marked(b)
 }
 
 /// Finds the registers that share an id with an operand; those too many lose it.

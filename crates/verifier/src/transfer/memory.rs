@@ -8,6 +8,7 @@ use skep_isa::{Operand, Reg as R, Size};
 use super::{Fresh, SlotMove, alu};
 use crate::check::{Facts, Target};
 use crate::domain::{Bits, Scalar};
+use crate::kernel::Loaded;
 use crate::program::Program;
 use crate::state::{Byte, Kind, Range, Reg, Sock, State, place, reads_low_part};
 
@@ -21,6 +22,7 @@ pub(super) fn load(
 ) -> SlotMove {
     let (mut value, moved) = match facts.target {
         Some(Target::Ctx(value)) => (from_context(value, fresh), None),
+        Some(Target::Argument(loaded) | Target::Kernel(loaded)) => (from_kernel(loaded, fresh), None),
         Some(Target::Stack { frame, min, max }) => from_stack(s, frame, min, max, size.bytes(), fresh),
         Some(Target::MapValue { folded: Some(n) }) => (Reg::scalar(Scalar::known(n)), None),
         Some(
@@ -54,6 +56,14 @@ fn from_context(value: CtxValue, fresh: &mut Fresh) -> Reg {
         CtxValue::FlowKeys => Reg::pointer(Kind::FlowKeys),
         CtxValue::SockCommonOrNull => Reg::pointer_or_null(Kind::Sock(Sock::Common), fresh.id()),
         CtxValue::SocketOrNull => Reg::pointer_or_null(Kind::Sock(Sock::Full), fresh.id()),
+    }
+}
+
+fn from_kernel(loaded: Loaded, fresh: &mut Fresh) -> Reg {
+    match (loaded.kind, loaded.nullable) {
+        (Kind::Scalar, _) => Reg::unknown(),
+        (kind, true) => Reg::pointer_or_null(kind, fresh.id()),
+        (kind, false) => Reg::pointer(kind),
     }
 }
 

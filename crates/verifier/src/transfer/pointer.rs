@@ -11,6 +11,9 @@ use crate::state::{Kind, Range, Reg};
 /// where that becomes smaller. It cannot wrap around: a range is shown where it is at most `PACKET_OFF`.
 pub(crate) fn moved(ptr: &Reg, by: &Scalar, minus: bool, fresh: u32) -> Reg {
     let mut out = ptr.clone();
+    if ptr.kind == Kind::Probed {
+        return out;
+    }
     let known = by.as_const().map(|n| n as i64);
     let fixed = known.and_then(|n| {
         let off = i64::from(ptr.off);

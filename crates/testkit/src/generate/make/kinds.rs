@@ -140,7 +140,7 @@ impl Kind {
             (PacketAccess::Read, _) => direct(false),
             (PacketAccess::ReadWrite, _) => direct(true),
             (PacketAccess::None, CtxShape::Fields(_)) => Some(Packet::Helpers),
-            (PacketAccess::None, CtxShape::Buffer { .. }) => None,
+            (PacketAccess::None, CtxShape::Buffer { .. } | CtxShape::Arguments) => None,
         };
         let most = match row.returns {
             ReturnRange::Any => None,

@@ -1,0 +1,210 @@
+//! Programs on the kernel's own types against the running kernel: the arguments of every tracepoint and iterator, and
+//! what stands at each offset of structures.
+
+use std::sync::Arc;
+
+use skep_abi::{AttachType, ITERATORS, ProgramType};
+use skep_btf::{Btf, Kind, Type, TypeId};
+use skep_isa::text::assemble;
+use skep_isa::{Insn, Op, Reg, Size};
+use skep_linux::LinuxBackend;
+use skep_spec::{Environment, LoadOptions, ProgramSpec};
+use skep_verifier::{Options, verify};
+
+const SIZES: [Size; 4] = [Size::B, Size::H, Size::W, Size::DW];
+
+/// The kernel to ask, and its types; says why not.
+fn kernel() -> Option<(LinuxBackend, Environment)> {
+    let probe = LinuxBackend::probe();
+    if !probe.is_yes() {
+        println!("skipped: no kernel to ask: {probe:?}");
+        return None;
+    }
+    let bytes = match std::fs::read("/sys/kernel/btf/vmlinux") {
+        Ok(bytes) => bytes,
+        Err(e) => {
+            println!("skipped: no types of the kernel: {e}");
+            return None;
+        }
+    };
+    let btf = Btf::parse(&bytes).expect("the kernel's types are legal");
+    let mut env = Environment::default();
+    env.kernel_types = Some(Arc::new(btf));
+    Some((LinuxBackend::new(), env))
+}
+
+fn spec(attach_type: AttachType, id: TypeId, insns: Vec<Insn>) -> ProgramSpec {
+    ProgramSpec {
+        name: "typed".into(),
+        attach_type,
+        attach_btf_id: id.0,
+        ..ProgramSpec::new(ProgramType::TRACING, insns)
+    }
+}
+
+fn text(text: &str) -> Vec<Insn> {
+    assemble(text).expect("well formed")
+}
+
+fn load(size: Size, dst: u8, src: u8, off: i16) -> Insn {
+    Op::Load { size, signed: false, dst: Reg(dst), src: Reg(src), off }.encode().0
+}
+
+/// What a log of level 2 says last of a register.
+fn said<'l>(log: &'l str, reg: &str) -> Option<&'l str> {
+    let at = log.rfind(&format!("{reg}="))?;
+    let rest = &log[at + reg.len() + 1..];
+    Some(&rest[..rest.find([' ', '\n']).unwrap_or(rest.len())])
+}
+
+/// Compares verdicts, and what both say of `r2`.
+fn compare(
+    kernel: &LinuxBackend,
+    env: &Environment,
+    spec: &ProgramSpec,
+    wrong: &mut Vec<String>,
+    what: &str,
+) -> bool {
+    let options = Options { log_level: 2, ..Options::default() };
+    let ours = verify(spec, env, &options);
+    let theirs = kernel.load_program(spec, &[], LoadOptions { log_level: 2 });
+    match (&ours, &theirs) {
+        (Ok(ours), Ok(theirs)) => {
+            let (a, b) = (said(ours.log(), "R2"), said(theirs.log(), "R2"));
+            let same = match (a, b) {
+                (Some(a), Some(b)) => same_register(env, a, b),
+                (a, b) => a == b,
+            };
+            if !same {
+                wrong.push(format!("{what}: ours {a:?}, the kernel's {b:?}"));
+            }
+        }
+        (Ok(_), Err(e)) => {
+            wrong.push(format!("{what}: accepted; {}", e.log.lines().rev().nth(1).unwrap_or("")))
+        }
+        (Err(r), Ok(_)) => wrong.push(format!("{what}: refused: {}", r.message())),
+        (Err(_), Err(_)) => {}
+    }
+    theirs.is_ok()
+}
+
+/// `trusted_ptr_(btf_id=7)` is `trusted_ptr_task_struct()` if that is type 7.
+fn same_register(env: &Environment, ours: &str, theirs: &str) -> bool {
+    let kind = |s: &str| s.split('(').next().unwrap_or_default().to_owned();
+    let id = ours.split("btf_id=").nth(1).and_then(|s| s.trim_end_matches(')').parse().ok());
+    let name = id.and_then(|id| env.kernel_types.as_ref()?.name(TypeId(id))).unwrap_or_default();
+    format!("{}{name}", kind(ours)) == kind(theirs)
+}
+
+#[test]
+fn arguments_of_every_tracepoint_and_iterator() {
+    let Some((kernel, env)) = kernel() else { return };
+    let btf = env.kernel_types.clone().expect("just put there");
+    let (mut wrong, mut targets, mut accepted) = (Vec::new(), Vec::new(), 0);
+    for (id, ty) in btf.iter() {
+        let name = btf.str(ty.name());
+        match ty {
+            Type::Typedef { .. } if name.starts_with("btf_trace_") => {
+                targets.push((AttachType::TRACE_RAW_TP, id, name));
+            }
+            Type::Func { .. } if name.starts_with("bpf_iter_") => {
+                targets.push((AttachType::TRACE_ITER, id, name))
+            }
+            _ => {}
+        }
+    }
+    for (attach, id, name) in targets {
+        for n in 0..9 {
+            let mut insns = vec![load(Size::DW, 2, 1, n * 8)];
+            insns.extend(text("r0 = 0\nexit"));
+            let what = format!("{name}: argument {n}");
+            if !compare(&kernel, &env, &spec(attach, id, insns), &mut wrong, &what) {
+                break;
+            }
+            accepted += 1;
+        }
+    }
+    assert_eq!(wrong, [""; 0]);
+    assert!(accepted > 1000, "{accepted}");
+}
+
+#[test]
+fn narrow_loads_of_arguments() {
+    let Some((kernel, env)) = kernel() else { return };
+    let btf = env.kernel_types.clone().expect("just put there");
+    let mut wrong = Vec::new();
+    let targets = [
+        (AttachType::TRACE_RAW_TP, "btf_trace_sched_switch", Kind::Typedef),
+        (AttachType::TRACE_RAW_TP, "btf_trace_kfree_skb", Kind::Typedef),
+        (AttachType::TRACE_ITER, "bpf_iter_task_file", Kind::Func),
+        (AttachType::TRACE_ITER, "bpf_iter_bpf_map_elem", Kind::Func),
+    ];
+    for (attach, name, kind) in targets {
+        let Some(id) = btf.find_by_name(Some(kind), name) else { continue };
+        for off in 0..104 {
+            for size in SIZES {
+                let mut insns = vec![load(size, 2, 1, off)];
+                insns.extend(text("r0 = 0\nexit"));
+                compare(
+                    &kernel,
+                    &env,
+                    &spec(attach, id, insns),
+                    &mut wrong,
+                    &format!("{name}: {size:?} at {off}"),
+                );
+            }
+        }
+    }
+    assert_eq!(wrong, [""; 0]);
+}
+
+/// Tracepoints or iterators with a pointer to a structure, and the offset of the argument.
+const STRUCTURES: &[(AttachType, &str, Kind, i16)] = &[
+    (AttachType::TRACE_RAW_TP, "btf_trace_sched_switch", Kind::Typedef, 8),
+    (AttachType::TRACE_RAW_TP, "btf_trace_consume_skb", Kind::Typedef, 0),
+    (AttachType::TRACE_RAW_TP, "btf_trace_tcp_probe", Kind::Typedef, 0),
+    (AttachType::TRACE_RAW_TP, "btf_trace_cgroup_mkdir", Kind::Typedef, 0),
+    (AttachType::TRACE_RAW_TP, "btf_trace_sched_process_exec", Kind::Typedef, 16),
+    (AttachType::TRACE_ITER, "bpf_iter_task", Kind::Func, 0),
+];
+
+#[test]
+fn members_of_structures() {
+    let Some((kernel, env)) = kernel() else { return };
+    let btf = env.kernel_types.clone().expect("just put there");
+    let (mut wrong, mut accepted) = (Vec::new(), 0);
+    for &(attach, name, kind, arg) in STRUCTURES {
+        let Some(id) = btf.find_by_name(Some(kind), name) else { continue };
+        for size in SIZES {
+            let aligned = (-8..12_000i16).step_by(size.bytes());
+            let unaligned = (1..300).filter(|off| off % size.bytes() as i16 != 0);
+            let mut refused = 0;
+            for off in aligned.chain(unaligned) {
+                let mut insns = vec![load(Size::DW, 3, 1, arg), load(size, 2, 3, off)];
+                insns.extend(text("r0 = 0\nexit"));
+                let what = format!("{name}: {size:?} at {off}");
+                let accepts = compare(&kernel, &env, &spec(attach, id, insns), &mut wrong, &what);
+                accepted += u32::from(accepts);
+                refused = if accepts { 0 } else { refused + 1 };
+                // Behind the structure's end.
+                if refused > 700 {
+                    break;
+                }
+            }
+        }
+    }
+    assert_eq!(wrong.len(), 0, "{:#?}", &wrong[..wrong.len().min(40)]);
+    assert!(accepted > 10_000, "{accepted}");
+}
+
+#[test]
+fn every_iterator_of_the_table_is_there() {
+    let Some((_, env)) = kernel() else { return };
+    let btf = env.kernel_types.expect("just put there");
+    for (name, args) in ITERATORS {
+        let Some(id) = btf.find_by_name(Some(Kind::Func), name) else { continue };
+        let Some(Type::Func { proto, .. }) = btf.ty(id) else { panic!("{name} is no function") };
+        let Some(Type::FuncProto { params, .. }) = btf.ty(*proto) else { panic!("{name} has no prototype") };
+        assert_eq!(params.len(), args.len(), "{name}");
+    }
+}

@@ -1,0 +1,143 @@
+//! The kernel's own types: what a program finds in the arguments of what it is attached to, and behind pointers.
+
+mod args;
+mod safe;
+mod walk;
+
+use alloc::format;
+use alloc::string::String;
+use core::cell::OnceCell;
+
+use skep_abi::CtxShape;
+use skep_btf::{Btf, TypeId};
+use skep_spec::{Environment, ProgramSpec};
+
+pub(crate) use args::Attached;
+
+use crate::state::{Kind, Marks};
+use crate::violation::{Check, Explain, refuse, unsupported};
+use crate::{Code, program::Program};
+
+/// What a load gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Loaded {
+    pub(crate) kind: Kind,
+    pub(crate) nullable: bool,
+}
+
+impl Loaded {
+    /// Any number.
+    pub(crate) const NUMBER: Self = Self::of(Kind::Scalar);
+
+    const fn of(kind: Kind) -> Self {
+        Self { kind, nullable: false }
+    }
+}
+
+/// The types of the kernel that a program is for.
+pub(crate) struct Kernel<'a> {
+    btf: &'a Btf,
+    safe: OnceCell<safe::Safe<'a>>,
+    /// What the program is attached to, if its context is made of arguments.
+    pub(crate) attached: Option<Attached<'a>>,
+}
+
+/// The kernel's types, for a program whose context is made of them.
+pub(crate) fn types<'a>(
+    spec: &'a ProgramSpec,
+    env: &'a Environment,
+    shape: CtxShape,
+) -> Check<Option<Kernel<'a>>> {
+    if shape != CtxShape::Arguments {
+        return Ok(None);
+    }
+    if spec.attach_btf_id == 0 {
+        return refuse(Code::BadAttachType, "Tracing programs must provide btf_id").explain(
+            "the tracepoint or iterator that the program is for",
+            "there is none",
+            "name it by the section, as SEC(\"tp_btf/sched_switch\") or SEC(\"iter/task\")",
+        );
+    }
+    let Some(btf) = env.kernel_types.as_deref() else {
+        return unsupported(
+            "the program is for a function of the kernel, whose types are not known: --btf names a file of them, \
+             as /sys/kernel/btf/vmlinux",
+        );
+    };
+    let attached = Some(Attached::find(btf, spec)?);
+    Ok(Some(Kernel { btf, safe: OnceCell::new(), attached }))
+}
+
+impl Kernel<'_> {
+    /// The name of a structure.
+    pub(crate) fn name(&self, id: u32) -> &str {
+        self.btf.name(TypeId(id)).unwrap_or("(anon)")
+    }
+
+    /// What a load of `size` bytes at `off` gives, through a pointer that is marked so; `in_rcu`: no object goes away
+    /// meanwhile (`check_ptr_to_btf_access`, kernel/bpf/verifier.c, Linux 6.18).
+    pub(crate) fn load(
+        &self,
+        id: u32,
+        marks: Marks,
+        off: u32,
+        size: u32,
+        in_rcu: bool,
+    ) -> Result<Loaded, String> {
+        let (to, field, found) = match walk::access(self.btf, TypeId(id), off, size)? {
+            walk::Found::Scalar => return Ok(Loaded::NUMBER),
+            walk::Found::Memory => return Ok(Loaded::of(Kind::Probed)),
+            walk::Found::Pointer { to, field, marks } => (to, field, marks),
+        };
+        let pointer = |marks, nullable| Ok(Loaded { kind: Kind::Btf { id: to.0, marks }, nullable });
+        let field = self.btf.str(field);
+        if marks.has(Marks::UNTRUSTED) {
+            return pointer(Marks::UNTRUSTED, false);
+        }
+        if !marks.is_trusted() && !marks.has(Marks::RCU) {
+            return pointer(found.without(Marks::TRUSTED | Marks::RCU), false);
+        }
+        let safe = |how| self.safe.get_or_init(|| safe::Safe::find(self.btf)).has(TypeId(id), field, to, how);
+        if safe(safe::How::Trusted) {
+            pointer(found.with(Marks::TRUSTED), false)
+        } else if safe(safe::How::TrustedOrNull) {
+            pointer(found.with(Marks::TRUSTED), true)
+        } else if !in_rcu {
+            pointer(Marks::UNTRUSTED, false)
+        } else if safe(safe::How::Rcu) {
+            pointer(found.with(Marks::RCU), false)
+        } else if safe(safe::How::RcuOrNull) {
+            pointer(found.with(Marks::RCU).without(Marks::UNTRUSTED), true)
+        } else if found.has(Marks::RCU) {
+            pointer(found, true)
+        } else if found.has(Marks::PER_CPU) || found.has(Marks::USER) {
+            pointer(found, false)
+        } else {
+            pointer(found.without(Marks::TRUSTED | Marks::RCU), false)
+        }
+    }
+
+    /// Whether an object of type `need` stands at `off` in one of type `id`, as it or as its first member
+    /// (`btf_struct_ids_match`).
+    pub(crate) fn is_a(&self, id: u32, off: u32, need: &str) -> bool {
+        let (mut id, mut off) = (TypeId(id), off);
+        for _ in 0..walk::DEEPEST {
+            if off == 0 && self.btf.name(id) == Some(need) {
+                return true;
+            }
+            match walk::step(self.btf, id, off, 1) {
+                Ok(walk::Step::Struct { id: inner }) => (id, off) = (inner, 0),
+                _ => return false,
+            }
+        }
+        false
+    }
+}
+
+/// The types, which are there where a register holds a pointer that they describe.
+pub(crate) fn of<'p, 'a>(p: &'p Program<'a>) -> Check<&'p Kernel<'a>> {
+    match &p.kernel {
+        Some(kernel) => Ok(kernel),
+        None => unsupported(format!("program type {}: the kernel's types", p.spec.prog_type.0)),
+    }
+}

@@ -1,0 +1,193 @@
+//! From an offset in a structure to what stands there (`btf_struct_walk`, kernel/bpf/btf.c, Linux 6.18).
+//!
+//! Idea: find the member that covers the offset; in a structure, a union or an array of such go on inside. A pointer
+//! to a structure gives that structure; any other pointer gives memory of which nothing is known; all else is a
+//! number, of which any bytes inside the member (of an array: inside the whole) may be loaded. What is behind a union
+//! may be another of its members.
+
+use alloc::format;
+use alloc::string::String;
+
+use skep_btf::{Btf, Name, Type, TypeId};
+
+use crate::state::Marks;
+
+/// Structures in structures. Legal types nest at most 32 deep (`MAX_RESOLVE_DEPTH`), twice for arrays.
+pub(super) const DEEPEST: u32 = 64;
+
+/// What a load finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// A number.
+    Scalar,
+    /// A pointer to a structure, of this member.
+    Pointer { to: TypeId, field: Name, marks: Marks },
+    /// A pointer to something else.
+    Memory,
+}
+
+/// One step inwards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    Found(Found),
+    /// A structure begins at the offset.
+    Struct {
+        id: TypeId,
+    },
+}
+
+/// What `size` bytes at `off` in a structure are.
+pub(super) fn access(btf: &Btf, id: TypeId, off: u32, size: u32) -> Result<Found, String> {
+    let (mut at, mut off, mut in_union) = (id, off, false);
+    for _ in 0..DEEPEST {
+        match walk(btf, at, off, size, &mut in_union)? {
+            Step::Found(found) => return Ok(found),
+            Step::Struct { id } => (at, off) = (id, 0),
+        }
+    }
+    Err(format!("structures nest more than {DEEPEST} deep"))
+}
+
+/// One step of it.
+pub(super) fn step(btf: &Btf, id: TypeId, off: u32, size: u32) -> Result<Step, String> {
+    walk(btf, id, off, size, &mut false)
+}
+
+fn walk(btf: &Btf, id: TypeId, off: u32, size: u32, in_union: &mut bool) -> Result<Step, String> {
+    let (mut id, mut off) = (id, off);
+    for _ in 0..DEEPEST {
+        match within(btf, id, off, size, in_union)? {
+            Inside::Is(step) => return Ok(step),
+            Inside::Goes { to, off: rest } => (id, off) = (to, rest),
+        }
+    }
+    Err(format!("structures nest more than {DEEPEST} deep"))
+}
+
+enum Inside {
+    Is(Step),
+    /// Somewhere in this structure.
+    Goes {
+        to: TypeId,
+        off: u32,
+    },
+}
+
+fn within(btf: &Btf, id: TypeId, off: u32, size: u32, in_union: &mut bool) -> Result<Inside, String> {
+    let id = btf.resolve(id);
+    let ty = btf.ty(id).unwrap_or(&Type::Void);
+    let name = btf.str(ty.name());
+    let (members, bytes) = match ty {
+        Type::Struct { members, size, .. } => (members, *size),
+        Type::Union { members, size, .. } => {
+            *in_union |= members.len() != 1;
+            (members, *size)
+        }
+        _ => return Err(format!("Type '{name}' is not a struct")),
+    };
+    let scalar = Ok(Inside::Is(Step::Found(Found::Scalar)));
+    let end = u64::from(off) + u64::from(size);
+    if end > bytes.into() {
+        return beyond(btf, members, off)
+            .ok_or_else(|| format!("access beyond struct {name} at off {off} size {size}"));
+    }
+    for member in members {
+        let start = member.off_bits / 8;
+        if end <= start.into() {
+            break;
+        }
+        if member.bitfield_bits != 0 {
+            let end_bit = member.off_bits + u32::from(member.bitfield_bits);
+            if off <= start && u64::from(end_bit.div_ceil(8)) <= end {
+                return scalar;
+            }
+            continue;
+        }
+        if off < start {
+            break;
+        }
+        let field = btf.str(member.name);
+        let Some((element, count, element_bytes)) = element(btf, member.ty) else {
+            return Err(format!("field {field} doesn't have size"));
+        };
+        let true_end = u64::from(start) + u64::from(element_bytes) * u64::from(count);
+        if u64::from(off) >= true_end {
+            continue;
+        }
+        // `element_bytes` is not 0: the member would have ended.
+        let at = start + (off - start) / element_bytes * element_bytes;
+        match btf.ty(element).unwrap_or(&Type::Void) {
+            Type::Struct { .. } | Type::Union { .. } if off == at => {
+                return Ok(Inside::Is(Step::Struct { id: element }));
+            }
+            Type::Struct { .. } | Type::Union { .. } => {
+                return Ok(Inside::Goes { to: element, off: off - at });
+            }
+            Type::Ptr { target } => {
+                if element_bytes != size || off != at {
+                    return Err(format!(
+                        "cannot access ptr member {field} with moff {at} in struct {name} with off {off} size {size}"
+                    ));
+                }
+                return Ok(Inside::Is(Step::Found(pointer(btf, *target, member.name, *in_union))));
+            }
+            _ => {}
+        }
+        if end > true_end && !*in_union {
+            return Err(format!(
+                "access beyond the end of member {field} (mend:{true_end}) in struct {name} with off {off} size {size}"
+            ));
+        }
+        return scalar;
+    }
+    Err(format!("struct {name} doesn't have field at offset {off}"))
+}
+
+/// What is behind a structure's end, if its last member is an array without a length.
+fn beyond(btf: &Btf, members: &[skep_btf::Member], off: u32) -> Option<Inside> {
+    let last = members.last()?;
+    let Type::Array { element, len: 0, .. } = btf.resolved(last.ty) else { return None };
+    let rest = off.checked_sub(last.off_bits / 8)?;
+    let element = btf.resolve(*element);
+    match btf.ty(element)? {
+        Type::Int { .. } => Some(Inside::Is(Step::Found(Found::Scalar))),
+        Type::Struct { size, .. } | Type::Union { size, .. } => {
+            Some(Inside::Goes { to: element, off: rest.checked_rem(*size)? })
+        }
+        _ => None,
+    }
+}
+
+/// The innermost element of an array of arrays, how many there are, and its bytes; other types have one.
+fn element(btf: &Btf, ty: TypeId) -> Option<(TypeId, u32, u32)> {
+    let (mut id, mut count) = (btf.resolve(ty), 1u32);
+    for _ in 0..DEEPEST {
+        let Some(Type::Array { element, len, .. }) = btf.ty(id) else { break };
+        count = count.checked_mul(*len)?;
+        id = btf.resolve(*element);
+    }
+    Some((id, count, btf.size_of(id)?))
+}
+
+fn pointer(btf: &Btf, target: TypeId, field: Name, in_union: bool) -> Found {
+    let mut marks = if in_union { Marks::UNTRUSTED } else { Marks::NONE };
+    marks = marks.with(tag(btf, target));
+    let to = btf.resolve(target);
+    match btf.ty(to) {
+        Some(Type::Struct { .. } | Type::Union { .. }) => Found::Pointer { to, field, marks },
+        _ => Found::Memory,
+    }
+}
+
+/// What a tag on what a pointer points to says.
+pub(super) fn tag(btf: &Btf, target: TypeId) -> Marks {
+    match btf.ty(target) {
+        Some(Type::TypeTag { name, attribute: false, .. }) => match btf.str(*name) {
+            "user" => Marks::USER,
+            "percpu" => Marks::PER_CPU,
+            "rcu" => Marks::RCU,
+            _ => Marks::NONE,
+        },
+        _ => Marks::NONE,
+    }
+}
