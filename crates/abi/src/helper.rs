@@ -526,15 +526,15 @@ pub static HELPERS: &[HelperProto] = helpers! {
         "Fill state and positions of a ring buffer.";
     135 "bpf_csum_level" (Ctx, Anything) -> Integer, F::NONE, 5 . 8,
         "Asks or changes how many checksums the device has verified.";
-    136 "bpf_skc_to_tcp6_sock" (AnySock) -> BtfOrNull("tcp6_sock"), F::NONE, 5 . 9,
+    136 "bpf_skc_to_tcp6_sock" (AnySock) -> BtfOrNull("tcp6_sock"), F::CASTS, 5 . 9,
         "The kernel's structure of the socket, if it is one of TCP over IPv6.";
-    137 "bpf_skc_to_tcp_sock" (AnySock) -> BtfOrNull("tcp_sock"), F::NONE, 5 . 9,
+    137 "bpf_skc_to_tcp_sock" (AnySock) -> BtfOrNull("tcp_sock"), F::CASTS, 5 . 9,
         "The kernel's structure of the socket, if it is one of TCP.";
-    138 "bpf_skc_to_tcp_timewait_sock" (AnySock) -> BtfOrNull("tcp_timewait_sock"), F::NONE, 5 . 9,
+    138 "bpf_skc_to_tcp_timewait_sock" (AnySock) -> BtfOrNull("tcp_timewait_sock"), F::CASTS, 5 . 9,
         "The kernel's structure of the socket, if it is one that waits.";
-    139 "bpf_skc_to_tcp_request_sock" (AnySock) -> BtfOrNull("tcp_request_sock"), F::NONE, 5 . 9,
+    139 "bpf_skc_to_tcp_request_sock" (AnySock) -> BtfOrNull("tcp_request_sock"), F::CASTS, 5 . 9,
         "The kernel's structure of the socket, if it is a request.";
-    140 "bpf_skc_to_udp6_sock" (AnySock) -> BtfOrNull("udp6_sock"), F::NONE, 5 . 9,
+    140 "bpf_skc_to_udp6_sock" (AnySock) -> BtfOrNull("udp6_sock"), F::CASTS, 5 . 9,
         "The kernel's structure of the socket, if it is one of UDP over IPv6.";
     141 "bpf_get_task_stack" (Btf("task_struct"), Mem(Write), SizeOrZero, Anything) -> LengthOrError, F::NONE, 5 . 9,
         "Copies the call chain of a thread.";
@@ -650,7 +650,7 @@ pub static HELPERS: &[HelperProto] = helpers! {
         "Puts an object into a map value or another object, and gives what was there.";
     195 "bpf_map_lookup_percpu_elem" (Map, MapKey, Anything) -> MapValueOrNull, F::PACKET_ARGS, 5 . 19,
         "Pointer to the value of a key that another CPU has, or NULL.";
-    196 "bpf_skc_to_mptcp_sock" (AnySock) -> BtfOrNull("mptcp_sock"), F::NONE, 5 . 19,
+    196 "bpf_skc_to_mptcp_sock" (AnySock) -> BtfOrNull("mptcp_sock"), F::CASTS, 5 . 19,
         "The kernel's structure of the socket, if it is one of MPTCP.";
     197 "bpf_dynptr_from_mem" (Mem(ReadWrite), SizeOrZero, Anything, Dynptr(Made)) -> Integer, F::NONE, 5 . 19,
         "Makes a dynptr to memory.";

@@ -219,6 +219,8 @@ pub static KERNEL_PROGRAM_TYPES: &[ProgramTypeRow] = &[ProgramTypeRow {
     attach_returns: &[(AttachType::TRACE_ITER, ReturnRange::Within(0, 1))],
     attach_types: &[AttachType::TRACE_RAW_TP, AttachType::TRACE_ITER],
     private_stack: true,
+    helpers: base_and!(TRACING, KERNEL_SOCKETS, SOCKET_STORAGE, TYPED_TRACING),
+    own_helpers: own::SYSCALL,
     ..THAT_TRACES
 }];
 

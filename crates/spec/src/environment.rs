@@ -4,8 +4,8 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use skep_abi::{
-    AttachType, Capability, HELPER_NAMES, HelperProto, KERNEL_MAP_TYPES, KERNEL_PROGRAM_TYPES, MAP_TYPES, MapType, MapTypeRow,
-    PROGRAM_TYPES, ProgramType, ProgramTypeRow, SectionFlags, find_section, helper_name,
+    AttachType, Capability, HELPER_NAMES, HelperProto, KERNEL_MAP_TYPES, KERNEL_PROGRAM_TYPES, MAP_TYPES,
+    MapType, MapTypeRow, PROGRAM_TYPES, ProgramType, ProgramTypeRow, SectionFlags, find_section, helper_name,
 };
 use skep_btf::Btf;
 use skep_isa::CallTarget;

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use skep_abi::{ArgKind, EMBEDDER_HELPERS, HelperFlags, HelperProto, MapType, MapTypeRow, Ret};
 use skep_isa::Reg;
 
-use crate::state::{Lock, Sock};
+use crate::state::{Lock, Marks, Sock};
 
 /// What a helper call that was found legal does to the state.
 #[derive(Debug, Default)]
@@ -71,6 +71,8 @@ pub(crate) enum Returned {
     Record { size: u32 },
     /// A socket, or NULL.
     Sock(Sock),
+    /// An object of the kernel, or NULL if so said.
+    Object { id: u32, marks: Marks, nullable: bool },
 }
 
 /// Stack bytes that a helper writes.
@@ -105,6 +107,8 @@ pub(crate) const MAX_ERRNO: i64 = 4095;
 const RINGBUF_OUTPUT: u32 = 130;
 /// `bpf_map_lookup_elem`.
 pub(crate) const LOOKUP: u32 = 1;
+/// `bpf_get_current_task_btf`: the task is there (`RET_PTR_TO_BTF_ID_TRUSTED`).
+pub(crate) const GET_CURRENT_TASK_BTF: u32 = 158;
 /// `bpf_spin_lock`.
 pub(crate) const SPIN_LOCK: u32 = 93;
 /// `bpf_spin_unlock`.
@@ -153,8 +157,8 @@ pub(crate) fn argument_not_yet(kind: ArgKind) -> Option<&'static str> {
         | ArgKind::SpinLock
         | ArgKind::SockCommon
         | ArgKind::AnySock
-        | ArgKind::Socket => None,
-        ArgKind::Btf(_) => Some("a structure of the kernel"),
+        | ArgKind::Socket
+        | ArgKind::Btf(_) => None,
         ArgKind::PerCpuVariable => Some("a variable that each CPU has"),
         ArgKind::Timer => Some("a struct bpf_timer in a map value"),
         ArgKind::KptrField | ArgKind::Kptr => Some("an object in a map value"),
@@ -174,8 +178,9 @@ pub(crate) fn result_not_yet(ret: Ret) -> Option<&'static str> {
         | Ret::RingbufRecordOrNull
         | Ret::SocketOrNull
         | Ret::SockCommonOrNull
-        | Ret::TcpSockOrNull => None,
-        Ret::Btf(_) | Ret::BtfOrNull(_) => Some("a structure of the kernel"),
+        | Ret::TcpSockOrNull
+        | Ret::Btf(_)
+        | Ret::BtfOrNull(_) => None,
         Ret::Variable | Ret::VariableOrNull => Some("a variable of the kernel"),
         Ret::KptrOrNull => Some("an object"),
         Ret::DynptrMemOrNull => Some("memory of a dynptr"),

@@ -127,6 +127,10 @@ pub const SYSCALL: HelperGroup =
 /// For `syscall` programs: bpf(2).
 pub const SYSCALL_BPF: HelperGroup = HelperGroup { capability: Capability::Perfmon, ids: &[166] };
 
+/// For programs that trace by the kernel's types (`tracing_prog_func_proto`).
+pub const TYPED_TRACING: HelperGroup =
+    HelperGroup { capability: Capability::None, ids: &[46, 111, 121, 162, 174, 188] };
+
 /// For programs in the network stack that write records, and bytes of their packets with them.
 pub const EVENTS: HelperGroup = HelperGroup { capability: Capability::None, ids: &[25] };
 

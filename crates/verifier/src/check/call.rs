@@ -9,12 +9,12 @@ use skep_spec::ProgramSpec;
 
 use super::given::Used;
 use super::memory::{aligned, unmodified};
-use super::{Facts, exit, global, leak, leaks, lock, readable, strings};
+use super::{Facts, exit, global, leak, leaks, lock, object, readable, strings};
 use crate::contract::{self, Callback, CallbackArgs, Returned, arg_reg};
 use crate::program::Program;
-use crate::state::{self, Byte, Kind, Sock, State, place, type_name};
+use crate::state::{self, Byte, Kind, Marks, Sock, State, place, type_name};
 use crate::violation::{Check, Explain, refuse, unsupported};
-use crate::{Code, limits};
+use crate::{Code, kernel, limits};
 
 pub(super) fn subprog(p: &Program<'_>, s: &State, pc: usize, off: i32) -> Check<Facts> {
     if let Some(callee) = p.global_callee(pc, off) {
@@ -219,7 +219,12 @@ impl Args<'_, '_> {
                 self.referenced(reg)
             }
             // Sockets never move.
-            ArgKind::SockCommon | ArgKind::AnySock | ArgKind::Socket => self.referenced(reg),
+            ArgKind::SockCommon | ArgKind::Socket => self.referenced(reg),
+            ArgKind::AnySock => {
+                object::is_a(self.p, self.s, reg, "sock_common")?;
+                self.referenced(reg)
+            }
+            ArgKind::Btf(name) => object::is_a(self.p, self.s, reg, name),
             ArgKind::ConstStr => {
                 self.text = Some(strings::constant(self.p, self.s, reg)?);
                 Ok(())
@@ -239,8 +244,7 @@ impl Args<'_, '_> {
                 Ok(())
             }
             // `not_yet` has refused.
-            ArgKind::Btf(_)
-            | ArgKind::PerCpuVariable
+            ArgKind::PerCpuVariable
             | ArgKind::Timer
             | ArgKind::KptrField
             | ArgKind::Kptr
@@ -271,6 +275,8 @@ impl Args<'_, '_> {
                 | Kind::MapValue(_)
                 | Kind::MapKey(_)
                 | Kind::Mem { .. }
+                | Kind::Buffer { .. }
+                | Kind::Btf { marks: Marks::TRUSTED, .. }
         );
         let (fits, expected) = match arg.kind {
             ArgKind::Anything => (true, ""),
@@ -289,12 +295,16 @@ impl Args<'_, '_> {
             ArgKind::Func => (matches!(value.kind, Kind::Func(_)), "func"),
             ArgKind::StackOrNull => (value.is_null() || matches!(value.kind, Kind::Stack { .. }), "fp"),
             ArgKind::SpinLock => (matches!(value.kind, Kind::MapValue(_)), "map_value, ptr_"),
-            ArgKind::SockCommon | ArgKind::AnySock => (
-                matches!(value.kind, Kind::Sock(_)),
+            ArgKind::SockCommon => {
+                (matches!(value.kind, Kind::Sock(_)), "sock_common, sock, tcp_sock, xdp_sock")
+            }
+            ArgKind::AnySock => (
+                matches!(value.kind, Kind::Sock(_)) || object::is_given_as_socket(value.kind),
                 "sock_common, sock, tcp_sock, xdp_sock, ptr_, trusted_ptr_",
             ),
             ArgKind::Socket => (value.kind == Kind::Sock(Sock::Full), "sock"),
-            ArgKind::Btf(_) | ArgKind::Kptr => (false, "ptr_, trusted_ptr_, rcu_ptr_"),
+            ArgKind::Btf(_) => (object::is_given(value.kind), "ptr_, trusted_ptr_, rcu_ptr_"),
+            ArgKind::Kptr => (false, "ptr_, trusted_ptr_, rcu_ptr_"),
             ArgKind::PerCpuVariable => (false, "percpu_ptr_, percpu_rcu_ptr_, percpu_trusted_ptr_"),
             ArgKind::Timer => (matches!(value.kind, Kind::MapValue(_)), "map_value"),
             ArgKind::KptrField => (matches!(value.kind, Kind::MapValue(_)), "map_value, ptr_"),
@@ -499,12 +509,16 @@ impl Args<'_, '_> {
                 Some(map) => Returned::MapValue { map, nullable: false },
                 None => return refuse(Code::BadArgument, "the helper returns a map value but takes no map"),
             },
-            Ret::Btf(_)
-            | Ret::BtfOrNull(_)
-            | Ret::Variable
-            | Ret::VariableOrNull
-            | Ret::KptrOrNull
-            | Ret::DynptrMemOrNull => {
+            Ret::Btf(name) => {
+                let trusted = self.proto.id == contract::GET_CURRENT_TASK_BTF;
+                let marks = if trusted { Marks::TRUSTED } else { Marks::NONE };
+                Returned::Object { id: kernel::of(self.p)?.structure(name)?, marks, nullable: false }
+            }
+            Ret::BtfOrNull(name) => {
+                let id = kernel::of(self.p)?.structure(name)?;
+                Returned::Object { id, marks: Marks::NONE, nullable: true }
+            }
+            Ret::Variable | Ret::VariableOrNull | Ret::KptrOrNull | Ret::DynptrMemOrNull => {
                 let what = contract::result_not_yet(self.proto.ret).unwrap_or_default();
                 return unsupported(format!("result of helper {}: {what}", self.proto.name));
             }

@@ -6,8 +6,8 @@ use alloc::string::String;
 use skep_abi::MemAccess;
 use skep_isa::Reg;
 
-use super::memory::{initialised, map_direction, packet, region, stack_bounds};
-use super::{Facts, lock};
+use super::memory::{buffer, initialised, map_direction, packet, region, stack_bounds};
+use super::{Facts, lock, object};
 use crate::Code;
 use crate::contract::{HelperFacts, StackWrite};
 use crate::program::Program;
@@ -103,6 +103,11 @@ impl Used {
                 }
                 Ok(())
             }
+            Kind::Btf { .. } if size > 0 => object::readable(p, s, reg, size, writes),
+            Kind::Buffer { writable: false } if writes => {
+                refuse(Code::ForbiddenAccess, format!("R{} cannot write into rdonly_buf", reg.0))
+            }
+            Kind::Buffer { .. } if size > 0 => buffer(s, reg, value.off, size as usize).map(drop),
             _ if zero_ok && size == 0 && value.is_null() => Ok(()),
             _ => {
                 let words = format!("R{} type={} expected=fp, pkt, map_value, mem", reg.0, type_name(value));

@@ -96,6 +96,7 @@ fn has_offset(value: &state::Reg) -> bool {
         Kind::Scalar | Kind::Stack { .. } | Kind::Packet { .. } | Kind::PacketMeta { .. } => true,
         Kind::MapValue(_) | Kind::MapKey(_) | Kind::Mem { .. } => true,
         Kind::NotInit | Kind::Ctx | Kind::Map(_) | Kind::Func(_) | Kind::PacketEnd => false,
-        Kind::FlowKeys | Kind::Sock(_) => false,
+        Kind::Buffer { .. } => true,
+        Kind::FlowKeys | Kind::Sock(_) | Kind::Btf { .. } | Kind::Probed => false,
     }
 }

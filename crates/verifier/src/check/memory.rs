@@ -154,7 +154,13 @@ pub(crate) fn access(
             })?;
             Ok(Target::Mem)
         }
-        Kind::Btf { id, marks } => object(p, s, base, (id, marks), off, size, intent),
+        Kind::Btf { .. } if intent.writes() => refuse(Code::ForbiddenAccess, "only read is supported")
+            .explain(
+                "a load",
+                "objects of the kernel are not written to",
+                "use a function of the kernel, or keep your own data in a map",
+            ),
+        Kind::Btf { id, marks } => object_load(p, s, base, (id, marks), off, size),
         Kind::Probed | Kind::Buffer { writable: false } if intent.writes() => {
             refuse(Code::ForbiddenAccess, format!("R{} cannot write into {}", base.0, type_name(reg)))
         }
@@ -426,15 +432,14 @@ fn argument(attached: &Attached<'_>, off: i32, size: usize, intent: Intent) -> C
     }
 }
 
-/// An access of an object of the kernel (`check_ptr_to_btf_access`). `off` includes the fixed part.
-fn object(
+/// A load from an object of the kernel (`check_ptr_to_btf_access`). `off` includes the fixed part.
+pub(super) fn object_load(
     p: &Program<'_>,
     s: &State,
     base: Reg,
     (id, marks): (u32, Marks),
     off: i32,
     size: usize,
-    intent: Intent,
 ) -> Check<Target> {
     let types = kernel::of(p)?;
     let name = types.name(id);
@@ -452,8 +457,8 @@ fn object(
         (_, None | Some(1..)) => format!("invalid variable offset: off={off}, var_off={}", var.tnum()),
         _ if marks.has(Marks::USER) => format!("access user memory: off={off}"),
         _ if marks.has(Marks::PER_CPU) => format!("access percpu memory: off={off}"),
-        (Ok(_), _) if intent.writes() => return refuse(Code::ForbiddenAccess, "only read is supported"),
         (Ok(at), Some(0)) => {
+            let marks = if s.reg(base).ref_id != 0 { Marks::TRUSTED } else { marks };
             return match types.load(id, marks, at, size as u32, p.in_rcu()) {
                 Ok(loaded) => Ok(Target::Kernel(loaded)),
                 Err(words) => refuse(Code::OutOfBounds, words).explain(
@@ -469,7 +474,7 @@ fn object(
 
 /// An access of an iterator's buffer: only a constant offset can be compared with its size later
 /// (`__check_buffer_access`).
-fn buffer(s: &State, base: Reg, off: i32, size: usize) -> Check<Target> {
+pub(super) fn buffer(s: &State, base: Reg, off: i32, size: usize) -> Check<Target> {
     let reg = s.reg(base);
     let what = match (off < 0, reg.val.as_const()) {
         (true, _) => format!("invalid {} buffer access: off={off}, size={size}", type_name(reg)),

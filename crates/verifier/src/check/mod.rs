@@ -10,6 +10,7 @@ mod global;
 mod jump;
 mod lock;
 pub(crate) mod memory;
+mod object;
 mod packet;
 pub(crate) mod speculation;
 mod strings;

@@ -6,7 +6,8 @@ mod walk;
 
 use alloc::format;
 use alloc::string::String;
-use core::cell::OnceCell;
+use alloc::vec::Vec;
+use core::cell::{OnceCell, RefCell};
 
 use skep_abi::CtxShape;
 use skep_btf::{Btf, TypeId};
@@ -38,20 +39,20 @@ impl Loaded {
 pub(crate) struct Kernel<'a> {
     btf: &'a Btf,
     safe: OnceCell<safe::Safe<'a>>,
+    /// Structures that were asked for by name.
+    named: RefCell<Vec<(&'static str, Option<TypeId>)>>,
     /// What the program is attached to, if its context is made of arguments.
     pub(crate) attached: Option<Attached<'a>>,
 }
 
-/// The kernel's types, for a program whose context is made of them.
+/// The kernel's types, if they are known; a program whose context is made of them needs them.
 pub(crate) fn types<'a>(
     spec: &'a ProgramSpec,
     env: &'a Environment,
     shape: CtxShape,
 ) -> Check<Option<Kernel<'a>>> {
-    if shape != CtxShape::Arguments {
-        return Ok(None);
-    }
-    if spec.attach_btf_id == 0 {
+    let attaches = shape == CtxShape::Arguments;
+    if attaches && spec.attach_btf_id == 0 {
         return refuse(Code::BadAttachType, "Tracing programs must provide btf_id").explain(
             "the tracepoint or iterator that the program is for",
             "there is none",
@@ -59,13 +60,19 @@ pub(crate) fn types<'a>(
         );
     }
     let Some(btf) = env.kernel_types.as_deref() else {
-        return unsupported(
-            "the program is for a function of the kernel, whose types are not known: --btf names a file of them, \
-             as /sys/kernel/btf/vmlinux",
-        );
+        return if attaches { unknown("what the program is attached to") } else { Ok(None) };
     };
-    let attached = Some(Attached::find(btf, spec)?);
-    Ok(Some(Kernel { btf, safe: OnceCell::new(), attached }))
+    if let Some(module) = spec.attach_module.as_ref().filter(|_| attaches) {
+        return unsupported(format!("programs for functions of a module ({module})"));
+    }
+    let attached = attaches.then(|| Attached::find(btf, spec)).transpose()?;
+    Ok(Some(Kernel { btf, safe: OnceCell::new(), named: RefCell::default(), attached }))
+}
+
+fn unknown<T>(what: &str) -> Check<T> {
+    unsupported(format!(
+        "{what} without the kernel's types: --btf names a file of them, as /sys/kernel/btf/vmlinux"
+    ))
 }
 
 impl Kernel<'_> {
@@ -117,12 +124,27 @@ impl Kernel<'_> {
         }
     }
 
-    /// Whether an object of type `need` stands at `off` in one of type `id`, as it or as its first member
+    /// The number of the structure of a name.
+    pub(crate) fn structure(&self, name: &'static str) -> Check<u32> {
+        let known = self.named.borrow().iter().find(|(n, _)| *n == name).map(|(_, id)| *id);
+        let id = known.unwrap_or_else(|| {
+            let id = self.btf.find_by_name(Some(skep_btf::Kind::Struct), name);
+            self.named.borrow_mut().push((name, id));
+            id
+        });
+        match id {
+            Some(id) => Ok(id.0),
+            None => unsupported(format!("struct {name}, which is not in the kernel's types given")),
+        }
+    }
+
+    /// Whether a structure of this name stands at `off` in one of type `id`, as it or as its first member
     /// (`btf_struct_ids_match`).
-    pub(crate) fn is_a(&self, id: u32, off: u32, need: &str) -> bool {
+    pub(crate) fn is_a(&self, id: u32, off: u32, name: &'static str) -> bool {
+        let Ok(need) = self.structure(name) else { return false };
         let (mut id, mut off) = (TypeId(id), off);
         for _ in 0..walk::DEEPEST {
-            if off == 0 && self.btf.name(id) == Some(need) {
+            if off == 0 && id.0 == need {
                 return true;
             }
             match walk::step(self.btf, id, off, 1) {
@@ -138,6 +160,6 @@ impl Kernel<'_> {
 pub(crate) fn of<'p, 'a>(p: &'p Program<'a>) -> Check<&'p Kernel<'a>> {
     match &p.kernel {
         Some(kernel) => Ok(kernel),
-        None => unsupported(format!("program type {}: the kernel's types", p.spec.prog_type.0)),
+        None => unknown("structures of the kernel"),
     }
 }

@@ -72,6 +72,10 @@ pub(super) fn helper(p: &Program<'_>, s: &mut State, pc: usize, facts: &Facts, f
         Returned::Within(min, max) => Scalar::from_signed(min, max).map_or_else(Reg::unknown, Reg::scalar),
         Returned::MapValue { map, nullable: true } => Reg::pointer_or_null(Kind::MapValue(map), fresh.id()),
         Returned::MapValue { map, nullable: false } => value(p, map, fresh),
+        Returned::Object { id, marks, nullable: true } => {
+            Reg::pointer_or_null(Kind::Btf { id, marks }, fresh.id())
+        }
+        Returned::Object { id, marks, nullable: false } => Reg::pointer(Kind::Btf { id, marks }),
         Returned::Sock(sock) => Reg::pointer_or_null(Kind::Sock(sock), fresh.id()),
         Returned::Record { size } => Reg::pointer_or_null(Kind::Mem { size, ringbuf: true }, fresh.id()),
     };
