@@ -311,7 +311,7 @@ impl Btf {
     pub(crate) fn facts(&self, id: TypeId) -> Option<Facts> {
         match id.0.checked_sub(self.first) {
             Some(own) => match self.own.layout.derived.number(own as usize) {
-                Some(number) => self.own.facts.get(number).copied(),
+                Some(number) => self.own.facts.get(number).map(|f| f.get()),
                 None => Facts::plain(id, self.own.records().get(own as usize)?, self.pointer_size),
             },
             None => self.base.as_ref()?.facts(id),

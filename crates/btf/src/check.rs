@@ -14,7 +14,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::ops::Range;
 
-use crate::facts::Facts;
+use crate::facts::{Facts, Kept};
 use crate::raw::{Kinds, Record};
 use crate::store::{Records, Store};
 use crate::types::*;
@@ -39,10 +39,9 @@ const SPELLED: Kinds = Kinds::of(&[
 ]);
 
 /// What is known of the own types of `own` that hang on others. The base is checked already.
-pub(crate) fn check(base: Option<&Btf>, own: &Store, pointer_size: u32) -> Result<Vec<Facts>, Error> {
+pub(crate) fn check(base: Option<&Btf>, own: &Store, pointer_size: u32) -> Result<Vec<Kept>, Error> {
     let first = base.map_or(0, |b| b.len() as u32);
-    let unknown = Facts { size: None, resolved: TypeId::VOID };
-    let facts = vec![unknown; own.layout.derived.count()];
+    let facts = vec![Kept::NOTHING; own.layout.derived.count()];
     let first_str = base.map_or(0, Btf::strings_end);
     let mut types = Types { base, store: own, own: own.records(), first, first_str, pointer_size, facts };
     let ids = first..types.len();
@@ -59,7 +58,7 @@ pub(crate) fn check(base: Option<&Btf>, own: &Store, pointer_size: u32) -> Resul
     post_order(ids.clone(), contain, record, contained, "contains itself", |id, record| {
         types.parts(id, record)?;
         if let Some(number) = own.layout.derived.number((id.0 - first) as usize) {
-            types.facts[number] = types.derived(id, record);
+            types.facts[number] = types.derived(id, record).into();
         }
         Ok(())
     })?;
@@ -79,7 +78,7 @@ struct Types<'a> {
     /// The offset of the first own string.
     first_str: u32,
     pointer_size: u32,
-    facts: Vec<Facts>,
+    facts: Vec<Kept>,
 }
 
 #[cold]
@@ -118,7 +117,7 @@ impl<'a> Types<'a> {
         let plain = Facts::plain(id, self.record(id), self.pointer_size);
         plain.unwrap_or_else(|| {
             let number = self.store.layout.derived.number(own as usize);
-            self.facts[number.expect("such types are numbered")]
+            self.facts[number.expect("such types are numbered")].get()
         })
     }
 

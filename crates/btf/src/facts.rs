@@ -40,6 +40,32 @@ impl Facts {
     }
 }
 
+/// Facts in 8 bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Kept {
+    size: u32,
+    /// The id, which has no 32 bits (`parse` sees to that), and above it whether there is a size.
+    resolved: u32,
+}
+
+impl Kept {
+    const SIZED: u32 = 1 << 31;
+    /// Not known yet.
+    pub(crate) const NOTHING: Self = Self { size: 0, resolved: 0 };
+
+    pub(crate) fn get(self) -> Facts {
+        let size = (self.resolved & Self::SIZED != 0).then_some(self.size);
+        Facts { size, resolved: TypeId(self.resolved & !Self::SIZED) }
+    }
+}
+
+impl From<Facts> for Kept {
+    fn from(f: Facts) -> Self {
+        let sized = if f.size.is_some() { Self::SIZED } else { 0 };
+        Self { size: f.size.unwrap_or(0), resolved: f.resolved.0 | sized }
+    }
+}
+
 /// Which types hang on others, by their index.
 #[derive(Debug, Default)]
 pub(crate) struct Derived {

@@ -133,6 +133,9 @@ fn find_types(bytes: &[u8], endian: Endian, base: Option<&Btf>) -> Result<(Vec<P
         return Err(Error::unsupported(At::Header, what));
     }
     let first = base.map_or(0, |b| b.len() as u32);
+    if first as usize + bytes.len() / HEAD_LEN > i32::MAX as usize {
+        return Err(Error::unsupported(At::Header, "with its base it may have more than 2^31 types"));
+    }
     let mut places: Vec<Place> = Vec::with_capacity(bytes.len() / 24 + 2);
     let mut derived = Derived::default();
     if base.is_none() {

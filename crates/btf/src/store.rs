@@ -9,12 +9,12 @@ use core::ops::Range;
 use once_cell::race::OnceBox;
 
 use crate::Endian;
-use crate::facts::{Derived, Facts};
+use crate::facts::{Derived, Kept};
 use crate::raw::{Kinds, Record};
 use crate::types::*;
 
 /// Types whose places for decoded ones are made together.
-const CHUNK: usize = 32;
+const CHUNK: usize = 128;
 
 type Chunk = [OnceBox<Type>; CHUNK];
 
@@ -24,7 +24,7 @@ pub(crate) struct Store {
     pub(crate) bytes: Cow<'static, [u8]>,
     pub(crate) layout: Layout,
     /// What is known of the types that hang on others, in their order.
-    pub(crate) facts: Vec<Facts>,
+    pub(crate) facts: Vec<Kept>,
     /// Types that have been asked for.
     decoded: Box<[OnceBox<Chunk>]>,
 }

@@ -19,7 +19,8 @@ use crate::funcs::{Function, Functions};
 /// What became of instructions, by section and slot.
 #[derive(Default)]
 pub(crate) struct Relocated {
-    insns: BTreeMap<(usize, usize), Insn>,
+    /// Very many: as few bytes each as will do.
+    insns: BTreeMap<usize, BTreeMap<u32, Insn>>,
     /// What was looked for in vain.
     poisoned: BTreeMap<(usize, usize), String>,
     /// By function: why it cannot be used.
@@ -35,8 +36,11 @@ impl Relocated {
 
     /// Instructions of a function that are not as the file has them, by slot in the function.
     pub(crate) fn patched(&self, f: &Function) -> impl Iterator<Item = (usize, Insn)> {
-        let start = f.start;
-        self.insns.range(slots(f)).map(move |(&(_, slot), &insn)| (slot - start, insn))
+        let (start, end) = (short(f.start), short(f.start + f.len));
+        let section = self.insns.get(&f.section).into_iter();
+        section
+            .flat_map(move |s| s.range(start..end))
+            .map(move |(slot, insn)| ((slot - start) as usize, *insn))
     }
 
     /// Instructions of a function that must not be reached, with what was looked for.
@@ -44,6 +48,11 @@ impl Relocated {
         let start = f.start;
         self.poisoned.range(slots(f)).map(move |(&(_, slot), what)| (slot - start, what.as_str()))
     }
+}
+
+/// A slot that an offset of 32 bits in bytes may lead to, or the one behind; what is beyond is never relocated.
+fn short(slot: usize) -> u32 {
+    u32::try_from(slot).unwrap_or(u32::MAX)
 }
 
 fn slots(f: &Function) -> core::ops::Range<(usize, usize)> {
@@ -148,7 +157,7 @@ const SIZES: [(u8, u32); 4] = [(0x00, 4), (0x08, 2), (0x10, 1), (0x18, 8)];
 
 impl Relocated {
     fn insn(&self, elf: &Elf<'_>, at: (usize, usize)) -> Option<Insn> {
-        if let Some(&insn) = self.insns.get(&at) {
+        if let Some(&insn) = self.insns.get(&at.0).and_then(|s| s.get(&short(at.1))) {
             return Some(insn);
         }
         let bytes = elf.sections[at.0].data.get(at.1 * Insn::SIZE..)?;
@@ -175,19 +184,20 @@ impl Relocated {
             Outcome::Poison => None,
             Outcome::Patch(patch) => patched(insn, second, &patch)?,
         };
+        let insns = self.insns.entry(at.0).or_default();
         match changed {
             Some((first, wide)) => {
-                self.insns.insert(at, first);
+                insns.insert(short(at.1), first);
                 if let Some(second) = wide {
-                    self.insns.insert(after, second);
+                    insns.insert(short(after.1), second);
                 }
             }
             None => {
                 let call = Insn::new(0x85, Reg(0), Reg(0), 0, Poisoned::HELPER);
-                self.insns.insert(at, call);
+                insns.insert(short(at.1), call);
                 self.poisoned.insert(at, describe(btf, record));
                 if second.is_some() {
-                    self.insns.insert(after, call);
+                    insns.insert(short(after.1), call);
                     self.poisoned.insert(after, describe(btf, record));
                 }
             }
