@@ -1,6 +1,6 @@
 //! Proves the rules of the scalar domain with z3.
 //!
-//! `cargo run -p skep-verifier --example smt_domain` runs the very functions that the verifier runs
+//! `cargo xtask prove` runs the very functions that the verifier runs
 //! (`domain::rules`), on words that write themselves down as SMT-LIB, and asks z3 for a counterexample to each
 //! obligation. `--print` shows the queries instead. Exit status 1 if an obligation is not proved, or if z3
 //! fails to refute one of the controls, which are wrong on purpose.
@@ -266,6 +266,20 @@ fn obligations() -> Vec<Obligation> {
         proof("known_shl", 64, |q| shift(q, rules::known_shl, Word::shl)),
         proof("known_shr", 64, |q| shift(q, rules::known_shr, Word::shr)),
         proof("known_sar", 64, |q| shift(q, rules::known_sar, Word::sar)),
+        proof("known_mul, one bit", 64, |q| {
+            let ((a, x), (b, y), (sum, s)) = (q.known_with("a"), q.known_with("b"), q.known_with("sum"));
+            let i = q.word("i");
+            q.assume(&i.ult(&i.lit(64)));
+            let bit = x.shr(&i).and(&i.lit(1));
+            let product = Term::select(&bit.eq(&i.lit(0)), &i.lit(0), &y.shl(&i));
+            has(&rules::known_mul_step(&sum, &a, &b, &i), &s.add(&product))
+        }),
+        control("a product that counts every bit", 64, |q| {
+            let ((a, x), (b, y), (sum, s)) = (q.known_with("a"), q.known_with("b"), q.known_with("sum"));
+            let i = q.word("i");
+            q.assume(&i.ult(&i.lit(64)).and(&x.eq(&x)));
+            has(&rules::known_mul_step(&sum, &a, &b, &i), &s.add(&y.shl(&i)))
+        }),
         proof("known_mul", 8, |q| binary(q, |a, b| rules::known_mul(8, a, b), Term::mul)),
         proof("known_next is a member above", 64, |q| {
             let (t, from) = (q.known("t"), q.word("from"));

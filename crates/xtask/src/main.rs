@@ -55,6 +55,11 @@ const COMMANDS: &[Command] = &[
         steps: steps::selftests,
     },
     Command {
+        name: "prove",
+        about: "[--print]: the rules of the verifier's numbers, proved by z3 at 64 bits",
+        steps: steps::prove,
+    },
+    Command {
         name: "bare",
         about: "[TARGET…]: build what needs no operating system for targets without one",
         steps: steps::bare,

@@ -87,6 +87,13 @@ pub fn bare(targets: &[String]) -> Vec<Step> {
     vec![Step::call("bare targets", move || crate::bare::build(&targets))]
 }
 
+/// The rules that the verifier computes with, asked of z3; `--print` shows the questions.
+pub fn prove(args: &[String]) -> Vec<Step> {
+    let mut cargo = vec!["run", "--quiet", "-p", "skep-verifier", "--example", "smt_domain", "--"];
+    cargo.extend(args.iter().map(String::as_str));
+    vec![Step::cargo("proofs", &cargo)]
+}
+
 /// The tests of our loader beside libbpf.
 fn libbpf() -> Result<(), String> {
     beside_libbpf(&["test", "--quiet"], &[])

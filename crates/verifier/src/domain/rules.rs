@@ -2,7 +2,7 @@
 //!
 //! Idea: a soundness proof is only worth something about the code that runs. So the rules are generic: with
 //! [`Bv`] they compute (this is what [`Tnum`](super::Tnum) and the lanes call), and with a symbolic word they
-//! print themselves as SMT-LIB terms, which `cargo run -p skep-verifier --example smt_domain` hands to z3.
+//! print themselves as SMT-LIB terms, which `cargo xtask prove` hands to z3.
 //! There are no branches on values in here, only [`Word::select`].
 
 /// A bit vector that is computed with, or written down.
@@ -203,20 +203,24 @@ pub fn known_mul<W: Word>(width: u32, a: &Known<W>, b: &Known<W>) -> Known<W> {
     let zero = a.value.lit(0);
     let mut sum = Known { value: zero.clone(), mask: zero.clone() };
     for i in 0..width {
-        let bit = zero.lit(1 << i);
-        let shifted = known_shl(b, &zero.lit(u64::from(i)));
-        let added = known_add(&sum, &shifted);
-        let either = known_join(&sum, &added);
-        let is_zero = a.value.or(&a.mask).and(&bit).eq(&zero);
-        let is_one = a.value.and(&bit).eq(&bit);
-        let pick =
-            |none: &W, one: &W, unknown: &W| W::select(&is_zero, none, &W::select(&is_one, one, unknown));
-        sum = Known {
-            value: pick(&sum.value, &added.value, &either.value),
-            mask: pick(&sum.mask, &added.mask, &either.mask),
-        };
+        sum = known_mul_step(&sum, a, b, &zero.lit(u64::from(i)));
     }
     sum
+}
+
+/// One step of [`known_mul`]: the sum with bit `i` of `a` times `b`.
+pub fn known_mul_step<W: Word>(sum: &Known<W>, a: &Known<W>, b: &Known<W>, i: &W) -> Known<W> {
+    let zero = i.lit(0);
+    let bit = i.lit(1).shl(i);
+    let added = known_add(sum, &known_shl(b, i));
+    let either = known_join(sum, &added);
+    let is_zero = a.value.or(&a.mask).and(&bit).eq(&zero);
+    let is_one = a.value.and(&bit).eq(&bit);
+    let pick = |none: &W, one: &W, unknown: &W| W::select(&is_zero, none, &W::select(&is_one, one, unknown));
+    Known {
+        value: pick(&sum.value, &added.value, &either.value),
+        mask: pick(&sum.mask, &added.mask, &either.mask),
+    }
 }
 
 /// The least member that is at least `from`, and whether there is one.
