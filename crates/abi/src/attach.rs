@@ -18,11 +18,16 @@ macro_rules! attach_types {
             pub fn name(self) -> Option<&'static str> {
                 match self.0 { $($num => Some($name),)* _ => None }
             }
+
+            /// The attach type with that name.
+            pub fn by_name(name: &str) -> Option<Self> {
+                match name { $($name => Some(Self($num)),)* _ => None }
+            }
         }
     };
 }
 
-// Each row becomes a constant and an arm of `name`.
+// Each row becomes a constant and an arm of `name` and of `by_name`.
 attach_types! {
     0 CGROUP_INET_INGRESS "cgroup_inet_ingress",
     1 CGROUP_INET_EGRESS "cgroup_inet_egress",

@@ -19,6 +19,10 @@ pub enum Access {
     NarrowFirst,
     /// Loads of the size, and of aligned parts of the first so many bytes: the others are padding.
     Padded(u16),
+    /// Loads of the size, and of aligned parts of at least so many bytes.
+    NarrowFrom(u16),
+    /// Loads of a word of 4 bytes, of aligned smaller parts, or of two words at a multiple of 8; stores of one or two.
+    Words,
     /// Aligned loads of any size that stay in the field.
     Read,
     /// Aligned loads and stores of any size that stay in the field.
@@ -46,6 +50,12 @@ pub enum CtxValue {
     FlowKeys,
     /// `struct bpf_sock *` of a full socket, or NULL.
     SocketOrNull,
+    /// `struct bpf_sock *` of a full socket.
+    Socket,
+    /// The kernel's structure of this name, which is there while the program runs.
+    Btf(&'static str),
+    /// Memory of a tracepoint that programs may write; its size is compared when the program is attached.
+    TracepointBuffer,
 }
 
 /// The kernel's own field behind one that programs see, where it is narrower. Programs notice at the edges.
@@ -135,6 +145,8 @@ impl CtxField {
             Access::Padded(bytes) => {
                 (exact || off + size <= u32::from(self.off) + u32::from(bytes)) && !write
             }
+            Access::NarrowFrom(bytes) => size >= u32::from(bytes) && !write,
+            Access::Words => size >= 4 || !write,
             Access::Narrow | Access::Read => !write,
             Access::ReadWrite => true,
             Access::NarrowReadExactWrite => !write || exact,

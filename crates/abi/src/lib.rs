@@ -16,6 +16,7 @@ mod map;
 mod prog;
 mod section;
 mod socket;
+mod socket_context;
 
 pub use attach::AttachType;
 pub use bprintf::{
@@ -31,6 +32,9 @@ pub use helper::{
 };
 pub use kernel_args::{ITERATORS, IterArg, NULLABLE_TRACEPOINT_ARGS, iterator, tracepoint_arg_nullable};
 pub use map::{KERNEL_MAP_TYPES, MAP_TYPES, MapFlags, MapType, MapTypeRow, Rule, UpdateFlags};
-pub use prog::{KERNEL_PROGRAM_TYPES, PROGRAM_TYPES, PacketAccess, ProgramType, ProgramTypeRow, ReturnRange};
+pub use prog::{
+    AttachRules, KERNEL_PROGRAM_TYPES, PROGRAM_TYPES, PacketAccess, ProgramType, ProgramTypeRow, ReturnRange,
+    Sleep,
+};
 pub use section::{SECTIONS, Section, SectionFlags, SectionMatch, find_section};
 pub use socket::{SOCK, SOCK_COMMON, TCP_SOCK, XDP_SOCK};

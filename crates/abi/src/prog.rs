@@ -8,6 +8,11 @@ use crate::context::{
 };
 use crate::helper::{Capability, HelperGroup, HelperProto};
 use crate::helper::{ids, own};
+use crate::socket_context::{
+    CGROUP_DEVICE, CGROUP_SOCK, CGROUP_SOCK_POST_BIND4, CGROUP_SOCK_POST_BIND6, CGROUP_SYSCTL, GETSOCKOPT,
+    LIRC_MODE2, NETFILTER, RAW_TRACEPOINT_WRITABLE_ARGS, SETSOCKOPT, SK_MSG, SK_REUSEPORT, SOCK_ADDR,
+    SOCK_ADDR4, SOCK_ADDR4_SENDMSG, SOCK_ADDR6, SOCK_ADDR6_SENDMSG, SOCK_OPS,
+};
 
 /// A program type; an open number, since kernels add to it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
@@ -73,10 +78,44 @@ program_types! {
 pub enum PacketAccess {
     /// No packet pointers.
     None,
+    /// Loads; helpers do not take them as memory.
+    Load,
     /// Loads.
     Read,
     /// Loads and stores.
     ReadWrite,
+    /// Loads and stores, and every helper takes them as memory.
+    Lent,
+}
+
+impl PacketAccess {
+    /// Whether programs store into packets.
+    pub const fn writes(self) -> bool {
+        match self {
+            Self::None | Self::Load | Self::Read => false,
+            Self::ReadWrite | Self::Lent => true,
+        }
+    }
+
+    /// Whether a helper that takes packet pointers as memory, or one that does not, gets them.
+    pub const fn passes(self, packet_args: bool) -> bool {
+        match self {
+            Self::None | Self::Load => false,
+            Self::Read | Self::ReadWrite => packet_args,
+            Self::Lent => true,
+        }
+    }
+}
+
+/// Whether programs of a type sleep (`can_be_sleepable`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Sleep {
+    /// They may not be loaded so.
+    Never,
+    /// Those loaded with `BPF_F_SLEEPABLE`.
+    IfLoadedSo,
+    /// All.
+    Always,
 }
 
 /// The values that a program may return in `r0`, inclusive, compared as the kernel does (signed 32 bits).
@@ -86,6 +125,21 @@ pub enum ReturnRange {
     Any,
     /// Within these bounds.
     Within(i32, i32),
+}
+
+/// What differs under some expected attach types.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AttachRules {
+    /// These.
+    pub attach_types: &'static [AttachType],
+    /// What `r1` points to, if it is another.
+    pub ctx: Option<Context>,
+    /// Legal return values, if they are others.
+    pub returns: Option<ReturnRange>,
+    /// Whether the program may sleep, if that differs.
+    pub sleep: Option<Sleep>,
+    /// Helpers beside those of the type.
+    pub helpers: &'static [HelperGroup],
 }
 
 /// What a program of a type sees and may do.
@@ -103,16 +157,16 @@ pub struct ProgramTypeRow {
     pub legacy_loads: bool,
     /// Legal return values.
     pub returns: ReturnRange,
-    /// The same under expected attach types that have their own.
-    pub attach_returns: &'static [(AttachType, ReturnRange)],
+    /// What differs by expected attach type; all rules with the type count, of contexts and return values the first.
+    pub attach_rules: &'static [AttachRules],
     /// The expected attach types that a program may be loaded with; empty where loading does not look at them.
     pub attach_types: &'static [AttachType],
-    /// Whether the program may run with only `unprivileged_bpf_disabled = 0` and no capabilities.
-    pub unprivileged: bool,
+    /// What a loader needs; a program that none is needed for still needs `unprivileged_bpf_disabled = 0`.
+    pub needs: Capability,
     /// The stack limit counts per frame (private stacks), not over the call chain.
     pub private_stack: bool,
-    /// The program may sleep only if loaded so; `syscall` always does.
-    pub always_sleepable: bool,
+    /// Whether the program may sleep.
+    pub sleep: Sleep,
     /// Helpers by family.
     pub helpers: &'static [HelperGroup],
     /// Prototypes that the type has in place of the common ones.
@@ -125,17 +179,32 @@ impl ProgramTypeRow {
         self.own_helpers.iter().find(|h| h.id == id)
     }
 
-    /// Whether the type offers helper `id` to a holder of the capabilities that `has` confirms.
-    pub fn helper_capability(&self, id: u32) -> Option<Capability> {
-        self.helpers.iter().find(|g| g.ids.contains(&id)).map(|g| g.capability)
+    fn rules_under(&self, attach: AttachType) -> impl Iterator<Item = &'static AttachRules> {
+        self.attach_rules.iter().filter(move |r| r.attach_types.contains(&attach))
     }
 
-    /// The context as a loader of these rights sees it.
-    pub fn ctx_for(&self, capability: Capability) -> &Context {
+    /// The groups that are offered under some expected attach type or other.
+    pub fn all_helpers(&self) -> impl Iterator<Item = &'static HelperGroup> {
+        self.helpers.iter().chain(self.attach_rules.iter().flat_map(|r| r.helpers))
+    }
+
+    /// What a loader needs for helper `id` in a program with an expected attach type; `None` where it is not offered.
+    pub fn helper_capability(&self, id: u32, attach: AttachType) -> Option<Capability> {
+        let more = self.rules_under(attach).flat_map(|r| r.helpers);
+        self.helpers.iter().chain(more).find(|g| g.ids.contains(&id)).map(|g| g.capability)
+    }
+
+    /// The context as a loader of these rights sees it under an expected attach type.
+    pub fn ctx_for(&self, capability: Capability, attach: AttachType) -> &Context {
         match &self.ctx_unprivileged {
             Some(ctx) if capability < Capability::Bpf => ctx,
-            _ => &self.ctx,
+            _ => self.rules_under(attach).find_map(|r| r.ctx.as_ref()).unwrap_or(&self.ctx),
         }
+    }
+
+    /// Whether a program with an expected attach type may sleep.
+    pub fn sleep_for(&self, attach: AttachType) -> Sleep {
+        self.rules_under(attach).find_map(|r| r.sleep).unwrap_or(self.sleep)
     }
 
     /// Legal return values of a program with an expected attach type; `None` where it may not be loaded with it.
@@ -143,8 +212,7 @@ impl ProgramTypeRow {
         if !self.attach_types.is_empty() && !self.attach_types.contains(&attach) {
             return None;
         }
-        let own = self.attach_returns.iter().find(|(t, _)| *t == attach);
-        Some(own.map_or(self.returns, |(_, returns)| *returns))
+        Some(self.rules_under(attach).find_map(|r| r.returns).unwrap_or(self.returns))
     }
 }
 
@@ -153,6 +221,11 @@ macro_rules! base_and {
     ($($group:ident),*) => {
         &[ids::BASE, ids::BASE_BPF, ids::BASE_PERFMON $(, ids::$group)*]
     };
+}
+
+/// No difference under these.
+const fn under(attach_types: &'static [AttachType]) -> AttachRules {
+    AttachRules { attach_types, ctx: None, returns: None, sleep: None, helpers: &[] }
 }
 
 /// What most types have: privileged loaders only, any return value, no packet, one stack for all functions, no
@@ -164,11 +237,11 @@ const PLAIN: ProgramTypeRow = ProgramTypeRow {
     packet: PacketAccess::None,
     legacy_loads: false,
     returns: ReturnRange::Any,
-    attach_returns: &[],
+    attach_rules: &[],
     attach_types: &[],
-    unprivileged: false,
+    needs: Capability::Bpf,
     private_stack: false,
-    always_sleepable: false,
+    sleep: Sleep::Never,
     helpers: base_and!(),
     own_helpers: &[],
 };
@@ -210,13 +283,18 @@ const TC: ProgramTypeRow = ProgramTypeRow {
 };
 
 /// The same for programs that trace.
-const THAT_TRACES: ProgramTypeRow = ProgramTypeRow { helpers: base_and!(TRACING, TRACED_EVENTS), ..PLAIN };
+const THAT_TRACES: ProgramTypeRow =
+    ProgramTypeRow { needs: Capability::Perfmon, helpers: base_and!(TRACING, TRACED_EVENTS), ..PLAIN };
 
 /// The rows of types that only a kernel runs, since their context is the kernel's own.
 pub static KERNEL_PROGRAM_TYPES: &[ProgramTypeRow] = &[ProgramTypeRow {
     id: ProgramType::TRACING,
     ctx: TRACED_ARGUMENTS,
-    attach_returns: &[(AttachType::TRACE_ITER, ReturnRange::Within(0, 1))],
+    attach_rules: &[AttachRules {
+        returns: Some(ReturnRange::Within(0, 1)),
+        sleep: Some(Sleep::IfLoadedSo),
+        ..under(&[AttachType::TRACE_ITER])
+    }],
     attach_types: &[AttachType::TRACE_RAW_TP, AttachType::TRACE_ITER],
     private_stack: true,
     helpers: base_and!(TRACING, KERNEL_SOCKETS, SOCKET_STORAGE, TYPED_TRACING),
@@ -230,7 +308,7 @@ pub static PROGRAM_TYPES: &[ProgramTypeRow] = &[
         id: ProgramType::SOCKET_FILTER,
         ctx: SK_BUFF_SOCKET_FILTER,
         legacy_loads: true,
-        unprivileged: true,
+        needs: Capability::None,
         helpers: base_and!(NETWORK, KERNEL_SOCKETS, EVENTS, SK_BUFF, SK_BUFF_RELATIVE, SOCKET_FILTER),
         ..ON_SK_BUFF
     },
@@ -255,7 +333,8 @@ pub static PROGRAM_TYPES: &[ProgramTypeRow] = &[
         id: ProgramType::SYSCALL,
         ctx: SYSCALL_BUFFER,
         attach_types: &[AttachType::UNSPEC],
-        always_sleepable: true,
+        sleep: Sleep::Always,
+        needs: Capability::Bpf,
         helpers: base_and!(TRACING, KERNEL_SOCKETS, SYSCALL, SYSCALL_BPF, SOCKET_STORAGE),
         own_helpers: own::SYSCALL,
         ..THAT_TRACES
@@ -281,9 +360,12 @@ pub static PROGRAM_TYPES: &[ProgramTypeRow] = &[
         packet: PacketAccess::Read,
         returns: ReturnRange::Within(0, 1),
         // 2 and 3 are 0 and 1 with a note of congestion.
-        attach_returns: &[(AttachType::CGROUP_INET_EGRESS, ReturnRange::Within(0, 3))],
+        attach_rules: &[AttachRules {
+            returns: Some(ReturnRange::Within(0, 3)),
+            ..under(&[AttachType::CGROUP_INET_EGRESS])
+        }],
         attach_types: &[AttachType::CGROUP_INET_INGRESS, AttachType::CGROUP_INET_EGRESS],
-        unprivileged: true,
+        needs: Capability::None,
         helpers: base_and!(
             NETWORK,
             KERNEL_SOCKETS,
@@ -351,11 +433,209 @@ pub static PROGRAM_TYPES: &[ProgramTypeRow] = &[
     ProgramTypeRow {
         id: ProgramType::KPROBE,
         ctx: PT_REGS,
-        attach_returns: &[
-            (AttachType::TRACE_KPROBE_SESSION, ReturnRange::Within(0, 1)),
-            (AttachType::TRACE_UPROBE_SESSION, ReturnRange::Within(0, 1)),
-        ],
+        attach_rules: &[AttachRules {
+            returns: Some(ReturnRange::Within(0, 1)),
+            ..under(&[AttachType::TRACE_KPROBE_SESSION, AttachType::TRACE_UPROBE_SESSION])
+        }],
         private_stack: true,
+        // Probes of user space; those of the kernel are refused when they are attached.
+        sleep: Sleep::IfLoadedSo,
         ..THAT_TRACES
+    },
+    ProgramTypeRow {
+        id: ProgramType::RAW_TRACEPOINT_WRITABLE,
+        ctx: RAW_TRACEPOINT_WRITABLE_ARGS,
+        ..THAT_TRACES
+    },
+    ProgramTypeRow {
+        id: ProgramType::CGROUP_SOCK,
+        ctx: CGROUP_SOCK,
+        returns: ReturnRange::Within(0, 1),
+        attach_types: &[
+            // Taken for `cgroup_inet_sock_create` (`bpf_prog_load_fixup_attach_type`).
+            AttachType::UNSPEC,
+            AttachType::CGROUP_INET_SOCK_CREATE,
+            AttachType::CGROUP_INET_SOCK_RELEASE,
+            AttachType::CGROUP_INET4_POST_BIND,
+            AttachType::CGROUP_INET6_POST_BIND,
+        ],
+        attach_rules: &[
+            AttachRules { ctx: Some(CGROUP_SOCK_POST_BIND4), ..under(&[AttachType::CGROUP_INET4_POST_BIND]) },
+            AttachRules { ctx: Some(CGROUP_SOCK_POST_BIND6), ..under(&[AttachType::CGROUP_INET6_POST_BIND]) },
+        ],
+        helpers: base_and!(NETWORK, EVENTS, CGROUP_STORAGE, CGROUP_RETVAL, CGROUP_SOCK),
+        own_helpers: own::CGROUP_SOCK,
+        ..PLAIN
+    },
+    ProgramTypeRow {
+        id: ProgramType::SOCK_OPS,
+        ctx: SOCK_OPS,
+        packet: PacketAccess::Load,
+        returns: ReturnRange::Within(0, 1),
+        helpers: base_and!(NETWORK, KERNEL_SOCKETS, EVENTS, CGROUP_STORAGE, SOCK_OPS, SOCKET_STORAGE),
+        ..PLAIN
+    },
+    ProgramTypeRow {
+        id: ProgramType::CGROUP_DEVICE,
+        ctx: CGROUP_DEVICE,
+        returns: ReturnRange::Within(0, 1),
+        helpers: base_and!(EVENTS, CGROUP_STORAGE),
+        ..PLAIN
+    },
+    ProgramTypeRow {
+        id: ProgramType::SK_MSG,
+        ctx: SK_MSG,
+        packet: PacketAccess::ReadWrite,
+        helpers: base_and!(NETWORK, KERNEL_SOCKETS, EVENTS, SK_MSG, SOCKET_STORAGE),
+        ..PLAIN
+    },
+    ProgramTypeRow {
+        id: ProgramType::CGROUP_SOCK_ADDR,
+        ctx: SOCK_ADDR,
+        returns: ReturnRange::Within(0, 1),
+        attach_types: SOCK_ADDR_ATTACH_TYPES,
+        attach_rules: SOCK_ADDR_RULES,
+        helpers: base_and!(
+            NETWORK,
+            KERNEL_SOCKETS,
+            EVENTS,
+            CGROUP_STORAGE,
+            SOCK_ADDR,
+            SOCKOPT,
+            SOCKETS,
+            SOCKET_STORAGE
+        ),
+        ..PLAIN
+    },
+    ProgramTypeRow {
+        id: ProgramType::LIRC_MODE2,
+        ctx: LIRC_MODE2,
+        helpers: &[ids::LIRC_MODE2, ids::LIRC_MODE2_PERFMON],
+        ..PLAIN
+    },
+    ProgramTypeRow {
+        id: ProgramType::SK_REUSEPORT,
+        ctx: SK_REUSEPORT,
+        packet: PacketAccess::Read,
+        attach_types: &[
+            // Taken for `sk_reuseport_select` (`bpf_prog_load_fixup_attach_type`).
+            AttachType::UNSPEC,
+            AttachType::SK_REUSEPORT_SELECT,
+            AttachType::SK_REUSEPORT_SELECT_OR_MIGRATE,
+        ],
+        helpers: base_and!(NETWORK, SK_BUFF, SK_BUFF_RELATIVE, SK_REUSEPORT),
+        own_helpers: own::SOCKETS_BY_POINTER,
+        ..PLAIN
+    },
+    ProgramTypeRow {
+        id: ProgramType::CGROUP_SYSCTL,
+        ctx: CGROUP_SYSCTL,
+        returns: ReturnRange::Within(0, 1),
+        helpers: base_and!(NETWORK, EVENTS, CGROUP_STORAGE, CGROUP_SYSCTL),
+        ..PLAIN
+    },
+    ProgramTypeRow {
+        id: ProgramType::CGROUP_SOCKOPT,
+        ctx: GETSOCKOPT,
+        packet: PacketAccess::Lent,
+        returns: ReturnRange::Within(0, 1),
+        attach_types: &[AttachType::CGROUP_GETSOCKOPT, AttachType::CGROUP_SETSOCKOPT],
+        attach_rules: &[AttachRules {
+            ctx: Some(SETSOCKOPT),
+            helpers: &[ids::SOCKOPT],
+            ..under(&[AttachType::CGROUP_SETSOCKOPT])
+        }],
+        helpers: base_and!(EVENTS, CGROUP_STORAGE, CGROUP_RETVAL, CGROUP_SOCKOPT, SOCKET_STORAGE),
+        own_helpers: own::CGROUP_SOCKOPT,
+        ..PLAIN
+    },
+    ProgramTypeRow {
+        id: ProgramType::NETFILTER,
+        ctx: NETFILTER,
+        returns: ReturnRange::Within(0, 1),
+        attach_types: &[AttachType::NETFILTER],
+        ..PLAIN
+    },
+];
+
+const SOCK_ADDR_ATTACH_TYPES: &[AttachType] = &[
+    AttachType::CGROUP_INET4_BIND,
+    AttachType::CGROUP_INET6_BIND,
+    AttachType::CGROUP_INET4_CONNECT,
+    AttachType::CGROUP_INET6_CONNECT,
+    AttachType::CGROUP_UDP4_SENDMSG,
+    AttachType::CGROUP_UDP6_SENDMSG,
+    AttachType::CGROUP_UDP4_RECVMSG,
+    AttachType::CGROUP_UDP6_RECVMSG,
+    AttachType::CGROUP_INET4_GETPEERNAME,
+    AttachType::CGROUP_INET6_GETPEERNAME,
+    AttachType::CGROUP_INET4_GETSOCKNAME,
+    AttachType::CGROUP_INET6_GETSOCKNAME,
+    AttachType::CGROUP_UNIX_CONNECT,
+    AttachType::CGROUP_UNIX_SENDMSG,
+    AttachType::CGROUP_UNIX_RECVMSG,
+    AttachType::CGROUP_UNIX_GETPEERNAME,
+    AttachType::CGROUP_UNIX_GETSOCKNAME,
+];
+
+const SOCK_ADDR_RULES: &[AttachRules] = &[
+    AttachRules { ctx: Some(SOCK_ADDR4_SENDMSG), ..under(&[AttachType::CGROUP_UDP4_SENDMSG]) },
+    AttachRules { ctx: Some(SOCK_ADDR6_SENDMSG), ..under(&[AttachType::CGROUP_UDP6_SENDMSG]) },
+    AttachRules {
+        ctx: Some(SOCK_ADDR4),
+        ..under(&[
+            AttachType::CGROUP_INET4_BIND,
+            AttachType::CGROUP_INET4_CONNECT,
+            AttachType::CGROUP_UDP4_RECVMSG,
+            AttachType::CGROUP_INET4_GETPEERNAME,
+            AttachType::CGROUP_INET4_GETSOCKNAME,
+        ])
+    },
+    AttachRules {
+        ctx: Some(SOCK_ADDR6),
+        ..under(&[
+            AttachType::CGROUP_INET6_BIND,
+            AttachType::CGROUP_INET6_CONNECT,
+            AttachType::CGROUP_UDP6_RECVMSG,
+            AttachType::CGROUP_INET6_GETPEERNAME,
+            AttachType::CGROUP_INET6_GETSOCKNAME,
+        ])
+    },
+    AttachRules {
+        // Bit 1 lets any user bind to a port below 1024.
+        returns: Some(ReturnRange::Within(0, 3)),
+        ..under(&[AttachType::CGROUP_INET4_BIND, AttachType::CGROUP_INET6_BIND])
+    },
+    AttachRules {
+        // These can only look and change, not refuse.
+        returns: Some(ReturnRange::Within(1, 1)),
+        ..under(&[
+            AttachType::CGROUP_UDP4_RECVMSG,
+            AttachType::CGROUP_UDP6_RECVMSG,
+            AttachType::CGROUP_UNIX_RECVMSG,
+            AttachType::CGROUP_INET4_GETPEERNAME,
+            AttachType::CGROUP_INET6_GETPEERNAME,
+            AttachType::CGROUP_UNIX_GETPEERNAME,
+            AttachType::CGROUP_INET4_GETSOCKNAME,
+            AttachType::CGROUP_INET6_GETSOCKNAME,
+            AttachType::CGROUP_UNIX_GETSOCKNAME,
+        ])
+    },
+    AttachRules {
+        helpers: &[ids::CGROUP_RETVAL],
+        ..under(&[
+            AttachType::CGROUP_INET4_BIND,
+            AttachType::CGROUP_INET6_BIND,
+            AttachType::CGROUP_INET4_CONNECT,
+            AttachType::CGROUP_INET6_CONNECT,
+            AttachType::CGROUP_UNIX_CONNECT,
+            AttachType::CGROUP_UDP4_SENDMSG,
+            AttachType::CGROUP_UDP6_SENDMSG,
+            AttachType::CGROUP_UNIX_SENDMSG,
+        ])
+    },
+    AttachRules {
+        helpers: &[ids::SOCK_ADDR_CONNECT],
+        ..under(&[AttachType::CGROUP_INET4_CONNECT, AttachType::CGROUP_INET6_CONNECT])
     },
 ];

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use skep_abi::{
     Arg, ArgKind, Capability, Context, HelperFlags, HelperGroup, HelperProto, PacketAccess, ProgramType,
-    ProgramTypeRow, Ret, ReturnRange, helper_ids as ids,
+    ProgramTypeRow, Ret, ReturnRange, Sleep, helper_ids as ids,
 };
 use skep_spec::{Environment, Errno};
 use skep_user::{HelperBody, Published, UserOptions, UserProgram};
@@ -179,11 +179,11 @@ impl VmBuilder {
             packet: PacketAccess::None,
             legacy_loads: false,
             returns,
-            attach_returns: &[],
+            attach_rules: &[],
             attach_types: &[],
-            unprivileged: true,
+            needs: Capability::None,
             private_stack: false,
-            always_sleepable: false,
+            sleep: Sleep::Never,
             helpers: &GROUPS,
             own_helpers: &[],
         });

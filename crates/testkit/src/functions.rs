@@ -99,7 +99,7 @@ pub fn declare(spec: &mut ProgramSpec, text: &str) -> Result<(), String> {
     }
     let env = Environment::default();
     let row = env.program_type(spec.prog_type).ok_or("no such program type")?;
-    let mut types = Types { b: Builder::new(), ctx: row.ctx_for(Capability::Perfmon).name };
+    let mut types = Types { b: Builder::new(), ctx: row.ctx_for(Capability::Perfmon, spec.attach_type).name };
     let mut func_info = vec![types.func("main", "global int (ctx *)", 0)?];
     for (signature, &start) in signatures.iter().zip(&starts[1..]) {
         func_info.push(types.func(&format!("at_{start}"), signature, start)?);

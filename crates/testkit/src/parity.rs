@@ -235,7 +235,7 @@ fn helpers() -> String {
             .iter()
             .map(|row| {
                 let attach = row.attach_types.first().copied().unwrap_or_default();
-                let offered = row.helper_capability(id).is_some();
+                let offered = row.helper_capability(id, attach).is_some();
                 let proto = row.own_helper(id).or_else(|| skep_abi::helper(id));
                 (kernel_offers(row, attach, id), offered, proto.is_some_and(verifies_helper))
             })

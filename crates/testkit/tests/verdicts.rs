@@ -8,7 +8,7 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use skep_abi::{MapFlags, MapType, ProgramType};
+use skep_abi::{AttachType, MapFlags, MapType, ProgramType};
 use skep_btf::{Builder, IntEncoding};
 use skep_isa::text::assemble;
 use skep_isa::{Imm64, Insn, Op};
@@ -121,6 +121,7 @@ enum Verdict {
 struct Case {
     name: String,
     prog_type: ProgramType,
+    attach_type: Option<AttachType>,
     unprivileged: bool,
     expect: Option<Verdict>,
     differs: Option<String>,
@@ -136,6 +137,7 @@ impl Case {
         let mut case = Self {
             name: words.next().unwrap_or_default().into(),
             prog_type: ProgramType::SOCKET_FILTER,
+            attach_type: None,
             unprivileged: false,
             expect: None,
             differs: None,
@@ -146,9 +148,14 @@ impl Case {
             if word == "unprivileged" {
                 case.unprivileged = true;
             } else {
-                let known = ProgramType::by_name(word);
+                let (kind, attach) = word.split_once(" under ").map_or((word, None), |(k, a)| (k, Some(a)));
+                let known = ProgramType::by_name(kind);
                 case.prog_type =
-                    known.unwrap_or_else(|| panic!("{}: {head}: no type '{word}'", file.display()));
+                    known.unwrap_or_else(|| panic!("{}: {head}: no type '{kind}'", file.display()));
+                case.attach_type = attach.map(|a| {
+                    let known = AttachType::by_name(a);
+                    known.unwrap_or_else(|| panic!("{}: {head}: no attach type '{a}'", file.display()))
+                });
             }
         }
         for line in rest.lines() {
@@ -171,8 +178,11 @@ impl Case {
 
     fn text(&self) -> String {
         let mut out = format!("== {}", self.name);
-        if self.prog_type != ProgramType::SOCKET_FILTER {
-            out += &format!(" [{}]", self.prog_type.name().unwrap_or("?"));
+        let kind = self.prog_type.name().unwrap_or("?");
+        match self.attach_type.and_then(AttachType::name) {
+            Some(attach) => out += &format!(" [{kind} under {attach}]"),
+            None if self.prog_type != ProgramType::SOCKET_FILTER => out += &format!(" [{kind}]"),
+            None => {}
         }
         out += if self.unprivileged { " [unprivileged]\n" } else { "\n" };
         match &self.expect {
@@ -223,7 +233,7 @@ impl Case {
         let mut spec = ProgramSpec {
             name: "verdict".into(),
             maps: used,
-            attach_type: attach_types.first().copied().unwrap_or_default(),
+            attach_type: self.attach_type.or(attach_types.first().copied()).unwrap_or_default(),
             ..ProgramSpec::new(self.prog_type, insns)
         };
         if let Some(types) = &self.types {

@@ -18,7 +18,7 @@ impl Digest {
         h.text(format_args!("{:?} {:?} {} {}", env.profile, env.capability, env.strict_alignment, env.cpus));
         if let Some(row) = env.program_type(spec.prog_type) {
             h.text(format_args!("{row:?}"));
-            for id in row.helpers.iter().flat_map(|g| g.ids) {
+            for id in row.all_helpers().flat_map(|g| g.ids) {
                 h.text(format_args!("{:?}", env.helper_of(row, *id)));
             }
         }

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use skep_abi::{Capability, Context, MapFlags, ProgramTypeRow, ReturnRange};
+use skep_abi::{Capability, Context, MapFlags, ProgramTypeRow, ReturnRange, Sleep};
 use skep_isa::{Op, RegSet};
 use skep_spec::{Environment, MapDef, ProgramSpec};
 
@@ -120,7 +120,8 @@ impl Program<'_> {
 
     /// Whether nothing that is looked at goes away meanwhile (`in_rcu_cs`): so in programs that cannot sleep.
     pub(crate) fn in_rcu(&self) -> bool {
-        !self.row.always_sleepable && self.spec.flags & ProgramSpec::SLEEPABLE == 0
+        self.row.sleep_for(self.spec.attach_type) != Sleep::Always
+            && self.spec.flags & ProgramSpec::SLEEPABLE == 0
     }
 
     /// May reveal addresses, read uninitialised stack and compare pointers (`CAP_PERFMON`).

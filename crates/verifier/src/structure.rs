@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use skep_abi::{AttachType, Capability, MapFlags, MapType, ProgramType, ProgramTypeRow};
+use skep_abi::{AttachType, Capability, MapFlags, MapType, ProgramType, ProgramTypeRow, Sleep};
 use skep_btf::{Btf, FuncLinkage, Kind, Type, TypeId};
 use skep_isa::{CallTarget, Imm64, Op};
 use skep_spec::{Environment, MapDef, ProgramSpec};
@@ -27,9 +27,23 @@ pub(crate) fn prepare<'a>(spec: &'a ProgramSpec, env: &'a Environment) -> At<Pro
         Some(row) => row,
         None => return at(0, no_row(spec)),
     };
-    if !row.unprivileged && env.capability < Capability::Bpf {
+    if env.capability < row.needs {
         let name = spec.prog_type.name().unwrap_or("unknown");
-        return at(0, refuse(Code::NotPermitted, format!("program type {name} needs CAP_BPF")));
+        let capability = if row.needs == Capability::Bpf { "CAP_BPF" } else { "CAP_PERFMON" };
+        return at(0, refuse(Code::NotPermitted, format!("program type {name} needs {capability}")));
+    }
+    if row.sleep_for(spec.attach_type) == Sleep::Never && spec.flags & ProgramSpec::SLEEPABLE != 0 {
+        let words = "Only fentry/fexit/fmod_ret, lsm, iter, uprobe, and struct_ops programs can be sleepable";
+        let name = spec.prog_type.name().unwrap_or("unknown");
+        let have = format!("BPF_F_SLEEPABLE on one of type {name}");
+        return at(
+            0,
+            refuse(Code::BadAttachType, words).explain(
+                "a program type that may sleep",
+                have,
+                "load it without",
+            ),
+        );
     }
     let Some(returns) = row.returns_for(spec.attach_type) else {
         return at(0, no_such_attach_type(spec, row));
@@ -39,7 +53,7 @@ pub(crate) fn prepare<'a>(spec: &'a ProgramSpec, env: &'a Environment) -> At<Pro
     let ops = decode(spec)?;
     for (idx, map) in spec.maps.iter().enumerate() {
         at(0, lock_is_usable(spec.prog_type, map))?;
-        at(0, map_is_usable(spec, env, row.always_sleepable, idx))?;
+        at(0, map_is_usable(spec, env, row.sleep_for(spec.attach_type) == Sleep::Always, idx))?;
     }
     let starts = subprogram_starts(&ops, env)?;
     let subprogs = extents(spec, &ops, &starts);
@@ -48,7 +62,7 @@ pub(crate) fn prepare<'a>(spec: &'a ProgramSpec, env: &'a Environment) -> At<Pro
         spec,
         env,
         row,
-        ctx: row.ctx_for(env.capability),
+        ctx: row.ctx_for(env.capability, spec.attach_type),
         returns,
         ops,
         subprogs,

@@ -5,7 +5,9 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use skep_abi::{Context, CtxShape, CtxValue, MapFlags, Native, PacketAccess, ProgramType, SK_BUFF_BYTES};
+use skep_abi::{
+    Capability, Context, CtxShape, CtxValue, MapFlags, Native, PacketAccess, ProgramType, SK_BUFF_BYTES,
+};
 use skep_isa::{CallTarget, DecodeError, Insn, Op, Size, decode_all};
 use skep_maps::Map;
 use skep_spec::{Environment, Errno, Error, MapDef, ProgramSpec};
@@ -197,7 +199,7 @@ impl Program {
             errors: prepared.errors,
             functions: prepared.functions,
             bound: MapSet::new(maps),
-            ctx: CtxAccess::new(row.map(|r| &r.ctx)),
+            ctx: CtxAccess::new(row.map(|r| r.ctx_for(Capability::Perfmon, spec.attach_type))),
             packet: row.map_or(PacketAccess::None, |r| r.packet),
             legacy_loads: row.is_none_or(|r| r.legacy_loads),
             stack_used: if prepared.uses_stack { stack_used } else { 0 },

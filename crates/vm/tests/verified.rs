@@ -144,3 +144,25 @@ fn frozen_contents_must_be_those_of_the_proof() {
         assert_eq!(refused.err().map(|e| e.errno), Some(Errno::EINVAL), "{other:?}");
     }
 }
+
+#[test]
+fn a_helper_without_a_body_is_refused_when_the_program_is_bound_to_this_engine() {
+    let env = Environment::default();
+    let verified = |insns| {
+        let spec = ProgramSpec::new(ProgramType::SOCKET_FILTER, insns);
+        verify(&spec, &env, &Options::default()).expect("Linux has the helper")
+    };
+    let cookie = verified(vec![insn(0x85, 0, 0, 0, 46), insn(0xb7, 0, 0, 0, 0), EXIT]);
+    let e = Program::new(&cookie, &env, vec![]).err().expect("no body");
+    assert_eq!(e.errno, Errno::ENOTSUPP);
+    assert!(e.to_string().contains("insn 0: helper bpf_get_socket_cookie#46 has no body"), "{e}");
+    // r2 is 0: the call is never reached.
+    let unreached = verified(vec![
+        insn(0xb7, 2, 0, 0, 0),
+        insn(0x15, 2, 0, 1, 0),
+        insn(0x85, 0, 0, 0, 46),
+        insn(0xb7, 0, 0, 0, 0),
+        EXIT,
+    ]);
+    assert!(Program::new(&unreached, &env, vec![]).is_ok());
+}

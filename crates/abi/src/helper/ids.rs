@@ -136,3 +136,43 @@ pub const EVENTS: HelperGroup = HelperGroup { capability: Capability::None, ids:
 
 /// For the choice of a listening socket (`sk_lookup_func_proto`).
 pub const SK_LOOKUP: HelperGroup = HelperGroup { capability: Capability::None, ids: &[86, 124] };
+
+/// For control groups: what the system call returns.
+pub const CGROUP_RETVAL: HelperGroup = HelperGroup { capability: Capability::None, ids: &[186, 187] };
+
+/// For control groups, on their sockets (`sock_filter_func_proto`).
+pub const CGROUP_SOCK: HelperGroup = HelperGroup { capability: Capability::None, ids: &[46, 107, 122] };
+
+/// For events of connections (`sock_ops_func_proto`).
+pub const SOCK_OPS: HelperGroup =
+    HelperGroup { capability: Capability::None, ids: &[46, 49, 53, 57, 59, 70, 96, 122, 142, 143, 144] };
+
+/// For messages on socket maps (`sk_msg_func_proto`).
+pub const SK_MSG: HelperGroup =
+    HelperGroup { capability: Capability::None, ids: &[60, 61, 62, 63, 71, 90, 91, 122] };
+
+/// For control groups, on addresses (`sock_addr_func_proto`).
+pub const SOCK_ADDR: HelperGroup = HelperGroup { capability: Capability::None, ids: &[46, 122] };
+
+/// For control groups, on addresses to connect to.
+pub const SOCK_ADDR_CONNECT: HelperGroup = HelperGroup { capability: Capability::None, ids: &[64] };
+
+/// Options of sockets.
+pub const SOCKOPT: HelperGroup = HelperGroup { capability: Capability::None, ids: &[49, 57] };
+
+/// For the choice among sockets of one port (`sk_reuseport_func_proto`).
+pub const SK_REUSEPORT: HelperGroup = HelperGroup { capability: Capability::None, ids: &[46, 82] };
+
+/// For control groups, on settings of the kernel (`sysctl_func_proto`).
+pub const CGROUP_SYSCTL: HelperGroup =
+    HelperGroup { capability: Capability::None, ids: &[101, 102, 103, 104] };
+
+/// For control groups, on options of sockets (`cg_sockopt_func_proto`).
+pub const CGROUP_SOCKOPT: HelperGroup = HelperGroup { capability: Capability::None, ids: &[96, 122] };
+
+/// For infrared receivers: all that they have, but for output (`lirc_mode2_func_proto`).
+pub const LIRC_MODE2: HelperGroup =
+    HelperGroup { capability: Capability::None, ids: &[1, 2, 3, 5, 7, 12, 77, 78, 87, 88, 89, 92, 125] };
+
+/// For infrared receivers: output.
+pub const LIRC_MODE2_PERFMON: HelperGroup = HelperGroup { capability: Capability::Perfmon, ids: &[6] };

@@ -27,14 +27,12 @@ pub const SYSCALL: &[HelperProto] = helpers! {
 };
 
 /// The context is the socket (`bpf_sk_storage_get_cg_sock_proto`).
-#[allow(dead_code)]
 pub const CGROUP_SOCK: &[HelperProto] = helpers! {
     107 "bpf_sk_storage_get" (Map, Ctx, or_null(MapValue(Read)), Anything) -> MapValueOrNull, F::NONE, 5 . 2,
         "The value that a map keeps with the socket, made if asked to, or NULL.";
 };
 
 /// The context has the socket (`bpf_sk_setsockopt_proto`, `bpf_sk_getsockopt_proto`).
-#[allow(dead_code)]
 pub const CGROUP_SOCKOPT: &[HelperProto] = helpers! {
     49 "bpf_setsockopt" (AnySock, Anything, Anything, Mem(Read), Size) -> Integer, F::NONE, 4 . 13,
         "setsockopt(2) of a socket.";
@@ -46,4 +44,10 @@ pub const CGROUP_SOCKOPT: &[HelperProto] = helpers! {
 pub const SK_LOOKUP: &[HelperProto] = helpers! {
     124 "bpf_sk_assign" (Ctx, or_null(Socket), Anything) -> Integer, F::NONE, 5 . 9,
         "Picks the socket for the connection.";
+};
+
+/// The context has sockets by pointer (`bpf_get_socket_ptr_cookie_proto`).
+pub const SOCKETS_BY_POINTER: &[HelperProto] = helpers! {
+    46 "bpf_get_socket_cookie" (or_null(AnySock)) -> Integer, F::NONE, 5 . 12,
+        "A number of the socket that no other socket has had.";
 };

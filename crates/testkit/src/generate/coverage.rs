@@ -69,19 +69,6 @@ pub const LEFT_OUT: &[(&str, &str)] = &[
     ("map array_of_maps", "no program is generated with one yet: `tests/cases/maps` has some"),
     ("map hash_of_maps", "no program is generated with one yet: `tests/cases/maps` has some"),
     ("bpf_get_ns_current_pid_tgid", "needs the machine's name spaces"),
-    ("bpf_sk_lookup_tcp", "works on the machine's sockets"),
-    ("bpf_sk_lookup_udp", "works on the machine's sockets"),
-    ("bpf_sk_release", "works on the machine's sockets"),
-    ("bpf_sk_fullsock", "works on the machine's sockets"),
-    ("bpf_tcp_sock", "works on the machine's sockets"),
-    ("bpf_get_listener_sock", "works on the machine's sockets"),
-    ("bpf_skc_lookup_tcp", "works on the machine's sockets"),
-    ("bpf_tcp_check_syncookie", "works on the machine's sockets"),
-    ("bpf_sk_storage_get", "works on the machine's sockets"),
-    ("bpf_sk_storage_delete", "works on the machine's sockets"),
-    ("bpf_tcp_gen_syncookie", "works on the machine's sockets"),
-    ("bpf_sk_cgroup_id", "works on the machine's sockets"),
-    ("bpf_sk_ancestor_cgroup_id", "works on the machine's sockets"),
 ];
 
 impl Coverage {

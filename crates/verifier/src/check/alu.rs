@@ -123,7 +123,11 @@ fn arithmetic(
     match reg.kind {
         Kind::Ctx | Kind::MapValue(_) | Kind::MapKey(_) | Kind::Func(_) => {}
         Kind::Packet { .. } | Kind::PacketMeta { .. } => {}
-        Kind::Stack { .. } | Kind::Mem { .. } | Kind::Btf { .. } | Kind::Buffer { .. } => {}
+        Kind::Stack { .. }
+        | Kind::Mem { .. }
+        | Kind::Btf { .. }
+        | Kind::Buffer { .. }
+        | Kind::TracepointBuffer => {}
         // Wherever it points to: loads look first.
         Kind::Probed if dst == ptr => return Ok(()),
         Kind::Probed => return unsupported(format!("a number moved by a {name}")),

@@ -3,7 +3,9 @@
 use alloc::format;
 use alloc::vec::Vec;
 
-use skep_abi::{Arg, ArgKind, HelperFlags, HelperProto, MapFlags, MapType, MemAccess, Ret, helper_name};
+use skep_abi::{
+    Arg, ArgKind, HelperFlags, HelperProto, MapFlags, MapType, MemAccess, Ret, Sleep, helper_name,
+};
 use skep_isa::Reg;
 use skep_spec::ProgramSpec;
 
@@ -47,7 +49,7 @@ fn offered<'a>(p: &Program<'a>, id: u32) -> Check<&'a HelperProto> {
         };
     };
     let name = proto.name;
-    match p.row.helper_capability(id) {
+    match p.row.helper_capability(id, p.spec.attach_type) {
         Some(needs) if p.env.capability >= needs => {}
         other => {
             let known = match other {
@@ -75,7 +77,8 @@ fn offered<'a>(p: &Program<'a>, id: u32) -> Check<&'a HelperProto> {
             "declare char LICENSE[] SEC(\"license\") = \"GPL\", if that is what the program is under",
         );
     }
-    let sleepable = p.row.always_sleepable || p.spec.flags & ProgramSpec::SLEEPABLE != 0;
+    let sleepable =
+        p.row.sleep_for(p.spec.attach_type) == Sleep::Always || p.spec.flags & ProgramSpec::SLEEPABLE != 0;
     if proto.flags.has(HelperFlags::MIGHT_SLEEP) && !sleepable {
         return refuse(Code::UnknownHelper, "helper call might sleep in a non-sleepable prog");
     }
@@ -162,7 +165,8 @@ impl Args<'_, '_> {
             }
             return Ok(());
         }
-        if value.kind.is_packet() && !self.proto.flags.has(HelperFlags::PACKET_ARGS) {
+        if value.kind.is_packet() && !self.p.row.packet.passes(self.proto.flags.has(HelperFlags::PACKET_ARGS))
+        {
             return refuse(Code::BadArgument, "helper access to the packet is not allowed");
         }
         if arg.nullable && value.is_null() {

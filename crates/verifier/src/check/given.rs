@@ -50,7 +50,7 @@ impl Used {
         }
         match value.kind {
             Kind::Packet { .. } | Kind::PacketMeta { .. } => {
-                if writes && p.row.packet != skep_abi::PacketAccess::ReadWrite {
+                if writes && !p.row.packet.writes() {
                     return refuse(Code::ForbiddenAccess, "cannot write into packet");
                 }
                 packet(p, s, reg, value.off, size, zero_ok)

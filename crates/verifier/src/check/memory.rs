@@ -3,7 +3,7 @@
 use alloc::format;
 use alloc::string::String;
 
-use skep_abi::{CtxValue, FLOW_KEYS_BYTES, MapFlags, MapType, PacketAccess};
+use skep_abi::{CtxValue, FLOW_KEYS_BYTES, MapFlags, MapType};
 use skep_isa::{Operand, Reg, RegSet};
 
 use super::{leak, leaks, lock};
@@ -147,6 +147,10 @@ pub(crate) fn access(
             })?;
             Ok(Target::Mem)
         }
+        Kind::TracepointBuffer => {
+            tracepoint_buffer(reg, base, off, size)?;
+            Ok(Target::Mem)
+        }
         Kind::FlowKeys => {
             leak_into("flow keys")?;
             region(s, base, off, size as i64, FLOW_KEYS_BYTES.into(), false, |at| {
@@ -192,7 +196,7 @@ pub(crate) fn access(
             }
         }
         Kind::Packet { .. } | Kind::PacketMeta { .. } => {
-            if intent.writes() && p.row.packet != PacketAccess::ReadWrite {
+            if intent.writes() && !p.row.packet.writes() {
                 return refuse(Code::ForbiddenAccess, "cannot write into packet");
             }
             leak_into("packet")?;
@@ -266,6 +270,21 @@ fn not_memory<T>(p: &Program<'_>, s: &State, base: Reg) -> Check<T> {
     )
 }
 
+/// Any part of the buffer from its start on: how far it goes is compared when the program is attached
+/// (`check_tp_buffer_access`).
+fn tracepoint_buffer(reg: &state::Reg, base: Reg, off: i32, size: usize) -> Check<()> {
+    let words = match reg.val.as_const() {
+        _ if off < 0 => format!("R{} invalid tracepoint buffer access: off={off}, size={size}", base.0),
+        Some(0) => return Ok(()),
+        _ => format!("R{} invalid variable buffer offset: off={off}, var_off={}", base.0, reg.val.tnum()),
+    };
+    refuse(Code::OutOfBounds, words).explain(
+        "a constant offset from the start of the buffer",
+        format!("r{} has been moved", base.0),
+        "access *(args[0] + constant) from the unchanged pointer",
+    )
+}
+
 /// The context, and what helpers take as it, must be as it was at entry.
 pub(crate) fn unmodified(s: &State, base: Reg) -> Check<()> {
     let reg = s.reg(base);
@@ -292,7 +311,7 @@ pub(super) fn aligned(p: &Program<'_>, reg: &state::Reg, off: i32, size: usize, 
     let (strict, what, extra) = match reg.kind {
         Kind::Stack { .. } => (true, "stack ", 0),
         // The packet starts 2 bytes off a multiple of 4, so that the network header is aligned.
-        Kind::Packet { .. } | Kind::PacketMeta { .. } => (p.strict_alignment, "packet ", 2),
+        Kind::Packet { .. } | Kind::PacketMeta { .. } => (p.strict_alignment || always, "packet ", 2),
         Kind::MapValue(_) => (p.strict_alignment || always, "value ", 0),
         Kind::MapKey(_) => (p.strict_alignment || always, "key ", 0),
         Kind::FlowKeys => (p.strict_alignment, "flow keys ", 0),
@@ -400,6 +419,10 @@ fn context(p: &Program<'_>, off: i32, size: usize, intent: Intent) -> Check<Targ
     // What a load makes a pointer has no sign (`is_ldsx` in `bpf_skb_is_valid_access`, 6.18).
     let value = value.filter(|v| !matches!(intent, Intent::SignedLoad) || *v == CtxValue::Scalar);
     match value {
+        Some(CtxValue::Btf(name)) => {
+            let id = crate::kernel::of(p)?.structure(name)?;
+            Ok(Target::Argument(Loaded { kind: Kind::Btf { id, marks: Marks::TRUSTED }, nullable: false }))
+        }
         Some(value) => Ok(Target::Ctx(value)),
         None => {
             let field = u32::try_from(off).ok().and_then(|o| p.ctx.field_at(o));

@@ -27,6 +27,7 @@ pub(crate) fn type_name(reg: &Reg) -> &'static str {
         (Kind::PacketEnd, _) => "pkt_end",
         (Kind::Stack { .. }, _) => "fp",
         (Kind::FlowKeys, _) => "flow_keys",
+        (Kind::TracepointBuffer, _) => "tp_buffer",
         (Kind::Sock(sock), nullable) => sock_name(sock, nullable),
         (Kind::Btf { marks, .. }, nullable) => object_name(marks, nullable),
         (Kind::Probed, _) => "rdonly_untrusted_mem",

@@ -34,6 +34,8 @@ pub(crate) enum Kind {
     Mem { size: u32, ringbuf: bool },
     /// `struct bpf_flow_keys`, which a flow dissector fills in.
     FlowKeys,
+    /// Memory of a tracepoint, whose size is compared when the program is attached.
+    TracepointBuffer,
     /// A socket of the kernel.
     Sock(Sock),
     /// An object of the kernel, by the number of its type in the kernel's own.
@@ -234,6 +236,7 @@ impl Reg {
                 | Kind::PacketEnd
                 | Kind::Stack { .. }
                 | Kind::FlowKeys
+                | Kind::TracepointBuffer
                 | Kind::Probed
                 | Kind::Buffer { .. } => false,
             }

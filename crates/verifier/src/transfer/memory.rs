@@ -55,6 +55,10 @@ fn from_context(value: CtxValue, fresh: &mut Fresh) -> Reg {
         CtxValue::PacketEnd => Reg::pointer(Kind::PacketEnd),
         CtxValue::FlowKeys => Reg::pointer(Kind::FlowKeys),
         CtxValue::SockCommonOrNull => Reg::pointer_or_null(Kind::Sock(Sock::Common), fresh.id()),
+        CtxValue::Socket => Reg::pointer(Kind::Sock(Sock::Full)),
+        CtxValue::TracepointBuffer => Reg::pointer(Kind::TracepointBuffer),
+        // These are arguments, with their number in the kernel's types.
+        CtxValue::Btf(_) => Reg::NOT_INIT,
         CtxValue::SocketOrNull => Reg::pointer_or_null(Kind::Sock(Sock::Full), fresh.id()),
     }
 }

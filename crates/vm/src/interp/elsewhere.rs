@@ -31,7 +31,10 @@ pub(super) fn load_elsewhere(
         Some((CtxValue::FlowKeys, _)) => Ok(state.flow_keys),
         // There is no socket: NULL.
         Some((CtxValue::SockCommonOrNull | CtxValue::SocketOrNull, _)) => Ok(0),
-        None => Err(ctx_fault(program, off, size, false)),
+        // Nobody lends these yet: a run that loads one ends.
+        Some((CtxValue::Socket | CtxValue::Btf(_) | CtxValue::TracepointBuffer, _)) | None => {
+            Err(ctx_fault(program, off, size, false))
+        }
     }
 }
 

@@ -2,7 +2,10 @@
 
 use std::sync::OnceLock;
 
-use skep_abi::{CtxShape, CtxValue, PROGRAM_TYPES, PacketAccess, ProgramType, ProgramTypeRow, ReturnRange};
+use skep_abi::{
+    AttachType, CtxShape, CtxValue, PROGRAM_TYPES, PacketAccess, ProgramType, ProgramTypeRow, ReturnRange,
+    Sleep,
+};
 use skep_isa::Size;
 
 use super::super::rng::Rng;
@@ -139,6 +142,7 @@ impl Kind {
         let packet = match (row.packet, row.ctx.shape) {
             (PacketAccess::Read, _) => direct(false),
             (PacketAccess::ReadWrite, _) => direct(true),
+            (PacketAccess::Load | PacketAccess::Lent, _) => None,
             (PacketAccess::None, CtxShape::Fields(_)) => Some(Packet::Helpers),
             (PacketAccess::None, CtxShape::Buffer { .. } | CtxShape::Arguments) => None,
         };
@@ -152,12 +156,12 @@ impl Kind {
 
     /// Whether the type offers a helper.
     pub fn has(&self, helper: u32) -> bool {
-        self.row.helper_capability(helper).is_some()
+        self.row.helper_capability(helper, AttachType::UNSPEC).is_some()
     }
 
     /// Programs that sleep may not use program arrays, tries and the like.
     pub fn sleeps(&self) -> bool {
-        self.row.always_sleepable
+        self.row.sleep == Sleep::Always
     }
 }
 
