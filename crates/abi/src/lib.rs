@@ -12,6 +12,7 @@ mod bprintf;
 mod context;
 mod helper;
 mod kernel_args;
+mod kfunc;
 mod map;
 mod prog;
 mod section;
@@ -31,6 +32,7 @@ pub use helper::{
     HelperProto, MemAccess, Ret, helper, helper_by_name, helper_name, ids as helper_ids,
 };
 pub use kernel_args::{ITERATORS, IterArg, NULLABLE_TRACEPOINT_ARGS, iterator, tracepoint_arg_nullable};
+pub use kfunc::{KFUNCS, Kfunc, KfuncEffect, Undisturbed, kfunc};
 pub use map::{KERNEL_MAP_TYPES, MAP_TYPES, MapFlags, MapType, MapTypeRow, Rule, UpdateFlags};
 pub use prog::{
     AttachRules, KERNEL_PROGRAM_TYPES, PROGRAM_TYPES, PacketAccess, ProgramType, ProgramTypeRow, ReturnRange,

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use skep::spec::{Environment, LoadOptions, ProgramSpec};
 use skep::verifier::{Options, Rejection, verify};
-use skep::{Backend, Error, Object};
+use skep::{Backend, Error, Object, Target};
 
 use crate::args::CheckArgs;
 use crate::failure::{BAD_INPUT, FAILED, Failure};
@@ -76,7 +76,7 @@ pub fn main(args: &CheckArgs) -> Result<(), Failure> {
         for entry in object.programs() {
             let mut report = match (&entry.spec, &backend) {
                 (Err(e), _) => unusable(e),
-                (Ok(spec), None) => ours(args, spec),
+                (Ok(spec), None) => ours(args, spec, &target),
                 (Ok(spec), Some(backend)) => kernel(args, backend, spec)?,
             };
             if let (Some(error), Ok(spec)) = (&mut report.error, &entry.spec)
@@ -128,11 +128,19 @@ fn unusable(error: &Error) -> Report<'static> {
     report(verdict, Some(reason), 0, Duration::ZERO)
 }
 
-fn ours(args: &CheckArgs, spec: &ProgramSpec) -> Report<'static> {
-    let env = if args.unprivileged { Environment::unprivileged() } else { Environment::default() };
+fn ours(args: &CheckArgs, spec: &ProgramSpec, target: &Target) -> Report<'static> {
+    let mut env = if args.unprivileged { Environment::unprivileged() } else { Environment::default() };
     let options = Options { log_level: if args.log { 2 } else { 0 }, ..Options::default() };
     let start = Instant::now();
-    let result = verify(spec, &env, &options);
+    let mut result = verify(spec, &env, &options);
+    // Few programs need the kernel's types, and there are many.
+    if let Err(rejection) = &result
+        && rejection.is_unsupported()
+        && let Some(types) = target.kernel_types()
+    {
+        env.kernel_types = Some(types);
+        result = verify(spec, &env, &options);
+    }
     let time = start.elapsed();
     match result {
         Ok(verified) => {

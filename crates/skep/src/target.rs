@@ -126,6 +126,11 @@ impl Target {
         skep_user::page_size()
     }
 
+    /// The kernel's types, without those of modules: what programs on objects of the kernel are verified by.
+    pub fn kernel_types(&self) -> Option<Arc<Btf>> {
+        self.btf().map(|target| Arc::clone(target.main()))
+    }
+
     pub(crate) fn btf(&self) -> Option<&TargetBtf> {
         let load = || match self.types {
             Types::None | Types::Given => None,

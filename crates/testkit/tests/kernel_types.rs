@@ -267,6 +267,88 @@ fn programs_on_objects() {
     assert!((12..PROGRAMS.len() as u32 - 12).contains(&accepted), "{accepted}");
 }
 
+/// Calls of these in the text stand for calls of the kernel's functions.
+const CALLS: &[(i32, &str)] = &[
+    (9001, "bpf_rcu_read_lock"),
+    (9002, "bpf_rcu_read_unlock"),
+    (9003, "bpf_preempt_disable"),
+    (9004, "bpf_preempt_enable"),
+];
+
+/// Text with such calls.
+fn with_kfuncs(btf: &Btf, body: &str) -> Vec<Insn> {
+    let mut insns = text(body);
+    for insn in &mut insns {
+        let Some((_, name)) = CALLS.iter().find(|(n, _)| insn.opcode == 0x85 && insn.imm == *n) else {
+            continue;
+        };
+        let id = btf.find_by_name(Some(Kind::Func), name).expect("Linux 6.18 has it");
+        *insn = Insn::new(0x85, Reg(0), Reg(2), 0, id.0 as i32);
+    }
+    insns
+}
+
+/// Programs in sections: of an iterator over tasks, that may sleep, with a task or NULL in `r6` and, where the text says
+/// so, the offset of its `cgroups` (`struct task_struct__safe_rcu`).
+const SECTIONS: &[&str] = &[
+    "call 9001\ncall 9002",
+    "call 9001",
+    "call 9002",
+    "call 9001\ncall 9001\ncall 9002\ncall 9002",
+    "call 9003\ncall 9004",
+    "call 9003",
+    "call 9004",
+    "call 9003\ncall 9003\ncall 9004\ncall 9004",
+    "call 9003\ncall 9003\ncall 9004",
+    "call 9001\ncall 9003\ncall 9002\ncall 9004",
+    "call 9001\nr2 = r1\ncall 9002",
+    "call 9001\nr2 = r0\ncall 9002",
+    "r7 = 5\ncall 9001\nr2 = r7\ncall 9002",
+    "call 7\nif r0 == 0 goto +1\ncall 9001\ncall 9002",
+    "call 7\nr7 = r0\nif r7 == 0 goto +1\ncall 9001\nif r7 == 0 goto +1\ncall 9002",
+    "if r6 == 0 goto +1\nr2 = *(u64 *)(r6 + CGROUPS)\nr3 = 0",
+    "if r6 == 0 goto +3\ncall 9001\nr2 = *(u64 *)(r6 + CGROUPS)\ncall 9002\nr3 = 0",
+    "if r6 == 0 goto +4\ncall 9001\nr7 = *(u64 *)(r6 + CGROUPS)\ncall 9002\nr2 = r7\nr3 = 0",
+    "if r6 == 0 goto +4\ncall 9001\nr7 = *(u64 *)(r6 + CGROUPS)\ncall 9002\nr2 = *(u64 *)(r7 + 0)\nr3 = 0",
+    "if r6 == 0 goto +4\ncall 9001\nr7 = *(u64 *)(r6 + CGROUPS)\nr2 = *(u64 *)(r7 + 0)\ncall 9002\nr3 = 0",
+    "if r6 == 0 goto +4\ncall 9003\nr7 = *(u64 *)(r6 + CGROUPS)\nr2 = *(u64 *)(r7 + 0)\ncall 9004\nr3 = 0",
+    "if r6 == 0 goto +2\nr1 = *(u64 *)(r6 + PARENT)\ncall 175\nr3 = 0",
+    "if r6 == 0 goto +4\ncall 9001\nr1 = *(u64 *)(r6 + PARENT)\ncall 175\ncall 9002\nr3 = 0",
+    "if r6 == 0 goto +5\ncall 9001\nr7 = *(u64 *)(r6 + PARENT)\ncall 9002\nr1 = r7\ncall 175\nr3 = 0",
+    "if r6 == 0 goto +6\ncall 9001\nr7 = *(u64 *)(r6 + PARENT)\n*(u64 *)(r10 - 8) = r7\ncall 9002\nr1 = *(u64 *)(r10 - 8)\ncall 175\nr3 = 0",
+    "r1 = r10\nr1 += -8\nr2 = 8\nr3 = 0\ncall 148",
+    "call 9001\nr1 = r10\nr1 += -8\nr2 = 8\nr3 = 0\ncall 148\ncall 9002",
+    "call 9003\nr1 = r10\nr1 += -8\nr2 = 8\nr3 = 0\ncall 148\ncall 9004",
+    "call 9001\ncall inner\ncall 9002\nr0 = 0\nexit\ninner:\nr0 = 0\nexit",
+    "call inner\ncall 9002\nr0 = 0\nexit\ninner:\ncall 9001\nr0 = 0\nexit",
+    "call inner\nr0 = 0\nexit\ninner:\ncall 9001\nr0 = 0\nexit",
+];
+
+#[test]
+fn programs_in_sections() {
+    let Some((kernel, env)) = kernel() else { return };
+    let btf = env.kernel_types.clone().expect("just put there");
+    let Some(id) = btf.find_by_name(Some(Kind::Func), "bpf_iter_task") else { return };
+    let task = btf.find_by_name(Some(Kind::Struct), "task_struct").expect("the kernel has tasks");
+    let offset = |name: &str| {
+        let members = btf.ty(task).expect("just found").members();
+        members.iter().find(|m| btf.str(m.name) == name).expect("a member").off_bits / 8
+    };
+    let (cgroups, parent) = (offset("cgroups").to_string(), offset("real_parent").to_string());
+    let (mut wrong, mut accepted, mut asked) = (Vec::new(), 0, 0);
+    for body in SECTIONS {
+        for flags in [0, ProgramSpec::SLEEPABLE] {
+            let body = body.replace("CGROUPS", &cgroups).replace("PARENT", &parent);
+            let insns = with_kfuncs(&btf, &format!("r6 = *(u64 *)(r1 + 8)\n{body}\nr0 = 0\nexit"));
+            let spec = ProgramSpec { flags, ..spec(AttachType::TRACE_ITER, id, insns) };
+            asked += 1;
+            accepted += u32::from(compare(&kernel, &env, &spec, &mut wrong, &format!("{flags}: {body}")));
+        }
+    }
+    assert_eq!(wrong, [""; 0]);
+    assert!((20..asked - 20).contains(&accepted), "{accepted}");
+}
+
 /// What follows a load of the last argument (`r6`) of an iterator.
 const AFTER: &[&str] = &[
     "r2 = *(u64 *)(r6 + 0)",

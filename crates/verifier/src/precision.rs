@@ -206,7 +206,9 @@ impl Wanted {
                 }
                 *frame = callee;
             }
-            Op::Call(CallTarget::Kfunc { .. }) | Op::CallIndirect { .. } | Op::JumpIndirect { .. } => {
+            // Takes nothing and gives nothing.
+            Op::Call(CallTarget::Kfunc { .. }) => {}
+            Op::CallIndirect { .. } | Op::JumpIndirect { .. } => {
                 return Err(Lost);
             }
         }

@@ -7,6 +7,7 @@ use skep_isa::{Op, RegSet};
 use skep_spec::{Environment, MapDef, ProgramSpec};
 
 use crate::kernel::Kernel;
+use crate::state::State;
 
 /// The program as the rooms see it. Slots of [`Self::ops`] that are the second of an `LDDW` hold `None`.
 pub(crate) struct Program<'a> {
@@ -119,7 +120,12 @@ impl Program<'_> {
     }
 
     /// Whether nothing that is looked at goes away meanwhile (`in_rcu_cs`): so in programs that cannot sleep.
-    pub(crate) fn in_rcu(&self) -> bool {
+    pub(crate) fn in_rcu(&self, s: &State) -> bool {
+        s.sections.rcu || s.lock.is_some() || self.never_sleeps()
+    }
+
+    /// Whether the program was loaded as one that cannot sleep.
+    pub(crate) fn never_sleeps(&self) -> bool {
         self.row.sleep_for(self.spec.attach_type) != Sleep::Always
             && self.spec.flags & ProgramSpec::SLEEPABLE == 0
     }

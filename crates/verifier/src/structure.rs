@@ -9,6 +9,7 @@ use skep_btf::{Btf, FuncLinkage, Kind, Type, TypeId};
 use skep_isa::{CallTarget, Imm64, Op};
 use skep_spec::{Environment, MapDef, ProgramSpec};
 
+use crate::check::kfunc;
 use crate::program::{Extent, Points, Program, maps_of, target};
 use crate::violation::{Check, Explain, refuse, unsupported};
 use crate::{Code, kernel, limits};
@@ -80,7 +81,7 @@ pub(crate) fn prepare<'a>(spec: &'a ProgramSpec, env: &'a Environment) -> At<Pro
     }
     for pc in 0..n {
         if let Some(op) = program.ops[pc] {
-            at(pc, known_here(op, spec.insns[pc].opcode))?;
+            at(pc, known_here(&program, op, spec.insns[pc].opcode))?;
         }
         if let Some(Op::LoadImm64 { value, .. }) = program.ops[pc] {
             at(pc, platform_address(&program, value))?;
@@ -357,7 +358,7 @@ fn platform_address(program: &Program<'_>, value: Imm64) -> Check<()> {
 }
 
 /// Instructions that Linux 6.18 does not have, and calls out of the program that skep does not know.
-fn known_here(op: Op, opcode: u8) -> Check<()> {
+fn known_here(program: &Program<'_>, op: Op, opcode: u8) -> Check<()> {
     match op {
         Op::CallIndirect { .. } | Op::JumpIndirect { .. } => {
             refuse(Code::BadInsn, format!("unknown opcode {opcode:02x}")).explain(
@@ -371,9 +372,7 @@ fn known_here(op: Op, opcode: u8) -> Check<()> {
         Op::Call(CallTarget::Kfunc { btf_id, .. }) if btf_id < 0 => {
             refuse(Code::BadInsn, format!("kernel btf_id {btf_id} is not a function"))
         }
-        Op::Call(CallTarget::Kfunc { btf_id, .. }) => {
-            unsupported(format!("kernel function call (BTF id {btf_id})"))
-        }
+        Op::Call(CallTarget::Kfunc { btf_id, btf_idx }) => kfunc::known(program, btf_id, btf_idx),
         _ => Ok(()),
     }
 }

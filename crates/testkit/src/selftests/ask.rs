@@ -45,6 +45,7 @@ fn questions(path: &Path, from: usize, out: &mut impl Write) -> Result<(), Strin
     let target = Target::running_kernel();
     let object = Object::open_for(path, &target).map_err(|e| e.to_string())?;
     let kernel = skep::read_btf(Path::new("/sys/kernel/btf/vmlinux"), None).map_err(|e| e.to_string())?;
+    let kernel = Arc::new(kernel);
     let asked = Asked { file: &file, object: &object, kernel: &kernel, linux: LinuxBackend::new() };
     for (program, tags, unprivileged) in asked.questions().skip(from) {
         let mut record = Record {
@@ -76,7 +77,7 @@ fn unusable(e: &skep::Error) -> String {
 struct Asked<'a> {
     file: &'a str,
     object: &'a Object,
-    kernel: &'a Btf,
+    kernel: &'a Arc<Btf>,
     linux: LinuxBackend,
 }
 
@@ -110,7 +111,7 @@ impl<'a> Asked<'a> {
         let rights = if record.unprivileged { Rights::None } else { Rights::of_file(self.file) };
         let spec = self.prepared(spec, tags);
         (record.kernel, record.kernel_cost) = self.ask_kernel(&spec, rights);
-        (record.skep, record.skep_cost) = ask_skep(&spec, rights);
+        (record.skep, record.skep_cost) = ask_skep(&spec, rights, self.kernel);
         if let Some(expected) = mode.retval
             && !record.unprivileged
             && record.kernel == Answer::Accepted
@@ -245,8 +246,9 @@ fn load(
     backend.load(spec, &own, LoadOptions::default()).map_err(|e| e.to_string())
 }
 
-fn ask_skep(spec: &ProgramSpec, rights: Rights) -> (Answer, Cost) {
+fn ask_skep(spec: &ProgramSpec, rights: Rights, kernel: &Arc<Btf>) -> (Answer, Cost) {
     let mut env = Environment::default();
+    env.kernel_types = Some(Arc::clone(kernel));
     env.capability = rights.capability();
     env.cpus = std::thread::available_parallelism().map_or(1, |n| n.get() as u32);
     let options = Options { test_state_freq: spec.flags & setup::TEST_STATE_FREQ != 0, ..Options::default() };

@@ -11,7 +11,7 @@ use skep_spec::ProgramSpec;
 
 use super::given::Used;
 use super::memory::{aligned, unmodified};
-use super::{Facts, exit, global, leak, leaks, lock, object, readable, strings};
+use super::{Facts, exit, global, kfunc, leak, leaks, lock, object, readable, strings};
 use crate::contract::{self, Callback, CallbackArgs, Returned, arg_reg};
 use crate::program::Program;
 use crate::state::{self, Byte, Kind, Marks, Sock, State, place, type_name};
@@ -108,6 +108,9 @@ pub(super) fn helper(p: &Program<'_>, s: &State, pc: usize, id: u32) -> Check<Fa
         lock::no_calls(s, "function calls are not allowed while holding a lock")?;
     }
     let proto = offered(p, id)?;
+    if proto.flags.has(HelperFlags::MIGHT_SLEEP) {
+        kfunc::may_sleep(s, &format!("helper {}#{id}", proto.name))?;
+    }
     let mut a = Args {
         p,
         s,

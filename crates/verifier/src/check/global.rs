@@ -7,7 +7,7 @@ use skep_isa::Reg;
 
 use super::given::Used;
 use super::memory::unmodified;
-use super::{Facts, lock};
+use super::{Facts, kfunc, lock};
 use crate::Code;
 use crate::contract::{HelperFacts, Returned, arg_reg};
 use crate::program::Program;
@@ -20,6 +20,7 @@ use crate::violation::{Check, Explain, refuse};
 pub(super) fn call(p: &Program<'_>, s: &State, callee: usize) -> Check<Facts> {
     let words = "global function calls are not allowed while holding a lock,\nuse static function instead";
     lock::no_calls(s, words)?;
+    kfunc::before_global(p, s)?;
     let extent = p.subprogs[callee];
     let mut facts = Facts::default();
     let mut out = HelperFacts {

@@ -6,6 +6,7 @@ use alloc::string::String;
 use skep_isa::Reg;
 use skep_spec::SPIN_LOCK_SIZE;
 
+use super::kfunc;
 use crate::Code;
 use crate::contract::LockChange;
 use crate::program::Program;
@@ -71,9 +72,9 @@ pub(super) fn no_calls(s: &State, what: &str) -> Check<()> {
     )
 }
 
-/// Nobody leaves with a lock.
+/// Nobody leaves with a lock, or in a section.
 pub(super) fn released(s: &State, what: &str) -> Check<()> {
-    let Some(held) = s.lock else { return Ok(()) };
+    let Some(held) = s.lock else { return kfunc::left(s, what) };
     refuse(Code::Lock, format!("{what} cannot be used inside bpf_spin_lock-ed region")).explain(
         "the lock is given back first",
         format!("the lock taken at insn {} is held", held.pc),

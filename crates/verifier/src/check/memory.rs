@@ -482,7 +482,7 @@ pub(super) fn object_load(
         _ if marks.has(Marks::PER_CPU) => format!("access percpu memory: off={off}"),
         (Ok(at), Some(0)) => {
             let marks = if s.reg(base).ref_id != 0 { Marks::TRUSTED } else { marks };
-            return match types.load(id, marks, at, size as u32, p.in_rcu()) {
+            return match types.load(id, marks, at, size as u32, p.in_rcu(s)) {
                 Ok(loaded) => Ok(Target::Kernel(loaded)),
                 Err(words) => refuse(Code::OutOfBounds, words).explain(
                     format!("a load of a member of struct {name}, at its size"),

@@ -8,6 +8,7 @@ mod exit;
 mod given;
 mod global;
 mod jump;
+pub(crate) mod kfunc;
 mod lock;
 pub(crate) mod memory;
 mod object;
@@ -18,6 +19,7 @@ mod strings;
 use alloc::format;
 use alloc::vec::Vec;
 
+use skep_abi::KfuncEffect;
 use skep_btf::FuncLinkage;
 use skep_isa::{CallTarget, Imm64, Op, Operand, Reg, RegSet};
 
@@ -44,6 +46,8 @@ pub(crate) struct Facts {
     pub(crate) touched: Vec<(usize, i32)>,
     /// How an unprivileged addition is masked.
     pub(crate) masking: Option<Masking>,
+    /// What a call of a kernel function does.
+    pub(crate) kfunc: Option<KfuncEffect>,
     /// The helper call.
     pub(crate) helper: Option<HelperFacts>,
 }
@@ -109,9 +113,7 @@ pub(crate) fn insn(p: &Program<'_>, s: &State, pc: usize, op: Op) -> Check<Facts
         Op::Call(CallTarget::Kfunc { btf_id: 0, .. }) => {
             refuse(Code::BadInsn, "invalid kernel function call not eliminated in verifier pass")
         }
-        Op::Call(CallTarget::Kfunc { btf_id, .. }) => {
-            unsupported(format!("kernel function call (BTF id {btf_id})"))
-        }
+        Op::Call(CallTarget::Kfunc { btf_id, btf_idx }) => kfunc::call(p, s, btf_id, btf_idx),
         Op::Exit => exit::exit(p, s),
         Op::CallIndirect { .. } => unsupported(format!("indirect call (callx) at insn {pc}")),
         Op::JumpIndirect { .. } => unsupported(format!("indirect jump (gotox) at insn {pc}")),

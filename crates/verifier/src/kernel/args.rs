@@ -25,7 +25,10 @@ const TRACE: &str = "btf_trace_";
 
 impl<'a> Attached<'a> {
     pub(super) fn find(btf: &'a Btf, spec: &ProgramSpec) -> Check<Self> {
-        let id = spec.attach_btf_id;
+        let id = match (spec.attach_btf_id, spec.attach_target.as_deref()) {
+            (0, Some(target)) => by_name(btf, spec.attach_type, target)?,
+            (id, _) => id,
+        };
         let Some(ty) = btf.ty(TypeId(id)) else {
             return refuse(Code::BadAttachType, format!("attach_btf_id {id} is invalid"));
         };
@@ -133,6 +136,22 @@ impl<'a> Attached<'a> {
             marks = marks.with(tag);
         }
         Ok(pointer(to, marks, nullable))
+    }
+}
+
+/// The number that a loader would find (`libbpf_find_attach_btf_id`).
+fn by_name(btf: &Btf, attach: AttachType, target: &str) -> Check<u32> {
+    let (prefix, kind) = match attach {
+        AttachType::TRACE_RAW_TP => (TRACE, skep_btf::Kind::Typedef),
+        _ => ("bpf_iter_", skep_btf::Kind::Func),
+    };
+    match btf.find_by_name(Some(kind), &format!("{prefix}{target}")) {
+        Some(id) => Ok(id.0),
+        None => refuse(Code::BadAttachType, format!("the kernel's types have no {prefix}{target}")).explain(
+            "a tracepoint or iterator of the kernel",
+            format!("there is none of the name {target}"),
+            "look for it with `skep btf dump`",
+        ),
     }
 }
 

@@ -52,7 +52,7 @@ pub(crate) fn types<'a>(
     shape: CtxShape,
 ) -> Check<Option<Kernel<'a>>> {
     let attaches = shape == CtxShape::Arguments;
-    if attaches && spec.attach_btf_id == 0 {
+    if attaches && spec.attach_btf_id == 0 && spec.attach_target.is_none() {
         return refuse(Code::BadAttachType, "Tracing programs must provide btf_id").explain(
             "the tracepoint or iterator that the program is for",
             "there is none",
@@ -76,6 +76,14 @@ fn unknown<T>(what: &str) -> Check<T> {
 }
 
 impl Kernel<'_> {
+    /// The name of a function.
+    pub(crate) fn function(&self, id: u32) -> Option<&str> {
+        match self.btf.ty(TypeId(id)) {
+            Some(skep_btf::Type::Func { name, .. }) => Some(self.btf.str(*name)),
+            _ => None,
+        }
+    }
+
     /// The name of a structure.
     pub(crate) fn name(&self, id: u32) -> &str {
         self.btf.name(TypeId(id)).unwrap_or("(anon)")

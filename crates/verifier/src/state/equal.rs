@@ -66,6 +66,7 @@ impl Ids {
 fn refs_and_calls_match(old: &State, new: &State) -> bool {
     old.frames.len() == new.frames.len()
         && old.refs.len() == new.refs.len()
+        && old.sections == new.sections
         && old
             .frames
             .iter()

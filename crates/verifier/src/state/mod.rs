@@ -51,12 +51,23 @@ pub(crate) struct Lock {
     pub(crate) pc: usize,
 }
 
+/// Sections of the program that are not to be disturbed, as far as they have begun.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Sections {
+    /// Nothing goes away.
+    pub(crate) rcu: bool,
+    /// How often preemption was disabled.
+    pub(crate) preempt: u32,
+}
+
 /// A state. Frames are shared until one changes.
 #[derive(Clone, Debug)]
 pub(crate) struct State {
     pub(crate) frames: Vec<Rc<Frame>>,
     pub(crate) refs: Vec<Reference>,
     pub(crate) lock: Option<Lock>,
+    /// The sections that have begun.
+    pub(crate) sections: Sections,
     /// How many times the path went on past a `may_goto`: each spends some of the run's budget.
     pub(crate) may_gotos: u32,
     /// How many times the path entered a callback.
@@ -68,7 +79,14 @@ impl State {
     pub(crate) fn entry() -> Self {
         let mut frame = Frame::new(0, 0, 0);
         frame.regs[1] = Reg::pointer(Kind::Ctx);
-        Self { frames: vec![Rc::new(frame)], refs: Vec::new(), lock: None, may_gotos: 0, callbacks: 0 }
+        Self {
+            frames: vec![Rc::new(frame)],
+            refs: Vec::new(),
+            lock: None,
+            sections: Sections::default(),
+            may_gotos: 0,
+            callbacks: 0,
+        }
     }
 
     /// Index of the running frame.

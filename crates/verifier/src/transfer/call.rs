@@ -3,6 +3,7 @@
 use alloc::rc::Rc;
 use alloc::vec;
 
+use skep_abi::{KfuncEffect, Undisturbed};
 use skep_isa::Reg as R;
 
 use super::Fresh;
@@ -11,7 +12,7 @@ use crate::contract::{Callback, CallbackArgs, LockChange, Returned};
 use crate::domain::Scalar;
 use crate::program::Program;
 use crate::signature::Param;
-use crate::state::{Byte, Frame, Kind, Reference, Reg, State};
+use crate::state::{Byte, Frame, Kind, Marks, Reference, Reg, State};
 
 fn lose_arguments(s: &mut State) {
     for r in 0..=5 {
@@ -89,6 +90,28 @@ pub(super) fn helper(p: &Program<'_>, s: &mut State, pc: usize, facts: &Facts, f
         r0.ref_id = id;
     }
     s.set(R::R0, r0);
+}
+
+/// Begins or ends a section. What was only known to stay during it may be gone behind it.
+pub(super) fn kfunc(s: &mut State, facts: &Facts) {
+    match facts.kfunc {
+        Some(KfuncEffect::Enters(Undisturbed::Rcu)) => s.sections.rcu = true,
+        Some(KfuncEffect::Enters(Undisturbed::Preemption)) => s.sections.preempt += 1,
+        Some(KfuncEffect::Leaves(Undisturbed::Preemption)) => s.sections.preempt -= 1,
+        Some(KfuncEffect::Leaves(Undisturbed::Rcu)) => {
+            s.sections.rcu = false;
+            s.for_each_reg(|r| {
+                if let Kind::Btf { marks, .. } = &mut r.kind
+                    && marks.has(Marks::RCU)
+                {
+                    *marks = marks.without(Marks::RCU).with(Marks::UNTRUSTED);
+                    r.nullable = false;
+                }
+            });
+        }
+        None => {}
+    }
+    lose_arguments(s);
 }
 
 /// A pointer to a map's value, told apart from those to others if it has a lock.

@@ -56,10 +56,10 @@ pub(crate) fn apply(
         Op::Atomic { size, op, src, .. } => return atomic::rmw(s, facts, size, op, src, fresh),
         Op::LoadPacket { .. } => call::legacy_load(s),
         // A function of the program only if it is global: the others are entered.
+        Op::Call(CallTarget::Kfunc { .. }) => call::kfunc(s, facts),
         Op::Call(CallTarget::Helper(_) | CallTarget::Subprog(_)) => call::helper(p, s, pc, facts, fresh),
         // These do not go on to the next instruction, or are refused before.
-        Op::Call(_)
-        | Op::AddrSpaceCast { .. }
+        Op::AddrSpaceCast { .. }
         | Op::Jump { .. }
         | Op::JumpIf { .. }
         | Op::MayGoto { .. }
