@@ -8,8 +8,8 @@
 //! `goto +0`, and printed as text.
 //!
 //! Long runs find two kinds of difference that stay (about one program in 4000): skep sees that a branch is
-//! dead, or a bound, where Linux 6.18 does not (`w9 &= -8; if r9 > 47` leaves at most 40; seed 2852 with `may_goto`:
-//! `r8 = -r8` of a 32-bit number and `if r8 > 40` leave 0); and unprivileged
+//! dead, or a bound, where Linux 6.18 does not (`w9 &= -8; if r9 > 47` leaves at most 40; with `may_goto`, seed 628: bits
+//! that a sign extension keeps, seed 2852: `r8 = -r8` of a 32-bit number, then `if r8 > 40`, leaves 0); and unprivileged
 //! additions that Linux lets pass because speculation through them is fenced, where skep demands one masking.
 
 use std::os::fd::AsFd;
