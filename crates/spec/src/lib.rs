@@ -9,6 +9,7 @@ mod backend;
 mod effect;
 mod environment;
 mod errno;
+mod fields;
 mod managed;
 mod map;
 mod program;
@@ -20,6 +21,7 @@ pub use backend::{
 pub use effect::{CloneRedirect, NextHop, Redirect, RedirectTo};
 pub use environment::{Environment, Profile, SectionMeaning};
 pub use errno::Errno;
+pub use fields::Field;
 pub use managed::SPIN_LOCK_SIZE;
 pub use map::{MapDef, Pinning, StructOps};
 pub use program::{FuncInfo, KfuncCall, LineInfo, Poisoned, ProgramSpec, SourceLine};

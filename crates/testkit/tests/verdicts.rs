@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use skep_abi::{AttachType, MapFlags, MapType, ProgramType};
-use skep_btf::{Builder, IntEncoding};
+use skep_btf::{Builder, IntEncoding, Type};
 use skep_isa::text::assemble;
 use skep_isa::{Imm64, Insn, Op};
 use skep_linux::LinuxBackend;
@@ -60,6 +60,7 @@ fn maps() -> Vec<Arc<MapDef>> {
         MapDef::new(MapType::LRU_HASH, 8, 8, 16).named("lru8"),
         MapDef { flags: MapFlags(MapFlags::NO_PREALLOC), ..MapDef::new(MapType::LPM_TRIE, 8, 8, 16) }
             .named("lpm8"),
+        kept().named("kept"),
         storage(MapType::SK_STORAGE).named("sk_storage"),
         of_maps(MapType::ARRAY_OF_MAPS, 4, MapDef::new(MapType::ARRAY, 4, 16, 2)).named("arrays"),
         of_maps(MapType::HASH_OF_MAPS, 8, MapDef::new(MapType::HASH, 8, 16, 4)).named("hashes"),
@@ -74,6 +75,23 @@ fn maps() -> Vec<Arc<MapDef>> {
         .named("fixeds"),
     ];
     maps.into_iter().map(Arc::new).collect()
+}
+
+/// With values `struct { long n; struct bpf_timer t; struct task_struct *k; int m; }`, `k` untrusted.
+fn kept() -> MapDef {
+    let mut b = Builder::new();
+    let int = b.int("int", 4, IntEncoding::Signed);
+    let long = b.int("long", 8, IntEncoding::Signed);
+    let timer = b.structure("bpf_timer", 16, &[("a", long, 0), ("b", long, 64)]);
+    let task = b.structure("task_struct", 8, &[("a", long, 0)]);
+    let name = b.name("kptr_untrusted");
+    let tagged = b.add(Type::TypeTag { name, target: task, attribute: false });
+    let kptr = b.ptr(tagged);
+    let members = [("n", long, 0), ("t", timer, 64), ("k", kptr, 192), ("m", int, 256)];
+    let value = b.structure("value", 40, &members);
+    let btf = b.finish().expect("legal types");
+    let def = MapDef::new(MapType::ARRAY, 4, 40, 1);
+    MapDef { btf: Some(Arc::new(btf)), key_btf_id: int.0, value_btf_id: value.0, ..def }
 }
 
 /// What a map keeps with objects of the kernel: a `long` each.

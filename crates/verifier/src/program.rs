@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use skep_abi::{Capability, Context, MapFlags, ProgramTypeRow, ReturnRange, Sleep};
 use skep_isa::{Op, RegSet};
-use skep_spec::{Environment, MapDef, ProgramSpec};
+use skep_spec::{Environment, Field, MapDef, ProgramSpec};
 
 use crate::kernel::Kernel;
 use crate::state::State;
@@ -28,6 +28,8 @@ pub(crate) struct Program<'a> {
     pub(crate) live: Vec<RegSet>,
     /// By map, the offset of the `struct bpf_spin_lock` in a value.
     pub(crate) spin_locks: Vec<Option<u32>>,
+    /// By map, the other fields in a value that the kernel keeps.
+    pub(crate) kept_fields: Vec<Vec<Field>>,
     /// By slot, the loop that it is part of: the number of its strongly connected component, 0 for none.
     pub(crate) loops: Vec<u32>,
     pub(crate) strict_alignment: bool,
@@ -128,6 +130,11 @@ impl Program<'_> {
     pub(crate) fn never_sleeps(&self) -> bool {
         self.row.sleep_for(self.spec.attach_type) != Sleep::Always
             && self.spec.flags & ProgramSpec::SLEEPABLE == 0
+    }
+
+    /// The fields in a map's values that the kernel keeps, but for the spin lock.
+    pub(crate) fn kept_fields(&self, idx: u16) -> &[Field] {
+        self.kept_fields.get(usize::from(idx)).map_or(&[], Vec::as_slice)
     }
 
     /// May reveal addresses, read uninitialised stack and compare pointers (`CAP_PERFMON`).

@@ -137,13 +137,21 @@ fn pointer(p: &Program<'_>, btf: &Btf, target: TypeId, i: usize, tags: Tags) -> 
 fn is_ctx(p: &Program<'_>, btf: &Btf, target: TypeId) -> bool {
     match p.spec.prog_type {
         ProgramType::TRACEPOINT | ProgramType::SYSCALL => false,
-        ProgramType::KPROBE => is_user_regs(btf, target) || is_ctx_struct(p, btf, target),
-        _ => is_ctx_struct(p, btf, target),
+        ProgramType::KPROBE if is_user_regs(btf, target) => true,
+        _ => is_ctx_struct(p, btf, target) || is_projected_ctx(p, btf, target),
     }
 }
 
 fn is_ctx_struct(p: &Program<'_>, btf: &Btf, target: TypeId) -> bool {
     matches!(btf.resolved(target), Type::Struct { name, .. } if btf.str(*name) == p.ctx.name)
+}
+
+/// The kernel's own structure, which stands for the one that programs see (`btf_is_projection_of`); and a structure that
+/// has the name of the typedef for registers.
+fn is_projected_ctx(p: &Program<'_>, btf: &Btf, target: TypeId) -> bool {
+    let Type::Struct { name, .. } = btf.resolved(target) else { return false };
+    let known = [("__sk_buff", "sk_buff"), ("xdp_md", "xdp_buff"), ("pt_regs", "bpf_user_pt_regs_t")];
+    known.contains(&(p.ctx.name, btf.str(*name)))
 }
 
 /// Whether a type is `bpf_user_pt_regs_t`, behind qualifiers.

@@ -71,6 +71,7 @@ pub(crate) fn prepare<'a>(spec: &'a ProgramSpec, env: &'a Environment) -> At<Pro
         live: Vec::new(),
         maps: maps_of(spec).collect(),
         spin_locks: maps_of(spec).map(MapDef::spin_lock_off).collect(),
+        kept_fields: maps_of(spec).map(MapDef::kept_fields).collect(),
         loops: Vec::new(),
         kernel,
         strict_alignment: env.strict_alignment || spec.flags & ProgramSpec::STRICT_ALIGNMENT != 0,
@@ -88,7 +89,16 @@ pub(crate) fn prepare<'a>(spec: &'a ProgramSpec, env: &'a Environment) -> At<Pro
             at(pc, map_reference(&program, value))?;
         }
     }
+    no_exception_callback(&program)?;
     Ok(program)
+}
+
+/// A program that says what is called when it throws is not only what it looks like: nobody but the kernel may call that,
+/// and it is verified as a part of the program.
+fn no_exception_callback(program: &Program<'_>) -> At<()> {
+    let Some((btf, id, _)) = func(program.spec, 0) else { return Ok(()) };
+    let throws = btf.decl_tags(id, None).any(|tag| tag.starts_with("exception_callback:"));
+    if throws { at(0, unsupported("exception callbacks")) } else { Ok(()) }
 }
 
 #[cold]

@@ -192,8 +192,8 @@ impl<'a> Asked<'a> {
             (Ok(k), Ok(s)) if !as_expected(k) => format!("not run: the kernel gives {k}, skep {s}"),
             (Ok(k), Ok(s)) => format!("differs: kernel {k}, skep {s}"),
             (Err(e), _) => format!("not run: kernel: {e}"),
-            (_, Err(e)) if e.contains("not supported") => {
-                format!("not run: skep: {}", e.rsplit_once(": ").map_or(e.as_str(), |(_, w)| w))
+            (_, Err(e)) if ["not supported", "has no body"].iter().any(|w| e.contains(w)) => {
+                format!("not run: skep: {}", e.split(": ").nth(1).unwrap_or(&e))
             }
             (Ok(k), Err(e)) => format!("differs: kernel {k}, skep: {e}"),
         }

@@ -6,7 +6,7 @@ use alloc::string::String;
 use skep_abi::{CtxValue, FLOW_KEYS_BYTES, MapFlags, MapType};
 use skep_isa::{Operand, Reg, RegSet};
 
-use super::{leak, leaks, lock};
+use super::{field, leak, leaks, lock};
 use crate::kernel::{self, Attached, Loaded};
 use crate::program::Program;
 use crate::state::{self, Byte, Kind, Marks, Range, Sock, State, place, reads_low_part, type_name};
@@ -117,6 +117,7 @@ pub(crate) fn access(
             leak_into("map")?;
             map_direction(p, map, off, size, intent.writes())?;
             lock::untouched(p, s, base, map, off, size as i64)?;
+            field::untouched(p, s, base, map, off, size as i64, true)?;
             region(s, base, off, size as i64, p.map(map).value_size.into(), false, |at| {
                 format!(
                     "invalid access to map value, value_size={} off={at} size={size}",

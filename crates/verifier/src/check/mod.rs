@@ -5,6 +5,7 @@ mod alu;
 mod atomic;
 mod call;
 mod exit;
+mod field;
 mod given;
 mod global;
 mod jump;
