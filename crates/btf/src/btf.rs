@@ -104,14 +104,17 @@ impl Btf {
     }
 
     fn open(bytes: Cow<'static, [u8]>, base: Option<Arc<Btf>>) -> Result<Self, Error> {
-        let layout = crate::parse::parse(&bytes, base.as_deref())?;
+        let own_first = base.as_ref().map_or(1, |b| b.len() as u32);
+        let layout =
+            crate::parse::parse(&bytes, base.as_deref()).map_err(|e| e.located(&bytes, own_first))?;
         let (first, first_str) = base.as_ref().map_or((0, 0), |b| (b.len() as u32, b.strings_end()));
         let mut own = Store::new(bytes, layout);
         let pointer_size = match &base {
             Some(base) => base.pointer_size,
             None => guess_pointer_size(&own),
         };
-        own.facts = check::check(base.as_deref(), &own, pointer_size)?;
+        own.facts = check::check(base.as_deref(), &own, pointer_size)
+            .map_err(|e| e.located(own.bytes(), own_first))?;
         Ok(Self { base, own: Arc::new(own), first, first_str, pointer_size })
     }
 
@@ -252,6 +255,11 @@ impl Btf {
     /// Whether a name is this text: without looking further than they are the same.
     pub(crate) fn is_named(&self, name: Name, text: &str) -> bool {
         self.bytes_from(name).strip_prefix(text.as_bytes()).is_some_and(|rest| rest.first() == Some(&0))
+    }
+
+    /// Whether a name says nothing: there is none, or it is empty, which the kernel refuses and libbpf takes for none.
+    pub(crate) fn is_anonymous(&self, name: Name) -> bool {
+        name.is_none() || self.bytes_from(name).first() == Some(&0)
     }
 
     /// The bytes from a name's first on, to its NUL and beyond.

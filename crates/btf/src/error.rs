@@ -33,23 +33,34 @@ enum Fault {
 pub struct Error {
     fault: Fault,
     at: At,
+    /// Of a type that was read: where its record begins in the section.
+    byte: Option<u32>,
     what: String,
 }
 
 impl Error {
     #[cold]
     pub(crate) fn malformed(at: At, what: impl Into<String>) -> Self {
-        Self { fault: Fault::Malformed, at, what: what.into() }
+        Self { fault: Fault::Malformed, at, byte: None, what: what.into() }
     }
 
     #[cold]
     pub(crate) fn unsupported(at: At, what: impl Into<String>) -> Self {
-        Self { fault: Fault::Unsupported, at, what: what.into() }
+        Self { fault: Fault::Unsupported, at, byte: None, what: what.into() }
     }
 
     #[cold]
     pub(crate) fn truncated(at: At, what: impl Into<String>) -> Self {
-        Self { fault: Fault::Truncated, at, what: what.into() }
+        Self { fault: Fault::Truncated, at, byte: None, what: what.into() }
+    }
+
+    pub(crate) fn at_byte(self, byte: Option<u32>) -> Self {
+        Self { byte, ..self }
+    }
+
+    /// Where in the bytes that were read the type begins that the error is about.
+    pub fn byte(&self) -> Option<u32> {
+        self.byte
     }
 
     /// Where the error lies.
@@ -73,7 +84,10 @@ impl fmt::Display for Error {
         match self.at {
             At::Header => write!(f, "BTF header: ")?,
             At::String(off) => write!(f, "BTF string at {off:#x}: ")?,
-            At::Type(id) => write!(f, "BTF type [{id}]: ")?,
+            At::Type(id) => match self.byte {
+                Some(byte) => write!(f, "BTF type [{id}] at byte {byte:#x}: ")?,
+                None => write!(f, "BTF type [{id}]: ")?,
+            },
             At::Ext(off) => write!(f, "BTF.ext offset {off:#x}: ")?,
             At::Value(off) => write!(f, "value byte {off}: ")?,
         }

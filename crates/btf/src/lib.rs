@@ -28,6 +28,7 @@ mod endian;
 mod error;
 mod ext;
 mod facts;
+mod locate;
 mod parse;
 pub mod print;
 mod raw;

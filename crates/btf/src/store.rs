@@ -123,6 +123,11 @@ impl Store {
         Self { bytes, layout, facts: Vec::new(), decoded }
     }
 
+    /// The section as it was read.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     pub(crate) fn records(&self) -> Records<'_> {
         let Layout { endian, types, places, .. } = &self.layout;
         Records { types: &self.bytes[types.clone()], places, endian: *endian }

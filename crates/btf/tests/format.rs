@@ -175,7 +175,7 @@ fn records_that_lie() {
     ];
     for (words, want) in cases {
         let text = Btf::parse(&raw(words, b"\0int\0")).expect_err(want).to_string();
-        assert!(text.starts_with("BTF type [1]: ") && text.contains(want), "{text}");
+        assert!(text.starts_with("BTF type [1] at byte 0x18: ") && text.contains(want), "{text}");
     }
 }
 

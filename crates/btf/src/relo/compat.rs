@@ -59,7 +59,9 @@ pub(super) fn fields(p: Pair<'_>, mut local: TypeId, mut target: TypeId) -> bool
         match (l, t) {
             (Type::Ptr { .. } | Type::Float { .. }, _) => return true,
             (Type::Fwd { .. } | Type::Enum { .. } | Type::Enum64 { .. }, _) => {
-                return l.name().is_none() || t.name().is_none() || p.names(l.name(), t.name());
+                return p.local.is_anonymous(l.name())
+                    || p.target.is_anonymous(t.name())
+                    || p.names(l.name(), t.name());
             }
             (Type::Int { .. }, _) => return !is_shifted_int(l) && !is_shifted_int(t),
             // Arrays do not contain themselves, so this ends.

@@ -111,7 +111,7 @@ pub(super) fn search<'t, I: Iterator<Item = TypeId>>(
     btf: &'t Btf,
     of_kinds: impl FnOnce(&'t Btf, Kinds) -> I,
 ) -> Vec<Candidate<'t>> {
-    let Some(wanted) = local.record(ty).filter(|r| !r.name().is_none()) else { return Vec::new() };
+    let Some(wanted) = local.record(ty).filter(|r| !local.is_anonymous(r.name())) else { return Vec::new() };
     let (kind, name) = (wanted.kind(), essential(local.str(wanted.name()).as_bytes()));
     let same_name = |n: Name| {
         let rest = btf.bytes_from(n).strip_prefix(name);
@@ -174,7 +174,7 @@ impl<'a> Resolver<'a> {
                 bad_resize: false,
             }));
         }
-        if ty.name().is_none() {
+        if local.is_anonymous(ty.name()) {
             let what = format!("an anonymous {} cannot be looked for in the target", ty.kind().name());
             return Err(Error::unsupported(at, what));
         }
@@ -215,5 +215,34 @@ impl<'a> Resolver<'a> {
             }
             None => value::outcome(kind, &spec, None, self.endian),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two enums of different values whose names are the empty end of another string: libbpf takes them for nameless.
+    #[test]
+    fn an_empty_name_is_none() {
+        let strings = b"\0A\x000\0";
+        let (empty, zero) = (2u32, 3u32);
+        let types = [[empty, 0x0600_0001, 4, 1, 5], [empty, 0x0600_0001, 4, 1, 6]].concat();
+        let mut bytes = 0x0001_eb9fu32.to_le_bytes().to_vec();
+        let (types_len, strings_len) = (types.len() as u32 * 4, strings.len() as u32);
+        let header = [24, 0, types_len, types_len, strings_len];
+        bytes.extend(header.iter().chain(&types).flat_map(|w| w.to_le_bytes()));
+        bytes.extend(strings);
+        let btf = Btf::parse(&bytes).expect("names are strings of the section");
+        let access = btf.name_at(zero).expect("inside");
+        let relo = CoreRelo { insn_off_bytes: 0, ty: TypeId(1), access, kind: 11 };
+        let target = TargetBtf::from(btf.clone());
+        let e = Resolver::new(&btf, &target, Endian::Little)
+            .resolve(&relo)
+            .expect_err("it has no name to look for");
+        assert!(e.is_unsupported() && format!("{e}").contains("an anonymous ENUM"), "{e}");
+        let mut minimal = super::super::Minimal::new(&btf);
+        minimal.add(&btf, [&relo]).expect("nothing is looked for");
+        assert!(minimal.finish().is_empty());
     }
 }

@@ -115,6 +115,9 @@ impl<'a> Spec<'a> {
                     };
                     spec.off_bits = spec.off_bits.wrapping_add(m.off_bits);
                     if !m.name.is_none() {
+                        if btf.is_anonymous(m.name) {
+                            return Err(out_of(format!("member {index} has an empty name")));
+                        }
                         spec.steps.push(Step { ty: id, index, name: Some(m.name) });
                     }
                     id = m.ty;
@@ -223,7 +226,7 @@ impl<'a> Spec<'a> {
             let before = (self.off_bits, self.depth);
             self.deeper()?;
             self.off_bits = self.off_bits.wrapping_add(m.off_bits);
-            if m.name.is_none() {
+            if btf.is_anonymous(m.name) {
                 match self.member(wanted, m.ty, left)? {
                     Found::No => {}
                     Found::Incompatible => return Ok(Found::Incompatible),
