@@ -41,7 +41,7 @@ const COMMANDS: &[Command] = &[
     Command { name: "bench", about: "side-by-side benchmarks; prints ratios", steps: steps::bench },
     Command {
         name: "fuzz",
-        about: "TARGET [SECONDS]: mutate one of elf, btf, insns, pcap for a while (stable toolchain)",
+        about: "TARGET [SECONDS]: mutate one of elf, btf, core, insns, pcap for a while (stable toolchain)",
         steps: steps::fuzz,
     },
     Command {

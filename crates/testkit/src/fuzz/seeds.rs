@@ -18,8 +18,20 @@ pub const PROGRAM_TYPES: [ProgramType; 6] = [
     ProgramType::FLOW_DISSECTOR,
 ];
 
-/// Seeds of a target: examples of the repository, generated programs, captures made here.
+/// Seeds of a target: examples of the repository, generated programs, captures made here, and what is kept.
 pub fn of(target: &str) -> Vec<Vec<u8>> {
+    let mut seeds = good(target);
+    seeds.extend(kept(target));
+    seeds
+}
+
+/// Inputs that libFuzzer has found to go ways that no other went (`fuzz/kept/TARGET`).
+pub fn kept(target: &str) -> Vec<Vec<u8>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/kept").join(target);
+    in_folder(&folder, false, |_| true)
+}
+
+fn good(target: &str) -> Vec<Vec<u8>> {
     match target {
         "elf" => objects(),
         "btf" => objects()
@@ -47,15 +59,20 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
 }
 
 fn objects() -> Vec<Vec<u8>> {
-    in_folder(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples"), true)
+    in_folder(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples"), true, is_object)
 }
 
-fn core_objects() -> Vec<Vec<u8>> {
-    in_folder(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../object/tests/fixtures/core"), false)
+/// Objects with CO-RE relocations.
+pub(super) fn core_objects() -> Vec<Vec<u8>> {
+    in_folder(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../object/tests/fixtures/core"), false, is_object)
 }
 
-/// The objects of a folder, or of the folders in it.
-fn in_folder(folder: &Path, deep: bool) -> Vec<Vec<u8>> {
+fn is_object(path: &Path) -> bool {
+    path.extension().is_some_and(|e| e == "o")
+}
+
+/// Files of a folder, or of the folders in it.
+fn in_folder(folder: &Path, deep: bool, wanted: impl Fn(&Path) -> bool) -> Vec<Vec<u8>> {
     let list = |folder: &Path| -> Vec<_> {
         std::fs::read_dir(folder).into_iter().flatten().flatten().map(|e| e.path()).collect()
     };
@@ -63,7 +80,7 @@ fn in_folder(folder: &Path, deep: bool) -> Vec<Vec<u8>> {
     if deep {
         paths = paths.iter().flat_map(|p| list(p)).collect();
     }
-    paths.retain(|p| p.extension().is_some_and(|e| e == "o"));
+    paths.retain(|p| p.is_file() && wanted(p));
     paths.sort();
     paths.iter().filter_map(|p| std::fs::read(p).ok()).collect()
 }
