@@ -84,7 +84,8 @@ impl Loaded {
         Ok(&self.programs[at])
     }
 
-    pub(crate) fn fill(&self, slots: &[SlotEntry]) -> Result<(), Error> {
+    /// Puts maps and programs into the slots that the source fills.
+    pub(crate) fn fill<'s>(&self, slots: impl Iterator<Item = &'s SlotEntry>) -> Result<(), Error> {
         for slot in slots {
             let missing = |what: &str| {
                 let words = format!("slot {} of map `{}` wants {what}", slot.index, slot.map.name);

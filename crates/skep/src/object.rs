@@ -349,7 +349,7 @@ impl Object {
                 let spec = program.spec.as_ref().map_err(|e| Error::new(e.kind(), e.to_string()))?;
                 loaded.load(spec)?;
             }
-            loaded.fill(&self.slots)
+            loaded.fill(self.slots.iter().filter(|s| s.program().is_some()))
         })
     }
 
@@ -365,7 +365,7 @@ impl Object {
                     loaded.load(self.program(program)?)?;
                 }
             }
-            loaded.fill(&self.slots)
+            loaded.fill(self.slots.iter().filter(|s| s.program().is_some()))
         })
     }
 
@@ -385,13 +385,21 @@ impl Object {
         }
     }
 
-    /// Creates the maps alone, but for those that are created only when asked for (`SEC("?.struct_ops")`).
+    /// Creates the maps alone, but for those that are created only when asked for (`SEC("?.struct_ops")`), and puts maps
+    /// into maps of maps as the source says.
     ///
     /// # Errors
     /// The first map that the backend refuses.
     pub fn create_maps(&self, backend: &Backend) -> Result<Loaded, Error> {
         let root = self.pin_root.as_deref().unwrap_or(Path::new(pin::ROOT));
-        Loaded::new(backend, root, self.maps.iter().filter(|m| !m.optional))
+        let mut loaded = Loaded::new(backend, root, self.maps.iter().filter(|m| !m.optional))?;
+        match loaded.fill(self.slots.iter().filter(|s| s.program().is_none())) {
+            Ok(()) => Ok(loaded),
+            Err(e) => {
+                loaded.unpin();
+                Err(e)
+            }
+        }
     }
 }
 

@@ -56,6 +56,11 @@ fn inner_maps_are_where_the_source_says() {
         let (first, second) = (Some(map("first").info().id), Some(map("second").info().id));
         assert_eq!(held("outer"), [None, first, None, second], "{who}");
         assert_eq!(held("filled"), [second, first, None, None], "{who}");
+        let maps = object("inner").create_maps(&backend).expect("maps");
+        let outer = maps.map("outer").expect("there").entries().expect("a map of maps");
+        let second = maps.map("second").expect("there").info().id.to_ne_bytes();
+        assert_eq!(outer.len(), 2, "maps alone are filled, too: {who}");
+        assert_eq!(outer[1], (3u32.to_ne_bytes().to_vec(), second.to_vec()), "{who}");
         assert_eq!(run(&loaded, "look"), 0, "{who}");
         map("first").put(&1u32, &77u64).expect("an array");
         assert_eq!(run(&loaded, "look"), 77, "{who}");
