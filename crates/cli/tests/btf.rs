@@ -53,6 +53,68 @@ fn raw_and_json_are_bpftool_s() {
     }
 }
 
+/// Types that clang 19 does not write, or seldom: all sizes of floating point, enums of 64 bits, tags of both kinds.
+fn rare_types() -> skep::btf::Btf {
+    use skep::btf::{Builder, EnumValue, IntEncoding, Type};
+    let mut b = Builder::new();
+    let int = b.int("int", 4, IntEncoding::Signed);
+    let names = ["half", "float", "double", "extended", "long double"].map(|n| b.name(n));
+    let floats = [2, 4, 8, 12, 16].into_iter().zip(names).map(|(size, name)| Type::Float { name, size });
+    let floats: Vec<_> = floats.map(|t| b.add(t)).collect();
+    for (name, signed, size) in [("unsigned64", false, 8), ("signed64", true, 8), ("small64", false, 4)] {
+        let values = [("ZERO", 0), ("TOP", if size == 8 { i64::MIN } else { 1 << 31 }), ("ONES", -1)];
+        let take = if size == 8 { 3 } else { 2 };
+        let values = values[..take]
+            .iter()
+            .map(|&(n, value)| EnumValue { name: b.name(&format!("{name}_{n}")), value })
+            .collect();
+        let name = b.name(name);
+        b.add(Type::Enum64 { name, size, signed, values });
+    }
+    b.enumeration("signed32", true, &[("LOW", i32::MIN.into()), ("NONE", 0), ("HIGH", 5)]);
+    let pair = b.structure("pair", 16, &[("a", int, 0), ("b", floats[2], 64)]);
+    let (user, noderef, tagged) = (b.name("user"), b.name("noderef"), b.name("tagged"));
+    let plain = b.add(Type::TypeTag { name: user, target: int, attribute: false });
+    let attribute = b.add(Type::TypeTag { name: noderef, target: plain, attribute: true });
+    let pointer = b.ptr(attribute);
+    b.typedef("pointer_t", pointer);
+    for (component, attribute) in [(None, false), (Some(1), false), (None, true)] {
+        b.add(Type::DeclTag { name: tagged, target: pair, component, attribute });
+    }
+    b.finish().expect("legal types")
+}
+
+#[test]
+fn rare_types_are_written() {
+    let scratch = Scratch::new();
+    let bytes = rare_types().to_bytes(skep::btf::Endian::NATIVE);
+    let file = scratch.file("rare.btf", &bytes);
+    let raw = run(["btf", "dump", "file", &file, "format", "raw"]);
+    assert_eq!(code(&raw), 0, "{}", stderr(&raw));
+    let text = stdout(&raw);
+    for part in [
+        "FLOAT 'half' size=2",
+        "FLOAT 'long double' size=16",
+        "ENUM64 'signed64' encoding=SIGNED size=8",
+        "'unsigned64_ONES' val=18446744073709551615ULL",
+        "'signed64_TOP' val=-9223372036854775808LL",
+        "DECL_TAG 'tagged' type_id=11 component_idx=1",
+        "TYPE_TAG 'noderef'",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let c = stdout(&run(["btf", "dump", "file", &file, "format", "c"]));
+    for part in [
+        "signed64_TOP = (-9223372036854775807LL - 1)",
+        "__attribute__((btf_type_tag(\"user\")))",
+        "__attribute__((noderef))",
+        "double b;",
+        "enum signed32",
+    ] {
+        assert!(c.contains(part), "{part}: {c}");
+    }
+}
+
 #[test]
 fn c_is_a_header() {
     let file = format!("{FIXTURES}/core/moved.target.o");
