@@ -540,7 +540,7 @@ pub static HELPERS: &[HelperProto] = helpers! {
         "Copies the call chain of a thread.";
     142 "bpf_load_hdr_opt" (Ctx, Mem(Write), Size, Anything) -> Integer, F::NONE, 5 . 10,
         "Copies an option of the TCP header.";
-    143 "bpf_store_hdr_opt" (Ctx, Mem(Read), Size, Anything) -> Integer, F::NONE, 5 . 10,
+    143 "bpf_store_hdr_opt" (Ctx, Mem(Read), Size, Anything) -> Integer, F::INVALIDATES_PACKET, 5 . 10,
         "Adds an option to the TCP header.";
     144 "bpf_reserve_hdr_opt" (Ctx, Anything, Anything) -> Integer, F::NONE, 5 . 10,
         "Keeps room for options of the TCP header.";
@@ -591,7 +591,7 @@ pub static HELPERS: &[HelperProto] = helpers! {
         "Formats an array of u64 into a buffer; gives the uncut length with its NUL.";
     166 "bpf_sys_bpf" (Anything, Mem(Read), Size) -> Integer, F::NONE, 5 . 14,
         "bpf(2).";
-    167 "bpf_btf_find_by_name_kind" (Mem(Read), SizeOrZero, Anything, Anything) -> Integer, F::NONE, 5 . 14,
+    167 "bpf_btf_find_by_name_kind" (Mem(Read), Size, Anything, Anything) -> Integer, F::NONE, 5 . 14,
         "The id of a type of the kernel, and the object that it is in.";
     168 "bpf_sys_close" (Anything) -> Integer, F::NONE, 5 . 14,
         "close(2).";

@@ -133,6 +133,8 @@ pub(crate) fn walks(kind: MapType) -> bool {
 
 /// `bpf_tail_call`.
 pub(crate) const TAIL_CALL: u32 = 12;
+/// `bpf_get_func_ip`.
+pub(crate) const GET_FUNC_IP: u32 = 173;
 /// `bpf_snprintf`.
 pub(crate) const SNPRINTF: u32 = 165;
 

@@ -4,7 +4,8 @@ use alloc::format;
 use alloc::vec::Vec;
 
 use skep_abi::{
-    Arg, ArgKind, HelperFlags, HelperProto, MapFlags, MapType, MemAccess, Ret, Sleep, helper_name,
+    Arg, ArgKind, HelperFlags, HelperProto, MapFlags, MapType, MemAccess, ProgramType, Ret, Sleep,
+    helper_name,
 };
 use skep_isa::Reg;
 use skep_spec::ProgramSpec;
@@ -132,6 +133,13 @@ pub(super) fn helper(p: &Program<'_>, s: &State, pc: usize, id: u32) -> Check<Fa
     }
     if id == contract::SNPRINTF {
         a.format()?;
+    }
+    if id == contract::GET_FUNC_IP && p.spec.prog_type != ProgramType::KPROBE {
+        let kind = p.spec.prog_type.0;
+        return refuse(
+            Code::UnknownHelper,
+            format!("func bpf_get_func_ip#{id} not supported for program type {kind}"),
+        );
     }
     if id == contract::TAIL_CALL {
         match s.depth() {
