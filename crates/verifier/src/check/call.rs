@@ -137,8 +137,13 @@ pub(super) fn helper(p: &Program<'_>, s: &State, pc: usize, id: u32) -> Check<Fa
     if id == contract::GET_FUNC_IP && p.spec.prog_type != ProgramType::KPROBE {
         let kind = p.spec.prog_type.0;
         return refuse(
-            Code::UnknownHelper,
+            Code::BadArgument,
             format!("func bpf_get_func_ip#{id} not supported for program type {kind}"),
+        )
+        .explain(
+            "a program that a function runs: kprobe",
+            "an event of another sort",
+            "find the address in the record of the event",
         );
     }
     if id == contract::TAIL_CALL {
