@@ -262,7 +262,9 @@ pub const RAW_TRACEPOINT_WRITABLE_ARGS: Context = fields(
     96,
     &[
         // Parts of the address are numbers.
-        number("args[0]", 1, 7, Access::Read),
+        number("args[0]+1", 1, 1, Access::Read),
+        number("args[0]+2", 2, 2, Access::Read),
+        number("args[0]+4", 4, 4, Access::Read),
         f("args[0]", 0, 8, Access::Exact, CtxValue::TracepointBuffer),
         number("args", 8, 88, Access::Read),
     ],
