@@ -185,7 +185,9 @@ impl Args<'_, '_> {
         {
             return refuse(Code::BadArgument, "helper access to the packet is not allowed");
         }
-        if arg.nullable && value.is_null() {
+        if value.is_null() && (arg.nullable || arg.kind == ArgKind::StackOrNull) {
+            // Another number would be an address that nobody has looked at. Linux forgets that.
+            self.facts.precise = self.facts.precise.with(reg);
             return Ok(());
         }
         self.type_fits(reg, arg)?;

@@ -69,7 +69,11 @@ fn argument(
         Param::Number => refuse(Code::BadArgument, format!("R{} is not a scalar", reg.0)),
         Param::Ctx if value.kind == Kind::Ctx => unmodified(s, reg),
         Param::Ctx => refuse(Code::BadArgument, format!("arg#{i} expects pointer to ctx")),
-        Param::Mem { nullable, .. } if value.is_null() && nullable => Ok(()),
+        Param::Mem { nullable, .. } if value.is_null() && nullable => {
+            // Another number would be an address that nobody has looked at. Linux forgets that.
+            facts.precise = facts.precise.with(reg);
+            Ok(())
+        }
         Param::Mem { nullable: false, .. } if value.is_null() || value.nullable => {
             refuse(Code::NullPointer, format!("arg#{i} is expected to be non-NULL"))
         }
