@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use skep_abi::{AttachType, ProgramType};
-use skep_btf::Btf;
+use skep_btf::{Btf, Kind};
 use skep_isa::Insn;
 
 use crate::MapDef;
@@ -131,6 +131,18 @@ impl ProgramSpec {
     /// A program of bare instructions under the GPL.
     pub fn new(prog_type: ProgramType, insns: Vec<Insn>) -> Self {
         Self { prog_type, insns, license: "GPL".into(), ..Self::default() }
+    }
+
+    /// Where the kernel's types have what a program is for that names it by its section: what stands before the name, and
+    /// the kind of the type (libbpf's `btf_get_kernel_prefix_kind`). `None` for programs that belong to no such type.
+    pub fn attach_kind(&self) -> Option<(&'static str, Kind)> {
+        match (self.prog_type, self.attach_type) {
+            (ProgramType::TRACING, AttachType::TRACE_RAW_TP) => Some(("btf_trace_", Kind::Typedef)),
+            (ProgramType::TRACING, AttachType::TRACE_ITER) => Some(("bpf_iter_", Kind::Func)),
+            (ProgramType::TRACING, _) => Some(("", Kind::Func)),
+            (ProgramType::LSM, _) => Some(("bpf_lsm_", Kind::Func)),
+            _ => None,
+        }
     }
 
     /// The source line of a slot: the last one that starts at or before it.

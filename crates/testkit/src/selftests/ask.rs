@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use skep::{Object, Target};
-use skep_abi::{AttachType, ProgramType};
-use skep_btf::{Btf, Kind};
+use skep_abi::ProgramType;
+use skep_btf::Btf;
 use skep_linux::LinuxBackend;
 use skep_spec::{Backend, BackendMap, Environment, Errno, LoadOptions, ProgramSpec, RunInput};
 use skep_user::{UserBackend, UserOptions};
@@ -275,18 +275,11 @@ fn ask_skep(spec: &ProgramSpec, rights: Rights, kernel: &Arc<Btf>) -> (Answer, C
     }
 }
 
-/// The function or type of the kernel that a program belongs to, by the names that libbpf builds
-/// (`libbpf_find_attach_btf_id`).
+/// The function or type of the kernel that a program belongs to (`libbpf_find_attach_btf_id`).
 fn attach_point(spec: &ProgramSpec, kernel: &Btf) -> Option<u32> {
-    let name = spec.attach_target.as_deref()?;
-    let (prefix, kind) = match (spec.prog_type, spec.attach_type) {
-        (ProgramType::TRACING, AttachType::TRACE_RAW_TP) => ("btf_trace_", Kind::Typedef),
-        (ProgramType::TRACING, AttachType::TRACE_ITER) => ("bpf_iter_", Kind::Func),
-        (ProgramType::TRACING, _) => ("", Kind::Func),
-        (ProgramType::LSM, _) => ("bpf_lsm_", Kind::Func),
-        _ => return None,
-    };
-    kernel.find_by_name(Some(kind), &format!("{prefix}{name}")).map(|id| id.0)
+    let (prefix, kind) = spec.attach_kind()?;
+    let name = format!("{prefix}{}", spec.attach_target.as_deref()?);
+    kernel.find_by_name(Some(kind), &name).map(|id| id.0)
 }
 
 /// `processed N insns` of a log.

@@ -26,7 +26,7 @@ const TRACE: &str = "btf_trace_";
 impl<'a> Attached<'a> {
     pub(super) fn find(btf: &'a Btf, spec: &ProgramSpec) -> Check<Self> {
         let id = match (spec.attach_btf_id, spec.attach_target.as_deref()) {
-            (0, Some(target)) => by_name(btf, spec.attach_type, target)?,
+            (0, Some(target)) => by_name(btf, spec, target)?,
             (id, _) => id,
         };
         let Some(ty) = btf.ty(TypeId(id)) else {
@@ -140,10 +140,9 @@ impl<'a> Attached<'a> {
 }
 
 /// The number that a loader would find (`libbpf_find_attach_btf_id`).
-fn by_name(btf: &Btf, attach: AttachType, target: &str) -> Check<u32> {
-    let (prefix, kind) = match attach {
-        AttachType::TRACE_RAW_TP => (TRACE, skep_btf::Kind::Typedef),
-        _ => ("bpf_iter_", skep_btf::Kind::Func),
+fn by_name(btf: &Btf, spec: &ProgramSpec, target: &str) -> Check<u32> {
+    let Some((prefix, kind)) = spec.attach_kind() else {
+        return unsupported("programs of this type that belong to a type of the kernel");
     };
     match btf.find_by_name(Some(kind), &format!("{prefix}{target}")) {
         Some(id) => Ok(id.0),
