@@ -10,18 +10,20 @@ use skep_spec::{
     ProgramSpec,
 };
 
+use crate::attach::KernelTypes;
 use crate::btf::Cache;
 use crate::map::LinuxMap;
 use crate::program::{LinuxProgram, RawLoad};
 use crate::socket::SocketLink;
 use crate::struct_ops::StructOpsLink;
 use crate::sys::{self, MapFd, attr};
-use crate::{Probe, module, pin, words};
+use crate::{Probe, attach, module, pin, words};
 
 /// The running kernel.
 #[derive(Default)]
 pub struct LinuxBackend {
     btf: Cache,
+    kernel: KernelTypes,
 }
 
 impl LinuxBackend {
@@ -146,7 +148,8 @@ impl LinuxBackend {
         let what = format!("program `{}`", spec.name);
         let types = |m: &String| module::types(m, &what);
         let refused = |error| LoadError { error, log: String::new() };
-        let attach = spec.attach_module.as_ref().map(types).transpose().map_err(refused)?;
+        let point = attach::find(spec, &self.kernel).map_err(refused)?;
+        let attach = point.module.as_ref().map(types).transpose().map_err(refused)?;
         let modules: Vec<OwnedFd> =
             spec.modules.iter().map(types).collect::<Result<_, _>>().map_err(refused)?;
         let modules: Vec<BorrowedFd<'_>> = modules.iter().map(AsFd::as_fd).collect();
@@ -166,7 +169,7 @@ impl LinuxBackend {
             name: &spec.name,
             prog_type: spec.prog_type,
             attach_type: spec.attach_type,
-            attach_btf_id: spec.attach_btf_id,
+            attach_btf_id: point.id,
             flags,
             license: &spec.license,
             kernel_version: spec.kernel_version,

@@ -223,8 +223,22 @@ impl RawLoad<'_> {
                     self.insns.len()
                 ),
             ),
+            None if errno == Errno::EPERM && self.needs_trampoline() => Error::new(
+                errno,
+                format!(
+                    "{what}: {}; programs for the kernel's own functions (fentry, fexit, fmod_ret, LSM) need CAP_BPF and \
+                     CAP_PERFMON, and some kernels forbid them to everyone: a tracepoint (tp_btf/NAME, raw_tp/NAME) may do",
+                    errno.text()
+                ),
+            ),
             None => words::error(errno, &what),
         }
+    }
+
+    /// Whether it runs from within a function of the kernel, which is changed for it.
+    fn needs_trampoline(&self) -> bool {
+        let own = matches!(self.attach_type, AttachType::TRACE_RAW_TP | AttachType::TRACE_ITER);
+        self.prog_type == ProgramType::LSM || (self.prog_type == ProgramType::TRACING && !own)
     }
 }
 
