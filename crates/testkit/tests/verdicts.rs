@@ -15,10 +15,14 @@ use skep_isa::{Imm64, Insn, Op};
 use skep_linux::LinuxBackend;
 use skep_spec::{Environment, LoadOptions, MapDef, ProgramSpec};
 use skep_testkit::functions;
+use skep_verifier::{Options, verify};
 
 /// Constants of this form in the assembled text stand for map references: index in bits 16–23, offset below.
 const MAP_MARK: u64 = 0x5eed_0000_0000;
 const VALUE_MARK: u64 = 0x5eee_0000_0000;
+
+/// `BPF_F_TEST_STATE_FREQ`.
+const TEST_STATE_FREQ: u32 = 1 << 3;
 
 /// A map that nobody can change.
 fn constants(initial: &[u8], value_size: u32, entries: u32) -> MapDef {
@@ -73,6 +77,7 @@ fn maps() -> Vec<Arc<MapDef>> {
             MapDef { flags: MapFlags(MapFlags::RDONLY_PROG), ..MapDef::new(MapType::ARRAY, 4, 16, 2) },
         )
         .named("fixeds"),
+        of_maps(MapType::ARRAY_OF_MAPS, 4, constants(b"!", 8, 1)).named("frozens"),
     ];
     maps.into_iter().map(Arc::new).collect()
 }
@@ -141,6 +146,8 @@ struct Case {
     prog_type: ProgramType,
     attach_type: Option<AttachType>,
     unprivileged: bool,
+    /// A state is stored wherever paths may meet.
+    every_state: bool,
     expect: Option<Verdict>,
     differs: Option<String>,
     /// The functions' types, as [`functions::declare`] reads them.
@@ -157,6 +164,7 @@ impl Case {
             prog_type: ProgramType::SOCKET_FILTER,
             attach_type: None,
             unprivileged: false,
+            every_state: false,
             expect: None,
             differs: None,
             types: None,
@@ -165,6 +173,8 @@ impl Case {
         for word in words {
             if word == "unprivileged" {
                 case.unprivileged = true;
+            } else if word == "every state" {
+                case.every_state = true;
             } else {
                 let (kind, attach) = word.split_once(" under ").map_or((word, None), |(k, a)| (k, Some(a)));
                 let known = ProgramType::by_name(kind);
@@ -202,7 +212,8 @@ impl Case {
             None if self.prog_type != ProgramType::SOCKET_FILTER => out += &format!(" [{kind}]"),
             None => {}
         }
-        out += if self.unprivileged { " [unprivileged]\n" } else { "\n" };
+        out += if self.unprivileged { " [unprivileged]" } else { "" };
+        out += if self.every_state { " [every state]\n" } else { "\n" };
         match &self.expect {
             Some(Verdict::Accept) => out += "expect: accept\n",
             Some(Verdict::Reject(why)) => out += &format!("expect: reject {why}\n"),
@@ -252,6 +263,7 @@ impl Case {
             name: "verdict".into(),
             maps: used,
             attach_type: self.attach_type.or(attach_types.first().copied()).unwrap_or_default(),
+            flags: if self.every_state { TEST_STATE_FREQ } else { 0 },
             ..ProgramSpec::new(self.prog_type, insns)
         };
         if let Some(types) = &self.types {
@@ -390,7 +402,8 @@ fn skep_says_what_the_files_say() {
             let mut env =
                 if case.unprivileged { Environment::unprivileged() } else { Environment::default() };
             env.cpus = cpus();
-            let verdict = skep_verifier::verify(&spec, &env, &skep_verifier::Options::default());
+            let options = Options { test_state_freq: case.every_state, ..Options::default() };
+            let verdict = verify(&spec, &env, &options);
             let agrees = match (&verdict, expect, &case.differs) {
                 (Ok(_), expect, None) => *expect == Verdict::Accept,
                 (Err(r), expect, None) => *expect != Verdict::Accept && !r.is_unsupported(),

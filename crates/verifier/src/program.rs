@@ -116,6 +116,15 @@ impl Program<'_> {
         if sized { map.max_entries } else { 0 }
     }
 
+    /// The contents of a map that nobody can change (`bpf_map_is_rdonly`). A map in a map of maps may have others than
+    /// what it looks like.
+    pub(crate) fn constants(&self, idx: u16) -> Option<&[u8]> {
+        let map = self.map(idx);
+        let own = usize::from(idx) < self.spec.maps.len();
+        let fixed = own && map.frozen && map.flags.has(MapFlags::RDONLY_PROG);
+        fixed.then(|| map.initial.as_deref().unwrap_or(&[]))
+    }
+
     /// Offset of the `struct bpf_spin_lock` in a map's values.
     pub(crate) fn spin_lock(&self, idx: u16) -> Option<u32> {
         self.spin_locks.get(usize::from(idx)).copied().flatten()

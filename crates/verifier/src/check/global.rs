@@ -14,7 +14,7 @@ use crate::program::Program;
 use crate::signature::{self, Param};
 use crate::state::{self, Kind, State};
 use crate::transfer::jump;
-use crate::violation::{Check, Explain, refuse};
+use crate::violation::{Check, Explain, refuse, unsupported};
 
 /// Whether the arguments are such that the function was, or will be, verified for (`btf_check_func_arg_match`).
 pub(super) fn call(p: &Program<'_>, s: &State, callee: usize) -> Check<Facts> {
@@ -76,6 +76,10 @@ fn argument(
         }
         Param::Mem { nullable: false, .. } if value.is_null() || value.nullable => {
             refuse(Code::NullPointer, format!("arg#{i} is expected to be non-NULL"))
+        }
+        // To the function it is memory that stays. (Linux 6.18 lets it look at what is gone.)
+        Param::Mem { .. } if value.kind.is_packet() && out.changes_packet => {
+            unsupported(format!("argument {i} of a global function that may change the packet: the packet"))
         }
         Param::Mem { size, .. } => {
             if !has_offset(value) {

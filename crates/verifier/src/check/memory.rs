@@ -61,7 +61,7 @@ pub(crate) enum Target {
     Sock(Sock),
     /// An argument in the context.
     Argument(Loaded),
-    /// A member of an object of the kernel.
+    /// A member of an object of the kernel, or what may be anywhere.
     Kernel(Loaded),
 }
 
@@ -169,7 +169,7 @@ pub(crate) fn access(
         Kind::Probed | Kind::Buffer { writable: false } if intent.writes() => {
             refuse(Code::ForbiddenAccess, format!("R{} cannot write into {}", base.0, type_name(reg)))
         }
-        Kind::Probed => Ok(Target::Mem),
+        Kind::Probed => Ok(Target::Kernel(Loaded::NUMBER)),
         Kind::Buffer { .. } => {
             leak_into("buf")?;
             buffer(s, base, off, size)
@@ -400,16 +400,12 @@ pub(crate) fn map_direction(p: &Program<'_>, map: u16, off: i32, size: usize, wr
 /// The constant that a load gives from a map that nobody can change any more.
 fn folded(p: &Program<'_>, reg: &state::Reg, map: u16, off: i32, size: usize) -> Option<u64> {
     let def = p.map(map);
-    if def.kind != MapType::ARRAY
-        || !def.frozen
-        || !def.flags.has(MapFlags::RDONLY_PROG)
-        || def.max_entries != 1
-    {
+    if def.kind != MapType::ARRAY || def.max_entries != 1 || def.initial.is_none() {
         return None;
     }
     let at = usize::try_from(i64::from(off) + reg.val.as_const()? as i64).ok()?;
     // What the initial contents leave out is zero.
-    let bytes = def.initial.as_deref()?;
+    let bytes = p.constants(map)?;
     let byte = |i: usize| u64::from(bytes.get(at + i).copied().unwrap_or(0));
     let place = |i: usize| if cfg!(target_endian = "big") { size - 1 - i } else { i };
     Some((0..size).map(|i| byte(i) << (8 * place(i))).sum())

@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use skep_abi::{BPRINTF_ARGS, MapFlags, MapType, check_format};
+use skep_abi::{BPRINTF_ARGS, MapType, check_format};
 use skep_isa::Reg;
 
 use super::memory::region;
@@ -26,10 +26,10 @@ pub(super) fn constant(p: &Program<'_>, s: &State, reg: Reg) -> Check<Vec<u8>> {
         return no(format!("R{} type=? expected=map_value", reg.0), "no map value");
     };
     let def = p.map(map);
-    if !def.frozen || !def.flags.has(MapFlags::RDONLY_PROG) {
+    let Some(initial) = p.constants(map) else {
         let known = format!("map {} may change", def.name);
         return no(format!("R{} does not point to a readonly map'", reg.0), &known);
-    }
+    };
     let Some(var) = value.val.as_const() else {
         return no(format!("R{} is not a constant address'", reg.0), "the address varies");
     };
@@ -45,7 +45,6 @@ pub(super) fn constant(p: &Program<'_>, s: &State, reg: Reg) -> Check<Vec<u8>> {
     }
     let at = usize::try_from(off.wrapping_add(var as i64)).unwrap_or(usize::MAX);
     let end = def.value_size as usize;
-    let initial = def.initial.as_deref().unwrap_or(&[]);
     // What the initial contents leave out is zero.
     let text = initial.get(at..end.min(initial.len())).unwrap_or(&[]);
     match text.iter().position(|&b| b == 0) {
