@@ -85,8 +85,7 @@ pub enum AccessBase {
 impl AccessBase {
     /// Whether an instruction may do either (`save_aux_ptr_type`).
     pub(crate) fn goes_with(self, other: Self) -> bool {
-        let plain = |base| matches!(base, Self::Kernel | Self::Mem);
-        self == other || !(self.is_converted() || other.is_converted()) || (plain(self) && plain(other))
+        self == other || !(self.is_converted() || other.is_converted())
     }
 
     /// Loads through it are converted into others: an instruction that does so on one path does nothing else on

@@ -9,7 +9,7 @@ use super::{Facts, leak, leaks, readable, writable};
 use crate::Code;
 use crate::domain::Tnum;
 use crate::program::Program;
-use crate::state::{Kind, State, type_name};
+use crate::state::{self, Kind, Marks, State, type_name};
 use crate::violation::{Check, Explain, refuse};
 
 pub(super) fn rmw(
@@ -55,7 +55,8 @@ pub(super) fn load_acquire(
     writable(dst)?;
     // Linux looks at the register after the load: what replaces its own address is never forbidden. Packets and
     // flow keys are memory like any other then; the context is in a form of the engine's own.
-    if src != dst || s.reg(src).kind == Kind::Ctx {
+    // What may fault is never read so: no such load looks first (Linux 6.18 lets it fault).
+    if src != dst || s.reg(src).kind == Kind::Ctx || may_fault(s.reg(src)) {
         object_takes_atomics(s, src, "BPF_ATOMIC loads from")?;
     }
     access(p, s, src, off.into(), size.bytes(), Intent::LoadAcquire).map(Facts::target)
@@ -100,9 +101,22 @@ fn fetched_over_base(base: Reg, off: i16, size: Size) -> Check<Facts> {
     )
 }
 
+/// Whether loads through it are made such that look whether something is there.
+fn may_fault(reg: &state::Reg) -> bool {
+    match reg.kind {
+        Kind::Probed => true,
+        Kind::Btf { marks, .. } => {
+            let stays = marks.has(Marks::TRUSTED) || marks.has(Marks::RCU) || reg.ref_id != 0;
+            marks.has(Marks::UNTRUSTED) || !stays
+        }
+        _ => false,
+    }
+}
+
 fn object_takes_atomics(s: &State, base: Reg, what: &str) -> Check<()> {
     let reg = s.reg(base);
-    if !matches!(reg.kind, Kind::Ctx | Kind::FlowKeys | Kind::Sock(_)) && !reg.kind.is_packet() {
+    let object = matches!(reg.kind, Kind::Ctx | Kind::FlowKeys | Kind::Sock(_));
+    if !object && !reg.kind.is_packet() && !may_fault(reg) {
         return Ok(());
     }
     refuse(Code::ForbiddenAccess, format!("{what} R{} {} is not allowed", base.0, type_name(reg))).explain(

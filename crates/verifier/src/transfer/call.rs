@@ -60,7 +60,13 @@ pub(super) fn helper(p: &Program<'_>, s: &mut State, pc: usize, facts: &Facts, f
     }
     match call.lock {
         Some(LockChange::Take(lock)) => s.lock = Some(lock),
-        Some(LockChange::Give) => s.lock = None,
+        Some(LockChange::Give) => {
+            s.lock = None;
+            // Linux 6.18 forgets that.
+            if !p.in_rcu(s) {
+                may_go(s);
+            }
+        }
         None => {}
     }
     lose_arguments(s);
@@ -92,6 +98,18 @@ pub(super) fn helper(p: &Program<'_>, s: &mut State, pc: usize, facts: &Facts, f
     s.set(R::R0, r0);
 }
 
+/// What was only known to stay as long as nothing goes away may be gone.
+fn may_go(s: &mut State) {
+    s.for_each_reg(|r| {
+        if let Kind::Btf { marks, .. } = &mut r.kind
+            && marks.has(Marks::RCU)
+        {
+            *marks = marks.without(Marks::RCU).with(Marks::UNTRUSTED);
+            r.nullable = false;
+        }
+    });
+}
+
 /// Begins or ends a section. What was only known to stay during it may be gone behind it.
 pub(super) fn kfunc(s: &mut State, facts: &Facts) {
     match facts.kfunc {
@@ -100,14 +118,7 @@ pub(super) fn kfunc(s: &mut State, facts: &Facts) {
         Some(KfuncEffect::Leaves(Undisturbed::Preemption)) => s.sections.preempt -= 1,
         Some(KfuncEffect::Leaves(Undisturbed::Rcu)) => {
             s.sections.rcu = false;
-            s.for_each_reg(|r| {
-                if let Kind::Btf { marks, .. } = &mut r.kind
-                    && marks.has(Marks::RCU)
-                {
-                    *marks = marks.without(Marks::RCU).with(Marks::UNTRUSTED);
-                    r.nullable = false;
-                }
-            });
+            may_go(s);
         }
         None => {}
     }

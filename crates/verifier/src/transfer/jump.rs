@@ -181,9 +181,9 @@ pub(crate) fn split(p: &Program<'_>, s: &State, width: Width, op: JumpOp, dst: R
 }
 
 /// Whether a pointer that equals another one that is not NULL is not NULL either. Objects of the kernel that are not
-/// marked may be NULL.
+/// marked may be NULL, and what may be anywhere (there, Linux 6.18 forgets it).
 fn equality_tells(a: &Reg, b: &Reg) -> bool {
-    let marked = |r: &Reg| !matches!(r.kind, Kind::Btf { .. });
+    let marked = |r: &Reg| !matches!(r.kind, Kind::Btf { .. } | Kind::Probed);
     a.nullable != b.nullable && marked(a) && marked(b)
 }
 
