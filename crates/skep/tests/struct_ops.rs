@@ -36,7 +36,10 @@ fn the_kernel_has_them_while_the_links_live() {
     );
 
     let loaded = object.load(&linux).expect("the kernel takes the programs");
-    assert!(!available("skep_plain") && !available("skep_linked"));
+    assert!(
+        !available("skep_plain") && !available("skep_linked"),
+        "left by a run that was ended: `bpftool struct_ops unregister name plain`"
+    );
     let plain = loaded.attach_struct_ops("plain").expect("a new name");
     let linked = loaded.attach_struct_ops("linked").expect("a new name");
     assert!(available("skep_plain") && available("skep_linked"));
