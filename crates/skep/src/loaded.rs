@@ -263,7 +263,11 @@ pub(crate) fn load_error(spec: &ProgramSpec, error: LoadError) -> Error {
         Errno::EACCES | Errno::EINVAL | Errno::E2BIG => ErrorKind::Rejected,
         errno => ErrorKind::System(errno),
     };
-    let mut words = format!("program `{}`: {}", spec.name, error.message);
+    let name = format!("program `{}`", spec.name);
+    let mut words = match error.message.contains(&name) {
+        true => error.message.clone(),
+        false => format!("{name}: {}", error.message),
+    };
     if let Some(why) = crate::target::poison_in_log(spec, &log) {
         words += &format!(": {why}");
     }

@@ -94,6 +94,7 @@ fn what_the_kernel_refuses_says_why() {
     stray.attach_btf_id = 0;
     let e = linux.load(stray).expect_err("nobody knows what it is");
     assert!(e.to_string().contains("program `ssthresh`: no variable in SEC(\".struct_ops\")"), "{e}");
+    assert_eq!(e.to_string().matches("ssthresh").count(), 1, "{e}");
     // A program where another belongs.
     let off = map.def().struct_ops.as_ref().expect("a set").functions[0].0;
     let wrong = loaded.program("cong_avoid").expect("loaded").clone();
