@@ -509,17 +509,23 @@ pub const PT_REGS: Context =
     Context { name: "pt_regs", size: 168, shape: CtxShape::Buffer { from: 0, writable: false } };
 
 /// `struct xdp_md` (`xdp_is_valid_access`, net/core/filter.c, Linux 6.18).
-pub const XDP_MD: Context = Context {
-    name: "xdp_md",
-    size: 24,
-    shape: CtxShape::Fields(&[
-        f("data", 0, 4, Access::Exact, CtxValue::PacketData),
-        f("data_end", 4, 4, Access::Exact, CtxValue::PacketEnd),
-        f("data_meta", 8, 4, Access::Exact, CtxValue::PacketMeta),
-        f("ingress_ifindex", 12, 4, Access::Exact, CtxValue::Scalar),
-        f("rx_queue_index", 16, 4, Access::Exact, CtxValue::Scalar),
-    ]),
-};
+pub const XDP_MD: Context = Context { name: "xdp_md", size: 24, shape: CtxShape::Fields(XDP_FIELDS) };
+
+/// The same for programs that a device map runs on what it sends.
+pub const XDP_MD_DEVMAP: Context =
+    Context { name: "xdp_md", size: 24, shape: CtxShape::Fields(XDP_DEVMAP_FIELDS) };
+
+const XDP_DEVMAP_FIELDS: &[CtxField] = &[
+    f("data", 0, 4, Access::Exact, CtxValue::PacketData),
+    f("data_end", 4, 4, Access::Exact, CtxValue::PacketEnd),
+    f("data_meta", 8, 4, Access::Exact, CtxValue::PacketMeta),
+    f("ingress_ifindex", 12, 4, Access::Exact, CtxValue::Scalar),
+    f("rx_queue_index", 16, 4, Access::Exact, CtxValue::Scalar),
+    f("egress_ifindex", 20, 4, Access::Exact, CtxValue::Scalar),
+];
+
+/// All but the last.
+const XDP_FIELDS: &[CtxField] = XDP_DEVMAP_FIELDS.split_at(5).0;
 
 /// The byte buffer of `syscall` programs (`syscall_prog_is_valid_access`: offsets below `U16_MAX`).
 pub const SYSCALL_BUFFER: Context =
@@ -557,6 +563,7 @@ mod tests {
             SK_LOOKUP,
             PERF_EVENT_DATA,
             XDP_MD,
+            XDP_MD_DEVMAP,
         ];
         for ctx in rows {
             let CtxShape::Fields(fields) = ctx.shape else { panic!("{} has fields", ctx.name) };
@@ -596,6 +603,8 @@ mod tests {
         assert_eq!(skb.access(76, 4, false), None, "no packet pointers");
         assert_eq!(XDP_MD.access(0, 4, false), Some(CtxValue::PacketData));
         assert_eq!(XDP_MD.access(0, 2, false), None);
+        assert_eq!(XDP_MD.access(20, 4, false), None);
+        assert_eq!(XDP_MD_DEVMAP.access(20, 4, false), Some(CtxValue::Scalar));
         assert_eq!(SK_BUFF_TC.access(8, 4, true), Some(CtxValue::Scalar), "tc may set the mark");
         assert_eq!(SK_BUFF_TC.access(8, 2, true), None, "but not half of it");
         assert_eq!(SK_BUFF_SK_SKB.access(104, 4, false), Some(CtxValue::Scalar), "one word of remote_ip6");

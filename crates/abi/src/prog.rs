@@ -4,7 +4,7 @@ use crate::AttachType;
 use crate::context::{
     Context, PERF_EVENT_DATA, PT_REGS, RAW_TRACEPOINT_ARGS, SK_BUFF_CGROUP, SK_BUFF_CGROUP_UNPRIVILEGED,
     SK_BUFF_FLOW_DISSECTOR, SK_BUFF_LWT, SK_BUFF_SK_SKB, SK_BUFF_SOCKET_FILTER, SK_BUFF_TC, SK_LOOKUP,
-    SYSCALL_BUFFER, TRACED_ARGUMENTS, TRACEPOINT_RECORD, XDP_MD,
+    SYSCALL_BUFFER, TRACED_ARGUMENTS, TRACEPOINT_RECORD, XDP_MD, XDP_MD_DEVMAP,
 };
 use crate::helper::{Capability, HelperGroup, HelperProto};
 use crate::helper::{ids, own};
@@ -290,15 +290,19 @@ const THAT_TRACES: ProgramTypeRow =
 pub static KERNEL_PROGRAM_TYPES: &[ProgramTypeRow] = &[ProgramTypeRow {
     id: ProgramType::TRACING,
     ctx: TRACED_ARGUMENTS,
-    attach_rules: &[AttachRules {
-        returns: Some(ReturnRange::Within(0, 1)),
-        sleep: Some(Sleep::IfLoadedSo),
-        ..under(&[AttachType::TRACE_ITER])
-    }],
+    attach_rules: &[
+        AttachRules { helpers: &[ids::TRACING_COOKIE], ..under(&[AttachType::TRACE_RAW_TP]) },
+        AttachRules {
+            returns: Some(ReturnRange::Within(0, 1)),
+            sleep: Some(Sleep::IfLoadedSo),
+            helpers: &[ids::ITERATORS],
+            ..under(&[AttachType::TRACE_ITER])
+        },
+    ],
     attach_types: &[AttachType::TRACE_RAW_TP, AttachType::TRACE_ITER],
     private_stack: true,
     helpers: base_and!(TRACING, KERNEL_SOCKETS, SOCKET_STORAGE, TYPED_TRACING),
-    own_helpers: own::SYSCALL,
+    own_helpers: own::TRACING,
     ..THAT_TRACES
 }];
 
@@ -315,6 +319,7 @@ pub static PROGRAM_TYPES: &[ProgramTypeRow] = &[
     ProgramTypeRow {
         id: ProgramType::XDP,
         ctx: XDP_MD,
+        attach_rules: &[AttachRules { ctx: Some(XDP_MD_DEVMAP), ..under(&[AttachType::XDP_DEVMAP]) }],
         packet: PacketAccess::ReadWrite,
         helpers: base_and!(
             NETWORK,
@@ -335,7 +340,7 @@ pub static PROGRAM_TYPES: &[ProgramTypeRow] = &[
         attach_types: &[AttachType::UNSPEC],
         sleep: Sleep::Always,
         needs: Capability::Bpf,
-        helpers: base_and!(TRACING, KERNEL_SOCKETS, SYSCALL, SYSCALL_BPF, SOCKET_STORAGE),
+        helpers: base_and!(TRACING, KERNEL_SOCKETS, SYSCALL, SYSCALL_BPF),
         own_helpers: own::SYSCALL,
         ..THAT_TRACES
     },

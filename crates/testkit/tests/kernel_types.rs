@@ -4,11 +4,11 @@
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
-use skep_abi::{AttachType, HELPERS, ITERATORS, MapType, ProgramType};
+use skep_abi::{AttachType, HELPERS, ITERATORS, MapFlags, MapType, ProgramType};
 use skep_btf::{Btf, Builder, IntEncoding, Kind, Type, TypeId};
 use skep_isa::text::assemble;
 use skep_isa::{Imm64, Insn, Op, Reg, Size};
-use skep_linux::LinuxBackend;
+use skep_linux::{LinuxBackend, LinuxMap};
 use skep_spec::{Environment, LoadOptions, MapDef, ProgramSpec};
 use skep_verifier::{Code, Options, verify};
 
@@ -518,33 +518,205 @@ fn programs_on_what_iterators_give() {
     assert!(accepted > 40, "{accepted}");
 }
 
+/// Bodies of iterators over the files of tasks, with what it gives its reader in `r6` and the file or NULL in `r7`.
+const READERS: &[&str] = &[
+    // bpf_seq_printf: its format is read when it runs.
+    "r1 = r6\nr2 = TEXT ll\nr3 = 4\nr4 = 0\nr5 = 0\ncall 126",
+    "r1 = r6\nr2 = TEXT ll\nr3 = 3\nr4 = 0\nr5 = 0\ncall 126",
+    "r1 = r6\nr2 = TEXT ll\nr3 = 0\nr4 = 0\nr5 = 0\ncall 126",
+    "r1 = r6\nr2 = TEXT ll\nr3 = 9\nr4 = 0\nr5 = 0\ncall 126",
+    "r1 = r6\nr2 = r10\nr2 += -8\nr3 = 8\nr4 = 0\nr5 = 0\ncall 126",
+    "r1 = r6\nr2 = r10\nr2 += -8\nr3 = 8\nr4 = r10\nr4 += -8\nr5 = 8\ncall 126",
+    "r1 = r6\nr2 = TEXT ll\nr3 = 4\nr4 = r10\nr4 += -8\nr5 = 8\ncall 126",
+    "r1 = r6\nr2 = TEXT ll\nr3 = 4\nr4 = r10\nr4 += -8\nr5 = 7\ncall 126",
+    "r1 = r6\nr2 = TEXT ll\nr3 = 4\nr4 = r10\nr4 += -8\nr5 = 16\ncall 126",
+    "r1 = r6\nr2 = 0\nr3 = 4\nr4 = 0\nr5 = 0\ncall 126",
+    "r1 = 0\nr2 = TEXT ll\nr3 = 4\nr4 = 0\nr5 = 0\ncall 126",
+    "r1 = r7\nr2 = TEXT ll\nr3 = 4\nr4 = 0\nr5 = 0\ncall 126",
+    // bpf_seq_write
+    "r1 = r6\nr2 = r10\nr2 += -8\nr3 = 8\ncall 127",
+    "r1 = r6\nr2 = r10\nr2 += -8\nr3 = 16\ncall 127",
+    "r1 = r6\nr2 = r10\nr2 += -8\nr3 = 0\ncall 127",
+    "r1 = r6\nr1 += 8\nr2 = r10\nr2 += -8\nr3 = 8\ncall 127",
+    "if r7 == 0 goto +5\nr1 = r7\nr2 = r10\nr2 += -8\nr3 = 8\ncall 127\nr3 = 0",
+    "if r7 == 0 goto +4\nr1 = r6\nr2 = r7\nr3 = 8\ncall 127\nr3 = 0",
+    // bpf_seq_printf_btf
+    "r1 = r6\nr2 = r10\nr2 += -8\nr3 = 8\nr4 = 0\ncall 150",
+    "r1 = r6\nr2 = 0\nr3 = 0\nr4 = 0\ncall 150",
+    "r1 = r6\nr2 = 0\nr3 = 8\nr4 = 0\ncall 150",
+    // bpf_d_path
+    "if r7 == 0 goto +6\nr1 = r7\nr1 += PATH\nr2 = r10\nr2 += -8\nr3 = 8\ncall 147\nr3 = 0",
+    "if r7 == 0 goto +6\nr1 = r7\nr1 += PATH\nr2 = r10\nr2 += -8\nr3 = 16\ncall 147\nr3 = 0",
+    "if r7 == 0 goto +5\nr1 = r7\nr2 = r10\nr2 += -8\nr3 = 8\ncall 147\nr3 = 0",
+    "r1 = r7\nr2 = r10\nr2 += -8\nr3 = 8\ncall 147",
+    "if r7 == 0 goto +5\nr1 = r7\nr1 += PATH\nr2 = TEXT ll\nr3 = 4\ncall 147\nr3 = 0",
+];
+
+/// Offset of a member of a structure, in one without a name as well.
+fn offset(btf: &Btf, structure: &str, name: &str) -> u32 {
+    let id = btf.find_by_name(Some(Kind::Struct), structure).expect("the kernel has it");
+    member(btf, id, name).expect("a member") / 8
+}
+
+fn member(btf: &Btf, id: TypeId, name: &str) -> Option<u32> {
+    btf.ty(id)?.members().iter().find_map(|m| match btf.str(m.name) {
+        "" => member(btf, btf.resolve(m.ty), name).map(|off| m.off_bits + off),
+        found => (found == name).then_some(m.off_bits),
+    })
+}
+
+/// Loads of this number become references of the program's only map: to it, or to its first value.
+const MAP: u64 = 0x5eed_5eed_5eed;
+
+/// Text with such loads.
+fn with_map(spec: ProgramSpec, def: &MapDef, value: Imm64) -> ProgramSpec {
+    let mut insns = spec.insns.clone();
+    for pc in 0..insns.len() {
+        let wide = insns[pc].is_wide() && insns[pc].src.0 == 0;
+        if wide && u64::from(insns[pc].imm as u32) | u64::from(insns[pc + 1].imm as u32) << 32 == MAP {
+            let (first, second) = Op::LoadImm64 { dst: insns[pc].dst, value }.encode();
+            (insns[pc], insns[pc + 1]) = (first, second.expect("LDDW takes two slots"));
+        }
+    }
+    ProgramSpec { insns, maps: vec![Arc::new(def.clone())], ..spec }
+}
+
+#[test]
+fn programs_that_iterators_give_their_reader() {
+    let Some((kernel, env)) = kernel() else { return };
+    let btf = env.kernel_types.clone().expect("just put there");
+    let Some(id) = btf.find_by_name(Some(Kind::Func), "bpf_iter_task_file") else { return };
+    let path = offset(&btf, "file", "f_path").to_string();
+    let text_map = MapDef {
+        flags: MapFlags(MapFlags::RDONLY_PROG),
+        initial: Some(b"%d\n\0%z\n\0".to_vec()),
+        frozen: true,
+        ..MapDef::new(MapType::ARRAY, 4, 8, 1)
+    };
+    let map = kernel.create(&text_map).expect("the kernel makes the map");
+    let (mut wrong, mut accepted) = (Vec::new(), 0);
+    for body in READERS {
+        let source = body.replace("PATH", &path).replace("TEXT", &format!("{MAP:#x}"));
+        let insns = text(&format!(
+            "r2 = *(u64 *)(r1 + 0)\nr6 = *(u64 *)(r2 + 0)\nr7 = *(u64 *)(r1 + 24)\n*(u64 *)(r10 - 8) = 1\n{source}\nr0 = 0\nexit"
+        ));
+        let value = Imm64::MapValueIdx { idx: 0, off_bytes: 0 };
+        let spec = with_map(spec(AttachType::TRACE_ITER, id, insns), &text_map, value);
+        accepted += u32::from(same(&kernel, &env, &spec, &map, &mut wrong, body));
+    }
+    assert_eq!(wrong, [""; 0]);
+    assert!((8..READERS.len() as u32 - 8).contains(&accepted), "{accepted}");
+}
+
+/// Calls for what a map keeps with a socket: of `r6`, an argument, where it is one.
+const STORED: &[(&str, &str)] = &[
+    ("tcp_probe", "r2 = r6\nr3 = 0\nr4 = 0\ncall 107"),
+    ("tcp_probe", "r2 = 0\nr3 = 0\nr4 = 0\ncall 107"),
+    ("tcp_probe", "r2 = 1\nr3 = 0\nr4 = 0\ncall 107"),
+    ("tcp_probe", "r2 = r6\nr2 += 8\nr3 = 0\nr4 = 0\ncall 107"),
+    ("tcp_probe", "r2 = r6\nr3 = r10\nr3 += -8\nr4 = 1\ncall 107"),
+    ("tcp_probe", "r2 = r6\nr3 = 0\nr4 = 0\ncall 107\nr0 = *(u64 *)(r0 + 0)"),
+    ("tcp_probe", "r2 = r6\nr3 = 0\nr4 = 0\ncall 107\nif r0 == 0 goto +1\nr0 = *(u64 *)(r0 + 0)"),
+    ("tcp_probe", "r2 = r6\ncall 108"),
+    ("tcp_probe", "r2 = 0\ncall 108"),
+    ("tcp_probe", "r2 = r10\ncall 108"),
+    ("consume_skb", "r2 = r6\nr3 = 0\nr4 = 0\ncall 107"),
+    ("consume_skb", "r2 = *(u64 *)(r6 + SK)\nr3 = 0\nr4 = 0\ncall 107"),
+    ("consume_skb", "r2 = *(u64 *)(r6 + SK)\nif r2 == 0 goto +3\nr3 = 0\nr4 = 0\ncall 107\nr3 = 0"),
+    ("consume_skb", "r2 = *(u64 *)(r6 + SK)\nr2 = *(u64 *)(r2 + 0)\nr3 = 0\nr4 = 0\ncall 107"),
+    ("consume_skb", "r2 = *(u64 *)(r6 + SK)\ncall 108"),
+    ("consume_skb", "r2 = *(u64 *)(r6 + DEV)\ncall 108"),
+    ("consume_skb", "r1 = *(u64 *)(r6 + SK)\ncall 46"),
+    ("consume_skb", "r1 = *(u64 *)(r6 + SK)\ncall 137"),
+    ("consume_skb", "r1 = *(u64 *)(r6 + SK)\nif r1 == 0 goto +1\ncall 46\nr3 = 0"),
+    ("consume_skb", "r1 = *(u64 *)(r6 + SK)\nif r1 == 0 goto +1\ncall 137\nr3 = 0"),
+];
+
+#[test]
+fn programs_on_what_maps_keep_with_sockets() {
+    let Some((kernel, env)) = kernel() else { return };
+    let btf = env.kernel_types.clone().expect("just put there");
+    let (sk, dev) = (offset(&btf, "sk_buff", "sk").to_string(), offset(&btf, "sk_buff", "dev").to_string());
+    let mut types = Builder::new();
+    let int = types.int("int", 4, IntEncoding::Signed);
+    let long = types.int("long", 8, IntEncoding::Signed);
+    let def = MapDef {
+        flags: MapFlags(MapFlags::NO_PREALLOC),
+        btf: Some(Arc::new(types.finish().expect("legal types"))),
+        key_btf_id: int.0,
+        value_btf_id: long.0,
+        ..MapDef::new(MapType::SK_STORAGE, 4, 8, 0)
+    };
+    let map = kernel.create(&def).expect("the kernel makes the map");
+    let (mut wrong, mut accepted) = (Vec::new(), 0);
+    for (name, body) in STORED {
+        let Some(id) = btf.find_by_name(Some(Kind::Typedef), &format!("btf_trace_{name}")) else { continue };
+        let source = body.replace("SK", &sk).replace("DEV", &dev);
+        let insns = text(&format!(
+            "r6 = *(u64 *)(r1 + 0)\n*(u64 *)(r10 - 8) = 1\nr1 = {MAP:#x} ll\n{source}\nr0 = 0\nexit"
+        ));
+        let spec = with_map(spec(AttachType::TRACE_RAW_TP, id, insns), &def, Imm64::MapIdx(0));
+        let what = format!("{name}: {body}");
+        accepted += u32::from(same(&kernel, &env, &spec, &map, &mut wrong, &what));
+    }
+    assert_eq!(wrong, [""; 0]);
+    assert!((6..STORED.len() as u32 - 6).contains(&accepted), "{accepted}");
+}
+
+/// Compares verdicts of a program with a map; whether the kernel accepts it.
+fn same(
+    kernel: &LinuxBackend,
+    env: &Environment,
+    spec: &ProgramSpec,
+    map: &LinuxMap,
+    wrong: &mut Vec<String>,
+    what: &str,
+) -> bool {
+    let ours = verify(spec, env, &Options::default());
+    let theirs = kernel.load_program(spec, &[map.as_fd()], LoadOptions { log_level: 1 });
+    match (&ours, &theirs) {
+        (Ok(_), Err(e)) => {
+            wrong.push(format!("{what}: accepted; {}", e.log.lines().rev().nth(1).unwrap_or("")))
+        }
+        (Err(r), Ok(_)) => wrong.push(format!("{what}: refused: {}", r.message())),
+        (Ok(_), Ok(_)) | (Err(_), Err(_)) => {}
+    }
+    theirs.is_ok()
+}
+
 #[test]
 fn kernel_offers_tracing_programs_the_same_helpers() {
     let Some((kernel, env)) = kernel() else { return };
     let btf = env.kernel_types.clone().expect("just put there");
-    let Some(id) = btf.find_by_name(Some(Kind::Typedef), "btf_trace_sched_switch") else { return };
     let mut wrong = Vec::new();
-    for helper in HELPERS {
-        let spec = spec(AttachType::TRACE_RAW_TP, id, text(&format!("call {}\nr0 = 0\nexit", helper.id)));
-        let ours = match verify(&spec, &env, &Options::default()) {
-            Ok(_) => true,
-            Err(r) => !matches!(r.code(), Code::UnknownHelper | Code::GplOnly),
-        };
-        let theirs = match kernel.load_program(&spec, &[], LoadOptions { log_level: 1 }) {
-            Ok(_) => true,
-            Err(e) => {
-                let not = [
-                    "cannot use helper",
-                    "unknown func",
-                    "might sleep",
-                    "GPL-restricted",
-                    "not allowed in probe",
-                ];
-                !not.iter().any(|w| e.log.contains(w))
+    let targets = [
+        (AttachType::TRACE_RAW_TP, Kind::Typedef, "btf_trace_sched_switch"),
+        (AttachType::TRACE_ITER, Kind::Func, "bpf_iter_task"),
+    ];
+    for (attach, kind, name) in targets {
+        let Some(id) = btf.find_by_name(Some(kind), name) else { continue };
+        for helper in HELPERS {
+            let spec = spec(attach, id, text(&format!("call {}\nr0 = 0\nexit", helper.id)));
+            let ours = match verify(&spec, &env, &Options::default()) {
+                Ok(_) => true,
+                Err(r) => !matches!(r.code(), Code::UnknownHelper | Code::GplOnly),
+            };
+            let theirs = match kernel.load_program(&spec, &[], LoadOptions { log_level: 1 }) {
+                Ok(_) => true,
+                Err(e) => {
+                    let not = [
+                        "cannot use helper",
+                        "unknown func",
+                        "might sleep",
+                        "GPL-restricted",
+                        "not allowed in probe",
+                    ];
+                    !not.iter().any(|w| e.log.contains(w))
+                }
+            };
+            if ours != theirs {
+                wrong.push(format!("{name}: {}#{}: ours {ours}", helper.name, helper.id));
             }
-        };
-        if ours != theirs {
-            wrong.push(format!("{}#{}: ours {ours}", helper.name, helper.id));
         }
     }
     assert_eq!(wrong, [""; 0]);

@@ -134,7 +134,8 @@ fn kernel_takes_the_same_attach_types_and_return_values() {
     assert!(wrong.is_empty(), "{} verdicts differ:\n{}", wrong.len(), wrong.join("\n"));
 }
 /// Words of a refusal for what the helper is, not for its arguments.
-const NOT_OFFERED: &[&str] = &["cannot use helper", "unknown func", "might sleep", "GPL-restricted"];
+const NOT_OFFERED: &[&str] =
+    &["cannot use helper", "unknown func", "might sleep", "GPL-restricted", "not allowed in probe"];
 
 #[test]
 fn kernel_offers_the_same_helpers() {

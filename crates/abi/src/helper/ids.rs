@@ -122,14 +122,20 @@ pub const PERF_EVENT: HelperGroup = HelperGroup { capability: Capability::None, 
 
 /// For `syscall` programs (`syscall_prog_func_proto`, `tracing_prog_func_proto`).
 pub const SYSCALL: HelperGroup =
-    HelperGroup { capability: Capability::None, ids: &[46, 111, 121, 147, 162, 167, 168, 179, 188] };
+    HelperGroup { capability: Capability::None, ids: &[46, 111, 121, 162, 167, 168, 179, 188] };
 
 /// For `syscall` programs: bpf(2).
 pub const SYSCALL_BPF: HelperGroup = HelperGroup { capability: Capability::Perfmon, ids: &[166] };
 
 /// For programs that trace by the kernel's types (`tracing_prog_func_proto`).
 pub const TYPED_TRACING: HelperGroup =
-    HelperGroup { capability: Capability::None, ids: &[46, 111, 121, 162, 174, 188] };
+    HelperGroup { capability: Capability::None, ids: &[46, 111, 121, 162, 188] };
+
+/// For programs on tracepoints by the kernel's types: what was given when they were attached.
+pub const TRACING_COOKIE: HelperGroup = HelperGroup { capability: Capability::None, ids: &[174] };
+
+/// For iterators: what they give their reader, and paths (`tracing_prog_func_proto`, `bpf_d_path_allowed`).
+pub const ITERATORS: HelperGroup = HelperGroup { capability: Capability::None, ids: &[126, 127, 147, 150] };
 
 /// For programs in the network stack that write records, and bytes of their packets with them.
 pub const EVENTS: HelperGroup = HelperGroup { capability: Capability::None, ids: &[25] };

@@ -26,6 +26,18 @@ pub const SYSCALL: &[HelperProto] = helpers! {
         "Bytes of the packet, with those that are not in its first page.";
 };
 
+/// The same, and what is kept with sockets that the program may not have (`bpf_sk_storage_get_tracing_proto`).
+pub const TRACING: &[HelperProto] = helpers! {
+    46 "bpf_get_socket_cookie" (or_null(AnySock)) -> Integer, F::NONE, 5 . 12,
+        "A number of the socket that no other socket has had.";
+    107 "bpf_sk_storage_get" (Map, or_null(Btf("sock_common")), or_null(MapValue(Read)), Anything) -> MapValueOrNull,
+        F::NONE, 5 . 11, "The value that a map keeps with a socket, made if asked to, or NULL.";
+    108 "bpf_sk_storage_delete" (Map, or_null(Btf("sock_common"))) -> Integer, F::NONE, 5 . 11,
+        "Deletes the value that a map keeps with a socket.";
+    188 "bpf_xdp_get_buff_len" (Btf("xdp_buff")) -> Integer, F::NONE, 5 . 18,
+        "Bytes of the packet, with those that are not in its first page.";
+};
+
 /// The context is the socket (`bpf_sk_storage_get_cg_sock_proto`).
 pub const CGROUP_SOCK: &[HelperProto] = helpers! {
     107 "bpf_sk_storage_get" (Map, Ctx, or_null(MapValue(Read)), Anything) -> MapValueOrNull, F::NONE, 5 . 2,
