@@ -79,6 +79,7 @@ fn maps() -> Vec<Arc<MapDef>> {
         .named("fixeds"),
         of_maps(MapType::ARRAY_OF_MAPS, 4, constants(b"!", 8, 1)).named("frozens"),
         of_maps(MapType::ARRAY_OF_MAPS, 4, kept()).named("kepts"),
+        of_maps(MapType::ARRAY_OF_MAPS, 4, MapDef::new(MapType::PERCPU_ARRAY, 4, 16, 2)).named("percpus"),
     ];
     maps.into_iter().map(Arc::new).collect()
 }

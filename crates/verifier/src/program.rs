@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use skep_abi::{Capability, Context, MapFlags, ProgramTypeRow, ReturnRange, Sleep};
+use skep_abi::{Capability, Context, MapFlags, MapType, ProgramTypeRow, ReturnRange, Sleep};
 use skep_isa::{Op, RegSet};
 use skep_spec::{Environment, Field, MapDef, ProgramSpec};
 
@@ -109,10 +109,12 @@ impl Program<'_> {
         u16::try_from(at).ok()
     }
 
-    /// The elements that a map surely has: a map in a map of maps may have fewer than it looks like.
+    /// The elements that a map surely has: a map in a map of maps may have fewer than it looks like. Only arrays without the
+    /// flag are compared in their length (`array_map_meta_equal`; of per-CPU arrays, Linux 6.18 forgets that).
     pub(crate) fn surely_has(&self, idx: u16) -> u32 {
         let map = self.map(idx);
-        let sized = usize::from(idx) < self.spec.maps.len() || !map.flags.has(MapFlags::INNER_MAP);
+        let compared = map.kind == MapType::ARRAY && !map.flags.has(MapFlags::INNER_MAP);
+        let sized = usize::from(idx) < self.spec.maps.len() || compared;
         if sized { map.max_entries } else { 0 }
     }
 
