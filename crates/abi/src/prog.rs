@@ -291,17 +291,41 @@ pub static KERNEL_PROGRAM_TYPES: &[ProgramTypeRow] = &[ProgramTypeRow {
     id: ProgramType::TRACING,
     ctx: TRACED_ARGUMENTS,
     attach_rules: &[
-        AttachRules { helpers: &[ids::TRACING_COOKIE], ..under(&[AttachType::TRACE_RAW_TP]) },
+        AttachRules {
+            helpers: &[ids::TRACING_COOKIE, ids::SOCKET_STORAGE],
+            ..under(&[AttachType::TRACE_RAW_TP])
+        },
+        AttachRules {
+            returns: Some(ReturnRange::Within(0, 0)),
+            sleep: Some(Sleep::IfLoadedSo),
+            helpers: &[ids::TRACING_COOKIE, ids::FUNCTION_ARGUMENTS, ids::SOCKET_STORAGE],
+            ..under(&[AttachType::TRACE_FENTRY, AttachType::TRACE_FEXIT])
+        },
+        AttachRules {
+            sleep: Some(Sleep::IfLoadedSo),
+            helpers: &[ids::TRACING_COOKIE, ids::FUNCTION_ARGUMENTS],
+            ..under(&[AttachType::MODIFY_RETURN])
+        },
+        AttachRules {
+            helpers: &[ids::FUNCTION_RESULT],
+            ..under(&[AttachType::TRACE_FEXIT, AttachType::MODIFY_RETURN])
+        },
         AttachRules {
             returns: Some(ReturnRange::Within(0, 1)),
             sleep: Some(Sleep::IfLoadedSo),
-            helpers: &[ids::ITERATORS],
+            helpers: &[ids::ITERATORS, ids::SOCKET_STORAGE],
             ..under(&[AttachType::TRACE_ITER])
         },
     ],
-    attach_types: &[AttachType::TRACE_RAW_TP, AttachType::TRACE_ITER],
+    attach_types: &[
+        AttachType::TRACE_RAW_TP,
+        AttachType::TRACE_FENTRY,
+        AttachType::TRACE_FEXIT,
+        AttachType::MODIFY_RETURN,
+        AttachType::TRACE_ITER,
+    ],
     private_stack: true,
-    helpers: base_and!(TRACING, KERNEL_SOCKETS, SOCKET_STORAGE, TYPED_TRACING),
+    helpers: base_and!(TRACING, KERNEL_SOCKETS, TYPED_TRACING),
     own_helpers: own::TRACING,
     ..THAT_TRACES
 }];

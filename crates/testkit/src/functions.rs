@@ -87,7 +87,8 @@ fn starts(spec: &ProgramSpec) -> (Vec<u32>, bool) {
 ///
 /// Types: `void`, `char`, `int`, `long`, `wide` (16 bytes), `real` (8 bytes), `color` (an enum), `pair` (a struct of two
 /// `long`), `empty` and `hidden` (structs of no bytes, and only declared), `ctx` (the program's context), and pointers.
-/// Structures of the kernel by name: `sk_buff`, `xdp_buff`, `bpf_user_pt_regs_t`. Words before a type are tags `arg:…` of the argument.
+/// Structures of the kernel by name: `sk_buff`, `xdp_buff`, `bpf_user_pt_regs_t`, `bpf_raw_tracepoint_args`,
+/// `bpf_iter__task`; and `arguments`, which is none of its. Words before a type are tags `arg:…` of the argument.
 ///
 /// # Errors
 /// Words that are no type, or another number of functions than the program has.
@@ -164,7 +165,14 @@ impl Types {
                 b.add(Type::Fwd { name, is_union: false })
             }
             Some("ctx") => b.structure(self.ctx, 4, &[]),
-            Some(name @ ("sk_buff" | "xdp_buff" | "bpf_user_pt_regs_t")) => b.structure(name, 4, &[]),
+            Some(
+                name @ ("sk_buff"
+                | "xdp_buff"
+                | "bpf_user_pt_regs_t"
+                | "bpf_raw_tracepoint_args"
+                | "bpf_iter__task"
+                | "arguments"),
+            ) => b.structure(name, 4, &[]),
             other => return Err(format!("no type {other:?}")),
         };
         for _ in text[inner.len()..].matches('*') {

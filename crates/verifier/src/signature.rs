@@ -4,7 +4,7 @@
 use alloc::format;
 use alloc::vec::Vec;
 
-use skep_abi::ProgramType;
+use skep_abi::{AttachType, ProgramType};
 use skep_btf::{Btf, Kind, Type, TypeId};
 use skep_spec::ProgramSpec;
 
@@ -132,11 +132,11 @@ fn pointer(p: &Program<'_>, btf: &Btf, target: TypeId, i: usize, tags: Tags) -> 
     }
 }
 
-/// Whether a type is by its name the program's context (`btf_is_prog_ctx_type`). Tracepoints and system calls have
-/// contexts without a name.
+/// Whether a type is by its name the program's context (`btf_is_prog_ctx_type`). Tracepoints, system calls and what is
+/// attached by the kernel's types have contexts without a name.
 fn is_ctx(p: &Program<'_>, btf: &Btf, target: TypeId) -> bool {
     match p.spec.prog_type {
-        ProgramType::TRACEPOINT | ProgramType::SYSCALL => false,
+        ProgramType::TRACEPOINT | ProgramType::SYSCALL | ProgramType::TRACING => false,
         ProgramType::KPROBE if is_user_regs(btf, target) => true,
         _ => is_ctx_struct(p, btf, target) || is_projected_ctx(p, btf, target),
     }
@@ -185,6 +185,13 @@ fn may_be_ctx(p: &Program<'_>, btf: &Btf, target: TypeId) -> bool {
             u64s || is_ctx_struct(p, btf, target)
         }
         ProgramType::TRACEPOINT | ProgramType::SYSCALL => true,
+        ProgramType::TRACING => match p.spec.attach_type {
+            AttachType::TRACE_RAW_TP => u64s || is("bpf_raw_tracepoint_args"),
+            AttachType::TRACE_ITER => {
+                matches!(t, Type::Struct { name, .. } if btf.str(*name).starts_with("bpf_iter__"))
+            }
+            _ => u64s,
+        },
         _ => is_ctx_struct(p, btf, target),
     }
 }

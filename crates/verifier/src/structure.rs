@@ -136,10 +136,10 @@ fn limits(spec: &ProgramSpec, env: &Environment) -> Check<()> {
     Ok(())
 }
 
-/// Of programs that trace only iterators, of those that can be loaded here, may sleep (`can_be_sleepable`).
+/// Of programs that trace, those on tracepoints may not sleep (`can_be_sleepable`).
 fn may_sleep(spec: &ProgramSpec) -> Check<()> {
     let sleeps = spec.flags & ProgramSpec::SLEEPABLE != 0;
-    if !sleeps || spec.prog_type != ProgramType::TRACING || spec.attach_type == AttachType::TRACE_ITER {
+    if !sleeps || spec.prog_type != ProgramType::TRACING || spec.attach_type != AttachType::TRACE_RAW_TP {
         return Ok(());
     }
     let words = "Only fentry/fexit/fmod_ret, lsm, iter, uprobe, and struct_ops programs can be sleepable";

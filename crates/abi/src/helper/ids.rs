@@ -131,8 +131,14 @@ pub const SYSCALL_BPF: HelperGroup = HelperGroup { capability: Capability::Perfm
 pub const TYPED_TRACING: HelperGroup =
     HelperGroup { capability: Capability::None, ids: &[46, 111, 121, 162, 188] };
 
-/// For programs on tracepoints by the kernel's types: what was given when they were attached.
+/// For programs on tracepoints and functions by the kernel's types: what was given when they were attached.
 pub const TRACING_COOKIE: HelperGroup = HelperGroup { capability: Capability::None, ids: &[174] };
+
+/// For programs on functions by the kernel's types (`bpf_prog_has_trampoline`).
+pub const FUNCTION_ARGUMENTS: HelperGroup = HelperGroup { capability: Capability::None, ids: &[183, 185] };
+
+/// The same after the function has returned.
+pub const FUNCTION_RESULT: HelperGroup = HelperGroup { capability: Capability::None, ids: &[184] };
 
 /// For iterators: what they give their reader, and paths (`tracing_prog_func_proto`, `bpf_d_path_allowed`).
 pub const ITERATORS: HelperGroup = HelperGroup { capability: Capability::None, ids: &[126, 127, 147, 150] };

@@ -4,8 +4,8 @@ use alloc::format;
 use alloc::vec::Vec;
 
 use skep_abi::{
-    Arg, ArgKind, HelperFlags, HelperProto, MapFlags, MapType, MemAccess, ProgramType, Ret, Sleep,
-    helper_name,
+    Arg, ArgKind, AttachType, HelperFlags, HelperProto, MapFlags, MapType, MemAccess, ProgramType, Ret,
+    Sleep, helper_name,
 };
 use skep_isa::Reg;
 use skep_spec::ProgramSpec;
@@ -86,6 +86,12 @@ fn offered<'a>(p: &Program<'a>, id: u32) -> Check<&'a HelperProto> {
     Ok(proto)
 }
 
+/// Whether a function of the kernel runs the program (`check_get_func_ip`).
+fn runs_for_a_function(p: &Program<'_>) -> bool {
+    let own = matches!(p.spec.attach_type, AttachType::TRACE_RAW_TP | AttachType::TRACE_ITER);
+    p.spec.prog_type == ProgramType::KPROBE || (p.spec.prog_type == ProgramType::TRACING && !own)
+}
+
 struct Args<'a, 'p> {
     p: &'a Program<'p>,
     s: &'a State,
@@ -134,14 +140,14 @@ pub(super) fn helper(p: &Program<'_>, s: &State, pc: usize, id: u32) -> Check<Fa
     if id == contract::SNPRINTF {
         a.format()?;
     }
-    if id == contract::GET_FUNC_IP && p.spec.prog_type != ProgramType::KPROBE {
+    if id == contract::GET_FUNC_IP && !runs_for_a_function(p) {
         let kind = p.spec.prog_type.0;
         return refuse(
             Code::BadArgument,
             format!("func bpf_get_func_ip#{id} not supported for program type {kind}"),
         )
         .explain(
-            "a program that a function runs: kprobe",
+            "a program that a function runs: kprobe, fentry, fexit, fmod_ret",
             "an event of another sort",
             "find the address in the record of the event",
         );

@@ -4,10 +4,10 @@
 use alloc::format;
 
 use skep_abi::{AttachType, IterArg};
-use skep_btf::{Btf, Param, Type, TypeId};
+use skep_btf::{Btf, Name, Param, Type, TypeId};
 use skep_spec::ProgramSpec;
 
-use super::{Loaded, walk};
+use super::{Loaded, function, walk};
 use crate::Code;
 use crate::state::{Kind, Marks};
 use crate::violation::{Check, Explain, refuse, unsupported};
@@ -18,6 +18,10 @@ pub(crate) struct Attached<'a> {
     name: &'a str,
     params: &'a [Param],
     iterator: Option<&'static [IterArg]>,
+    /// The objects that arguments point to are there while the program runs (`prog_args_trusted`).
+    trusted: bool,
+    /// What the function returned, for a program that runs then.
+    result: Option<Param>,
 }
 
 /// Prefix of the types of tracepoints.
@@ -36,6 +40,10 @@ impl<'a> Attached<'a> {
         match spec.attach_type {
             AttachType::TRACE_RAW_TP => Self::tracepoint(btf, id, ty, name),
             AttachType::TRACE_ITER => Self::iterator(btf, id, ty, name),
+            AttachType::TRACE_FENTRY | AttachType::TRACE_FEXIT | AttachType::MODIFY_RETURN => {
+                function::may_be_traced(spec, name)?;
+                Self::function(btf, id, ty, name, spec.attach_type)
+            }
             other => unsupported(format!("tracing programs with expected attach type {}", other.0)),
         }
     }
@@ -55,7 +63,7 @@ impl<'a> Attached<'a> {
         match proto {
             // The first is `void *__data`.
             Type::FuncProto { params, .. } if !params.is_empty() => {
-                Ok(Self { btf, name, params: &params[1..], iterator: None })
+                Ok(Self { btf, name, params: &params[1..], iterator: None, trusted: true, result: None })
             }
             _ => not_one(format!("attach_btf_id {id} is not a function"), name, "a tracepoint"),
         }
@@ -67,17 +75,37 @@ impl<'a> Attached<'a> {
         };
         match (btf.ty(*proto), skep_abi::iterator(name)) {
             (Some(Type::FuncProto { params, .. }), Some(args)) => {
-                Ok(Self { btf, name, params, iterator: Some(args) })
+                Ok(Self { btf, name, params, iterator: Some(args), trusted: true, result: None })
             }
             _ => not_one(format!("{name} is no iterator of Linux 6.18"), name, "an iterator"),
         }
+    }
+
+    fn function(btf: &'a Btf, id: u32, ty: &'a Type, name: &'a str, attach: AttachType) -> Check<Self> {
+        let Type::Func { proto, .. } = ty else {
+            return not_one(format!("attach_btf_id {id} is not a function"), name, "a function");
+        };
+        let Some(Type::FuncProto { ret, params }) = btf.ty(*proto) else {
+            return not_one(format!("attach_btf_id {id} is not a function"), name, "a function");
+        };
+        function::may_be_called(btf, name, *ret, params)?;
+        let after = attach != AttachType::TRACE_FENTRY;
+        // A program that changes the result gets only an integer (`btf_ctx_access`).
+        let fits = attach != AttachType::MODIFY_RETURN
+            || matches!(btf.resolved(*ret), Type::Int { size, .. } if *size <= 8);
+        let result = (after && fits).then_some(Param { name: Name::default(), ty: *ret });
+        Ok(Self { btf, name, params, iterator: None, trusted: false, result })
+    }
+
+    fn param(&self, n: usize) -> Option<&Param> {
+        self.params.get(n).or(self.result.as_ref().filter(|_| n == self.params.len()))
     }
 
     /// What a load of `size` bytes at `off` gives.
     pub(crate) fn load(&self, off: u32, size: u32) -> Check<Loaded> {
         let words = || format!("invalid bpf_context access off={off} size={size}");
         let n = (off / 8) as usize;
-        let (Some(param), true) = (self.params.get(n), off.is_multiple_of(8)) else {
+        let (Some(param), true) = (self.param(n), off.is_multiple_of(8)) else {
             let known = format!("{} has {} arguments of 8 bytes each", self.name, self.params.len());
             return refuse(Code::BadContextAccess, words()).explain("a load of an argument", known, NAMES);
         };
@@ -126,9 +154,10 @@ impl<'a> Attached<'a> {
             Some(IterArg::OldOrNull) => return Ok(pointer(to, Marks::NONE, true)),
             Some(IterArg::Typed | IterArg::ReadBufferOrNull | IterArg::BufferOrNull) | None => {
                 let suffix = self.btf.str(param.name).ends_with("__nullable");
-                let listed =
-                    self.iterator.is_none() && skep_abi::tracepoint_arg_nullable(self.name, n as u32);
-                (Marks::TRUSTED, suffix || listed)
+                let listed = self.iterator.is_none()
+                    && self.trusted
+                    && skep_abi::tracepoint_arg_nullable(self.name, n as u32);
+                (if self.trusted { Marks::TRUSTED } else { Marks::NONE }, suffix || listed)
             }
         };
         let tag = walk::tag(self.btf, target);
@@ -147,7 +176,7 @@ fn by_name(btf: &Btf, spec: &ProgramSpec, target: &str) -> Check<u32> {
     match btf.find_by_name(Some(kind), &format!("{prefix}{target}")) {
         Some(id) => Ok(id.0),
         None => refuse(Code::BadAttachType, format!("the kernel's types have no {prefix}{target}")).explain(
-            "a tracepoint or iterator of the kernel",
+            "a tracepoint, iterator or function of the kernel",
             format!("there is none of the name {target}"),
             "look for it with `skep btf dump`",
         ),

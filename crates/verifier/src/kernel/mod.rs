@@ -1,6 +1,7 @@
 //! The kernel's own types: what a program finds in the arguments of what it is attached to, and behind pointers.
 
 mod args;
+mod function;
 mod safe;
 mod walk;
 
