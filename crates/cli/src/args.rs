@@ -457,6 +457,10 @@ pub struct ProgDumpArgs {
     /// JSON instead of text
     #[arg(short, long)]
     pub json: bool,
+    #[command(flatten)]
+    pub target: TargetArgs,
+    #[command(flatten)]
+    pub set: SetArgs,
 }
 
 #[derive(Debug, clap::Args)]

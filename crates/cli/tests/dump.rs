@@ -253,6 +253,23 @@ fn listings_are_bpftools() {
     assert_eq!(list[0]["opcodes"], opcodes);
 }
 
+/// What a field's place becomes on one target and on another, and a variable before it is a constant.
+#[test]
+fn listings_are_for_a_target() {
+    let fixtures = "crates/object/tests/fixtures/core";
+    let dump = |target: &str| {
+        let output =
+            line(&format!("prog dump {fixtures}/fields.bpf.o load xlated --btf {fixtures}/{target}"));
+        assert_eq!(code(&output), 0, "{}", stderr(&output));
+        stdout(&output)
+    };
+    let (moved, own) = (dump("moved.target.o"), dump("fields.bpf.o"));
+    assert_ne!(moved, own);
+    let output = line(&format!("prog dump {fixtures}/fields.bpf.o load xlated --set nosuch=1"));
+    assert_eq!(code(&output), 2);
+    assert!(stderr(&output).contains("nosuch"), "{}", stderr(&output));
+}
+
 #[test]
 fn bytes_can_be_written_and_read_back() {
     let scratch = Scratch::new();

@@ -71,7 +71,8 @@ impl Wish {
 /// Runs `skep prog dump`.
 pub fn dump(args: &ProgDumpArgs) -> Result<(), Failure> {
     let wish = Wish::of(&args.words)?;
-    let object = Object::open(&args.file)?;
+    let mut object = Object::open_for(&args.file, &args.target.target()?)?;
+    args.set.apply(&mut object)?;
     let spec = text::choose(&object, wish.program.as_deref())?;
     if let Some(file) = wish.file {
         let bytes: Vec<u8> = spec.insns.iter().flat_map(|i| i.to_bytes(Endian::NATIVE)).collect();
