@@ -114,6 +114,31 @@ pub fn iterator(function: &str) -> Option<&'static [IterArg]> {
     ITERATORS.iter().find(|(name, _)| *name == function).map(|(_, args)| *args)
 }
 
+/// Iterators whose programs get and set options of sockets (`bpf_iter_get_func_proto`).
+const OPTIONS: &[&str] = &["bpf_iter_tcp", "bpf_iter_unix"];
+
+/// Functions whose programs ask for paths (`btf_allowlist_d_path`).
+const PATHS: &[&str] = &[
+    "dentry_open",
+    "filp_close",
+    "security_file_open",
+    "security_file_permission",
+    "security_inode_getattr",
+    "security_path_truncate",
+    "vfs_fallocate",
+    "vfs_getattr",
+    "vfs_truncate",
+];
+
+/// Whether a program has a helper because of the iterator or the function that it is for.
+pub fn target_offers(function: &str, helper: u32) -> bool {
+    match helper {
+        49 | 57 => OPTIONS.contains(&function),
+        147 => PATHS.contains(&function),
+        _ => false,
+    }
+}
+
 /// Whether an argument of a tracepoint may be NULL.
 pub fn tracepoint_arg_nullable(tracepoint: &str, arg: u32) -> bool {
     let row = NULLABLE_TRACEPOINT_ARGS.iter().find(|(name, _)| *name == tracepoint);

@@ -31,7 +31,9 @@ pub use helper::{
     Arg, ArgKind, Capability, DynptrUse, EMBEDDER_HELPERS, HELPER_NAMES, HELPERS, HelperFlags, HelperGroup,
     HelperProto, MemAccess, Ret, helper, helper_by_name, helper_name, ids as helper_ids,
 };
-pub use kernel_args::{ITERATORS, IterArg, NULLABLE_TRACEPOINT_ARGS, iterator, tracepoint_arg_nullable};
+pub use kernel_args::{
+    ITERATORS, IterArg, NULLABLE_TRACEPOINT_ARGS, iterator, target_offers, tracepoint_arg_nullable,
+};
 pub use kfunc::{KFUNCS, Kfunc, KfuncEffect, Undisturbed, kfunc};
 pub use map::{KERNEL_MAP_TYPES, MAP_TYPES, MapFlags, MapType, MapTypeRow, Rule, UpdateFlags};
 pub use prog::{

@@ -111,6 +111,18 @@ const FOR_FUNCTIONS: &[(AttachType, &str, &str, bool)] = &[
     (A::MODIFY_RETURN, "security_file_open", "r0 = *(u64 *)(r1 + 8)\nexit", true),
     (A::MODIFY_RETURN, "security_file_open", "r2 = *(u64 *)(r1 + 16)\nr0 = 0\nexit", false),
     (A::MODIFY_RETURN, "security_file_free", "r2 = *(u64 *)(r1 + 8)\nr0 = 0\nexit", false),
+    (
+        A::TRACE_FENTRY,
+        "dentry_open",
+        "r1 = *(u64 *)(r1 + 0)\nr2 = r10\nr2 += -8\nr3 = 8\ncall 147\nr0 = 0\nexit",
+        true,
+    ),
+    (
+        A::TRACE_FENTRY,
+        "vfs_open",
+        "r1 = *(u64 *)(r1 + 0)\nr2 = r10\nr2 += -8\nr3 = 8\ncall 147\nr0 = 0\nexit",
+        false,
+    ),
     (A::TRACE_FENTRY, "do_exit", "r2 = *(u64 *)(r1 + 0)\nr0 = 0\nexit", true),
     (A::TRACE_FEXIT, "do_exit", "r0 = 0\nexit", false),
     (A::TRACE_FENTRY, "migrate_disable", "r0 = 0\nexit", false),

@@ -689,11 +689,9 @@ fn kernel_offers_tracing_programs_the_same_helpers() {
     let Some((kernel, env)) = kernel() else { return };
     let btf = env.kernel_types.clone().expect("just put there");
     let mut wrong = Vec::new();
-    let targets = [
-        (AttachType::TRACE_RAW_TP, Kind::Typedef, "btf_trace_sched_switch"),
-        (AttachType::TRACE_ITER, Kind::Func, "bpf_iter_task"),
-    ];
-    for (attach, kind, name) in targets {
+    let iterators = ITERATORS.iter().map(|(name, _)| (AttachType::TRACE_ITER, Kind::Func, *name));
+    let tracepoint = (AttachType::TRACE_RAW_TP, Kind::Typedef, "btf_trace_sched_switch");
+    for (attach, kind, name) in iterators.chain([tracepoint]) {
         let Some(id) = btf.find_by_name(Some(kind), name) else { continue };
         for helper in HELPERS {
             let spec = spec(attach, id, text(&format!("call {}\nr0 = 0\nexit", helper.id)));

@@ -28,6 +28,10 @@ pub const SYSCALL: &[HelperProto] = helpers! {
 
 /// The same, and what is kept with sockets that the program may not have (`bpf_sk_storage_get_tracing_proto`).
 pub const TRACING: &[HelperProto] = helpers! {
+    49 "bpf_setsockopt" (AnySock, Anything, Anything, Mem(Read), Size) -> Integer, F::NONE, 6 . 0,
+        "setsockopt(2) of a socket.";
+    57 "bpf_getsockopt" (AnySock, Anything, Anything, Mem(Write), Size) -> Integer, F::NONE, 6 . 0,
+        "getsockopt(2) of a socket.";
     46 "bpf_get_socket_cookie" (or_null(AnySock)) -> Integer, F::NONE, 5 . 12,
         "A number of the socket that no other socket has had.";
     107 "bpf_sk_storage_get" (Map, or_null(Btf("sock_common")), or_null(MapValue(Read)), Anything) -> MapValueOrNull,

@@ -52,6 +52,7 @@ fn offered<'a>(p: &Program<'a>, id: u32) -> Check<&'a HelperProto> {
     let name = proto.name;
     match p.row.helper_capability(id, p.spec.attach_type) {
         Some(needs) if p.env.capability >= needs => {}
+        None if p.kernel.as_ref().and_then(|k| k.attached.as_ref()).is_some_and(|a| a.offers(id)) => {}
         other => {
             let known = match other {
                 Some(needs) => {

@@ -97,6 +97,12 @@ impl<'a> Attached<'a> {
         Ok(Self { btf, name, params, iterator: None, trusted: false, result })
     }
 
+    /// Whether the program has the helper because of what it is attached to.
+    pub(crate) fn offers(&self, helper: u32) -> bool {
+        let tracepoint = self.trusted && self.iterator.is_none();
+        !tracepoint && skep_abi::target_offers(self.name, helper)
+    }
+
     fn param(&self, n: usize) -> Option<&Param> {
         self.params.get(n).or(self.result.as_ref().filter(|_| n == self.params.len()))
     }
