@@ -6,6 +6,7 @@
 mod common;
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use common::Kernel;
 use common::compare::{Score, compare};
@@ -99,4 +100,40 @@ fn objects_of_others_are_what_libbpf_makes_of_them() {
     println!("{score}");
     assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
     assert!(score.objects >= 70, "the packages have their objects");
+}
+
+/// bpftrace names its sections after its probes, which are no types of libbpf's.
+#[test]
+fn what_bpftrace_compiles_is_what_libbpf_makes_of_it() {
+    if let Err(why) = libbpf_oracle::available() {
+        return println!("skipped: {why}");
+    }
+    let kernel = match Kernel::running("") {
+        Ok(kernel) => kernel,
+        Err(why) => return println!("skipped: {why}"),
+    };
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bpftrace");
+    std::fs::create_dir_all(&dir).expect("a folder for objects");
+    let scripts = [
+        ("begin", "BEGIN { @x = 1; exit(); }"),
+        ("interval", r#"interval:s:1 { @[comm] = count(); printf("%d\n", pid); }"#),
+        ("profile", "profile:hz:99 { @ = count(); }"),
+        ("software", "software:cpu-clock:100 { @[tid] = hist(nsecs); }"),
+    ];
+    let mut score = Score::default();
+    for (name, script) in scripts {
+        let path = dir.join(format!("{name}.o"));
+        let _ = std::fs::remove_file(&path);
+        let made = Command::new("bpftrace").arg("--emit-elf").arg(&path).args(["-e", script]).output();
+        if let Err(e) = made {
+            return println!("skipped: bpftrace: {e}");
+        }
+        if !path.exists() {
+            let output = made.expect("it ran");
+            return println!("skipped: bpftrace: {}", String::from_utf8_lossy(&output.stderr).trim());
+        }
+        let differ = compare(&path, name, &kernel.inputs(), &mut score);
+        assert!(differ.is_empty(), "{name}:\n  {}", differ.join("\n  "));
+    }
+    println!("{score}");
 }
