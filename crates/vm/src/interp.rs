@@ -29,7 +29,7 @@ use crate::Program;
 use crate::callback::{self, Begin, Next};
 use crate::code::{Code, Refusal, operations};
 use crate::helpers::{self, Call, Place};
-use crate::mem::{Mem, begin_at_line};
+use crate::mem::{Mem, begin_at_line, move_on};
 use crate::observe::Step;
 use crate::trap::TrapKind;
 
@@ -270,6 +270,7 @@ fn exec<const WATCHED: bool>(
         }};
     }
 
+    move_on();
     let kind = loop {
         let Some(op) = rest.next() else {
             begin_at_line();

@@ -27,7 +27,7 @@ use skep_isa::{AtomicOp, Size};
 use skep_maps::Map;
 use skep_spec::CloneRedirect;
 
-pub(crate) use line::begin_at_line;
+pub(crate) use line::{begin_at_line, move_on};
 pub(crate) use span::Name;
 use span::{Recent, Span, Tag};
 pub(crate) use values::MapSet;
