@@ -279,3 +279,53 @@ mod switching {
         }
     }
 }
+
+/// `RUSTFLAGS="--cfg shuttle" cargo test -p skep-maps --lib --target-dir target/shuttle --release shared`
+#[cfg(all(test, shuttle))]
+mod tests {
+    use alloc::sync::Arc;
+
+    use shuttle::thread;
+
+    use super::*;
+
+    /// Two words that are the same but within a change; the compiler may not read them sooner or later than is said.
+    #[derive(Default)]
+    struct Pair(core::sync::atomic::AtomicU32, core::sync::atomic::AtomicU32);
+
+    /// Readers never see half of a change, and no change is lost.
+    #[test]
+    fn shared_is_changed_by_one_and_read_whole() {
+        let run = || {
+            let shared = Arc::new(Shared::new(Pair::default(), || thread::yield_now()));
+            let writer = |shared: Arc<Shared<Pair>>| {
+                thread::spawn(move || {
+                    for _ in 0..2 {
+                        let change = |v: &mut Pair| {
+                            let n = v.0.load(Ordering::Relaxed) + 1;
+                            v.0.store(n, Ordering::Relaxed);
+                            thread::yield_now();
+                            v.1.store(n, Ordering::Relaxed);
+                        };
+                        shared.change(change).expect("nobody holds it long");
+                    }
+                })
+            };
+            let read = |v: &Pair| {
+                let first = v.0.load(Ordering::Relaxed);
+                thread::yield_now();
+                (first, v.1.load(Ordering::Relaxed))
+            };
+            let writers = [writer(shared.clone()), writer(shared.clone())];
+            for _ in 0..3 {
+                let (a, b) = shared.read(read).expect("nobody holds it long");
+                assert_eq!(a, b, "half of a change");
+            }
+            for writer in writers {
+                writer.join().expect("no panic");
+            }
+            assert_eq!(shared.read(read), Some((4, 4)));
+        };
+        shuttle::check_random(run, 2000);
+    }
+}

@@ -226,3 +226,36 @@ fn trie_nodes_wait_for_runs() {
         writer.join().expect("no panic");
     });
 }
+
+/// What a run found in a map of maps lives and is found again until the run ends, while others put maps in its place.
+#[test]
+fn maps_found_in_maps_live_while_the_run_lasts() {
+    schedules(|| {
+        let inner = MapDef::new(MapType::ARRAY, 4, 8, 1);
+        let def =
+            MapDef { inner: Some(Box::new(inner.clone())), ..MapDef::new(MapType::ARRAY_OF_MAPS, 4, 4, 1) };
+        let config = Config { relax: || thread::yield_now(), ..Config::new(2) };
+        let outer = Map::create(&def, &config, &Heap).expect("legal");
+        let put = move |outer: &Map, id: u32| {
+            let map = Map::create(&inner, &config, &Heap).expect("legal");
+            outer.set_map(&[0; 4], id, &map, 0).expect("it fits");
+        };
+        put(&outer, 1);
+        let writer = {
+            let outer = outer.clone();
+            thread::spawn(move || (2..4).for_each(|id| put(&outer, id)))
+        };
+        for _ in 0..2 {
+            outer.begin_run(1);
+            let id = outer.inner_id((&[0; 4]).into()).expect("the slot is never empty");
+            let found = Arc::downgrade(&outer.inner_map(id, 1).expect("it was found in this run"));
+            for _ in 0..3 {
+                thread::yield_now();
+                assert!(found.upgrade().is_some(), "it went while the run may have its address");
+                assert!(outer.inner_map(id, 1).is_some(), "it is found again");
+            }
+            outer.end_run(1);
+        }
+        writer.join().expect("no panic");
+    });
+}
