@@ -1,0 +1,96 @@
+//! Objects of the kernel: structs by their types, sockets, maps themselves.
+
+use alloc::format;
+
+use skep_abi::MapType;
+use skep_isa::Reg;
+
+use super::{Target, not_memory};
+use crate::Code;
+use crate::kernel;
+use crate::program::Program;
+use crate::state::{self, Kind, Marks, Sock, State, type_name};
+use crate::violation::{Check, Explain, refuse};
+
+/// A store to the kernel's own object of a map (`check_ptr_to_map_access`).
+pub(super) fn map_object_written<T>(p: &Program<'_>, s: &State, base: Reg) -> Check<T> {
+    let Kind::Map(map) = s.reg(base).kind else { return not_memory(p, s, base) };
+    let object = match p.map(map).kind {
+        MapType::LPM_TRIE => "lpm_trie",
+        MapType::QUEUE | MapType::STACK => "bpf_queue_stack",
+        MapType::RINGBUF => "bpf_ringbuf_map",
+        MapType::STACK_TRACE => "bpf_stack_map",
+        MapType::HASH
+        | MapType::PERCPU_HASH
+        | MapType::LRU_HASH
+        | MapType::LRU_PERCPU_HASH
+        | MapType::HASH_OF_MAPS => "bpf_htab",
+        // The kinds with indices.
+        _ => "bpf_array",
+    };
+    refuse(Code::ForbiddenAccess, format!("only read from {object} is supported")).explain(
+        "a pointer to a value of the map",
+        format!("r{} is the map itself", base.0),
+        "look a key up in the map, and store to the value",
+    )
+}
+
+/// A load from an object of the kernel (`check_ptr_to_btf_access`). `off` includes the fixed part.
+pub(crate) fn object_load(
+    p: &Program<'_>,
+    s: &State,
+    base: Reg,
+    (id, marks): (u32, Marks),
+    off: i32,
+    size: usize,
+) -> Check<Target> {
+    let types = kernel::of(p)?;
+    let name = types.name(id);
+    if !p.may_leak() {
+        let words = format!("'struct {name}' access is allowed only to CAP_PERFMON and CAP_SYS_ADMIN");
+        return refuse(Code::PointerLeak, words);
+    }
+    if !p.spec.gpl_compatible() {
+        let words = format!("Cannot access kernel 'struct {name}' from non-GPL compatible program");
+        return refuse(Code::GplOnly, words);
+    }
+    let var = &s.reg(base).val;
+    let what = match (u32::try_from(off), var.as_const()) {
+        (Err(_), _) => format!("invalid negative access: off={off}"),
+        (_, None | Some(1..)) => format!("invalid variable offset: off={off}, var_off={}", var.tnum()),
+        _ if marks.has(Marks::USER) => format!("access user memory: off={off}"),
+        _ if marks.has(Marks::PER_CPU) => format!("access percpu memory: off={off}"),
+        (Ok(at), Some(0)) => {
+            let marks = if s.reg(base).ref_id != 0 { Marks::TRUSTED } else { marks };
+            return match types.load(id, marks, at, size as u32, p.in_rcu(s)) {
+                Ok(loaded) => Ok(Target::Kernel(loaded)),
+                Err(words) => refuse(Code::OutOfBounds, words).explain(
+                    format!("a load of a member of struct {name}, at its size"),
+                    format!("{size} bytes at {off} are none"),
+                    "load the member by its name; use CO-RE (preserve_access_index) for another kernel's layout",
+                ),
+            };
+        }
+    };
+    refuse(Code::OutOfBounds, format!("R{} is ptr_{name} {what}", base.0))
+}
+
+/// A load from a socket.
+pub(super) fn socket(base: Reg, sock: Sock, off: i32, size: usize) -> Check<Target> {
+    let fields = sock.fields();
+    let at = u32::try_from(off).ok();
+    if at.and_then(|off| fields.access(off, size as u32, false)).is_some() {
+        return Ok(Target::Sock(sock));
+    }
+    let name = type_name(&state::Reg::pointer(Kind::Sock(sock)));
+    let words = format!("R{} invalid {name} access off={off} size={size}", base.0);
+    let known = match at.and_then(|o| fields.field_at(o)) {
+        Some(f) => format!("{}.{} is {} bytes at {}", fields.name, f.name, f.size, f.off),
+        None => format!("{} has no field there for a {name}", fields.name),
+    };
+    refuse(Code::BadContextAccess, words).explain(
+        format!("a field of struct {}, at its size", fields.name),
+        known,
+        "bpf_sk_fullsock and bpf_tcp_sock give sockets of which more is seen",
+    )
+}
