@@ -138,8 +138,8 @@ pub fn bless(args: &[String]) -> Vec<Step> {
     vec![Step::cargo_env("tests with BLESS=1", &cargo, &[("BLESS", "1")])]
 }
 
-/// Benchmarks: all, those of `crates/benches` that the words for `cargo bench` name, or for `load` the loader beside
-/// libbpf, with its own words behind.
+/// Benchmarks: all, those of `crates/benches` that the words for `cargo bench` name, for `load` the loader beside libbpf, or
+/// for `verify` the verifier beside the kernel's, with their own words behind.
 pub fn bench(args: &[String]) -> Vec<Step> {
     let load = |args: &[String]| {
         let args = args.to_vec();
@@ -153,6 +153,13 @@ pub fn bench(args: &[String]) -> Vec<Step> {
         && first == "load"
     {
         return vec![load(rest)];
+    }
+    if let Some((first, rest)) = args.split_first()
+        && first == "verify"
+    {
+        let mut cargo = vec!["run", "--release", "--quiet", "-p", "benches", "--bin", "verify", "--"];
+        cargo.extend(rest.iter().map(String::as_str));
+        return vec![Step::cargo("verify", &cargo)];
     }
     let mut cargo = vec!["bench", "-p", "benches"];
     cargo.extend(args.iter().map(String::as_str));

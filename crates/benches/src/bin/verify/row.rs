@@ -1,0 +1,71 @@
+//! What both say of one program, as a line that goes from a child to its parent.
+
+use std::fmt;
+use std::path::Path;
+
+/// What a verification took.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Cost {
+    /// It accepts.
+    pub accepts: bool,
+    /// Microseconds, the median.
+    pub micros: f64,
+    /// Instructions processed.
+    pub insns: u64,
+    /// States stored.
+    pub total_states: u64,
+    /// Most states at the same time.
+    pub peak_states: u64,
+}
+
+/// One program.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Row {
+    /// The object.
+    pub path: String,
+    pub program: String,
+    pub kernel: Cost,
+    pub skep: Cost,
+    /// Most memory that skep took, if it was measured.
+    pub kib: Option<u64>,
+}
+
+impl Row {
+    /// Both accept.
+    pub fn both(&self) -> bool {
+        self.kernel.accepts && self.skep.accepts
+    }
+
+    /// File and program.
+    pub fn name(&self) -> String {
+        let file = Path::new(&self.path).file_stem().unwrap_or_default().to_string_lossy();
+        format!("{}: {}", file.trim_end_matches(".bpf"), self.program)
+    }
+
+    /// A line of [`fmt::Display`] again.
+    pub fn parse(path: &str, line: &str) -> Option<Self> {
+        let mut words = line.split('\t');
+        let mut row = Self { path: path.into(), program: words.next()?.into(), ..Self::default() };
+        for cost in [&mut row.kernel, &mut row.skep] {
+            let mut number = || words.next()?.parse::<f64>().ok();
+            *cost = Cost {
+                accepts: number()? != 0.0,
+                micros: number()?,
+                insns: number()? as u64,
+                total_states: number()? as u64,
+                peak_states: number()? as u64,
+            };
+        }
+        Some(row)
+    }
+}
+
+impl fmt::Display for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.program)?;
+        for Cost { accepts, micros, insns, total_states, peak_states } in [self.kernel, self.skep] {
+            write!(f, "\t{}\t{micros}\t{insns}\t{total_states}\t{peak_states}", u8::from(accepts))?;
+        }
+        Ok(())
+    }
+}
