@@ -1,5 +1,9 @@
 //! Map types (`enum bpf_map_type`), their creation flags and update flags.
 
+mod kernel;
+
+pub use kernel::KERNEL_MAP_TYPES;
+
 /// A map type; an open number, since kernels add to it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct MapType(pub u32);
@@ -67,6 +71,25 @@ impl MapType {
         matches!(self, Self::ARRAY_OF_MAPS | Self::HASH_OF_MAPS)
     }
 
+    /// Whether its values are the kernel's sockets: programs get those themselves, and put them in.
+    pub const fn holds_sockets(self) -> bool {
+        matches!(self, Self::SOCKMAP | Self::SOCKHASH)
+    }
+
+    /// Whether it keeps a value with each control group that a program is attached to (`bpf_map_is_cgroup_storage`).
+    pub const fn is_cgroup_storage(self) -> bool {
+        matches!(self, Self::CGROUP_STORAGE | Self::PERCPU_CGROUP_STORAGE)
+    }
+
+    /// Flags that its maps have, whether they were asked for or not.
+    pub const fn implied_flags(self) -> u32 {
+        match self {
+            // A value is the kernel's own number of a device (`dev_map_alloc`).
+            Self::DEVMAP | Self::DEVMAP_HASH => MapFlags::RDONLY_PROG,
+            _ => 0,
+        }
+    }
+
     /// Whether sleepable programs may use it (`check_map_prog_compatibility`).
     pub const fn sleepable(self) -> bool {
         matches!(
@@ -126,6 +149,10 @@ impl MapFlags {
     pub const INNER_MAP: u32 = 1 << 12;
     /// A `struct_ops` map is attached by links.
     pub const LINK: u32 = 1 << 13;
+    /// User space that touches a page that an arena does not have gets `SIGSEGV`.
+    pub const SEGV_ON_FAULT: u32 = 1 << 17;
+    /// Addresses in an arena are not turned into user space's.
+    pub const NO_USER_CONV: u32 = 1 << 18;
 
     /// Whether all bits of `flag` are set.
     pub const fn has(self, flag: u32) -> bool {
@@ -154,6 +181,8 @@ pub enum Rule {
     Zero,
     /// Any number from the first to the second, inclusive.
     Between(u32, u32),
+    /// One of the two.
+    Either(u32, u32),
     /// A power of two that is a multiple of the page size.
     PagePow2,
 }
@@ -164,6 +193,7 @@ impl Rule {
         match self {
             Self::Zero => n == 0,
             Self::Between(lo, hi) => n >= lo && n <= hi,
+            Self::Either(a, b) => n == a || n == b,
             Self::PagePow2 => n != 0 && n.is_power_of_two() && n.is_multiple_of(4096),
         }
     }
@@ -227,22 +257,6 @@ const NO_KEYS: MapTypeRow = MapTypeRow {
     value_pointers: false,
     helpers: &[87, 88, 89],
 };
-
-/// What a map keeps with objects of the kernel (`bpf_local_storage_map_alloc_check`, kernel/bpf/bpf_local_storage.c).
-const STORAGE: MapTypeRow = MapTypeRow {
-    id: MapType::SK_STORAGE,
-    key: Rule::Between(4, 4),
-    // `BPF_LOCAL_STORAGE_MAX_VALUE_SIZE`.
-    value: Rule::Between(1, 65407),
-    entries: Rule::Zero,
-    flags: MapFlags::NO_PREALLOC | MapFlags::CLONE,
-    per_cpu: false,
-    value_pointers: false,
-    helpers: &[107, 108],
-};
-
-/// The rows of kinds that only a kernel has, whose programs can be verified.
-pub static KERNEL_MAP_TYPES: &[MapTypeRow] = &[MapTypeRow { id: MapType::SK_STORAGE, ..STORAGE }];
 
 /// The rows of all kinds that the user backend has.
 ///

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use skep_abi::{AttachType, MapFlags, MapType, ProgramType};
-use skep_btf::{Builder, IntEncoding, Type};
+use skep_btf::{Btf, Builder, IntEncoding, Type};
 use skep_isa::text::assemble;
 use skep_isa::{Imm64, Insn, Op};
 use skep_linux::LinuxBackend;
@@ -66,6 +66,23 @@ fn maps() -> Vec<Arc<MapDef>> {
             .named("lpm8"),
         kept().named("kept"),
         storage(MapType::SK_STORAGE).named("sk_storage"),
+        storage(MapType::TASK_STORAGE).named("task_storage"),
+        storage(MapType::INODE_STORAGE).named("inode_storage"),
+        storage(MapType::CGRP_STORAGE).named("cgrp_storage"),
+        MapDef::new(MapType::CGROUP_STORAGE, 16, 8, 0).named("cgroup_storage"),
+        MapDef::new(MapType::CGROUP_STORAGE, 8, 8, 0).named("cgroup_storage2"),
+        MapDef::new(MapType::PERCPU_CGROUP_STORAGE, 16, 8, 0).named("percpu_cgroup_storage"),
+        MapDef::new(MapType::SOCKMAP, 4, 4, 4).named("sockmap"),
+        MapDef::new(MapType::SOCKHASH, 8, 8, 4).named("sockhash"),
+        MapDef::new(MapType::REUSEPORT_SOCKARRAY, 4, 8, 4).named("sockarray"),
+        MapDef::new(MapType::XSKMAP, 4, 4, 4).named("xskmap"),
+        MapDef::new(MapType::DEVMAP, 4, 8, 4).named("devmap"),
+        MapDef::new(MapType::DEVMAP_HASH, 4, 4, 4).named("devmap_hash"),
+        MapDef::new(MapType::CPUMAP, 4, 4, 4).named("cpumap"),
+        MapDef::new(MapType::CGROUP_ARRAY, 4, 4, 4).named("cgroups"),
+        MapDef::new(MapType::BLOOM_FILTER, 0, 8, 4).named("bloom"),
+        arena(4).named("arena"),
+        arena(2).named("arena2"),
         of_maps(MapType::ARRAY_OF_MAPS, 4, MapDef::new(MapType::ARRAY, 4, 16, 2)).named("arrays"),
         of_maps(MapType::HASH_OF_MAPS, 8, MapDef::new(MapType::HASH, 8, 16, 4)).named("hashes"),
         of_maps(MapType::ARRAY_OF_MAPS, 4, flexible(MapDef::new(MapType::ARRAY, 4, 16, 2))).named("sized"),
@@ -116,6 +133,11 @@ fn storage(kind: MapType) -> MapDef {
     }
 }
 
+/// An arena of some pages.
+fn arena(pages: u32) -> MapDef {
+    MapDef { flags: MapFlags(MapFlags::MMAPABLE), ..MapDef::new(MapType::ARENA, 0, 0, pages) }
+}
+
 /// A map of maps.
 fn of_maps(kind: MapType, key_size: u32, inner: MapDef) -> MapDef {
     MapDef { inner: Some(Box::new(inner)), ..MapDef::new(kind, key_size, 4, 4) }
@@ -150,6 +172,8 @@ struct Case {
     unprivileged: bool,
     /// A state is stored wherever paths may meet.
     every_state: bool,
+    /// It needs the kernel's own types.
+    kernel_types: bool,
     expect: Option<Verdict>,
     differs: Option<String>,
     /// The functions' types, as [`functions::declare`] reads them.
@@ -167,6 +191,7 @@ impl Case {
             attach_type: None,
             unprivileged: false,
             every_state: false,
+            kernel_types: false,
             expect: None,
             differs: None,
             types: None,
@@ -177,6 +202,8 @@ impl Case {
                 case.unprivileged = true;
             } else if word == "every state" {
                 case.every_state = true;
+            } else if word == "kernel types" {
+                case.kernel_types = true;
             } else {
                 let (kind, attach) = word.split_once(" under ").map_or((word, None), |(k, a)| (k, Some(a)));
                 let known = ProgramType::by_name(kind);
@@ -215,7 +242,8 @@ impl Case {
             None => {}
         }
         out += if self.unprivileged { " [unprivileged]" } else { "" };
-        out += if self.every_state { " [every state]\n" } else { "\n" };
+        out += if self.every_state { " [every state]" } else { "" };
+        out += if self.kernel_types { " [kernel types]\n" } else { "\n" };
         match &self.expect {
             Some(Verdict::Accept) => out += "expect: accept\n",
             Some(Verdict::Reject(why)) => out += &format!("expect: reject {why}\n"),
@@ -391,8 +419,15 @@ fn the_kernel_says_what_the_files_say() {
     assert!(wrong.is_empty(), "{} verdicts:\n{}", wrong.len(), wrong.join("\n"));
 }
 
+/// The running kernel's types.
+fn kernel_types() -> Option<Arc<Btf>> {
+    let bytes = fs::read("/sys/kernel/btf/vmlinux").ok()?;
+    Some(Arc::new(Btf::parse(&bytes).expect("the kernel's types are legal")))
+}
+
 #[test]
 fn skep_says_what_the_files_say() {
+    let types = kernel_types();
     let mut wrong = Vec::new();
     let mut agreed = 0;
     for file in files() {
@@ -404,6 +439,13 @@ fn skep_says_what_the_files_say() {
             let mut env =
                 if case.unprivileged { Environment::unprivileged() } else { Environment::default() };
             env.cpus = cpus();
+            if case.kernel_types {
+                if types.is_none() {
+                    println!("skipped: {at}: no types of the kernel");
+                    continue;
+                }
+                env.kernel_types.clone_from(&types);
+            }
             let options = Options { test_state_freq: case.every_state, ..Options::default() };
             let verdict = verify(&spec, &env, &options);
             let agrees = match (&verdict, expect, &case.differs) {

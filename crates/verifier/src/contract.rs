@@ -2,9 +2,12 @@
 
 use alloc::vec::Vec;
 
-use skep_abi::{ArgKind, EMBEDDER_HELPERS, HelperFlags, HelperProto, MapType, MapTypeRow, Ret};
+use skep_abi::{
+    ArgKind, AttachType, EMBEDDER_HELPERS, HelperFlags, HelperProto, MapType, MapTypeRow, ProgramType, Ret,
+};
 use skep_isa::Reg;
 
+use crate::program::Program;
 use crate::state::{Lock, Marks, Sock};
 
 /// What a helper call that was found legal does to the state.
@@ -94,6 +97,26 @@ pub(crate) fn map_fits(row: &MapTypeRow, helper: &HelperProto) -> bool {
     row.helpers.contains(&helper.id)
 }
 
+/// Whether the program may change what a map of sockets holds, if the helper does: nobody else holds the lock of one of
+/// them meanwhile (`may_update_sockmap`). `bpf_sock_map_update` and its like look when they run.
+pub(crate) fn may_change_sockets(p: &Program<'_>, map: MapType, helper: &HelperProto) -> bool {
+    if !map.holds_sockets() || !matches!(helper.id, UPDATE | DELETE) {
+        return true;
+    }
+    match p.spec.prog_type {
+        ProgramType::TRACING => p.spec.attach_type == AttachType::TRACE_ITER,
+        ProgramType::SOCK_OPS => helper.id == DELETE,
+        ProgramType::SOCKET_FILTER
+        | ProgramType::SCHED_CLS
+        | ProgramType::SCHED_ACT
+        | ProgramType::XDP
+        | ProgramType::SK_REUSEPORT
+        | ProgramType::FLOW_DISSECTOR
+        | ProgramType::SK_LOOKUP => true,
+        _ => false,
+    }
+}
+
 /// The map helpers that change a map.
 pub(crate) fn changes_map(helper: &HelperProto) -> bool {
     // map_update_elem, map_delete_elem, map_push_elem, map_pop_elem
@@ -107,6 +130,12 @@ pub(crate) const MAX_ERRNO: i64 = 4095;
 const RINGBUF_OUTPUT: u32 = 130;
 /// `bpf_map_lookup_elem`.
 pub(crate) const LOOKUP: u32 = 1;
+/// `bpf_map_update_elem`.
+const UPDATE: u32 = 2;
+/// `bpf_map_delete_elem`.
+const DELETE: u32 = 3;
+/// `bpf_get_local_storage`.
+pub(crate) const GET_LOCAL_STORAGE: u32 = 81;
 /// `bpf_get_current_task_btf`: the task is there (`RET_PTR_TO_BTF_ID_TRUSTED`).
 pub(crate) const GET_CURRENT_TASK_BTF: u32 = 158;
 /// `bpf_spin_lock`.

@@ -5,6 +5,7 @@
 //!
 //! ```text
 //! structure   fields, jump targets, subprograms, map references, limits
+//! maps        the maps that a program names, and whether it may
 //! graph       control flow as data, for people to look at
 //! cfg         every instruction can be reached; where paths may meet
 //! liveness    which registers matter where
@@ -39,6 +40,7 @@ mod kernel;
 mod limits;
 mod liveness;
 mod loops;
+mod maps;
 mod options;
 mod precision;
 mod program;

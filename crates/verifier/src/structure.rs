@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use skep_abi::{AttachType, Capability, MapFlags, MapType, ProgramType, ProgramTypeRow, Sleep};
+use skep_abi::{AttachType, Capability, ProgramType, ProgramTypeRow, Sleep};
 use skep_btf::{Btf, FuncLinkage, Kind, Type, TypeId};
 use skep_isa::{CallTarget, Imm64, Op};
 use skep_spec::{Environment, MapDef, ProgramSpec};
@@ -12,7 +12,7 @@ use skep_spec::{Environment, MapDef, ProgramSpec};
 use crate::check::kfunc;
 use crate::program::{Extent, Points, Program, maps_of, target};
 use crate::violation::{Check, Explain, refuse, unsupported};
-use crate::{Code, kernel, limits};
+use crate::{Code, kernel, limits, maps};
 
 /// A refusal at a slot.
 pub(crate) type At<T> = Result<T, (usize, alloc::boxed::Box<crate::violation::Violation>)>;
@@ -52,10 +52,6 @@ pub(crate) fn prepare<'a>(spec: &'a ProgramSpec, env: &'a Environment) -> At<Pro
     let kernel = at(0, kernel::types(spec, env, row.ctx.shape))?;
     at(0, may_sleep(spec))?;
     let ops = decode(spec)?;
-    for (idx, map) in spec.maps.iter().enumerate() {
-        at(0, lock_is_usable(spec.prog_type, map))?;
-        at(0, map_is_usable(spec, env, row.sleep_for(spec.attach_type) == Sleep::Always, idx))?;
-    }
     let starts = subprogram_starts(&ops, env)?;
     let subprogs = extents(spec, &ops, &starts);
     let n = ops.len();
@@ -86,9 +82,9 @@ pub(crate) fn prepare<'a>(spec: &'a ProgramSpec, env: &'a Environment) -> At<Pro
         }
         if let Some(Op::LoadImm64 { value, .. }) = program.ops[pc] {
             at(pc, platform_address(&program, value))?;
-            at(pc, map_reference(&program, value))?;
         }
     }
+    maps::usable(&program)?;
     no_exception_callback(&program)?;
     Ok(program)
 }
@@ -162,54 +158,6 @@ fn decode(spec: &ProgramSpec) -> At<Vec<Option<Op>>> {
         }
     }
     Ok(ops)
-}
-
-/// Who may not be kept waiting has no locks (`check_map_prog_compatibility`).
-fn lock_is_usable(prog_type: ProgramType, map: &MapDef) -> Check<()> {
-    let who = match prog_type {
-        _ if map.spin_lock_off().is_none() => return Ok(()),
-        ProgramType::SOCKET_FILTER => "socket filter",
-        ProgramType::KPROBE
-        | ProgramType::TRACEPOINT
-        | ProgramType::PERF_EVENT
-        | ProgramType::RAW_TRACEPOINT
-        | ProgramType::RAW_TRACEPOINT_WRITABLE => "tracing",
-        _ => return Ok(()),
-    };
-    refuse(Code::BadMapReference, format!("{who} progs cannot use bpf_spin_lock yet")).explain(
-        "maps whose values have no struct bpf_spin_lock",
-        format!("the values of {} have one", map.name),
-        "count with atomic operations, or keep values of each CPU",
-    )
-}
-
-fn map_is_usable(spec: &ProgramSpec, env: &Environment, sleepable: bool, idx: usize) -> Check<()> {
-    let map = &spec.maps[idx];
-    let Some(row) = env.map_type(map.kind) else {
-        let name = map.kind.name().unwrap_or("unknown");
-        return unsupported(format!("map {}: map type {name}", map.name));
-    };
-    let legal = row.key.allows(map.key_size)
-        && row.value.allows(map.value_size)
-        && row.entries.allows(map.entries_on(env.cpus));
-    if !legal {
-        let words = format!(
-            "map {}: key_size {} value_size {} max_entries {} are not legal for its type",
-            map.name, map.key_size, map.value_size, map.max_entries
-        );
-        return refuse(Code::BadMapReference, words);
-    }
-    if map.flags.has(MapFlags::RDONLY_PROG | MapFlags::WRONLY_PROG) {
-        return refuse(
-            Code::BadMapReference,
-            format!("map {}: both read-only and write-only for programs", map.name),
-        );
-    }
-    if (sleepable || spec.flags & ProgramSpec::SLEEPABLE != 0) && !map.kind.sleepable() {
-        let words = "Sleepable programs can only use array, hash, ringbuf and local storage maps";
-        return refuse(Code::BadMapReference, words);
-    }
-    Ok(())
 }
 
 /// Where subprograms start: at 0, at each target of a pc-relative call, and at each function address.
@@ -385,34 +333,4 @@ fn known_here(program: &Program<'_>, op: Op, opcode: u8) -> Check<()> {
         Op::Call(CallTarget::Kfunc { btf_id, btf_idx }) => kfunc::known(program, btf_id, btf_idx),
         _ => Ok(()),
     }
-}
-
-fn map_reference(program: &Program<'_>, value: Imm64) -> Check<()> {
-    let (idx, off) = match value {
-        Imm64::Const(_) | Imm64::Code(_) | Imm64::Variable { .. } => return Ok(()),
-        Imm64::MapFd(fd) | Imm64::MapValueFd { fd, .. } => {
-            let refusal = refuse(Code::BadMapReference, format!("fd {fd} is not pointing to valid bpf_map"));
-            return refusal.explain(
-                "a map of the program",
-                "a file descriptor, which means nothing before the program is bound",
-                "name the map by its index (src 5, or 6 for its value)",
-            );
-        }
-        Imm64::MapIdx(idx) => (idx, None),
-        Imm64::MapValueIdx { idx, off_bytes } => (idx, Some(off_bytes)),
-    };
-    let Some(map) = usize::try_from(idx).ok().and_then(|i| program.spec.maps.get(i)) else {
-        let words = format!("map index {idx}: the program has {} maps", program.spec.maps.len());
-        return refuse(Code::BadMapReference, words);
-    };
-    let Some(off) = off else { return Ok(()) };
-    if map.kind != MapType::ARRAY || map.max_entries != 1 {
-        let refusal = refuse(Code::BadMapReference, "no direct value access support for this map type");
-        return refusal.explain("an array map of one element", "another kind of map", "look the value up");
-    }
-    if off >= map.value_size {
-        let words = format!("invalid access to map value pointer, value_size={} off={off}", map.value_size);
-        return refuse(Code::BadMapReference, words);
-    }
-    Ok(())
 }

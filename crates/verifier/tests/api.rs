@@ -3,8 +3,10 @@
 mod common;
 
 use common::{START, accept, program, reject, with_value};
-use skep_abi::ProgramType;
-use skep_spec::{Environment, SourceLine};
+use std::sync::Arc;
+
+use skep_abi::{MapType, ProgramType};
+use skep_spec::{Environment, MapDef, ProgramSpec, SourceLine};
 use skep_verifier::{Code, Digest, Options, verify};
 
 #[test]
@@ -120,4 +122,21 @@ fn a_loop_without_progress_is_told_from_a_long_one() {
         "r0 = *(u32 *)(r1 + 0); if r0 == 7 goto -1; r0 = 0; goto -1; exit",
     );
     assert!(r.is_err());
+}
+
+/// Only maps that an instruction names are looked at: an object's programs share its maps.
+#[test]
+fn maps_that_a_program_does_not_name_do_not_count() {
+    let storage = || Arc::new(MapDef::new(MapType::CGROUP_STORAGE, 16, 8, 0).named("storage"));
+    let unknown = || Arc::new(MapDef::new(MapType::INSN_ARRAY, 4, 8, 1).named("jumps"));
+    let asleep = |text: &str, maps: Vec<Arc<MapDef>>| {
+        let spec = ProgramSpec { maps, ..program(ProgramType::SYSCALL, text) };
+        verify(&spec, &Environment::default(), &Options::default())
+            .map(drop)
+            .map_err(|r| r.message().to_owned())
+    };
+    let nothing = "r0 = 0; exit";
+    assert_eq!(asleep(nothing, vec![storage(), storage(), unknown()]), Ok(()));
+    let named = asleep("r1 = map[idx:0]; r0 = 0; exit", vec![storage()]).expect_err("it may sleep");
+    assert!(named.contains("Sleepable programs"), "{named}");
 }

@@ -172,6 +172,11 @@ pub(super) fn helper(p: &Program<'_>, s: &State, pc: usize, id: u32) -> Check<Fa
     if proto.flags.has(HelperFlags::CASTS) {
         a.out.derived_from = a.ref_id;
     }
+    if id == contract::GET_LOCAL_STORAGE {
+        a.no_flags(Reg(2))?;
+    }
+    // What a map of sockets gives is held, as what a lookup of a socket gives.
+    a.out.acquires |= id == contract::LOOKUP && a.map.is_some_and(|m| p.map(m).kind.holds_sockets());
     a.out.ret = a.returned()?;
     a.facts.helper = Some(a.out);
     Ok(a.facts)
@@ -179,6 +184,7 @@ pub(super) fn helper(p: &Program<'_>, s: &State, pc: usize, id: u32) -> Check<Fa
 
 impl Args<'_, '_> {
     fn arg(&mut self, i: usize, arg: Arg) -> Check<()> {
+        let arg = self.of_map(arg);
         let reg = arg_reg(i);
         readable(self.s, reg)?;
         let value = self.s.reg(reg);
@@ -360,7 +366,8 @@ impl Args<'_, '_> {
         let name = self.proto.name;
         let row = self.p.env.map_type(def.kind);
         let walks = self.proto.id == contract::FOR_EACH_MAP_ELEM;
-        if !walks && !row.is_some_and(|row| contract::map_fits(row, self.proto)) {
+        let fits = row.is_some_and(|row| contract::map_fits(row, self.proto));
+        if !walks && !(fits && contract::may_change_sockets(self.p, def.kind, self.proto)) {
             let words = format!("cannot pass map_type {} into func {name}#{}", def.kind.0, self.proto.id);
             return refuse(Code::BadMapForHelper, words).explain(
                 format!("a map that {name} takes"),
@@ -373,6 +380,17 @@ impl Args<'_, '_> {
         }
         self.map = Some(idx);
         Ok(())
+    }
+
+    /// What an argument must be, where that depends on the map (`resolve_map_arg_type`).
+    fn of_map(&self, arg: Arg) -> Arg {
+        let kind = match (arg.kind, self.map.map(|map| self.p.map(map).kind)) {
+            (ArgKind::MapValue(_), Some(map)) if map.holds_sockets() => ArgKind::AnySock,
+            // Looked for, not found.
+            (ArgKind::MapValue(_), Some(MapType::BLOOM_FILTER)) => ArgKind::MapValue(MemAccess::Read),
+            (kind, _) => kind,
+        };
+        Arg { kind, ..arg }
     }
 
     fn map_def(&self, reg: Reg) -> Check<&skep_spec::MapDef> {
@@ -433,6 +451,20 @@ impl Args<'_, '_> {
         // Like the kernel's field: 32 bits. Above that the reservation itself fails, and there is no record.
         let size = size as u32;
         self.alloc_size = Some(size);
+        self.facts.precise = self.facts.precise.with(reg);
+        Ok(())
+    }
+
+    /// A helper that cannot fail takes no flags.
+    fn no_flags(&mut self, reg: Reg) -> Check<()> {
+        if !self.s.reg(reg).is_null() {
+            let words = "get_local_storage() doesn't support non-zero flags";
+            return refuse(Code::BadArgument, words).explain(
+                "flags that are known to be 0",
+                format!("r{} is {}", reg.0, state::register(self.p.spec, self.s.depth(), self.s.reg(reg))),
+                "pass 0",
+            );
+        }
         self.facts.precise = self.facts.precise.with(reg);
         Ok(())
     }

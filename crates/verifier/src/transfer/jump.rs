@@ -2,12 +2,13 @@
 
 use alloc::vec::Vec;
 
+use skep_abi::MapType;
 use skep_isa::{JumpOp, Operand, Reg as R, Width};
 
 use crate::domain::{Bits, Cmp, Scalar};
 use crate::limits;
 use crate::program::Program;
-use crate::state::{Kind, Range, Reg, State};
+use crate::state::{Kind, Range, Reg, Sock, State};
 
 /// Where a register is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -250,11 +251,16 @@ fn spread(s: &mut State, from: R) {
 /// What a pointer that may be NULL is where it is not (`mark_ptr_not_null_reg`).
 pub(crate) fn not_null(p: &Program<'_>, reg: &mut Reg) {
     reg.nullable = false;
-    // What a map of maps holds.
-    if let Kind::MapValue(map) = reg.kind
-        && let Some(inner) = p.inner(map)
-    {
-        reg.kind = Kind::Map(inner);
+    let Kind::MapValue(map) = reg.kind else { return };
+    match p.map(map).kind {
+        MapType::XSKMAP => reg.kind = Kind::Sock(Sock::Xdp),
+        kind if kind.holds_sockets() => reg.kind = Kind::Sock(Sock::Full),
+        // What a map of maps holds.
+        _ => {
+            if let Some(inner) = p.inner(map) {
+                reg.kind = Kind::Map(inner);
+            }
+        }
     }
 }
 

@@ -92,7 +92,7 @@ pub(crate) fn map_direction(p: &Program<'_>, map: u16, off: i32, size: usize, wr
     let def = p.map(map);
     let (flag, verb) =
         if writes { (MapFlags::RDONLY_PROG, "write into") } else { (MapFlags::WRONLY_PROG, "read from") };
-    if !def.flags.has(flag) {
+    if !MapFlags(def.flags.0 | def.kind.implied_flags()).has(flag) {
         return Ok(());
     }
     let words = format!("{verb} map forbidden, value_size={} off={off} size={size}", def.value_size);
