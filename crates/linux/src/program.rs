@@ -306,6 +306,7 @@ impl BackendProgram for LinuxProgram {
             prog_type: self.prog_type,
             insns_processed: info.verified_insns,
             verify_time: verification_time(&self.log),
+            log: self.log.clone(),
         }
     }
 

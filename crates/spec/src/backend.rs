@@ -102,6 +102,8 @@ pub struct ProgramInfo {
     pub insns_processed: u32,
     /// Time of the verifier alone, where the backend knows it.
     pub verify_time: Option<Duration>,
+    /// The verifier's log, if loading asked for one.
+    pub log: String,
 }
 
 /// A test run's input (`BPF_PROG_TEST_RUN`).

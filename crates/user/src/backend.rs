@@ -186,7 +186,8 @@ impl UserBackend {
             Error::new(Errno::ENOMEM, "this backend has loaded four million programs: make a new one")
         })?;
         let name = spec.name.chars().take(15).collect();
-        let info = ProgramInfo { id: program.id(), name, prog_type: spec.prog_type, ..info };
+        let info =
+            ProgramInfo { id: program.id(), name, prog_type: spec.prog_type, log: log.clone(), ..info };
         Ok(Arc::new(UserProgram::new(Arc::clone(&self.shared), program, info, log)))
     }
 

@@ -2,11 +2,14 @@
 
 use crate::limits::PROCESSED_INSNS;
 
+/// The bit of the log level for statistics (`BPF_LOG_STATS`).
+pub(crate) const STATISTICS: u32 = 4;
+
 /// How to verify. The rules themselves come from the program and its `Environment`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
     /// Bits as in `bpf(2)`: 1 the failing path and a summary, 2 every instruction on every path,
-    /// 4 the summary alone. 0 writes no log.
+    /// 4 statistics. 0 writes no log; any other ends with a summary.
     pub log_level: u32,
     /// Bytes after which the log takes no more instructions. Refusal and summary are always written.
     pub log_size: usize,
@@ -29,17 +32,5 @@ impl Default for Options {
             test_state_freq: false,
             most_insns: PROCESSED_INSNS,
         }
-    }
-}
-
-impl Options {
-    /// Whether each instruction is written to the log.
-    pub(crate) const fn logs_insns(&self) -> bool {
-        self.log_level & 3 != 0
-    }
-
-    /// Whether the paths that were accepted stay in the log.
-    pub(crate) const fn keeps_accepted(&self) -> bool {
-        self.log_level & 2 != 0
     }
 }

@@ -27,6 +27,13 @@ pub struct Known {
     pub value: String,
 }
 
+impl Known {
+    /// The register, if it is one.
+    pub(crate) fn register(&self) -> Option<skep_isa::Reg> {
+        self.name.strip_prefix('R')?.parse().ok().map(skep_isa::Reg)
+    }
+}
+
 /// Why a program was refused, where, and what was known there.
 ///
 /// [`fmt::Display`] gives one line; [`Rejection::explain`] gives the whole story.

@@ -26,18 +26,20 @@ pub fn verify(spec: &ProgramSpec, env: &Environment, options: &Options) -> Resul
     let p = prepare(spec, env).map_err(early)?;
     let mut explorer = Explorer::new(&p, options);
     if let Err(v) = explorer.run() {
-        return Err(refused_at(&p, explorer, options, *v));
+        return Err(refused_at(&p, explorer, *v));
     }
     let stats = explorer.stats();
     if let Err((pc, v)) = depth::check(&p, &explorer.depths) {
         return Err(refused(spec, Some(explorer.log), options, pc, *v, stats));
     }
     let subprogs = subprogs(&p, &explorer.depths);
+    let log = core::mem::replace(&mut explorer.log, Log::new(options));
+    let log = log.finish(None, stats, &explorer.final_depths());
     Ok(Verified(Arc::new(verified::Inner {
         spec: Arc::new(spec.clone()),
         digest: Digest::of(spec, env),
         stats,
-        log: explorer.log.finish(None, stats, options.log_level),
+        log,
         subprogs,
         insns: explorer.facts,
         states: explorer.states,
@@ -57,7 +59,7 @@ pub fn follow(spec: &ProgramSpec, env: &Environment, path: &[usize]) -> Result<F
     let early = |(pc, v): (usize, Box<Violation>)| refused(spec, None, &options, pc, *v, Stats::default());
     let p = prepare(spec, env).map_err(early)?;
     let mut explorer = Explorer::new(&p, &options);
-    explorer.follow(path).map_err(|v| refused_at(&p, explorer, &options, *v))
+    explorer.follow(path).map_err(|v| refused_at(&p, explorer, *v))
 }
 
 /// What needs no path: fields, control flow, liveness, loops.
@@ -91,7 +93,7 @@ fn refused(
     v: Violation,
     stats: Stats,
 ) -> Rejection {
-    let log = log.unwrap_or_else(|| Log::new(options)).finish(Some(&v.message), stats, options.log_level);
+    let log = log.unwrap_or_else(|| Log::new(options)).finish(Some(&v.message), stats, &[]);
     Rejection(Box::new(Inner {
         code: v.code,
         pc,
@@ -108,7 +110,7 @@ fn refused(
 
 /// A refusal on a path, in the state that the path led to.
 #[cold]
-fn refused_at(p: &Program<'_>, explorer: Explorer<'_, '_>, options: &Options, v: Violation) -> Rejection {
+fn refused_at(p: &Program<'_>, explorer: Explorer<'_, '_>, v: Violation) -> Rejection {
     let (pc, stats) = (explorer.pc, explorer.stats());
     Rejection(Box::new(Inner {
         code: v.code,
@@ -116,9 +118,9 @@ fn refused_at(p: &Program<'_>, explorer: Explorer<'_, '_>, options: &Options, v:
         insn: report::insn_text(p, pc),
         source_line: p.spec.source_line(pc),
         path: explorer.path(),
-        state: state::known(p.spec, &explorer.state),
+        state: state::known(p, &explorer.state),
         stats,
-        log: explorer.log.finish(Some(&v.message), stats, options.log_level),
+        log: explorer.log.finish(Some(&v.message), stats, &explorer.depths),
         message: v.message,
         advice: v.advice,
     }))

@@ -116,7 +116,7 @@ fn arithmetic(
         let words = format!("R{} pointer arithmetic on {name} prohibited, null-check it first", dst.0);
         return refuse(Code::NullPointer, words).explain(
             "a pointer that is not NULL",
-            format!("r{} is {}", ptr.0, state::register(p.spec, s.depth(), reg)),
+            format!("r{} is {}", ptr.0, state::register(p, s.depth(), reg)),
             format!("compare r{} with 0 first", ptr.0),
         );
     }

@@ -295,7 +295,7 @@ impl Args<'_, '_> {
         let words = format!("R{} must be referenced when passed to release function", reg.0);
         refuse(Code::Reference, words).explain(
             "what a helper that acquires returned",
-            format!("r{} is {}", reg.0, state::register(self.p.spec, self.s.depth(), self.s.reg(reg))),
+            format!("r{} is {}", reg.0, state::register(self.p, self.s.depth(), self.s.reg(reg))),
             "release only what was acquired, and once",
         )
     }
@@ -351,7 +351,7 @@ impl Args<'_, '_> {
         let code = if value.nullable { Code::NullPointer } else { Code::BadArgument };
         refuse(code, format!("R{} type={} expected={expected}", reg.0, type_name(value))).explain(
             format!("argument {} of {}: {expected}", reg.0, self.proto.name),
-            format!("r{} is {}", reg.0, state::register(self.p.spec, self.s.depth(), value)),
+            format!("r{} is {}", reg.0, state::register(self.p, self.s.depth(), value)),
             if value.nullable {
                 "compare the pointer with 0 first"
             } else {
@@ -444,7 +444,7 @@ impl Args<'_, '_> {
         let Some(size) = value.as_const() else {
             return refuse(Code::BadArgument, format!("R{} is not a known constant'", reg.0)).explain(
                 "a size known when the program is verified",
-                format!("r{} is {}", reg.0, state::register(self.p.spec, self.s.depth(), value)),
+                format!("r{} is {}", reg.0, state::register(self.p, self.s.depth(), value)),
                 "reserve a constant size, or use bpf_ringbuf_output",
             );
         };

@@ -44,7 +44,7 @@ impl Used {
             let words = format!("R{} type={} may be NULL, the size is not 0", reg.0, type_name(value));
             return refuse(Code::NullPointer, words).explain(
                 "memory, or NULL and a size of 0",
-                format!("r{} is {}", reg.0, state::register(p.spec, s.depth(), value)),
+                format!("r{} is {}", reg.0, state::register(p, s.depth(), value)),
                 "compare the pointer with 0 first",
             );
         }

@@ -30,7 +30,7 @@ use rounds::Rounds;
 use crate::check::{self, Facts, Masking, Target, speculation};
 use crate::contract::{self, Callback, CallbackArgs};
 use crate::precision::{self, Wanted};
-use crate::program::{Program, target};
+use crate::program::{Extent, Program, target};
 use crate::report::Log;
 use crate::state::State;
 use crate::transfer::{self, Fresh, Left, jump};
@@ -122,6 +122,7 @@ impl<'p, 'a> Explorer<'p, 'a> {
     /// # Errors
     /// The first refusal, in the state that it was found in.
     pub(crate) fn run(&mut self) -> Check<()> {
+        self.log.program(self.p);
         self.log.entry(self.p, 0, &self.state);
         self.walk()?;
         self.verify_globals()
@@ -135,6 +136,7 @@ impl<'p, 'a> Explorer<'p, 'a> {
                 Next::End => {
                     self.finish();
                     if !self.resume() {
+                        self.log.accepted();
                         return Ok(());
                     }
                 }
@@ -153,6 +155,19 @@ impl<'p, 'a> Explorer<'p, 'a> {
         }
     }
 
+    /// The stack that each function needs in the kernel once the program is translated: functions that no path reaches
+    /// are gone, and what is put in place of `bpf_loop` and `may_goto` takes some more (`stack_depth_extra`).
+    pub(crate) fn final_depths(&self) -> Vec<u32> {
+        let reached = self.p.subprogs.iter().zip(&self.depths).filter(|(s, _)| self.facts[s.start].reached);
+        let depth = |(s, depth): (&Extent, &u32)| {
+            let ops = || (s.start..s.end).filter(|&pc| self.facts[pc].reached);
+            let inlined = ops().any(|pc| self.looped.contains_key(&pc) && !self.facts[pc].loop_out_of_line);
+            let budget = ops().any(|pc| matches!(self.p.op(pc), Op::MayGoto { .. }));
+            depth + if inlined { 24 } else { 0 } + if budget { 16 } else { 0 }
+        };
+        reached.map(depth).collect()
+    }
+
     /// The decisions on the path to here, oldest first.
     pub(crate) fn path(&self) -> Vec<Decision> {
         let mut path = Vec::new();
@@ -169,7 +184,7 @@ impl<'p, 'a> Explorer<'p, 'a> {
         let Some(next) = self.pending.pop() else { return false };
         (self.state, self.pc) = (next.state, next.pc);
         (self.history, self.parent, self.trail) = (next.history, next.parent, next.trail);
-        self.log.back_to(next.log_len, self.p, self.pc, &self.state);
+        self.log.back_to(next.log_len);
         true
     }
 
@@ -187,15 +202,17 @@ impl<'p, 'a> Explorer<'p, 'a> {
         }
         let points = self.p.points[pc];
         if points.prune && self.visit()? {
+            self.log.safe(self.came_from(), pc);
             return Ok(Next::End);
         }
+        self.log.begins(self.p, self.came_from(), pc, &self.state);
         self.facts[pc].reached = true;
         if self.options.record_states {
             let observed = self.observe();
             self.states[pc].push(observed);
         }
         let op = self.p.op(pc);
-        self.log.insn(self.p, pc);
+        self.log.insn(self.p, pc, &self.state);
         let facts = check::insn(self.p, &self.state, pc, op)?;
         self.note(pc, &facts)?;
         self.mask(pc, op, &facts)?;
@@ -204,7 +221,8 @@ impl<'p, 'a> Explorer<'p, 'a> {
         self.jumps += u32::from(counts_as_jump(op));
         let next = self.go(pc, op, &facts)?;
         match next {
-            Next::Go(_) => self.log.state(self.p, &self.state),
+            Next::Go(_) if is_frame_change(op, &facts) => {}
+            Next::Go(_) => self.log.state(self.p, op, &facts, &self.state),
             Next::End => self.log.end(),
         }
         Ok(next)
@@ -239,17 +257,23 @@ impl<'p, 'a> Explorer<'p, 'a> {
                 let to = far(off);
                 let callee = self.p.subprog_at(to).unwrap_or(0);
                 transfer::enter(&mut self.state, pc, callee);
+                self.log.called(self.p, &self.state);
                 Ok(Next::Go(to))
             }
-            Op::Exit if self.state.depth() > 0 => Ok(match transfer::leave(&mut self.state) {
-                None => Next::End,
-                Some(Left::Called(call)) => Next::Go(self.p.next(call)),
-                Some(Left::CalledBack(call)) => {
-                    self.history.note_callback();
-                    self.back_at_call(call);
-                    Next::Go(call)
-                }
-            }),
+            Op::Exit if self.state.depth() > 0 => {
+                self.log.leaves(self.p, &self.state);
+                let to = match transfer::leave(&mut self.state) {
+                    None => return Ok(Next::End),
+                    Some(Left::Called(call)) => self.p.next(call),
+                    Some(Left::CalledBack(call)) => {
+                        self.history.note_callback();
+                        self.back_at_call(call);
+                        call
+                    }
+                };
+                self.log.returned(self.p, pc, to, &self.state);
+                Ok(Next::Go(to))
+            }
             Op::Exit => Ok(Next::End),
             _ => {
                 if matches!(op, Op::Call(CallTarget::Helper(contract::TAIL_CALL))) {
@@ -268,6 +292,12 @@ impl<'p, 'a> Explorer<'p, 'a> {
                 Ok(Next::Go(next))
             }
         }
+    }
+
+    /// The branch that the path begins behind, or that it came through last.
+    fn came_from(&self) -> usize {
+        let last = self.trail.checked_sub(1).and_then(|i| self.trails.get(i));
+        last.map_or(0, |(_, decision)| decision.pc)
     }
 
     /// Puts aside what follows in the caller of this function if its tail call succeeds.
@@ -406,7 +436,7 @@ impl<'p, 'a> Explorer<'p, 'a> {
         let regs = &self.state.frame().regs;
         let live = self.p.live[self.pc];
         let counts = |i: usize| regs[i].is_scalar() && live.contains(Reg(i as u8));
-        let known = crate::state::known(self.p.spec, &self.state);
+        let known = crate::state::known(self.p, &self.state);
         let words: Vec<_> = known.iter().map(|k| format!("{}={}", k.name, k.value)).collect();
         Observed {
             frames: self.state.frames.len(),
@@ -423,6 +453,14 @@ impl<'p, 'a> Explorer<'p, 'a> {
     /// Whether numbers that are not marked do not count when states are compared.
     fn tracks_precision(&self) -> bool {
         self.marks_precision() && !self.options.record_states
+    }
+}
+
+/// Whether the log has shown the frames already.
+fn is_frame_change(op: Op, facts: &Facts) -> bool {
+    match op {
+        Op::Call(CallTarget::Subprog(_)) => facts.helper.is_none(),
+        _ => op == Op::Exit,
     }
 }
 

@@ -59,12 +59,11 @@ impl Store {
         self.nodes[id].as_mut().expect("a stored state is referred to only while it is there")
     }
 
-    /// Forgets all states, when no path is open.
+    /// Forgets all states, when no path is open. As in Linux, they go on counting as in use.
     pub(crate) fn clear(&mut self) {
         self.nodes.clear();
         self.free.clear();
         self.by_pc.iter_mut().for_each(Vec::clear);
-        self.in_use = 0;
     }
 
     /// How many states are stored at an instruction.

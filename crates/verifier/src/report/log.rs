@@ -1,138 +1,321 @@
-//! The log in the kernel's format: what its readers and parsers know.
+//! The log in the kernel's format: what its readers and parsers know (`do_check` in `kernel/bpf/verifier.c` and
+//! `kernel/bpf/log.c`, Linux 6.18).
+//!
+//! Lines on Linux's own working are left out: `mark_precise:`, `SCC enter`, `live stack update`.
 
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Write as _;
 
+use skep_isa::{CallTarget, Op, RegSet};
+
 use crate::Options;
+use crate::check::{Facts, Target};
+use crate::options::STATISTICS;
 use crate::program::Program;
 use crate::rejection::Known;
-use crate::state::{State, known};
+use crate::state::{State, known, place, references};
 
 /// A log under way. At level 1 it holds the current path; at level 2 every path.
 #[derive(Debug)]
 pub(crate) struct Log {
     text: String,
-    on: bool,
-    keeps_accepted: bool,
+    level: u32,
     limit: usize,
     last_line: Option<(String, u32)>,
-    /// What was known before the instruction; the log shows what changes.
+    /// What was known before the instruction; the log shows which slots change.
     last: Vec<Known>,
+    /// Bytes of the instruction's line so far.
+    line: usize,
+    /// Where in the text what is known after the instruction begins, and where it ends.
+    after: (usize, usize),
+    /// The state is shown whole before the next instruction.
+    whole: bool,
+    /// The path has just begun, behind a branch.
+    begun: bool,
 }
+
+/// The column of what is known after an instruction (`BPF_LOG_ALIGNMENT`) …
+const COLUMN: usize = 40;
+/// … and where it goes behind longer ones: a multiple of this (`BPF_LOG_MIN_ALIGNMENT`).
+const STEP: usize = 8;
 
 impl Log {
     pub(crate) fn new(options: &Options) -> Self {
         Self {
             text: String::new(),
-            on: options.logs_insns(),
-            keeps_accepted: options.keeps_accepted(),
+            level: options.log_level,
             limit: options.log_size,
             last_line: None,
             last: Vec::new(),
+            line: 0,
+            after: (0, 0),
+            whole: false,
+            begun: false,
         }
+    }
+
+    /// Whether each instruction is written.
+    const fn on(&self) -> bool {
+        self.level & 3 != 0
+    }
+
+    /// Whether the paths that were accepted stay.
+    const fn keeps_accepted(&self) -> bool {
+        self.level & 2 != 0
+    }
+
+    /// Whether instructions are still taken.
+    fn takes(&self) -> bool {
+        self.on() && self.text.len() <= self.limit
     }
 
     pub(crate) fn len(&self) -> usize {
         self.text.len()
     }
 
+    fn put(&mut self, line: &str) {
+        self.text.push_str(line);
+        self.text.push('\n');
+    }
+
     /// A line about the program.
     pub(crate) fn say(&mut self, words: impl FnOnce() -> String) {
-        if self.on {
-            let line = if self.text.is_empty() || self.text.ends_with('\n') { "" } else { "\n" };
-            let _ = writeln!(self.text, "{line}{}", words());
+        if self.on() {
+            self.fresh_line();
+            self.put(&words());
+        }
+    }
+
+    fn fresh_line(&mut self) {
+        if !self.text.is_empty() && !self.text.ends_with('\n') {
+            self.text.push('\n');
+        }
+    }
+
+    /// Functions and live registers, before the first path: at level 2.
+    pub(crate) fn program(&mut self, p: &Program<'_>) {
+        if !self.keeps_accepted() {
+            return;
+        }
+        for (i, subprog) in p.subprogs.iter().enumerate() {
+            self.put(&format!("func#{i} @{}", subprog.start));
+        }
+        self.put("Live regs before insn:");
+        for pc in (0..p.ops.len()).filter(|&pc| p.ops[pc].is_some()) {
+            if !self.takes() {
+                return;
+            }
+            let part = match p.loops[pc] {
+                0 => String::new(),
+                number => format!("{number}"),
+            };
+            let live: String = (0..10u8)
+                .map(|r| if p.live[pc].contains(skep_isa::Reg(r)) { char::from(b'0' + r) } else { '.' })
+                .collect();
+            self.put(&format!("{part:>3} {pc:>3}: {live} {}", line(p, pc)));
         }
     }
 
     /// The state at an entry.
     pub(crate) fn entry(&mut self, p: &Program<'_>, pc: usize, s: &State) {
-        if self.on {
-            let _ = writeln!(self.text, "{pc}: {}", state(p, s));
-            self.last = known(p.spec, s);
+        if self.on() {
+            self.put(&format!("{pc}:{}", whole(p, s)));
+            self.last = known(p, s);
         }
     }
 
     /// The source line, if it is another one, and the instruction.
-    pub(crate) fn insn(&mut self, p: &Program<'_>, pc: usize) {
-        if !self.on || self.text.len() > self.limit {
+    pub(crate) fn insn(&mut self, p: &Program<'_>, pc: usize, s: &State) {
+        if !self.takes() {
             return;
         }
-        if let Some(line) = p.spec.source_line(pc) {
-            let key = (line.file.clone(), line.line);
+        if core::mem::take(&mut self.whole) {
+            self.put(&format!("{pc}:{}", whole(p, s)));
+        }
+        if let Some(source) = p.spec.source_line(pc) {
+            let key = (source.file, source.line);
             if self.last_line.as_ref() != Some(&key) {
-                let file = line.file.rsplit('/').next().unwrap_or("");
-                let _ = writeln!(self.text, "; {} @ {file}:{}", line.text, line.line);
+                let file = key.0.rsplit('/').next().unwrap_or("");
+                self.put(&format!("; {} @ {file}:{}", source.text.trim_start(), source.line));
                 self.last_line = Some(key);
             }
         }
-        let _ = write!(self.text, "{pc}: ({:02x}) {}", p.spec.insns[pc].opcode, super::insn_text(p, pc));
+        let text = format!("{pc}: {}", line(p, pc));
+        self.line = text.len();
+        self.text.push_str(&text);
     }
 
-    /// What is known after the instruction.
-    pub(crate) fn state(&mut self, p: &Program<'_>, s: &State) {
-        if !self.on || self.text.len() > self.limit {
+    /// What is known after the instruction: the registers that it names, and the slots that it accesses or changes.
+    pub(crate) fn state(&mut self, p: &Program<'_>, op: Op, facts: &Facts, s: &State) {
+        if !self.takes() {
             return;
         }
-        let now = known(p.spec, s);
-        let changed: Vec<_> = now.iter().filter(|k| !self.last.contains(k)).cloned().collect();
-        if changed.is_empty() {
+        let now = known(p, s);
+        let slots = accessed(facts, s);
+        let named = named(op);
+        // A helper that calls back has shown another frame meanwhile.
+        let all = facts.helper.as_ref().is_some_and(|h| h.callback.is_some());
+        let shown = now.iter().filter(|k| match k.register() {
+            _ if all => true,
+            Some(reg) => named.contains(reg),
+            None => slots.contains(&k.name) || !self.last.contains(k),
+        });
+        let shown: Vec<_> = shown.cloned().collect();
+        let start = self.text.len();
+        if shown.is_empty() {
             self.text.push('\n');
         } else {
-            let width = self.text.len() - self.text.rfind('\n').map_or(0, |i| i + 1);
-            let _ = writeln!(self.text, "{:1$} ; {2}", "", 40usize.saturating_sub(width), words(&changed));
+            // The kernel counts the line's end too.
+            let len = self.line + 1;
+            let width = (len + STEP / 2).max(COLUMN).next_multiple_of(STEP) - len - 1;
+            let _ = writeln!(self.text, "{:width$};{}", "", words(s, &shown));
         }
+        self.after = (start, self.text.len());
         self.last = now;
+    }
+
+    /// A call has made a frame.
+    pub(crate) fn called(&mut self, p: &Program<'_>, s: &State) {
+        if !self.takes() {
+            return;
+        }
+        self.fresh_line();
+        self.put("caller:");
+        let mut caller = s.clone();
+        caller.frames.pop();
+        self.put(&whole(p, &caller));
+        self.put("callee:");
+        self.put(&whole(p, s));
+        self.whole = true;
+        self.last = known(p, s);
+    }
+
+    /// A function ends, in this state …
+    pub(crate) fn leaves(&mut self, p: &Program<'_>, s: &State) {
+        if self.takes() {
+            self.fresh_line();
+            self.put("returning from callee:");
+            self.put(&whole(p, s));
+        }
+    }
+
+    /// … and its caller goes on.
+    pub(crate) fn returned(&mut self, p: &Program<'_>, from: usize, to: usize, s: &State) {
+        if self.takes() {
+            self.put(&format!("to caller at {to}:\n{0}\n\nfrom {from} to {to}:{0}", whole(p, s)));
+            self.last = known(p, s);
+        }
     }
 
     /// The path has ended.
     pub(crate) fn end(&mut self) {
-        if self.on {
-            self.text.push('\n');
+        if self.on() {
+            self.fresh_line();
         }
     }
 
-    /// Another path begins, from a branch that was put aside when the log had `len` bytes.
-    pub(crate) fn back_to(&mut self, len: usize, p: &Program<'_>, pc: usize, s: &State) {
-        if !self.on {
-            return;
+    /// A state that is known to be safe covers the path's.
+    pub(crate) fn safe(&mut self, from: usize, pc: usize) {
+        if self.takes() {
+            // The kernel would have written what is known when it comes to the next instruction.
+            if self.after.1 == self.text.len() {
+                self.text.truncate(self.after.0);
+            }
+            self.fresh_line();
+            match self.begun {
+                true => self.put(&format!("\nfrom {from} to {pc}: safe")),
+                false => self.put(&format!("{pc}: safe")),
+            }
+            (self.whole, self.begun) = (false, false);
         }
-        if !self.keeps_accepted {
+    }
+
+    /// All paths of a function have ended well.
+    pub(crate) fn accepted(&mut self) {
+        if !self.keeps_accepted() {
+            self.text.clear();
+        }
+    }
+
+    /// Another path begins, from a branch at `from` that was put aside when the log had `len` bytes.
+    pub(crate) fn back_to(&mut self, len: usize) {
+        if self.on() && !self.keeps_accepted() {
             self.text.truncate(len);
         }
         self.last_line = None;
-        self.last = known(p.spec, s);
-        if self.text.len() <= self.limit {
-            let _ = writeln!(self.text, "\nto {pc}: {}", state(p, s));
+        (self.whole, self.begun) = (self.on(), self.on());
+    }
+
+    /// The state that another path begins in, when it is not found superfluous at once.
+    pub(crate) fn begins(&mut self, p: &Program<'_>, from: usize, pc: usize, s: &State) {
+        if core::mem::take(&mut self.begun) && self.takes() {
+            self.fresh_line();
+            self.put(&format!("\nfrom {from} to {pc}:{}", whole(p, s)));
+            self.last = known(p, s);
         }
     }
 
-    /// Ends the log with the refusal, if there is one, and the counters.
-    pub(crate) fn finish(self, message: Option<&str>, stats: crate::Stats, level: u32) -> String {
-        if level == 0 {
+    /// Ends the log with the refusal, if there is one, statistics and counters. `depths`: the stack of each function.
+    pub(crate) fn finish(mut self, message: Option<&str>, stats: crate::Stats, depths: &[u32]) -> String {
+        if self.level == 0 {
             return String::new();
         }
-        let mut text = match message {
-            None if !self.keeps_accepted => String::new(),
-            _ => self.text,
-        };
-        if !text.is_empty() && !text.ends_with('\n') {
-            text.push('\n');
-        }
+        self.fresh_line();
         if let Some(message) = message {
-            let _ = writeln!(text, "{message}");
+            self.put(message);
         }
-        let _ = writeln!(text, "{stats}");
-        text
+        if self.level & STATISTICS != 0 && !depths.is_empty() {
+            let depths: Vec<_> = depths.iter().map(|d| format!("{d}")).collect();
+            self.put(&format!("stack depth {}", depths.join("+")));
+        }
+        let _ = writeln!(self.text, "{stats}");
+        self.text
     }
 }
 
-fn state(p: &Program<'_>, s: &State) -> String {
-    let frame = if s.depth() > 0 { format!("frame{}: ", s.depth()) } else { String::new() };
-    frame + &words(&known(p.spec, s))
+/// The instruction with its opcode.
+fn line(p: &Program<'_>, pc: usize) -> String {
+    format!("({:02x}) {}", p.spec.insns[pc].opcode, super::insn_text(p, pc))
 }
 
-fn words(known: &[Known]) -> String {
-    known.iter().map(|k| format!("{}={}", k.name, k.value)).collect::<Vec<_>>().join(" ")
+/// The registers that the log shows after an instruction: those whose fields it has. A call's arguments are gone.
+fn named(op: Op) -> RegSet {
+    match op {
+        Op::Call(CallTarget::Helper(_) | CallTarget::Kfunc { .. } | CallTarget::Subprog(_)) => op.defs(),
+        _ => op.uses().union(op.defs()),
+    }
+}
+
+/// The slots of the running frame that a load or store accesses, or a helper writes.
+fn accessed(facts: &Facts, s: &State) -> Vec<String> {
+    let by_insn = match facts.target {
+        Some(Target::Stack { frame, min, max }) => Some((frame, min, max)),
+        _ => None,
+    };
+    let by_helper = facts.helper.iter().flat_map(|h| &h.stack_writes);
+    let by_helper = by_helper.map(|w| (w.frame, w.off, w.off + w.len.max(1) as i32 - 1));
+    let ranges = by_insn.into_iter().chain(by_helper);
+    let own = ranges.filter(|(frame, min, max)| *frame == s.depth() && *min < 0 && *max < 0);
+    own.flat_map(|(_, min, max)| place(max).0..=place(min).0)
+        .map(|slot| format!("fp-{}", (slot + 1) * 8))
+        .collect()
+}
+
+/// All that is known, behind a blank.
+fn whole(p: &Program<'_>, s: &State) -> String {
+    words(s, &known(p, s))
+}
+
+fn words(s: &State, known: &[Known]) -> String {
+    let mut out = String::new();
+    if s.depth() > 0 {
+        let _ = write!(out, " frame{}:", s.depth());
+    }
+    for k in known {
+        let _ = write!(out, " {}={}", k.name, k.value);
+    }
+    out.push_str(&references(s));
+    out
 }

@@ -5,13 +5,11 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Write as _;
 
-use skep_spec::ProgramSpec;
-
-use super::{Byte, Frame, Kind, Marks, Reg, Slot, Sock, State};
-use crate::program::maps_of;
+use super::{Byte, Frame, Kind, Marks, Range, Reg, Slot, Sock, State};
+use crate::program::Program;
 use crate::rejection::Known;
 
-/// The kernel's word for a register's type.
+/// The kernel's word for a register's type. In a register's text a structure's name follows the words for an object.
 pub(crate) fn type_name(reg: &Reg) -> &'static str {
     match (reg.kind, reg.nullable) {
         (Kind::NotInit, _) => "?",
@@ -73,7 +71,7 @@ fn sock_name(sock: Sock, nullable: bool) -> &'static str {
 }
 
 /// A register as `map_value(map=counts,ks=4,vs=8)`. `frame` is the running frame.
-pub(crate) fn register(spec: &ProgramSpec, frame: usize, reg: &Reg) -> String {
+pub(crate) fn register(p: &Program<'_>, frame: usize, reg: &Reg) -> String {
     let mut out = String::new();
     if reg.is_scalar() && reg.precise {
         out.push('P');
@@ -92,6 +90,11 @@ pub(crate) fn register(spec: &ProgramSpec, frame: usize, reg: &Reg) -> String {
             return out;
         }
     }
+    if let Kind::Btf { id, .. } = reg.kind
+        && let Some(kernel) = &p.kernel
+    {
+        out.push_str(kernel.name(id));
+    }
     out.push('(');
     let mut sep = "";
     let mut item = |text: String| {
@@ -108,11 +111,10 @@ pub(crate) fn register(spec: &ProgramSpec, frame: usize, reg: &Reg) -> String {
     if reg.ref_id != 0 {
         item(format!("ref_obj_id={}", reg.ref_id));
     }
-    if let Kind::Map(idx) | Kind::MapValue(idx) | Kind::MapKey(idx) = reg.kind
-        && let Some(map) = maps_of(spec).nth(usize::from(idx))
-    {
+    if let Kind::Map(idx) | Kind::MapValue(idx) | Kind::MapKey(idx) = reg.kind {
+        let map = p.map(idx);
         // The kernel gives what the maps in a map of maps look like no name.
-        if usize::from(idx) < spec.maps.len() {
+        if usize::from(idx) < p.spec.maps.len() {
             item(format!("map={}", map.name));
         }
         item(format!("ks={},vs={}", map.key_size, map.value_size));
@@ -121,15 +123,17 @@ pub(crate) fn register(spec: &ProgramSpec, frame: usize, reg: &Reg) -> String {
         item(format!("off={}", reg.off));
     }
     match reg.kind {
-        Kind::Packet { range } => item(format!("r={range}")),
+        // The kernel's numbers for what is known of the end are negative, and printed without a sign.
+        Kind::Packet { range: Range::AtEnd } => item(format!("r={:#x}", -1i64)),
+        Kind::Packet { range: Range::BeyondEnd } => item(format!("r={:#x}", -2i64)),
+        Kind::Packet { range: Range::Bytes(range) } => item(format!("r={range}")),
         Kind::PacketMeta { range } => item(format!("r={range}")),
         Kind::Mem { size, .. } => item(format!("sz={size}")),
-        Kind::Btf { id, .. } => item(format!("btf_id={id}")),
         _ => {}
     }
     match reg.val.as_const() {
         Some(0) => {}
-        Some(n) => item(format!("imm={:#x}", n)),
+        Some(n) => item(format!("imm={}", crate::domain::Scalar::known(n))),
         None => {
             let _ = reg.val.fmt_ranges(&mut out, &mut sep);
         }
@@ -139,12 +143,12 @@ pub(crate) fn register(spec: &ProgramSpec, frame: usize, reg: &Reg) -> String {
 }
 
 /// A slot as `mmmm0000`, highest byte first, or the register that is spilled in it.
-fn slot(spec: &ProgramSpec, frame: usize, slot: &Slot) -> Option<String> {
+fn slot(p: &Program<'_>, frame: usize, slot: &Slot) -> Option<String> {
     if slot.bytes == [Byte::Invalid; 8] {
         return None;
     }
     if let Some((reg, 8)) = slot.spill() {
-        return Some(register(spec, frame, reg));
+        return Some(register(p, frame, reg));
     }
     let letters: String = slot
         .bytes
@@ -158,23 +162,36 @@ fn slot(spec: &ProgramSpec, frame: usize, slot: &Slot) -> Option<String> {
         })
         .collect();
     match slot.spill() {
-        Some((reg, _)) => Some(format!("{letters}({})", register(spec, frame, reg))),
+        // What lies above the part of a register that is there.
+        Some((reg, _)) => Some(format!("{}{}", letters.trim_end_matches('r'), register(p, frame, reg))),
         None => Some(letters),
     }
 }
 
 /// The registers and stack slots of a frame, those that are initialised.
-fn frame(spec: &ProgramSpec, index: usize, frame: &Frame) -> Vec<Known> {
+fn frame(p: &Program<'_>, index: usize, frame: &Frame) -> Vec<Known> {
     let regs = frame.regs.iter().enumerate().filter(|(_, r)| r.is_init());
-    let regs = regs.map(|(i, r)| Known { name: format!("R{i}"), value: register(spec, index, r) });
+    let regs = regs.map(|(i, r)| Known { name: format!("R{i}"), value: register(p, index, r) });
     let slots = frame.stack.slots.iter().enumerate();
-    let slots = slots.filter_map(|(i, s)| {
-        Some(Known { name: format!("fp-{}", (i + 1) * 8), value: slot(spec, index, s)? })
-    });
+    let slots = slots
+        .filter_map(|(i, s)| Some(Known { name: format!("fp-{}", (i + 1) * 8), value: slot(p, index, s)? }));
     regs.chain(slots).collect()
 }
 
 /// The registers and stack slots of the running frame.
-pub(crate) fn known(spec: &ProgramSpec, state: &State) -> Vec<Known> {
-    frame(spec, state.depth(), state.frame())
+pub(crate) fn known(p: &Program<'_>, state: &State) -> Vec<Known> {
+    frame(p, state.depth(), state.frame())
+}
+
+/// References and the lock that are held, and that a helper has called the running function, as they stand behind the registers.
+pub(crate) fn references(state: &State) -> String {
+    let mut out = String::new();
+    let locks = state.lock.iter().map(|l| l.id).filter(|&id| id != 0);
+    for (i, id) in state.refs.iter().map(|r| r.id).chain(locks).enumerate() {
+        let _ = write!(out, "{}{id}", if i == 0 { " refs=" } else { "," });
+    }
+    if state.frame().callback {
+        out.push_str(" cb");
+    }
+    out
 }

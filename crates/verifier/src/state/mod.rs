@@ -10,7 +10,7 @@ use alloc::rc::Rc;
 use alloc::vec;
 use alloc::vec::Vec;
 
-pub(crate) use display::{known, register, type_name};
+pub(crate) use display::{known, references, register, type_name};
 pub(crate) use equal::{Exactness, equal};
 pub(crate) use packet::Range;
 pub(crate) use reg::{Kind, Marks, Reg, Sock};

@@ -257,7 +257,7 @@ fn not_memory<T>(p: &Program<'_>, s: &State, base: Reg) -> Check<T> {
     };
     refuse(code, format!("R{} invalid mem access '{}'", base.0, type_name(reg))).explain(
         required,
-        format!("r{} is {}", base.0, state::register(p.spec, s.depth(), reg)),
+        format!("r{} is {}", base.0, state::register(p, s.depth(), reg)),
         remedy,
     )
 }
