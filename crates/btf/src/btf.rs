@@ -291,6 +291,12 @@ impl Btf {
         self.of_kinds(kinds).find(|id| self.record(*id).is_some_and(|r| same(r.name())))
     }
 
+    /// The types of a kind whose names begin so. Looks at every type.
+    pub fn find_by_prefix(&self, kind: Kind, begin: &str) -> impl Iterator<Item = TypeId> {
+        let begins = move |n: Name| !n.is_none() && self.bytes_from(n).starts_with(begin.as_bytes());
+        self.of_kinds(Kinds::of(&[kind])).filter(move |id| self.record(*id).is_some_and(|r| begins(r.name())))
+    }
+
     /// The first own type with this kind and name.
     pub(crate) fn find_own(&self, kind: Kind, name: &str) -> Option<TypeId> {
         let same = |n: Name| !n.is_none() && self.is_named(n, name);

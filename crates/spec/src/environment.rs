@@ -136,6 +136,16 @@ impl Environment {
         self.own_helper(id).or_else(|| row.own_helper(id)).or_else(|| skep_abi::helper(id))
     }
 
+    /// The helpers that an embedder added.
+    pub fn own_helpers(&self) -> impl Iterator<Item = &HelperProto> {
+        self.helpers.iter().map(|h| &**h)
+    }
+
+    /// The embedder's row of a program type.
+    pub fn own_program_type(&self, id: ProgramType) -> Option<&ProgramTypeRow> {
+        self.prog_types.iter().find(|p| p.id == id).map(|p| &**p)
+    }
+
     /// The embedder's.
     fn own_helper(&self, id: u32) -> Option<&HelperProto> {
         self.helpers.iter().find(|h| h.id == id).map(|h| &**h)
@@ -143,10 +153,7 @@ impl Environment {
 
     /// The row of a program type.
     pub fn program_type(&self, id: ProgramType) -> Option<&ProgramTypeRow> {
-        self.prog_types
-            .iter()
-            .find(|p| p.id == id)
-            .map(|p| &**p)
+        self.own_program_type(id)
             .or_else(|| PROGRAM_TYPES.iter().chain(KERNEL_PROGRAM_TYPES).find(|p| p.id == id))
     }
 

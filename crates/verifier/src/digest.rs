@@ -4,8 +4,8 @@ use core::fmt;
 
 use skep_spec::{Environment, MapDef, ProgramSpec};
 
-/// Identifies an environment together with the maps of a program: profile, rights, the program type's row,
-/// the helpers it may call, and geometry, flags and frozen contents of each map.
+/// Identifies an environment together with the maps of a program: profile, rights, the program type, the
+/// rows that an embedder adds, and geometry, flags and frozen contents of each map.
 ///
 /// A 128-bit FNV-1a hash: it tells accidents apart, not attackers, who have no way to choose an environment.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -16,11 +16,10 @@ impl Digest {
     pub fn of(spec: &ProgramSpec, env: &Environment) -> Self {
         let mut h = Fnv(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d);
         h.text(format_args!("{:?} {:?} {} {}", env.profile, env.capability, env.strict_alignment, env.cpus));
-        if let Some(row) = env.program_type(spec.prog_type) {
-            h.text(format_args!("{row:?}"));
-            for id in row.all_helpers().flat_map(|g| g.ids) {
-                h.text(format_args!("{:?}", env.helper_of(row, *id)));
-            }
+        // skep's own rows are the same wherever a proof is: their number names them.
+        h.text(format_args!("{} {:?}", spec.prog_type.0, env.own_program_type(spec.prog_type)));
+        for helper in env.own_helpers() {
+            h.text(format_args!("{helper:?}"));
         }
         // Nothing but a kernel runs what rests on its types.
         h.text(format_args!("{}", spec.attach_btf_id));

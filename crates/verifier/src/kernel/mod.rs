@@ -8,7 +8,7 @@ mod walk;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::cell::{OnceCell, RefCell};
+use core::cell::RefCell;
 
 use skep_abi::CtxShape;
 use skep_btf::{Btf, TypeId};
@@ -39,7 +39,7 @@ impl Loaded {
 /// The types of the kernel that a program is for.
 pub(crate) struct Kernel<'a> {
     btf: &'a Btf,
-    safe: OnceCell<safe::Safe<'a>>,
+    safe: safe::Safe<'a>,
     /// Structures that were asked for by name.
     named: RefCell<Vec<(&'static str, Option<TypeId>)>>,
     /// What the program is attached to, if its context is made of arguments.
@@ -67,7 +67,7 @@ pub(crate) fn types<'a>(
         return unsupported(format!("programs for functions of a module ({module})"));
     }
     let attached = attaches.then(|| Attached::find(btf, spec)).transpose()?;
-    Ok(Some(Kernel { btf, safe: OnceCell::new(), named: RefCell::default(), attached }))
+    Ok(Some(Kernel { btf, safe: safe::Safe::new(btf), named: RefCell::default(), attached }))
 }
 
 fn unknown<T>(what: &str) -> Check<T> {
@@ -113,7 +113,7 @@ impl Kernel<'_> {
         if !marks.is_trusted() && !marks.has(Marks::RCU) {
             return pointer(found.without(Marks::TRUSTED | Marks::RCU), false);
         }
-        let safe = |how| self.safe.get_or_init(|| safe::Safe::find(self.btf)).has(TypeId(id), field, to, how);
+        let safe = |how| self.safe.has(TypeId(id), field, to, how);
         if safe(safe::How::Trusted) {
             pointer(found.with(Marks::TRUSTED), false)
         } else if safe(safe::How::TrustedOrNull) {

@@ -1,7 +1,10 @@
 //! Members that stay safe behind a safe pointer. The kernel's types name them: `struct task_struct__safe_rcu` has the
 //! members of `struct task_struct` that are so (`BTF_TYPE_SAFE_RCU`, kernel/bpf/verifier.c, Linux 6.18).
 
+use alloc::format;
+use alloc::rc::Rc;
 use alloc::vec::Vec;
+use core::cell::RefCell;
 
 use skep_btf::{Btf, Type, TypeId};
 
@@ -25,39 +28,43 @@ const SUFFIXES: [(&str, How); 4] = [
     ("__safe_rcu_or_null", How::RcuOrNull),
 ];
 
-/// The structures that name such members.
+/// The structures of one type.
+type Members<'a> = Rc<[(How, &'a Type)]>;
+
+/// The structures that name such members, as far as they were asked for.
 pub(super) struct Safe<'a> {
     btf: &'a Btf,
-    found: Vec<(&'a str, How, &'a Type)>,
+    /// By the type that they belong to.
+    found: RefCell<Vec<(TypeId, Members<'a>)>>,
 }
 
 impl<'a> Safe<'a> {
-    /// Looks at every type.
-    pub(super) fn find(btf: &'a Btf) -> Self {
-        let mut found = Vec::new();
-        for (_, ty) in btf.iter() {
-            if !matches!(ty, Type::Struct { .. } | Type::Union { .. }) {
-                continue;
-            }
-            let name = btf.str(ty.name());
-            for (suffix, how) in SUFFIXES {
-                if let Some(of) = name.strip_suffix(suffix) {
-                    found.push((of, how, ty));
-                }
-            }
+    pub(super) fn new(btf: &'a Btf) -> Self {
+        Self { btf, found: RefCell::default() }
+    }
+
+    /// The structures that belong to a type. Looks at the names of all structures the first time.
+    fn of(&self, id: TypeId) -> Option<Members<'a>> {
+        if let Some((_, known)) = self.found.borrow().iter().find(|(of, _)| *of == id) {
+            return Some(Rc::clone(known));
         }
-        Self { btf, found }
+        let ty = self.btf.ty(id)?;
+        let name = self.btf.str(ty.name());
+        let begin = format!("{name}__safe_");
+        let how = |id: TypeId| {
+            let suffix = self.btf.name(id)?.strip_prefix(name)?;
+            SUFFIXES.iter().find(|(s, _)| *s == suffix).map(|(_, how)| *how)
+        };
+        let ids = self.btf.find_by_prefix(ty.kind(), &begin);
+        let found: Members<'a> = ids.filter_map(|id| Some((how(id)?, self.btf.ty(id)?))).collect();
+        self.found.borrow_mut().push((id, Rc::clone(&found)));
+        Some(found)
     }
 
     /// Whether the member of a type that has this name and points to `to` is safe so.
     pub(super) fn has(&self, of: TypeId, field: &str, to: TypeId, how: How) -> bool {
-        let Some(ty) = self.btf.ty(of) else { return false };
-        let name = self.btf.str(ty.name());
-        let same_kind = |t: &Type| t.kind() == ty.kind();
-        let Some((_, _, safe)) = self.found.iter().find(|(n, h, t)| (*n, *h) == (name, how) && same_kind(t))
-        else {
-            return false;
-        };
+        let Some(found) = self.of(of) else { return false };
+        let Some((_, safe)) = found.iter().find(|(h, _)| *h == how) else { return false };
         safe.members().iter().any(|m| {
             let points = match self.btf.ty(m.ty) {
                 Some(Type::Ptr { target }) => self.btf.resolve(*target) == to,
