@@ -86,7 +86,7 @@ fn digests_tell_environments_and_maps_apart() {
     other.maps[0] = map.into();
     assert_ne!(verified.digest(), Digest::of(&other, &root));
     let mut helper = root.clone();
-    helper.add_helper(root.helper(1).expect("Linux has it").clone());
+    helper.add_helper(*root.helper(1).expect("Linux has it"));
     assert_ne!(verified.digest(), Digest::of(&spec, &helper));
     let mut more = helper.clone();
     more.add_helper(skep_abi::HelperProto {
@@ -95,7 +95,7 @@ fn digests_tell_environments_and_maps_apart() {
     });
     assert_ne!(Digest::of(&spec, &more), Digest::of(&spec, &helper));
     let mut row = root.clone();
-    row.add_program_type(root.program_type(spec.prog_type).expect("Linux has it").clone());
+    row.add_program_type(*root.program_type(spec.prog_type).expect("Linux has it"));
     assert_ne!(verified.digest(), Digest::of(&spec, &row));
     let mut other = spec.clone();
     other.prog_type = ProgramType::XDP;
