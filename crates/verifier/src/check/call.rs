@@ -461,7 +461,7 @@ impl Args<'_, '_> {
             let words = "get_local_storage() doesn't support non-zero flags";
             return refuse(Code::BadArgument, words).explain(
                 "flags that are known to be 0",
-                format!("r{} is {}", reg.0, state::register(self.p.spec, self.s.depth(), self.s.reg(reg))),
+                format!("r{} is {}", reg.0, state::register(self.p, self.s.depth(), self.s.reg(reg))),
                 "pass 0",
             );
         }
