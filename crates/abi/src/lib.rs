@@ -13,11 +13,13 @@ mod context;
 mod helper;
 mod kernel_args;
 mod kfunc;
+mod lsm;
 mod map;
 mod prog;
 mod section;
 mod socket;
 mod socket_context;
+mod struct_ops;
 
 pub use attach::AttachType;
 pub use bprintf::{
@@ -35,6 +37,7 @@ pub use kernel_args::{
     ITERATORS, IterArg, NULLABLE_TRACEPOINT_ARGS, iterator, target_offers, tracepoint_arg_nullable,
 };
 pub use kfunc::{KFUNCS, Kfunc, KfuncEffect, Undisturbed, kfunc};
+pub use lsm::{HOOK, HOOKS, hook_is_disabled, hook_is_trusted, hook_offers, hook_returns, hook_sleeps};
 pub use map::{KERNEL_MAP_TYPES, MAP_TYPES, MapFlags, MapType, MapTypeRow, Rule, UpdateFlags};
 pub use prog::{
     AttachRules, KERNEL_PROGRAM_TYPES, PROGRAM_TYPES, PacketAccess, ProgramType, ProgramTypeRow, ReturnRange,
@@ -42,3 +45,4 @@ pub use prog::{
 };
 pub use section::{SECTIONS, Section, SectionFlags, SectionMatch, find_section};
 pub use socket::{SOCK, SOCK_COMMON, TCP_SOCK, XDP_SOCK};
+pub use struct_ops::{STRUCT_OPS, Stored, StructOps, struct_ops};

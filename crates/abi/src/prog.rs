@@ -4,7 +4,7 @@ use crate::AttachType;
 use crate::context::{
     Context, PERF_EVENT_DATA, PT_REGS, RAW_TRACEPOINT_ARGS, SK_BUFF_CGROUP, SK_BUFF_CGROUP_UNPRIVILEGED,
     SK_BUFF_FLOW_DISSECTOR, SK_BUFF_LWT, SK_BUFF_SK_SKB, SK_BUFF_SOCKET_FILTER, SK_BUFF_TC, SK_LOOKUP,
-    SYSCALL_BUFFER, TRACED_ARGUMENTS, TRACEPOINT_RECORD, XDP_MD, XDP_MD_DEVMAP,
+    SYSCALL_BUFFER, TRACEPOINT_RECORD, XDP_MD, XDP_MD_DEVMAP,
 };
 use crate::helper::{Capability, HelperGroup, HelperProto};
 use crate::helper::{ids, own};
@@ -125,6 +125,10 @@ pub enum ReturnRange {
     Any,
     /// Within these bounds.
     Within(i32, i32),
+    /// The low 32 bits within these bounds.
+    LowWithin(i32, i32),
+    /// Nothing is returned: `r0` need not even be set.
+    Nothing,
 }
 
 /// What differs under some expected attach types.
@@ -223,6 +227,10 @@ macro_rules! base_and {
     };
 }
 
+mod kernel;
+
+pub use kernel::KERNEL_PROGRAM_TYPES;
+
 /// No difference under these.
 const fn under(attach_types: &'static [AttachType]) -> AttachRules {
     AttachRules { attach_types, ctx: None, returns: None, sleep: None, helpers: &[] }
@@ -285,50 +293,6 @@ const TC: ProgramTypeRow = ProgramTypeRow {
 /// The same for programs that trace.
 const THAT_TRACES: ProgramTypeRow =
     ProgramTypeRow { needs: Capability::Perfmon, helpers: base_and!(TRACING, TRACED_EVENTS), ..PLAIN };
-
-/// The rows of types that only a kernel runs, since their context is the kernel's own.
-pub static KERNEL_PROGRAM_TYPES: &[ProgramTypeRow] = &[ProgramTypeRow {
-    id: ProgramType::TRACING,
-    ctx: TRACED_ARGUMENTS,
-    attach_rules: &[
-        AttachRules {
-            helpers: &[ids::TRACING_COOKIE, ids::SOCKET_STORAGE],
-            ..under(&[AttachType::TRACE_RAW_TP])
-        },
-        AttachRules {
-            returns: Some(ReturnRange::Within(0, 0)),
-            sleep: Some(Sleep::IfLoadedSo),
-            helpers: &[ids::TRACING_COOKIE, ids::FUNCTION_ARGUMENTS, ids::SOCKET_STORAGE],
-            ..under(&[AttachType::TRACE_FENTRY, AttachType::TRACE_FEXIT])
-        },
-        AttachRules {
-            sleep: Some(Sleep::IfLoadedSo),
-            helpers: &[ids::TRACING_COOKIE, ids::FUNCTION_ARGUMENTS],
-            ..under(&[AttachType::MODIFY_RETURN])
-        },
-        AttachRules {
-            helpers: &[ids::FUNCTION_RESULT],
-            ..under(&[AttachType::TRACE_FEXIT, AttachType::MODIFY_RETURN])
-        },
-        AttachRules {
-            returns: Some(ReturnRange::Within(0, 1)),
-            sleep: Some(Sleep::IfLoadedSo),
-            helpers: &[ids::ITERATORS, ids::SOCKET_STORAGE],
-            ..under(&[AttachType::TRACE_ITER])
-        },
-    ],
-    attach_types: &[
-        AttachType::TRACE_RAW_TP,
-        AttachType::TRACE_FENTRY,
-        AttachType::TRACE_FEXIT,
-        AttachType::MODIFY_RETURN,
-        AttachType::TRACE_ITER,
-    ],
-    private_stack: true,
-    helpers: base_and!(TRACING, KERNEL_SOCKETS, TYPED_TRACING),
-    own_helpers: own::TRACING,
-    ..THAT_TRACES
-}];
 
 /// The rows of all types that skep describes and can run.
 pub static PROGRAM_TYPES: &[ProgramTypeRow] = &[

@@ -137,6 +137,7 @@ fn pointer(p: &Program<'_>, btf: &Btf, target: TypeId, i: usize, tags: Tags) -> 
 fn is_ctx(p: &Program<'_>, btf: &Btf, target: TypeId) -> bool {
     match p.spec.prog_type {
         ProgramType::TRACEPOINT | ProgramType::SYSCALL | ProgramType::TRACING => false,
+        ProgramType::LSM | ProgramType::STRUCT_OPS => false,
         ProgramType::KPROBE if is_user_regs(btf, target) => true,
         _ => is_ctx_struct(p, btf, target) || is_projected_ctx(p, btf, target),
     }
@@ -185,6 +186,7 @@ fn may_be_ctx(p: &Program<'_>, btf: &Btf, target: TypeId) -> bool {
             u64s || is_ctx_struct(p, btf, target)
         }
         ProgramType::TRACEPOINT | ProgramType::SYSCALL => true,
+        ProgramType::LSM | ProgramType::STRUCT_OPS => u64s,
         ProgramType::TRACING => match p.spec.attach_type {
             AttachType::TRACE_RAW_TP => u64s || is("bpf_raw_tracepoint_args"),
             AttachType::TRACE_ITER => {

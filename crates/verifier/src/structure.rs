@@ -50,6 +50,8 @@ pub(crate) fn prepare<'a>(spec: &'a ProgramSpec, env: &'a Environment) -> At<Pro
         return at(0, no_such_attach_type(spec, row));
     };
     let kernel = at(0, kernel::types(spec, env, row.ctx.shape))?;
+    let attached = kernel.as_ref().and_then(|k| k.attached.as_ref());
+    let returns = attached.and_then(|a| a.returns()).unwrap_or(returns);
     at(0, may_sleep(spec))?;
     let ops = decode(spec)?;
     let starts = subprogram_starts(&ops, env)?;

@@ -188,3 +188,6 @@ pub const LIRC_MODE2: HelperGroup =
 
 /// For infrared receivers: output.
 pub const LIRC_MODE2_PERFMON: HelperGroup = HelperGroup { capability: Capability::Perfmon, ids: &[6] };
+
+/// For hooks of security modules: what maps keep with inodes, and how a program starts (`bpf_lsm_func_proto`).
+pub const LSM: HelperGroup = HelperGroup { capability: Capability::None, ids: &[145, 146, 159] };

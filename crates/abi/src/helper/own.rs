@@ -67,3 +67,23 @@ pub const SOCKETS_BY_POINTER: &[HelperProto] = helpers! {
     46 "bpf_get_socket_cookie" (or_null(AnySock)) -> Integer, F::NONE, 5 . 12,
         "A number of the socket that no other socket has had.";
 };
+
+/// Hooks of security modules: sockets by pointer (`bpf_lsm_func_proto`).
+pub const LSM: &[HelperProto] = helpers! {
+    46 "bpf_get_socket_cookie" (or_null(AnySock)) -> Integer, F::NONE, 5 . 12,
+        "A number of the socket that no other socket has had.";
+    49 "bpf_setsockopt" (AnySock, Anything, Anything, Mem(Read), Size) -> Integer, F::NONE, 6 . 0,
+        "setsockopt(2) of a socket.";
+    57 "bpf_getsockopt" (AnySock, Anything, Anything, Mem(Write), Size) -> Integer, F::NONE, 6 . 0,
+        "getsockopt(2) of a socket.";
+    188 "bpf_xdp_get_buff_len" (Btf("xdp_buff")) -> Integer, F::NONE, 5 . 18,
+        "Bytes of the packet, with those that are not in its first page.";
+};
+
+/// Members of structures of the kernel: sockets by pointer (`bpf_tcp_ca_get_func_proto`).
+pub const STRUCT_OPS: &[HelperProto] = helpers! {
+    49 "bpf_setsockopt" (AnySock, Anything, Anything, Mem(Read), Size) -> Integer, F::NONE, 6 . 0,
+        "setsockopt(2) of a socket.";
+    57 "bpf_getsockopt" (AnySock, Anything, Anything, Mem(Write), Size) -> Integer, F::NONE, 6 . 0,
+        "getsockopt(2) of a socket.";
+};

@@ -50,9 +50,14 @@ fn offered<'a>(p: &Program<'a>, id: u32) -> Check<&'a HelperProto> {
         };
     };
     let name = proto.name;
-    match p.row.helper_capability(id, p.spec.attach_type) {
+    let attached = p.kernel.as_ref().and_then(|k| k.attached.as_ref());
+    let of_type = match attached.is_none_or(|a| a.has_base_helpers()) {
+        true => p.row.helper_capability(id, p.spec.attach_type),
+        false => None,
+    };
+    match of_type {
         Some(needs) if p.env.capability >= needs => {}
-        None if p.kernel.as_ref().and_then(|k| k.attached.as_ref()).is_some_and(|a| a.offers(id)) => {}
+        None if attached.is_some_and(|a| a.offers(id)) => {}
         other => {
             let known = match other {
                 Some(needs) => {

@@ -7,6 +7,7 @@ use skep_isa::{Reg, RegSet};
 
 use super::{Facts, leak, leaks, readable};
 use crate::Code;
+use crate::domain::Bits;
 use crate::program::Program;
 use crate::state::{Kind, State, type_name};
 use crate::violation::{Check, Explain, refuse};
@@ -24,6 +25,9 @@ pub(super) fn exit(p: &Program<'_>, s: &State) -> Check<Facts> {
         return if s.frame().callback { callback_exit(s) } else { Ok(Facts::default()) };
     }
     no_references(s, "BPF_EXIT instruction in main prog")?;
+    if s.frame().subprog == 0 && p.returns == ReturnRange::Nothing {
+        return Ok(Facts::default());
+    }
     readable(s, Reg::R0)?;
     if leaks(p, s, Reg::R0) {
         return leak(s, Reg::R0, "R0 leaks addr as return value".into());
@@ -31,7 +35,11 @@ pub(super) fn exit(p: &Program<'_>, s: &State) -> Check<Facts> {
     if s.frame().subprog != 0 {
         return function_exit(s);
     }
-    let ReturnRange::Within(lo, hi) = p.returns else { return Ok(Facts::default()) };
+    let (lo, hi, low) = match p.returns {
+        ReturnRange::Any | ReturnRange::Nothing => return Ok(Facts::default()),
+        ReturnRange::Within(lo, hi) => (lo, hi, false),
+        ReturnRange::LowWithin(lo, hi) => (lo, hi, true),
+    };
     let r0 = s.reg(Reg::R0);
     let required = format!("a return value in [{lo}, {hi}]");
     if !r0.is_scalar() {
@@ -42,9 +50,10 @@ pub(super) fn exit(p: &Program<'_>, s: &State) -> Check<Facts> {
             "set r0 before exit",
         );
     }
-    let (min, max) = (r0.val.smin(), r0.val.smax());
+    let val = if low { r0.val.movsx(Bits::B64, 32) } else { r0.val };
+    let (min, max) = (val.smin(), val.smax());
     if min < lo.into() || max > hi.into() {
-        let known = range_words(min, max);
+        let known = range_words(r0.val.smin(), r0.val.smax());
         let words = format!("At program exit the register R0 {known} should have been in [{lo}, {hi}]");
         let have = format!("r0 is in [{min}, {max}]");
         return refuse(Code::BadReturnValue, words).explain(required, have, "set r0 before exit");

@@ -2,6 +2,8 @@
 
 mod args;
 mod function;
+mod hook;
+mod member;
 mod safe;
 mod walk;
 
@@ -10,7 +12,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::cell::RefCell;
 
-use skep_abi::CtxShape;
+use skep_abi::{CtxShape, ProgramType};
 use skep_btf::{Btf, TypeId};
 use skep_spec::{Environment, ProgramSpec};
 
@@ -54,6 +56,14 @@ pub(crate) fn types<'a>(
 ) -> Check<Option<Kernel<'a>>> {
     let attaches = shape == CtxShape::Arguments;
     if attaches && spec.attach_btf_id == 0 && spec.attach_target.is_none() {
+        if spec.prog_type == ProgramType::STRUCT_OPS {
+            let words = "no structure of functions refers to the program";
+            return refuse(Code::BadAttachType, words).explain(
+                "the member of a structure that the program is",
+                "there is none",
+                "name it in a variable in SEC(\".struct_ops\") or SEC(\".struct_ops.link\")",
+            );
+        }
         return refuse(Code::BadAttachType, "Tracing programs must provide btf_id").explain(
             "the tracepoint or iterator that the program is for",
             "there is none",

@@ -191,3 +191,30 @@ pub(super) fn tag(btf: &Btf, target: TypeId) -> Marks {
         _ => Marks::NONE,
     }
 }
+
+/// Where the member of a path stands in a structure, and its bytes. Members of structures without a name count as the
+/// structure's own.
+pub(super) fn place(btf: &Btf, id: TypeId, path: &str) -> Option<(u32, u32)> {
+    let (mut id, mut off, mut bytes) = (id, 0u32, 0);
+    for part in path.split('.') {
+        let (at, ty) = named(btf, id, part, 0)?;
+        (id, off, bytes) = (btf.resolve(ty), off.checked_add(at)?, btf.size_of(ty)?);
+    }
+    Some((off, bytes))
+}
+
+fn named(btf: &Btf, id: TypeId, name: &str, depth: u32) -> Option<(u32, TypeId)> {
+    if depth > DEEPEST {
+        return None;
+    }
+    btf.resolved(id).members().iter().find_map(|member| {
+        let at = member.off_bits / 8;
+        match btf.str(member.name) {
+            "" => {
+                let (off, ty) = named(btf, member.ty, name, depth + 1)?;
+                Some((at.checked_add(off)?, ty))
+            }
+            own => (own == name && member.bitfield_bits == 0).then_some((at, member.ty)),
+        }
+    })
+}

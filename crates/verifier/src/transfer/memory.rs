@@ -23,6 +23,9 @@ pub(super) fn load(
     let (mut value, moved) = match facts.target {
         Some(Target::Ctx(value)) => (from_context(value, fresh), None),
         Some(Target::Argument(loaded) | Target::Kernel(loaded)) => (from_kernel(loaded, fresh), None),
+        Some(Target::Result { min, max }) => {
+            (Scalar::from_signed(min.into(), max.into()).map_or_else(Reg::unknown, Reg::scalar), None)
+        }
         Some(Target::Stack { frame, min, max }) => from_stack(s, frame, min, max, size.bytes(), fresh),
         Some(Target::MapValue { folded: Some(n) }) => (Reg::scalar(Scalar::known(n)), None),
         Some(

@@ -147,8 +147,8 @@ impl Kind {
             (PacketAccess::None, CtxShape::Buffer { .. } | CtxShape::Arguments) => None,
         };
         let most = match row.returns {
-            ReturnRange::Any => None,
-            ReturnRange::Within(_, most) => Some(most as u32),
+            ReturnRange::Any | ReturnRange::Nothing => None,
+            ReturnRange::Within(_, most) | ReturnRange::LowWithin(_, most) => Some(most as u32),
         };
         let packet = packet.unwrap_or(Packet::None);
         Some(Self { row, weight: of.weight, input: of.input, packet, numbers, stores, most })

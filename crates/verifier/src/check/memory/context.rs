@@ -62,7 +62,11 @@ pub(super) fn context(p: &Program<'_>, off: i32, size: usize, intent: Intent) ->
 pub(super) fn argument(attached: &Attached<'_>, off: i32, size: usize, intent: Intent) -> Check<Target> {
     match u32::try_from(off) {
         Ok(at) if !intent.writes() && (at as usize).is_multiple_of(size) => {
-            attached.load(at, size as u32).map(Target::Argument)
+            let loaded = attached.load(at, size as u32)?;
+            Ok(match attached.known_result(at) {
+                Some((min, max)) => Target::Result { min, max },
+                None => Target::Argument(loaded),
+            })
         }
         _ => refuse(Code::BadContextAccess, format!("invalid bpf_context access off={off} size={size}"))
             .explain(

@@ -23,7 +23,7 @@ pub(crate) use region::{aligned, buffer, map_direction, packet, region};
 pub(crate) use stack::{initialised, stack_bounds, zero_written_to_bytes};
 
 use context::{argument, context};
-use object::{map_object_written, socket};
+use object::{map_object_written, object_store, socket};
 use region::{folded, tracepoint_buffer};
 use stack::{stack_read, stack_write};
 
@@ -75,6 +75,8 @@ pub(crate) enum Target {
     Sock(Sock),
     /// An argument in the context.
     Argument(Loaded),
+    /// What a hook has returned so far.
+    Result { min: i32, max: i32 },
     /// A member of an object of the kernel, or what may be anywhere.
     Kernel(Loaded),
 }
@@ -83,7 +85,7 @@ impl Target {
     /// The kind of memory.
     pub(crate) fn base(self) -> AccessBase {
         match self {
-            Self::Ctx(_) | Self::Argument(_) => AccessBase::Ctx,
+            Self::Ctx(_) | Self::Argument(_) | Self::Result { .. } => AccessBase::Ctx,
             Self::Kernel(_) => AccessBase::Kernel,
             Self::Stack { .. } => AccessBase::Stack,
             Self::MapKey => AccessBase::MapKey,
@@ -173,12 +175,10 @@ pub(crate) fn access(
             })?;
             Ok(Target::Mem)
         }
-        Kind::Btf { .. } if intent.writes() => refuse(Code::ForbiddenAccess, "only read is supported")
-            .explain(
-                "a load",
-                "objects of the kernel are not written to",
-                "use a function of the kernel, or keep your own data in a map",
-            ),
+        Kind::Btf { id, marks } if intent.writes() => {
+            leak_into("object")?;
+            object_store(p, s, base, (id, marks), off, size)
+        }
         Kind::Btf { id, marks } => object_load(p, s, base, (id, marks), off, size),
         Kind::Probed | Kind::Buffer { writable: false } if intent.writes() => {
             refuse(Code::ForbiddenAccess, format!("R{} cannot write into {}", base.0, type_name(reg)))

@@ -3,14 +3,15 @@
 use alloc::format;
 
 use skep_abi::MapType;
+use skep_btf::TypeId;
 use skep_isa::Reg;
 
 use super::{Target, not_memory};
 use crate::Code;
-use crate::kernel;
+use crate::kernel::{self, Loaded};
 use crate::program::Program;
 use crate::state::{self, Kind, Marks, Sock, State, type_name};
-use crate::violation::{Check, Explain, refuse};
+use crate::violation::{Check, Explain, refuse, unsupported};
 
 /// A store to the kernel's own object of a map (`check_ptr_to_map_access`).
 pub(super) fn map_object_written<T>(p: &Program<'_>, s: &State, base: Reg) -> Check<T> {
@@ -44,6 +45,52 @@ pub(crate) fn object_load(
     off: i32,
     size: usize,
 ) -> Check<Target> {
+    let at = object_place(p, s, base, (id, marks), off)?;
+    let types = kernel::of(p)?;
+    let marks = if s.reg(base).ref_id != 0 { Marks::TRUSTED } else { marks };
+    match types.load(id, marks, at, size as u32, p.in_rcu(s)) {
+        Ok(loaded) => Ok(Target::Kernel(loaded)),
+        Err(words) => refuse(Code::OutOfBounds, words).explain(
+            format!("a load of a member of struct {}, at its size", types.name(id)),
+            format!("{size} bytes at {off} are none"),
+            "load the member by its name; use CO-RE (preserve_access_index) for another kernel's layout",
+        ),
+    }
+}
+
+/// A store to one: what the program is a member of may allow it.
+pub(super) fn object_store(
+    p: &Program<'_>,
+    s: &State,
+    base: Reg,
+    (id, marks): (u32, Marks),
+    off: i32,
+    size: usize,
+) -> Check<Target> {
+    let at = object_place(p, s, base, (id, marks), off)?;
+    let types = kernel::of(p)?;
+    let Some(member) = types.attached.as_ref().and_then(|a| a.as_member()) else {
+        return refuse(Code::ForbiddenAccess, "only read is supported").explain(
+            "a load",
+            "objects of the kernel are not written to",
+            "use a function of the kernel, or keep your own data in a map",
+        );
+    };
+    match member.stores(TypeId(id), at, size as u32) {
+        Ok(()) if !marks.is_trusted() && s.reg(base).ref_id == 0 => {
+            unsupported("stores to an object that was not given to the program")
+        }
+        Ok(()) => Ok(Target::Kernel(Loaded::NUMBER)),
+        Err(words) => refuse(Code::ForbiddenAccess, words).explain(
+            "a store to a member that the structure of functions opens to its programs",
+            format!("{size} bytes at {off} of struct {} are none", types.name(id)),
+            "store to these members only, each from its start on",
+        ),
+    }
+}
+
+/// Where in the object an access is, if such objects may be looked at so.
+fn object_place(p: &Program<'_>, s: &State, base: Reg, (id, marks): (u32, Marks), off: i32) -> Check<u32> {
     let types = kernel::of(p)?;
     let name = types.name(id);
     if !p.may_leak() {
@@ -60,17 +107,7 @@ pub(crate) fn object_load(
         (_, None | Some(1..)) => format!("invalid variable offset: off={off}, var_off={}", var.tnum()),
         _ if marks.has(Marks::USER) => format!("access user memory: off={off}"),
         _ if marks.has(Marks::PER_CPU) => format!("access percpu memory: off={off}"),
-        (Ok(at), Some(0)) => {
-            let marks = if s.reg(base).ref_id != 0 { Marks::TRUSTED } else { marks };
-            return match types.load(id, marks, at, size as u32, p.in_rcu(s)) {
-                Ok(loaded) => Ok(Target::Kernel(loaded)),
-                Err(words) => refuse(Code::OutOfBounds, words).explain(
-                    format!("a load of a member of struct {name}, at its size"),
-                    format!("{size} bytes at {off} are none"),
-                    "load the member by its name; use CO-RE (preserve_access_index) for another kernel's layout",
-                ),
-            };
-        }
+        (Ok(at), Some(0)) => return Ok(at),
     };
     refuse(Code::OutOfBounds, format!("R{} is ptr_{name} {what}", base.0))
 }
