@@ -7,6 +7,8 @@ pub enum Undisturbed {
     Rcu,
     /// The program stays on its CPU and no other runs there meanwhile.
     Preemption,
+    /// Not even an interrupt runs on the CPU meanwhile. What was before is kept on the program's stack.
+    Interrupts,
 }
 
 /// What a call does beside what its prototype says.
@@ -34,7 +36,7 @@ const fn row(name: &'static str, effect: KfuncEffect, doc: &'static str) -> Kfun
 }
 
 /// The functions whose calls are verified: those that every program type has (`common_kfunc_set`, kernel/bpf/helpers.c,
-/// Linux 6.18), take nothing and return nothing.
+/// Linux 6.18), return nothing, and take nothing but a place on the stack.
 pub static KFUNCS: &[Kfunc] = &[
     row("bpf_rcu_read_lock", KfuncEffect::Enters(Undisturbed::Rcu), "From here on, nothing goes away."),
     row(
@@ -51,6 +53,16 @@ pub static KFUNCS: &[Kfunc] = &[
         "bpf_preempt_enable",
         KfuncEffect::Leaves(Undisturbed::Preemption),
         "Ends what bpf_preempt_disable began; they nest.",
+    ),
+    row(
+        "bpf_local_irq_save",
+        KfuncEffect::Enters(Undisturbed::Interrupts),
+        "From here on, no interrupt runs on the CPU.",
+    ),
+    row(
+        "bpf_local_irq_restore",
+        KfuncEffect::Leaves(Undisturbed::Interrupts),
+        "Ends what bpf_local_irq_save began; the last begun ends first.",
     ),
 ];
 

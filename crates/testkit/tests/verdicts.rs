@@ -6,12 +6,12 @@
 use std::fs;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use skep_abi::{AttachType, MapFlags, MapType, ProgramType};
-use skep_btf::{Btf, Builder, IntEncoding, Type};
+use skep_btf::{Btf, Builder, IntEncoding, Kind, Type};
 use skep_isa::text::assemble;
-use skep_isa::{Imm64, Insn, Op};
+use skep_isa::{Imm64, Insn, Op, Reg};
 use skep_linux::LinuxBackend;
 use skep_spec::{Environment, LoadOptions, MapDef, ProgramSpec};
 use skep_testkit::functions;
@@ -20,6 +20,10 @@ use skep_verifier::{Options, verify};
 /// Constants of this form in the assembled text stand for map references: index in bits 16–23, offset below.
 const MAP_MARK: u64 = 0x5eed_0000_0000;
 const VALUE_MARK: u64 = 0x5eee_0000_0000;
+/// Lines that begin so call a function of the kernel, by its name.
+const KERNEL_CALL: &str = "call bpf_";
+/// Calls of helpers from this number on stand for them.
+const KERNEL_MARK: i32 = 900_000;
 
 /// `BPF_F_TEST_STATE_FREQ`.
 const TEST_STATE_FREQ: u32 = 1 << 3;
@@ -258,11 +262,22 @@ impl Case {
         out + &self.body + "\n\n"
     }
 
+    /// Whether it calls functions of the kernel, whose numbers the running kernel's types give.
+    fn calls_kernel(&self) -> bool {
+        self.body.lines().any(|line| line.starts_with(KERNEL_CALL))
+    }
+
     /// The program, with the maps that it names.
     fn spec(&self) -> Result<ProgramSpec, String> {
         let known = maps();
         let mut text = String::new();
+        let mut calls = Vec::new();
         for line in self.body.lines() {
+            if line.starts_with(KERNEL_CALL) {
+                text += &format!("call {}\n", KERNEL_MARK + calls.len() as i32);
+                calls.push(&line["call ".len()..]);
+                continue;
+            }
             let reference = [(" = map ", MAP_MARK), (" = value ", VALUE_MARK)]
                 .into_iter()
                 .find_map(|(sep, mark)| line.split_once(sep).map(|(reg, what)| (reg, what, mark)));
@@ -287,6 +302,7 @@ impl Case {
             }
             pc += slots;
         }
+        bind_calls(&mut insns, &calls)?;
         let env = Environment::default();
         let attach_types = env.program_type(self.prog_type).map_or(&[][..], |row| row.attach_types);
         let mut spec = ProgramSpec {
@@ -302,6 +318,29 @@ impl Case {
         functions::describe(&mut spec);
         Ok(spec)
     }
+}
+
+/// Turns marked calls into those of the kernel's functions.
+fn bind_calls(insns: &mut [Insn], names: &[&str]) -> Result<(), String> {
+    for insn in insns.iter_mut().filter(|insn| insn.opcode == 0x85 && insn.src.0 == 0) {
+        let Some(name) = insn.imm.checked_sub(KERNEL_MARK).and_then(|i| names.get(i as usize)) else {
+            continue;
+        };
+        let types = kernel_types().ok_or("the kernel's types are not there")?;
+        let id = types.find_by_name(Some(Kind::Func), name).ok_or(format!("the kernel has no {name}"))?;
+        *insn = Insn::new(0x85, Reg(0), Reg(2), 0, id.0 as i32);
+    }
+    Ok(())
+}
+
+/// The running kernel's types.
+fn kernel_types() -> Option<&'static Arc<Btf>> {
+    static TYPES: OnceLock<Option<Arc<Btf>>> = OnceLock::new();
+    let read = || {
+        let bytes = fs::read("/sys/kernel/btf/vmlinux").ok()?;
+        Some(Arc::new(Btf::parse(&bytes).expect("the kernel's types are legal")))
+    };
+    TYPES.get_or_init(read).as_ref()
 }
 
 /// Turns a marked constant into a reference to a map of the program.
@@ -404,6 +443,10 @@ fn the_kernel_says_what_the_files_say() {
                 println!("skipped: {}: unprivileged loads cannot be allowed here", case.name);
                 continue;
             }
+            if case.calls_kernel() && kernel_types().is_none() {
+                println!("skipped: {}: no types of the kernel", case.name);
+                continue;
+            }
             match case.spec().and_then(|s| ask_kernel(&s, case.unprivileged)) {
                 Ok(found) if bless => case.expect = Some(found),
                 Ok(found) if case.expect.as_ref() == Some(&found) => {}
@@ -419,15 +462,8 @@ fn the_kernel_says_what_the_files_say() {
     assert!(wrong.is_empty(), "{} verdicts:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-/// The running kernel's types.
-fn kernel_types() -> Option<Arc<Btf>> {
-    let bytes = fs::read("/sys/kernel/btf/vmlinux").ok()?;
-    Some(Arc::new(Btf::parse(&bytes).expect("the kernel's types are legal")))
-}
-
 #[test]
 fn skep_says_what_the_files_say() {
-    let types = kernel_types();
     let mut wrong = Vec::new();
     let mut agreed = 0;
     for file in files() {
@@ -435,16 +471,16 @@ fn skep_says_what_the_files_say() {
             let at = format!("{}: {}", file.file_name().unwrap_or_default().display(), case.name);
             let expect =
                 case.expect.as_ref().unwrap_or_else(|| panic!("{at}: no expectation; run with BLESS=1"));
+            if (case.kernel_types || case.calls_kernel()) && kernel_types().is_none() {
+                println!("skipped: {at}: no types of the kernel");
+                continue;
+            }
             let spec = case.spec().unwrap_or_else(|e| panic!("{at}: {e}"));
             let mut env =
                 if case.unprivileged { Environment::unprivileged() } else { Environment::default() };
             env.cpus = cpus();
-            if case.kernel_types {
-                if types.is_none() {
-                    println!("skipped: {at}: no types of the kernel");
-                    continue;
-                }
-                env.kernel_types.clone_from(&types);
+            if case.kernel_types || case.calls_kernel() {
+                env.kernel_types = kernel_types().cloned();
             }
             let options = Options { test_state_freq: case.every_state, ..Options::default() };
             let verdict = verify(&spec, &env, &options);

@@ -13,6 +13,7 @@ use skep_isa::{CallTarget, Imm64, Op};
 
 use crate::Code;
 use crate::contract;
+use crate::kernel::IterStep;
 use crate::program::{Points, Program, Store, target};
 use crate::structure::{At, at};
 use crate::violation::refuse;
@@ -110,6 +111,9 @@ pub(crate) fn successors(program: &mut Program<'_>, pc: usize) -> At<Successors>
         Op::Call(target) => {
             if calls_back(target) {
                 program.points[pc] = Points { prune: true, jump: true, store: Some(Store::Callback) };
+            } else if program.iter_function(op).is_some_and(|f| f.step == IterStep::Next) {
+                program.points[pc].prune = true;
+                program.points[pc].store = Some(Store::Iterator);
             }
             meet(program, next);
             Successors([next, 0], 1)

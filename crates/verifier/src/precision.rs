@@ -206,8 +206,12 @@ impl Wanted {
                 }
                 *frame = callee;
             }
-            // Takes nothing and gives nothing.
-            Op::Call(CallTarget::Kfunc { .. }) => {}
+            Op::Call(CallTarget::Kfunc { .. }) => {
+                self.take(f, Reg::R0);
+                if (1..=5).any(|r| self.has(Place::Reg(f, Reg(r)))) {
+                    return Err(Lost);
+                }
+            }
             Op::CallIndirect { .. } | Op::JumpIndirect { .. } => {
                 return Err(Lost);
             }

@@ -3,10 +3,10 @@
 use alloc::vec::Vec;
 
 use skep_abi::{Capability, Context, MapFlags, MapType, ProgramTypeRow, ReturnRange, Sleep};
-use skep_isa::{Op, RegSet};
+use skep_isa::{CallTarget, Op, RegSet};
 use skep_spec::{Environment, Field, MapDef, ProgramSpec};
 
-use crate::kernel::Kernel;
+use crate::kernel::{IterFunction, Kernel};
 use crate::state::State;
 
 /// The program as the rooms see it. Slots of [`Self::ops`] that are the second of an `LDDW` hold `None`.
@@ -68,6 +68,8 @@ pub(crate) enum Store {
     MayGoto,
     /// A helper that calls back.
     Callback,
+    /// An iterator's next element.
+    Iterator,
 }
 
 impl Program<'_> {
@@ -79,6 +81,12 @@ impl Program<'_> {
     /// The slot after the instruction.
     pub(crate) fn next(&self, pc: usize) -> usize {
         pc + self.op(pc).slots()
+    }
+
+    /// The iterator's function that is called, if it is one.
+    pub(crate) fn iter_function(&self, op: Op) -> Option<alloc::rc::Rc<IterFunction>> {
+        let Op::Call(CallTarget::Kfunc { btf_id, btf_idx: 0 }) = op else { return None };
+        self.kernel.as_ref()?.iter_function(btf_id as u32)
     }
 
     /// The index of the subprogram that a slot belongs to.

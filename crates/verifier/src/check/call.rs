@@ -318,6 +318,16 @@ impl Args<'_, '_> {
                 | Kind::Buffer { .. }
                 | Kind::Btf { marks: Marks::TRUSTED, .. }
         );
+        // Who only reads says so; keys and values of maps do not (`check_reg_type`, Linux 6.18).
+        let reads = matches!(
+            arg.kind,
+            ArgKind::Mem(MemAccess::Read)
+                | ArgKind::FixedMem(MemAccess::Read, _)
+                | ArgKind::AlignedMem(MemAccess::Read, _)
+        );
+        let fixed =
+            matches!(value.kind, Kind::Mem { writable: false, .. } | Kind::Buffer { writable: false });
+        let memory = memory && (reads || !fixed);
         let (fits, expected) = match arg.kind {
             ArgKind::Anything => (true, ""),
             ArgKind::Ctx => (value.kind == Kind::Ctx, "ctx"),

@@ -73,6 +73,9 @@ impl Used {
                     format!("invalid access to map key, key_size={len} off={at} size={size}")
                 })
             }
+            Kind::Mem { writable: false, .. } if writes => {
+                refuse(Code::ForbiddenAccess, format!("R{} cannot write into rdonly_mem", reg.0))
+            }
             Kind::Mem { size: len, .. } => region(s, reg, value.off, size, len.into(), zero_ok, |at| {
                 format!("invalid access to memory, mem_size={len} off={at} size={size}")
             }),

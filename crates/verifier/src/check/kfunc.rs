@@ -1,21 +1,20 @@
 //! Calls of the kernel's own functions, and the sections that some of them begin and end.
 
 use alloc::format;
+use alloc::rc::Rc;
 
 use skep_abi::{KfuncEffect, Undisturbed, kfunc};
 
-use super::{Facts, lock};
+use super::{Facts, irq, iter, lock};
 use crate::Code;
+use crate::kernel::{IterFunction, IterStep};
 use crate::program::Program;
-use crate::state::State;
+use crate::state::{Marks, State};
 use crate::violation::{Check, Explain, refuse, unsupported};
+use skep_isa::Reg;
 
-/// What needs no state: the function is there and the program may call it (`fetch_kfunc_meta`, Linux 6.18).
-pub(crate) fn known(p: &Program<'_>, btf_id: i32, module: i16) -> Check<()> {
-    effect(p, btf_id, module).map(drop)
-}
-
-fn effect(p: &Program<'_>, btf_id: i32, module: i16) -> Check<(&'static str, KfuncEffect)> {
+/// Who may call any function of the kernel.
+fn permitted(p: &Program<'_>) -> Check<()> {
     if !p.env.privileged() {
         let words = "loading/calling other bpf or kernel functions are allowed for CAP_BPF and CAP_SYS_ADMIN";
         return refuse(Code::NotPermitted, words);
@@ -24,6 +23,19 @@ fn effect(p: &Program<'_>, btf_id: i32, module: i16) -> Check<(&'static str, Kfu
         let words = "cannot call kernel function from non-GPL compatible program";
         return refuse(Code::GplOnly, words);
     }
+    Ok(())
+}
+
+/// What needs no state: the function is there and the program may call it (`fetch_kfunc_meta`, Linux 6.18).
+pub(crate) fn known(p: &Program<'_>, btf_id: i32, module: i16) -> Check<()> {
+    permitted(p)?;
+    if iter_function(p, btf_id, module).is_some() {
+        return Ok(());
+    }
+    effect(p, btf_id, module).map(drop)
+}
+
+fn effect(p: &Program<'_>, btf_id: i32, module: i16) -> Check<(&'static str, KfuncEffect)> {
     if module != 0 {
         return unsupported(format!("kernel function call of a module (BTF id {btf_id})"));
     }
@@ -44,11 +56,51 @@ fn effect(p: &Program<'_>, btf_id: i32, module: i16) -> Check<(&'static str, Kfu
     }
 }
 
+/// The iterator's function that is called, if it is one.
+fn iter_function(p: &Program<'_>, btf_id: i32, module: i16) -> Option<Rc<IterFunction>> {
+    if module != 0 {
+        return None;
+    }
+    let function = p.kernel.as_ref().and_then(|types| types.iter_function(btf_id as u32));
+    function.filter(|f| matches!(&*f.name, "num" | "bits"))
+}
+
+fn begin_use_end(p: &Program<'_>, s: &State, function: &Rc<IterFunction>) -> Check<Facts> {
+    let call = iter::argument(p, s, Reg(1), function, Marks::NONE)?;
+    let end = -8 * (call.first as i32 + 1);
+    let touched = alloc::vec![(call.frame, end)];
+    if function.step == IterStep::New {
+        for reg in [Reg(2), Reg(3)] {
+            super::readable(s, reg)?;
+            let anything = &*function.name == "bits" && reg == Reg(2);
+            if !s.reg(reg).is_scalar() && !anything {
+                return refuse(Code::BadArgument, format!("R{} is not a scalar", reg.0));
+            }
+        }
+    }
+    Ok(Facts { iter: Some(call), touched, ..Facts::default() })
+}
+
 /// A call.
 pub(super) fn call(p: &Program<'_>, s: &State, btf_id: i32, module: i16) -> Check<Facts> {
-    lock::no_calls(s, "function calls are not allowed while holding a lock")?;
+    let iterator = iter_function(p, btf_id, module);
+    // `kfunc_spin_allowed`
+    if iterator.as_ref().is_none_or(|f| &*f.name != "num") {
+        lock::no_calls(s, "function calls are not allowed while holding a lock")?;
+    }
+    if let Some(function) = iterator {
+        return begin_use_end(p, s, &function);
+    }
     let (name, effect) = effect(p, btf_id, module)?;
     let (rcu, preempt) = (s.sections.rcu, s.sections.preempt);
+    if let KfuncEffect::Enters(Undisturbed::Interrupts) | KfuncEffect::Leaves(Undisturbed::Interrupts) =
+        effect
+    {
+        let begins = matches!(effect, KfuncEffect::Enters(_));
+        let irq = irq::argument(s, Reg(1), begins, false)?;
+        let touched = alloc::vec![(irq.frame, irq.off())];
+        return Ok(Facts { irq: Some(irq), touched, ..Facts::default() });
+    }
     let words = match effect {
         KfuncEffect::Enters(Undisturbed::Rcu) if rcu => {
             format!("nested rcu read lock (kernel function {name})")
@@ -73,7 +125,8 @@ pub(super) fn call(p: &Program<'_>, s: &State, btf_id: i32, module: i16) -> Chec
 /// What may sleep is not called in a section.
 pub(super) fn may_sleep(s: &State, what: &str) -> Check<()> {
     let section = match (s.sections.rcu, s.sections.preempt) {
-        (false, 0) => return Ok(()),
+        (false, 0) if s.irqs.is_empty() => return Ok(()),
+        (false, 0) => "IRQ-disabled region",
         (true, _) => "rcu_read_lock region",
         (false, _) => "non-preemptible region",
     };
@@ -83,6 +136,7 @@ pub(super) fn may_sleep(s: &State, what: &str) -> Check<()> {
 /// Nobody leaves with a section begun.
 pub(super) fn left(s: &State, what: &str) -> Check<()> {
     let section = match (s.sections.rcu, s.sections.preempt) {
+        _ if !s.irqs.is_empty() => "bpf_local_irq_save",
         (false, 0) => return Ok(()),
         (true, _) => "bpf_rcu_read_lock",
         (false, _) => "bpf_preempt_disable",
@@ -96,7 +150,8 @@ pub(super) fn left(s: &State, what: &str) -> Check<()> {
 
 /// Global functions are verified on their own, as if no section had begun.
 pub(super) fn before_global(p: &Program<'_>, s: &State) -> Check<()> {
-    match s.sections == Default::default() || p.never_sleeps() {
+    let begun = s.sections != Default::default() || !s.irqs.is_empty();
+    match !begun || p.never_sleeps() {
         true => Ok(()),
         false => unsupported("global functions that may sleep, called in a section"),
     }

@@ -8,6 +8,8 @@ mod exit;
 mod field;
 mod given;
 mod global;
+mod irq;
+mod iter;
 mod jump;
 pub(crate) mod kfunc;
 mod lock;
@@ -31,6 +33,8 @@ use crate::state::{State, type_name};
 use crate::violation::{Check, Explain, refuse, unsupported};
 
 pub(crate) use atomic::fetched;
+pub(crate) use irq::IrqCall;
+pub(crate) use iter::IterCall;
 pub(crate) use memory::Target;
 pub(crate) use speculation::Masking;
 
@@ -49,6 +53,10 @@ pub(crate) struct Facts {
     pub(crate) masking: Option<Masking>,
     /// What a call of a kernel function does.
     pub(crate) kfunc: Option<KfuncEffect>,
+    /// A call that turns interrupts off, or on as they were.
+    pub(crate) irq: Option<IrqCall>,
+    /// A call that begins, advances or ends an iterator.
+    pub(crate) iter: Option<IterCall>,
     /// The helper call.
     pub(crate) helper: Option<HelperFacts>,
 }

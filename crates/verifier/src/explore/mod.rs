@@ -9,6 +9,7 @@
 mod follow;
 mod globals;
 mod history;
+mod iterate;
 mod rounds;
 mod store;
 mod visit;
@@ -29,6 +30,7 @@ use rounds::Rounds;
 
 use crate::check::{self, Facts, Masking, Target, speculation};
 use crate::contract::{self, Callback, CallbackArgs};
+use crate::kernel::IterStep;
 use crate::precision::{self, Wanted};
 use crate::program::{Extent, Program, target};
 use crate::report::Log;
@@ -286,6 +288,10 @@ impl<'p, 'a> Explorer<'p, 'a> {
                 }
                 if let Some(callback) = facts.helper.as_ref().and_then(|h| h.callback) {
                     self.call_back(pc, callback)?;
+                }
+                if let Some(call) = facts.iter.as_ref().filter(|call| call.function.step == IterStep::Next) {
+                    self.iterate(pc, call)?;
+                    return Ok(Next::Go(next));
                 }
                 let slot = transfer::apply(self.p, &mut self.state, pc, op, facts, &mut self.fresh);
                 self.history.note_slot(slot, self.p.points[pc].jump);

@@ -155,10 +155,15 @@ impl Explorer<'_, '_> {
     pub(super) fn past_may_goto(&self, pc: usize) -> State {
         let mut on = self.state.clone();
         on.may_gotos += 1;
+        self.forget_around(pc, &mut on);
+        on
+    }
+
+    /// Forgets in a state that goes on from `pc` what differs from the last time that the path was there.
+    pub(super) fn forget_around(&self, pc: usize, on: &mut State) {
         // The last state stored is the one just now.
         let before = self.parent.and_then(|id| self.store.node(id).parent);
-        self.forget_since(pc, before, &mut on);
-        on
+        self.forget_since(pc, before, on);
     }
 
     /// A callback has returned to the call at `pc`.

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use skep_isa::RegSet;
 
-use super::{Explorer, History, NodeId};
+use super::{Explorer, History, NodeId, iterate};
 use crate::program::Store;
 use crate::state::{Exactness, State, equal};
 use crate::violation::{Check, Explain, refuse};
@@ -38,12 +38,13 @@ impl Explorer<'_, '_> {
                     None => false,
                     Some(Store::MayGoto) => node.state.may_gotos != self.state.may_gotos,
                     Some(Store::Callback) => true,
+                    Some(Store::Iterator) => self.iterates(),
                 };
                 if goes_around && equal(&node.state, &self.state, &live, every_number) {
                     self.end_at(id, true);
                     return Ok(true);
                 }
-                if store != Some(Store::Callback) {
+                if !matches!(store, Some(Store::Callback | Store::Iterator)) {
                     self.no_progress(&node.state, &live)?;
                 }
                 // Iterations of a loop differ: storing each would help nobody.
@@ -109,7 +110,10 @@ impl Explorer<'_, '_> {
             && old.callbacks == self.state.callbacks
             && old.frames.len() == self.state.frames.len()
             && all.iter().all(|r| a.regs[r.index()].same_as(&b.regs[r.index()]));
-        if !maybe || !equal(old, &self.state, live, Exactness::Same) {
+        if !maybe
+            || !equal(old, &self.state, live, Exactness::Same)
+            || iterate::depths_differ(old, &self.state)
+        {
             return Ok(());
         }
         refuse(Code::InfiniteLoop, format!("infinite loop detected at insn {}", self.pc)).explain(

@@ -3,6 +3,7 @@
 mod args;
 mod function;
 mod hook;
+mod iter;
 mod member;
 mod safe;
 mod walk;
@@ -17,6 +18,7 @@ use skep_btf::{Btf, TypeId};
 use skep_spec::{Environment, ProgramSpec};
 
 pub(crate) use args::Attached;
+pub(crate) use iter::{Element, IterFunction, IterStep};
 
 use crate::state::{Kind, Marks};
 use crate::violation::{Check, Explain, refuse, unsupported};
@@ -44,6 +46,8 @@ pub(crate) struct Kernel<'a> {
     safe: safe::Safe<'a>,
     /// Structures that were asked for by name.
     named: RefCell<Vec<(&'static str, Option<TypeId>)>>,
+    /// Functions that were asked whether they are an iterator's.
+    iterators: iter::Asked,
     /// What the program is attached to, if its context is made of arguments.
     pub(crate) attached: Option<Attached<'a>>,
 }
@@ -77,7 +81,13 @@ pub(crate) fn types<'a>(
         return unsupported(format!("programs for functions of a module ({module})"));
     }
     let attached = attaches.then(|| Attached::find(btf, spec)).transpose()?;
-    Ok(Some(Kernel { btf, safe: safe::Safe::new(btf), named: RefCell::default(), attached }))
+    Ok(Some(Kernel {
+        btf,
+        safe: safe::Safe::new(btf),
+        named: RefCell::default(),
+        iterators: Default::default(),
+        attached,
+    }))
 }
 
 fn unknown<T>(what: &str) -> Check<T> {

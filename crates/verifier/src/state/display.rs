@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Write as _;
 
-use super::{Byte, Frame, Kind, Marks, Range, Reg, Slot, Sock, State};
+use super::{Byte, Frame, Iter, Kept, Kind, Marks, Range, Reg, Slot, Sock, State};
 use crate::program::Program;
 use crate::rejection::Known;
 
@@ -35,8 +35,10 @@ pub(crate) fn type_name(reg: &Reg) -> &'static str {
         (Kind::Buffer { writable: true }, true) => "buf_or_null",
         (Kind::Mem { ringbuf: true, .. }, false) => "ringbuf_mem",
         (Kind::Mem { ringbuf: true, .. }, true) => "ringbuf_mem_or_null",
-        (Kind::Mem { ringbuf: false, .. }, false) => "mem",
-        (Kind::Mem { ringbuf: false, .. }, true) => "mem_or_null",
+        (Kind::Mem { writable: true, .. }, false) => "mem",
+        (Kind::Mem { writable: true, .. }, true) => "mem_or_null",
+        (Kind::Mem { writable: false, .. }, false) => "rdonly_mem",
+        (Kind::Mem { writable: false, .. }, true) => "rdonly_mem_or_null",
     }
 }
 
@@ -142,10 +144,21 @@ pub(crate) fn register(p: &Program<'_>, frame: usize, reg: &Reg) -> String {
     out
 }
 
+/// An iterator as `iter_num(ref_id=1,state=active,depth=0)`.
+fn iterator(iter: &Iter) -> String {
+    let Iter { name, ref_id, depth, drained, .. } = iter;
+    let state = if *drained { "drained" } else { "active" };
+    format!("iter_{name}(ref_id={ref_id},state={state},depth={depth})")
+}
+
 /// A slot as `mmmm0000`, highest byte first, or the register that is spilled in it.
 fn slot(p: &Program<'_>, frame: usize, slot: &Slot) -> Option<String> {
     if slot.bytes == [Byte::Invalid; 8] {
         return None;
+    }
+    if let Some(Kept::Iter(iter)) = slot.kept() {
+        // The first slot speaks for all.
+        return (iter.ref_id != 0).then(|| iterator(iter));
     }
     if let Some((reg, 8)) = slot.spill() {
         return Some(register(p, frame, reg));
@@ -159,6 +172,8 @@ fn slot(p: &Program<'_>, frame: usize, slot: &Slot) -> Option<String> {
             Byte::Spill => 'r',
             Byte::Misc => 'm',
             Byte::Zero => '0',
+            Byte::Iter => 'i',
+            Byte::Irq => 'f',
         })
         .collect();
     match slot.spill() {

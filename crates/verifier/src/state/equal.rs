@@ -67,6 +67,7 @@ fn refs_and_calls_match(old: &State, new: &State) -> bool {
     old.frames.len() == new.frames.len()
         && old.refs.len() == new.refs.len()
         && old.sections == new.sections
+        && old.irqs.len() == new.irqs.len()
         && old
             .frames
             .iter()
@@ -87,7 +88,9 @@ pub(crate) fn equal(old: &State, new: &State, live: &[RegSet], how: Exactness) -
         (Some(a), Some(b)) => a.map == b.map && ids.matches(a.id, b.id),
         (Some(_), None) | (None, Some(_)) => false,
     };
+    let irqs_match = old.irqs.iter().zip(&new.irqs).all(|(a, b)| ids.matches(a.id, b.id));
     refs_match
+        && irqs_match
         && locks_match
         && old
             .frames
@@ -158,7 +161,7 @@ fn stacks_match(old: &Frame, new: &Frame, how: Exactness, ids: &mut Ids) -> bool
     match how {
         Exactness::Same => same_kinds() && old.iter().zip(new).all(|(a, b)| spills(a, b, how, ids)),
         Exactness::Covers { may_leak, same_stack, .. } => {
-            let nothing = Slot { bytes: [Byte::Invalid; 8], spilled: None };
+            let nothing = Slot::INVALID;
             (!same_stack || same_kinds())
                 && old
                     .iter()
@@ -168,7 +171,19 @@ fn stacks_match(old: &Frame, new: &Frame, how: Exactness, ids: &mut Ids) -> bool
     }
 }
 
+/// Whether what functions of the kernel keep is the same.
+fn kept_matches(old: &Slot, new: &Slot, ids: &mut Ids) -> bool {
+    match (&old.kept, &new.kept) {
+        (None, None) => true,
+        (Some(a), Some(b)) => a.is_like(b) && ids.matches(a.ref_id(), b.ref_id()),
+        (Some(_), None) | (None, Some(_)) => false,
+    }
+}
+
 fn spills(a: &Slot, b: &Slot, how: Exactness, ids: &mut Ids) -> bool {
+    if !kept_matches(a, b, ids) {
+        return false;
+    }
     match (&a.spilled, &b.spilled) {
         (Some(x), Some(y)) => regs_match(x, y, how, ids),
         (None, None) => true,
@@ -190,6 +205,9 @@ fn slots_match(old: &Slot, new: &Slot, may_leak: bool, how: Exactness, ids: &mut
         .iter()
         .zip(&new.bytes)
         .all(|(a, b)| anything(*a) || a == b || (*a == Byte::Misc && *b == Byte::Zero));
+    if old.kept.is_some() && !kept_matches(old, new, ids) {
+        return false;
+    }
     match (&old.spilled, &new.spilled) {
         (None, _) => bytes,
         (Some(a), Some(b)) => bytes && regs_match(a, b, how, ids),

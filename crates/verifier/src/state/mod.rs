@@ -2,6 +2,7 @@
 
 mod display;
 mod equal;
+mod kept;
 mod packet;
 mod reg;
 mod stack;
@@ -12,6 +13,7 @@ use alloc::vec::Vec;
 
 pub(crate) use display::{known, references, register, type_name};
 pub(crate) use equal::{Exactness, equal};
+pub(crate) use kept::{Irq, Iter, Kept};
 pub(crate) use packet::Range;
 pub(crate) use reg::{Kind, Marks, Reg, Sock};
 pub(crate) use stack::{Byte, Slot, Stack, place, reads_low_part};
@@ -68,6 +70,8 @@ pub(crate) struct State {
     pub(crate) lock: Option<Lock>,
     /// The sections that have begun.
     pub(crate) sections: Sections,
+    /// Where interrupts were turned off; the last ends first.
+    pub(crate) irqs: Vec<Reference>,
     /// How many times the path went on past a `may_goto`: each spends some of the run's budget.
     pub(crate) may_gotos: u32,
     /// How many times the path entered a callback.
@@ -84,6 +88,7 @@ impl State {
             refs: Vec::new(),
             lock: None,
             sections: Sections::default(),
+            irqs: Vec::new(),
             may_gotos: 0,
             callbacks: 0,
         }
@@ -150,6 +155,17 @@ impl State {
             frame.regs.iter_mut().filter(|r| linked(r)).for_each(&mut f);
             let slots = frame.stack.slots.iter_mut().filter_map(|s| s.spilled.as_mut());
             slots.filter(|r| linked(r)).for_each(|r| f(Rc::make_mut(r)));
+        }
+    }
+
+    /// Changes what functions of the kernel keep in slots; touches no frame that has none.
+    pub(crate) fn for_each_kept(&mut self, mut f: impl FnMut(&mut Kept)) {
+        for frame in &mut self.frames {
+            if frame.stack.slots.iter().all(|slot| slot.kept.is_none()) {
+                continue;
+            }
+            let slots = &mut Rc::make_mut(frame).stack.slots;
+            slots.iter_mut().filter_map(|slot| slot.kept.as_mut()).for_each(|kept| f(Rc::make_mut(kept)));
         }
     }
 

@@ -30,8 +30,8 @@ pub(crate) enum Kind {
     PacketEnd,
     /// The frame pointer of a frame of the call chain, by its index.
     Stack { frame: u8 },
-    /// Memory that a helper returned.
-    Mem { size: u32, ringbuf: bool },
+    /// Memory that a helper or a function of the kernel returned.
+    Mem { size: u32, ringbuf: bool, writable: bool },
     /// `struct bpf_flow_keys`, which a flow dissector fills in.
     FlowKeys,
     /// Memory of a tracepoint, whose size is compared when the program is attached.

@@ -5,7 +5,7 @@
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 
-use super::Reg;
+use super::{Kept, Reg};
 
 /// What one byte holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +18,10 @@ pub(crate) enum Byte {
     Misc,
     /// Zero.
     Zero,
+    /// Part of an iterator.
+    Iter,
+    /// Part of the flags of a section without interrupts.
+    Irq,
 }
 
 /// Eight bytes of stack.
@@ -26,10 +30,31 @@ pub(crate) struct Slot {
     pub(crate) bytes: [Byte; 8],
     /// The register whose low bytes are spilled here; there iff byte 0 is [`Byte::Spill`].
     pub(crate) spilled: Option<Rc<Reg>>,
+    /// What a function of the kernel keeps here.
+    pub(crate) kept: Option<Rc<Kept>>,
 }
 
 impl Slot {
-    const INVALID: Self = Self { bytes: [Byte::Invalid; 8], spilled: None };
+    pub(crate) const INVALID: Self = Self { bytes: [Byte::Invalid; 8], spilled: None, kept: None };
+
+    /// What a function of the kernel keeps in the whole slot.
+    pub(crate) fn kept(&self) -> Option<&Kept> {
+        let kept = self.kept.as_deref()?;
+        let byte = match kept {
+            Kept::Iter(_) => Byte::Iter,
+            Kept::Irq(_) => Byte::Irq,
+        };
+        (self.bytes == [byte; 8]).then_some(kept)
+    }
+
+    /// A slot in which a function of the kernel keeps something.
+    pub(crate) fn keeping(kept: Kept) -> Self {
+        let byte = match kept {
+            Kept::Iter(_) => Byte::Iter,
+            Kept::Irq(_) => Byte::Irq,
+        };
+        Self { bytes: [byte; 8], spilled: None, kept: Some(Rc::new(kept)) }
+    }
 
     /// The spilled register and how many bytes of it are there.
     pub(crate) fn spill(&self) -> Option<(&Rc<Reg>, usize)> {
@@ -37,11 +62,12 @@ impl Slot {
         self.spilled.as_ref().filter(|_| size > 0).map(|r| (r, size))
     }
 
-    /// Forgets the register; its bytes hold anything.
+    /// Forgets the register, or what is kept; its bytes hold anything.
     fn scrub(&mut self) {
         self.spilled = None;
+        self.kept = None;
         for b in &mut self.bytes {
-            if *b == Byte::Spill {
+            if matches!(*b, Byte::Spill | Byte::Iter | Byte::Irq) {
                 *b = Byte::Misc;
             }
         }
@@ -102,6 +128,7 @@ impl Stack {
         self.grow(off);
         let slot = &mut self.slots[place(off).0];
         slot.spilled = Some(Rc::new(reg));
+        slot.kept = None;
         for (i, b) in slot.bytes.iter_mut().enumerate() {
             let keeps = *b == Byte::Zero || (may_leak && *b == Byte::Invalid);
             *b = match i < size {
@@ -140,12 +167,17 @@ impl Stack {
         }
     }
 
+    /// Whether a function of the kernel keeps something in any of the slots of these bytes.
+    pub(crate) fn keeps(&self, off: i32, len: usize) -> bool {
+        (off..off + len as i32).any(|at| self.slot(at).is_some_and(|slot| slot.kept.is_some()))
+    }
+
     /// Whether all of `size` bytes are zero: written as zeros or, if `spills` count, parts of a spilled 0.
     pub(crate) fn all_zero(&self, off: i32, size: usize, spills: bool) -> bool {
         (off..off + size as i32).all(|at| match self.byte(at) {
             Byte::Zero => true,
             Byte::Spill => spills && self.slot(at).and_then(Slot::spill).is_some_and(|(r, _)| r.is_null()),
-            Byte::Invalid | Byte::Misc => false,
+            Byte::Invalid | Byte::Misc | Byte::Iter | Byte::Irq => false,
         })
     }
 }

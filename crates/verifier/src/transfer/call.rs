@@ -12,9 +12,9 @@ use crate::contract::{Callback, CallbackArgs, LockChange, Returned};
 use crate::domain::Scalar;
 use crate::program::Program;
 use crate::signature::Param;
-use crate::state::{Byte, Frame, Kind, Marks, Reference, Reg, State};
+use crate::state::{Byte, Frame, Kept, Kind, Marks, Reference, Reg, State};
 
-fn lose_arguments(s: &mut State) {
+pub(super) fn lose_arguments(s: &mut State) {
     for r in 0..=5 {
         s.set(R(r), Reg::NOT_INIT);
     }
@@ -40,6 +40,17 @@ fn void_packet(p: &Program<'_>, s: &mut State) {
     });
 }
 
+/// Ends a reference: what stands for it is gone.
+pub(super) fn release(p: &Program<'_>, s: &mut State, id: u32) {
+    s.refs.retain(|r| r.id != id);
+    let void = void(p);
+    s.for_each_reg(|r| {
+        if r.ref_id == id {
+            *r = void.clone();
+        }
+    });
+}
+
 pub(super) fn helper(p: &Program<'_>, s: &mut State, pc: usize, facts: &Facts, fresh: &mut Fresh) {
     let Some(call) = &facts.helper else { return };
     for w in &call.stack_writes {
@@ -50,13 +61,7 @@ pub(super) fn helper(p: &Program<'_>, s: &mut State, pc: usize, facts: &Facts, f
         }
     }
     if let Some(id) = call.releases {
-        s.refs.retain(|r| r.id != id);
-        let void = void(p);
-        s.for_each_reg(|r| {
-            if r.ref_id == id {
-                *r = void.clone();
-            }
-        });
+        release(p, s, id);
     }
     match call.lock {
         Some(LockChange::Take(lock)) => s.lock = Some(lock),
@@ -84,7 +89,9 @@ pub(super) fn helper(p: &Program<'_>, s: &mut State, pc: usize, facts: &Facts, f
         }
         Returned::Object { id, marks, nullable: false } => Reg::pointer(Kind::Btf { id, marks }),
         Returned::Sock(sock) => Reg::pointer_or_null(Kind::Sock(sock), fresh.id()),
-        Returned::Record { size } => Reg::pointer_or_null(Kind::Mem { size, ringbuf: true }, fresh.id()),
+        Returned::Record { size } => {
+            Reg::pointer_or_null(Kind::Mem { size, ringbuf: true, writable: true }, fresh.id())
+        }
     };
     if call.derived_from != 0 {
         r0.ref_id = call.derived_from;
@@ -108,6 +115,13 @@ fn may_go(s: &mut State) {
             r.nullable = false;
         }
     });
+    s.for_each_kept(|kept| {
+        if let Kept::Iter(iter) = kept
+            && iter.marks.has(Marks::RCU)
+        {
+            iter.marks = Marks::UNTRUSTED;
+        }
+    });
 }
 
 /// Begins or ends a section. What was only known to stay during it may be gone behind it.
@@ -119,6 +133,9 @@ pub(super) fn kfunc(s: &mut State, facts: &Facts) {
         Some(KfuncEffect::Leaves(Undisturbed::Rcu)) => {
             s.sections.rcu = false;
             may_go(s);
+        }
+        // The flags' place on the stack says more.
+        Some(KfuncEffect::Enters(Undisturbed::Interrupts) | KfuncEffect::Leaves(Undisturbed::Interrupts)) => {
         }
         None => {}
     }
@@ -174,9 +191,11 @@ pub(crate) fn global_entry(subprog: usize, params: &[Param], fresh: &mut Fresh) 
             Param::Number => Reg::unknown(),
             Param::Ctx => Reg::pointer(Kind::Ctx),
             Param::Mem { size, nullable: true } => {
-                Reg::pointer_or_null(Kind::Mem { size, ringbuf: false }, fresh.id())
+                Reg::pointer_or_null(Kind::Mem { size, ringbuf: false, writable: true }, fresh.id())
             }
-            Param::Mem { size, nullable: false } => Reg::pointer(Kind::Mem { size, ringbuf: false }),
+            Param::Mem { size, nullable: false } => {
+                Reg::pointer(Kind::Mem { size, ringbuf: false, writable: true })
+            }
         };
     }
     s.frames = vec![Rc::new(frame)];

@@ -3,6 +3,8 @@
 mod alu;
 mod atomic;
 mod call;
+mod irq;
+mod iter;
 pub(crate) mod jump;
 mod memory;
 pub(crate) mod pointer;
@@ -10,6 +12,7 @@ pub(crate) mod pointer;
 use skep_isa::{CallTarget, Imm64, Op, Operand};
 
 pub(crate) use call::{Left, call_back, enter, global_entry, leave, leave_by_tail_call};
+pub(crate) use iter::advance;
 
 use crate::check::Facts;
 use crate::program::{Program, target};
@@ -56,7 +59,11 @@ pub(crate) fn apply(
         Op::Atomic { size, op, src, .. } => return atomic::rmw(s, facts, size, op, src, fresh),
         Op::LoadPacket { .. } => call::legacy_load(s),
         // A function of the program only if it is global: the others are entered.
-        Op::Call(CallTarget::Kfunc { .. }) => call::kfunc(s, facts),
+        Op::Call(CallTarget::Kfunc { .. }) => match (&facts.iter, facts.irq) {
+            (Some(call), _) => iter::call(p, s, pc, call, fresh),
+            (None, Some(call)) => irq::call(s, pc, call, fresh),
+            (None, None) => call::kfunc(s, facts),
+        },
         Op::Call(CallTarget::Helper(_) | CallTarget::Subprog(_)) => call::helper(p, s, pc, facts, fresh),
         // These do not go on to the next instruction, or are refused before.
         Op::AddrSpaceCast { .. }

@@ -157,6 +157,9 @@ pub(crate) fn access(
             })?;
             Ok(Target::MapKey)
         }
+        Kind::Mem { writable: false, .. } if intent.writes() => {
+            refuse(Code::ForbiddenAccess, format!("R{} cannot write into {}", base.0, type_name(reg)))
+        }
         Kind::Mem { size: len, .. } => {
             leak_into("mem")?;
             region(s, base, off, size as i64, len.into(), false, |at| {

@@ -81,7 +81,11 @@ pub(super) fn stack_read(
         }
         return initialised(p, s, base, frame, min, (max - min) as usize + size);
     }
-    let uninit = |at: i32| stack.byte(at) == Byte::Invalid && !p.may_leak();
+    let uninit = |at: i32| match stack.byte(at) {
+        Byte::Invalid => !p.may_leak(),
+        Byte::Iter | Byte::Irq => true,
+        Byte::Spill | Byte::Misc | Byte::Zero => false,
+    };
     let Some((reg, spilled)) = stack.slot(min).and_then(state::Slot::spill) else {
         if (min..min + size as i32).any(uninit) {
             return uninitialised(format!("invalid read from stack off {min}+0 size {size}"));
@@ -125,14 +129,16 @@ pub(crate) fn initialised(
     off: i32,
     len: usize,
 ) -> Check<()> {
-    if p.may_leak() {
+    let stack = &s.frames[frame].stack;
+    if p.may_leak() && !stack.keeps(off, len) {
         return Ok(());
     }
-    let stack = &s.frames[frame].stack;
     for at in off..off + len as i32 {
         let ok = match stack.byte(at) {
             Byte::Misc | Byte::Zero => true,
-            Byte::Invalid => false,
+            Byte::Iter | Byte::Irq => false,
+            Byte::Invalid => p.may_leak(),
+            Byte::Spill if p.may_leak() => true,
             Byte::Spill => stack.slot(at).and_then(state::Slot::spill).is_some_and(|(r, _)| r.is_scalar()),
         };
         if !ok {
