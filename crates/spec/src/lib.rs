@@ -10,7 +10,6 @@ mod effect;
 mod environment;
 mod errno;
 mod fields;
-mod managed;
 mod map;
 mod program;
 
@@ -21,7 +20,6 @@ pub use backend::{
 pub use effect::{CloneRedirect, NextHop, Redirect, RedirectTo};
 pub use environment::{Environment, Profile, SectionMeaning};
 pub use errno::Errno;
-pub use fields::Field;
-pub use managed::SPIN_LOCK_SIZE;
+pub use fields::{BadField, Field, FieldKind, FieldPlace, Fields, SPIN_LOCK_SIZE};
 pub use map::{MapDef, Pinning, StructOps};
 pub use program::{FuncInfo, KfuncCall, LineInfo, Poisoned, ProgramSpec, SourceLine};
