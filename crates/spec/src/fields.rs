@@ -252,9 +252,10 @@ impl Fields {
             Some(Type::Struct { name, .. }) => {
                 let name = btf.str(*name);
                 let named = |k: &&FieldKind| !k.is_pointer() && k.name() == name;
-                FieldKind::ALL.iter().find(named).is_some_and(|k| {
-                    FieldPlace::Object.has(*k) && *k != FieldKind::ResSpinLock
-                })
+                FieldKind::ALL
+                    .iter()
+                    .find(named)
+                    .is_some_and(|k| FieldPlace::Object.has(*k) && *k != FieldKind::ResSpinLock)
             }
             _ => matches!(pointer(btf, ty), Ok(Some((kind, _))) if FieldPlace::Object.has(kind)),
         };
@@ -448,7 +449,8 @@ impl Walk<'_> {
         let Some(Type::Struct { members, .. }) = btf.ty(of) else { return Err(wrong) };
         let mut named = members.iter().filter(|m| btf.str(m.name) == node && !node.is_empty());
         let (Some(m), None) = (named.next(), named.next()) else { return Err(wrong) };
-        let is_node = matches!(btf.ty(m.ty), Some(Type::Struct { name, .. }) if btf.str(*name) == kind.node().name());
+        let is_node =
+            matches!(btf.ty(m.ty), Some(Type::Struct { name, .. }) if btf.str(*name) == kind.node().name());
         if !is_node || m.off_bits % 64 != 0 {
             return Err(wrong);
         }

@@ -124,7 +124,7 @@ pub(crate) fn successors(program: &mut Program<'_>, pc: usize) -> At<Successors>
 
 /// Whether a call may run functions of the program before it returns.
 fn calls_back(target: CallTarget) -> bool {
-    matches!(target, CallTarget::Helper(contract::LOOP | contract::FOR_EACH_MAP_ELEM))
+    matches!(target, CallTarget::Helper(contract::LOOP | contract::FOR_EACH_MAP_ELEM | contract::FIND_VMA))
 }
 
 fn meet(program: &mut Program<'_>, pc: usize) {

@@ -25,6 +25,10 @@ pub(crate) struct HelperFacts {
     pub(crate) derived_from: u32,
     /// Packet pointers are void afterwards.
     pub(crate) changes_packet: bool,
+    /// Released while nothing goes away: what each CPU has of it stays until then.
+    pub(crate) per_cpu_stays: bool,
+    /// The reference that another owns from now on, while the lock is held.
+    pub(crate) gives_away: Option<u32>,
     /// What it does to the lock.
     pub(crate) lock: Option<LockChange>,
     /// What it calls back.
@@ -56,6 +60,13 @@ pub(crate) enum CallbackArgs {
     Loop { most: u64 },
     /// `bpf_for_each_map_elem`: the map, key, value, and the call's third argument.
     MapElem { map: u16 },
+    /// `bpf_find_vma`: the task, the area, a structure of this number, and the call's fourth argument.
+    Vma { id: u32 },
+    /// `bpf_rbtree_add`: two members of the tree, objects of this type, `off` bytes into them.
+    #[expect(dead_code, reason = "the functions of trees make it")]
+    Less { id: u32, off: i32 },
+    /// A timer's or a work queue's, at another time: the map, key and value.
+    Later { map: u16, sleeps: bool },
 }
 
 /// `r0` after a call.
@@ -74,6 +85,8 @@ pub(crate) enum Returned {
     Record { size: u32 },
     /// A socket, or NULL.
     Sock(Sock),
+    /// An object of the program's own types, `off` bytes into it, or NULL if so said.
+    Local { id: u32, marks: Marks, off: i32, nullable: bool },
     /// An object of the kernel, or NULL if so said.
     Object { id: u32, marks: Marks, nullable: bool },
 }
@@ -142,6 +155,12 @@ pub(crate) const GET_CURRENT_TASK_BTF: u32 = 158;
 pub(crate) const SPIN_LOCK: u32 = 93;
 /// `bpf_spin_unlock`.
 pub(crate) const SPIN_UNLOCK: u32 = 94;
+/// `bpf_timer_init`.
+pub(crate) const TIMER_INIT: u32 = 169;
+/// `bpf_timer_set_callback`.
+pub(crate) const TIMER_SET_CALLBACK: u32 = 170;
+/// `bpf_find_vma`.
+pub(crate) const FIND_VMA: u32 = 180;
 /// `bpf_for_each_map_elem`.
 pub(crate) const FOR_EACH_MAP_ELEM: u32 = 164;
 /// `bpf_loop`.
@@ -189,10 +208,11 @@ pub(crate) fn argument_not_yet(kind: ArgKind) -> Option<&'static str> {
         | ArgKind::SockCommon
         | ArgKind::AnySock
         | ArgKind::Socket
+        | ArgKind::Timer
+        | ArgKind::KptrField
+        | ArgKind::Kptr
         | ArgKind::Btf(_) => None,
         ArgKind::PerCpuVariable => Some("a variable that each CPU has"),
-        ArgKind::Timer => Some("a struct bpf_timer in a map value"),
-        ArgKind::KptrField | ArgKind::Kptr => Some("an object in a map value"),
         ArgKind::Dynptr(_) => Some("a struct bpf_dynptr"),
     }
 }
@@ -210,10 +230,10 @@ pub(crate) fn result_not_yet(ret: Ret) -> Option<&'static str> {
         | Ret::SocketOrNull
         | Ret::SockCommonOrNull
         | Ret::TcpSockOrNull
+        | Ret::KptrOrNull
         | Ret::Btf(_)
         | Ret::BtfOrNull(_) => None,
         Ret::Variable | Ret::VariableOrNull => Some("a variable of the kernel"),
-        Ret::KptrOrNull => Some("an object"),
         Ret::DynptrMemOrNull => Some("memory of a dynptr"),
     }
 }
@@ -221,7 +241,7 @@ pub(crate) fn result_not_yet(ret: Ret) -> Option<&'static str> {
 /// Whether the verifier has all that calls of a helper need; others it refuses as not supported yet.
 pub fn verifies_helper(proto: &HelperProto) -> bool {
     let calls_back = proto.args.iter().flatten().any(|a| a.kind == ArgKind::Func);
-    (!calls_back || matches!(proto.id, LOOP | FOR_EACH_MAP_ELEM))
+    (!calls_back || matches!(proto.id, LOOP | FOR_EACH_MAP_ELEM | FIND_VMA | TIMER_SET_CALLBACK))
         && proto.args.iter().flatten().all(|a| argument_not_yet(a.kind).is_none())
         && result_not_yet(proto.ret).is_none()
 }

@@ -12,7 +12,7 @@ use skep_isa::{CallTarget, Imm64, Op};
 
 use crate::program::{Program, target};
 use crate::structure::{At, at};
-use crate::violation::{Explain, refuse};
+use crate::violation::{Explain, refuse, unsupported};
 use crate::{Code, limits};
 
 /// Functions that use less than this run on the caller's stack (`BPF_PRIV_STACK_MIN_SIZE`).
@@ -26,30 +26,45 @@ struct Walk<'p, 'a> {
     calls: Vec<Vec<(usize, usize)>>,
     /// Largest stack already seen below a function, by function and frame.
     seen: Vec<[Option<u32>; limits::FRAMES]>,
+    /// Functions that timers and work queues call, and those that these call: they have no stacks of their own.
+    plain: Vec<bool>,
 }
 
-/// Checks every call chain against the limits.
-pub(crate) fn check(p: &Program<'_>, depths: &[u32]) -> At<()> {
+/// Checks every call chain against the limits. `later`: the functions that timers and work queues call; each begins a
+/// chain.
+pub(crate) fn check(p: &Program<'_>, depths: &[u32], later: &[bool]) -> At<()> {
     let mut calls = vec![Vec::new(); p.subprogs.len()];
     for pc in 0..p.ops.len() {
         // Whose address is taken counts as called there: it may be called back.
-        if let Some(Op::Call(CallTarget::Subprog(off)) | Op::LoadImm64 { value: Imm64::Code(off), .. }) =
+        if let Some(op @ (Op::Call(CallTarget::Subprog(off)) | Op::LoadImm64 { value: Imm64::Code(off), .. })) =
             p.ops[pc]
             && let Some(callee) = target(pc, off).and_then(|to| p.subprog_at(to))
         {
-            calls[p.subprog_of(pc)].push((pc, callee));
+            let address = matches!(op, Op::LoadImm64 { .. });
+            if address && later[callee] && p.subprogs[callee].has_tail_call {
+                return at(pc, unsupported("a tail call in a function that a timer calls"));
+            }
+            if !(address && later[callee]) {
+                calls[p.subprog_of(pc)].push((pc, callee));
+            }
         }
     }
     let private = p.row.private_stack
         && p.spec.attach_type != AttachType::TRACE_ITER
         && !p.subprogs.iter().any(|s| s.has_tail_call);
     let seen = vec![[None; limits::FRAMES]; p.subprogs.len()];
-    Walk { p, depths, private, calls, seen }.function(0, 0, 0)
+    let plain = vec![false; p.subprogs.len()];
+    let mut walk = Walk { p, depths, private, calls, seen, plain };
+    for subprog in (0..p.subprogs.len()).rev().filter(|s| later[*s]) {
+        walk.function(subprog, 0, 0, true)?;
+    }
+    walk.seen.fill([None; limits::FRAMES]);
+    walk.function(0, 0, 0, false)
 }
 
 impl Walk<'_, '_> {
     /// A function that is called in a frame, with `below` bytes of its callers' stack under it.
-    fn function(&mut self, subprog: usize, frame: usize, below: u32) -> At<()> {
+    fn function(&mut self, subprog: usize, frame: usize, below: u32, plain: bool) -> At<()> {
         if self.seen[subprog][frame].is_some_and(|seen| seen >= below) {
             return Ok(());
         }
@@ -61,10 +76,12 @@ impl Walk<'_, '_> {
             );
             return at(start, refuse(Code::StackTooDeep, words));
         }
+        self.plain[subprog] |= plain;
         let own = self.depths[subprog].next_multiple_of(16);
-        let total = if self.private && own >= PRIVATE_FROM { below } else { below + own };
+        let private = self.private && !self.plain[subprog] && own >= PRIVATE_FROM;
+        let total = if private { below } else { below + own };
         if total > limits::STACK || own > limits::STACK {
-            let words = match self.private && own >= PRIVATE_FROM {
+            let words = match private {
                 true => format!("stack size of subprog {subprog} is {own}. Too large"),
                 false => format!("combined stack size of {} calls is {total}. Too large", frame + 1),
             };
@@ -82,7 +99,7 @@ impl Walk<'_, '_> {
                 let words = format!("the call stack of {} frames is too deep !", frame + 1);
                 return at(pc, refuse(Code::CallDepth, words));
             }
-            self.function(callee, frame + 1, total)?;
+            self.function(callee, frame + 1, total, plain)?;
         }
         Ok(())
     }

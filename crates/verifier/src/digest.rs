@@ -59,7 +59,7 @@ impl Fnv {
         if map.frozen {
             self.bytes(map.initial.as_deref().unwrap_or(&[]));
         }
-        self.text(format_args!("{:?}", map.spin_lock_off()));
+        self.text(format_args!("{:?}", map.fields()));
         if let Some(inner) = &map.inner {
             self.map(inner);
         }

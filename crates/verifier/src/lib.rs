@@ -10,6 +10,7 @@
 //! cfg         every instruction can be reached; where paths may meet
 //! liveness    which registers matter where
 //! loops       which instructions are parts of loops
+//! objects     what programs allocate, and the fields that the kernel keeps
 //! kernel      the kernel's own types: arguments, and what is behind pointers
 //! precision   which numbers a verdict rests on
 //! domain      what is known about a number
@@ -41,6 +42,7 @@ mod limits;
 mod liveness;
 mod loops;
 mod maps;
+mod objects;
 mod options;
 mod precision;
 mod program;

@@ -5,7 +5,7 @@ use alloc::format;
 
 use skep_abi::{Capability, MapFlags, MapType, ProgramType, Sleep};
 use skep_isa::{Imm64, Op};
-use skep_spec::{MapDef, ProgramSpec};
+use skep_spec::{FieldKind, MapDef, ProgramSpec};
 
 use crate::Code;
 use crate::program::Program;
@@ -114,7 +114,7 @@ fn map_is_usable(p: &Program<'_>, seen: &mut Seen, idx: usize) -> Check<()> {
         let words = format!("map {}: both read-only and write-only for programs", map.name);
         return refuse(Code::BadMapReference, words);
     }
-    lock_is_usable(p, idx)?;
+    fields_are_usable(p, idx)?;
     let sleeps =
         p.row.sleep_for(p.spec.attach_type) == Sleep::Always || p.spec.flags & ProgramSpec::SLEEPABLE != 0;
     if sleeps && !map.kind.sleepable() {
@@ -128,8 +128,8 @@ fn map_is_usable(p: &Program<'_>, seen: &mut Seen, idx: usize) -> Check<()> {
     only_one(p, seen, idx)
 }
 
-/// Who may not be kept waiting has no locks, and no lists and trees, which need one.
-fn lock_is_usable(p: &Program<'_>, idx: usize) -> Check<()> {
+/// Who may not be kept waiting has no locks, and none of what needs them.
+fn fields_are_usable(p: &Program<'_>, idx: usize) -> Check<()> {
     let who = match p.spec.prog_type {
         ProgramType::SOCKET_FILTER => "socket filter",
         ProgramType::KPROBE
@@ -139,13 +139,23 @@ fn lock_is_usable(p: &Program<'_>, idx: usize) -> Check<()> {
         | ProgramType::RAW_TRACEPOINT_WRITABLE => "tracing",
         _ => return Ok(()),
     };
-    if p.spin_locks.get(idx).copied().flatten().is_none() {
+    let fields = &p.fields[idx];
+    let traces = who == "tracing";
+    let what = if traces && (fields.has(FieldKind::ListHead) || fields.has(FieldKind::RbRoot)) {
+        "bpf_{list_head,rb_root}"
+    } else if fields.has(FieldKind::SpinLock) || fields.has(FieldKind::ResSpinLock) {
+        "bpf_spin_lock"
+    } else if traces && fields.has(FieldKind::Timer) {
+        "bpf_timer"
+    } else if traces && fields.has(FieldKind::Workqueue) {
+        "bpf_wq"
+    } else {
         return Ok(());
-    }
-    refuse(Code::BadMapReference, format!("{who} progs cannot use bpf_spin_lock yet")).explain(
-        "maps whose values have no struct bpf_spin_lock",
+    };
+    refuse(Code::BadMapReference, format!("{who} progs cannot use {what} yet")).explain(
+        format!("maps whose values have no {what}"),
         format!("the values of {} have one", p.spec.maps[idx].name),
-        "count with atomic operations, or keep values of each CPU",
+        "use another program type, or a map of its own for them",
     )
 }
 

@@ -147,11 +147,19 @@ impl Wanted {
             Op::Jump { .. } | Op::MayGoto { .. } => {}
             // Into the callback: its index, key and value come from nowhere, its context is the third argument. The
             // caller has the registers that it had before.
-            Op::Call(CallTarget::Helper(id)) if step.callback => {
+            Op::Call(call @ (CallTarget::Helper(_) | CallTarget::Kfunc { .. })) if step.callback => {
                 let Some(caller) = f.checked_sub(1) else { return Err(Lost) };
-                let ctx = if id == contract::LOOP { Reg(2) } else { Reg(4) };
-                if self.take(f, ctx) {
-                    self.want(caller, Reg(3));
+                // In the callback and in the call; a kernel function's gets nothing of its caller's.
+                let ctx = match call {
+                    CallTarget::Helper(contract::LOOP) => Some((Reg(2), Reg(3))),
+                    CallTarget::Helper(contract::FIND_VMA) => Some((Reg(3), Reg(4))),
+                    CallTarget::Helper(_) => Some((Reg(4), Reg(3))),
+                    CallTarget::Kfunc { .. } | CallTarget::Subprog(_) => None,
+                };
+                if let Some((ctx, given)) = ctx
+                    && self.take(f, ctx)
+                {
+                    self.want(caller, given);
                 }
                 for r in 1..=5 {
                     self.take(f, Reg(r));

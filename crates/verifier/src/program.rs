@@ -1,10 +1,11 @@
 //! A program prepared for verification: decoded, cut into subprograms, with its facts by slot.
 
+use alloc::rc::Rc;
 use alloc::vec::Vec;
 
 use skep_abi::{Capability, Context, MapFlags, MapType, ProgramTypeRow, ReturnRange, Sleep};
 use skep_isa::{CallTarget, Op, RegSet};
-use skep_spec::{Environment, Field, MapDef, ProgramSpec};
+use skep_spec::{Environment, Fields, MapDef, ProgramSpec};
 
 use crate::kernel::{IterFunction, Kernel};
 use crate::state::State;
@@ -26,10 +27,10 @@ pub(crate) struct Program<'a> {
     pub(crate) points: Vec<Points>,
     /// Registers that some continuation from the slot may read.
     pub(crate) live: Vec<RegSet>,
-    /// By map, the offset of the `struct bpf_spin_lock` in a value.
-    pub(crate) spin_locks: Vec<Option<u32>>,
-    /// By map, the other fields in a value that the kernel keeps.
-    pub(crate) kept_fields: Vec<Vec<Field>>,
+    /// By map, the fields in a value that the kernel keeps.
+    pub(crate) fields: Vec<Rc<Fields>>,
+    /// By type of the program's own, the fields of an object that it allocates.
+    pub(crate) objects: crate::objects::Known,
     /// By slot, the loop that it is part of: the number of its strongly connected component, 0 for none.
     pub(crate) loops: Vec<u32>,
     pub(crate) strict_alignment: bool,
@@ -135,14 +136,14 @@ impl Program<'_> {
         fixed.then(|| map.initial.as_deref().unwrap_or(&[]))
     }
 
-    /// Offset of the `struct bpf_spin_lock` in a map's values.
-    pub(crate) fn spin_lock(&self, idx: u16) -> Option<u32> {
-        self.spin_locks.get(usize::from(idx)).copied().flatten()
-    }
-
     /// Whether nothing that is looked at goes away meanwhile (`in_rcu_cs`): so in programs that cannot sleep.
     pub(crate) fn in_rcu(&self, s: &State) -> bool {
-        s.sections.rcu || s.lock.is_some() || self.never_sleeps()
+        s.sections.rcu || s.lock.is_some() || !self.may_sleep(s)
+    }
+
+    /// Whether what runs now may sleep (`in_sleepable`).
+    pub(crate) fn may_sleep(&self, s: &State) -> bool {
+        s.sleeps || !self.never_sleeps()
     }
 
     /// Whether the program was loaded as one that cannot sleep.
@@ -151,9 +152,9 @@ impl Program<'_> {
             && self.spec.flags & ProgramSpec::SLEEPABLE == 0
     }
 
-    /// The fields in a map's values that the kernel keeps, but for the spin lock.
-    pub(crate) fn kept_fields(&self, idx: u16) -> &[Field] {
-        self.kept_fields.get(usize::from(idx)).map_or(&[], Vec::as_slice)
+    /// The fields in a map's values that the kernel keeps.
+    pub(crate) fn fields(&self, idx: u16) -> &Fields {
+        &self.fields[usize::from(idx)]
     }
 
     /// May reveal addresses, read uninitialised stack and compare pointers (`CAP_PERFMON`).

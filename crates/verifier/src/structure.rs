@@ -1,13 +1,14 @@
 //! Everything that can be said without running: fields, jump targets, subprograms, map references, limits.
 
 use alloc::format;
+use alloc::rc::Rc;
 use alloc::vec;
 use alloc::vec::Vec;
 
 use skep_abi::{AttachType, Capability, ProgramType, ProgramTypeRow, Sleep};
 use skep_btf::{Btf, FuncLinkage, Kind, Type, TypeId};
 use skep_isa::{CallTarget, Imm64, Op};
-use skep_spec::{Environment, MapDef, ProgramSpec};
+use skep_spec::{Environment, ProgramSpec};
 
 use crate::check::kfunc;
 use crate::program::{Extent, Points, Program, maps_of, target};
@@ -68,8 +69,8 @@ pub(crate) fn prepare<'a>(spec: &'a ProgramSpec, env: &'a Environment) -> At<Pro
         points: vec![Points::default(); n],
         live: Vec::new(),
         maps: maps_of(spec).collect(),
-        spin_locks: maps_of(spec).map(MapDef::spin_lock_off).collect(),
-        kept_fields: maps_of(spec).map(MapDef::kept_fields).collect(),
+        fields: maps_of(spec).map(|map| Rc::new(map.fields())).collect(),
+        objects: Default::default(),
         loops: Vec::new(),
         kernel,
         strict_alignment: env.strict_alignment || spec.flags & ProgramSpec::STRICT_ALIGNMENT != 0,

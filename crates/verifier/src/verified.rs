@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
-use skep_spec::ProgramSpec;
+use skep_spec::{FieldKind, ProgramSpec};
 
 use crate::Digest;
 use crate::domain::Scalar;
@@ -132,6 +132,8 @@ pub struct InsnFacts {
     pub reached: bool,
     /// What it accesses, if it accesses memory.
     pub access: Option<AccessBase>,
+    /// It loads or stores a pointer that a map value keeps for the kernel.
+    pub field: Option<FieldKind>,
     /// A call of `bpf_loop` whose function or flags differ by path: Linux leaves the loop to the helper, which
     /// takes the number of iterations as 32 bits, where it otherwise puts the loop into the program.
     pub loop_out_of_line: bool,

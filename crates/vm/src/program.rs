@@ -285,14 +285,33 @@ fn prepared(insns: &[Insn], maps: &[Arc<Map>], narrow_loops: &[usize], fusing: F
     prepare(insns, &binding, fusing)
 }
 
-/// Whether every helper that the program can reach has a body: some that Linux has and the verifier knows have none.
+/// Whether every helper that the program can reach has a body, and every pointer that it loads something to point to:
+/// some that Linux has and the verifier knows have none.
 fn has_bodies(verified: &Verified) -> Result<(), Error> {
     let spec = verified.spec();
     for (pc, op) in decode_all(&spec.insns).map_while(Result::ok) {
-        let Op::Call(CallTarget::Helper(id)) = op else { continue };
-        if helpers::has_body(id) || !verified.insns().get(pc).is_some_and(|i| i.reached) {
-            continue;
+        let Some(facts) = verified.insns().get(pc).filter(|i| i.reached) else { continue };
+        if let Some(field) = facts.field {
+            let text = format!(
+                "program {}, insn {pc}: a {} in a map value points to an object, which the user backend does not have: \
+                 run the program in Linux, or only check it",
+                spec.name,
+                field.name()
+            );
+            return Err(Error::new(Errno::ENOTSUPP, text));
         }
+        let id = match op {
+            Op::Call(CallTarget::Helper(id)) if !helpers::has_body(id) => id,
+            Op::Call(CallTarget::Kfunc { btf_id, .. }) => {
+                let text = format!(
+                    "program {}, insn {pc}: kernel function #{btf_id} has no body in the user backend: run the program \
+                     in Linux, or only check it",
+                    spec.name
+                );
+                return Err(Error::new(Errno::ENOTSUPP, text));
+            }
+            _ => continue,
+        };
         let name = skep_abi::helper_name(id).unwrap_or("unknown");
         let text = format!(
             "program {}, insn {pc}: helper {name}#{id} has no body in the user backend: run the program in Linux, or \

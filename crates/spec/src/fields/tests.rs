@@ -101,7 +101,10 @@ fn locks_in_structs_count_too() {
     let lock = t.field(FieldKind::SpinLock);
     let value = t.b.structure("v", 24, &[("a", lock, 0), ("b", lock, 32)]);
     let two = t.def(value, 24).fields();
-    assert_eq!((two.bad(), two.has(FieldKind::SpinLock)), (Some(BadField::Several(FieldKind::SpinLock)), false));
+    assert_eq!(
+        (two.bad(), two.has(FieldKind::SpinLock)),
+        (Some(BadField::Several(FieldKind::SpinLock)), false)
+    );
 }
 
 #[test]

@@ -126,6 +126,7 @@ fn arithmetic(
         Kind::Stack { .. }
         | Kind::Mem { .. }
         | Kind::Btf { .. }
+        | Kind::Local { .. }
         | Kind::Buffer { .. }
         | Kind::TracepointBuffer => {}
         // Wherever it points to: loads look first.

@@ -105,6 +105,7 @@ fn fetched_over_base(base: Reg, off: i16, size: Size) -> Check<Facts> {
 fn may_fault(reg: &state::Reg) -> bool {
     match reg.kind {
         Kind::Probed => true,
+        Kind::Local { marks, .. } => marks.has(Marks::UNTRUSTED),
         Kind::Btf { marks, .. } => {
             let stays = marks.has(Marks::TRUSTED) || marks.has(Marks::RCU) || reg.ref_id != 0;
             marks.has(Marks::UNTRUSTED) || !stays

@@ -5,14 +5,14 @@ use alloc::vec::Vec;
 
 use skep_abi::{
     Arg, ArgKind, AttachType, HelperFlags, HelperProto, MapFlags, MapType, MemAccess, ProgramType, Ret,
-    Sleep, helper_name,
+    helper_name,
 };
 use skep_isa::Reg;
-use skep_spec::ProgramSpec;
+use skep_spec::{Field, FieldKind};
 
 use super::given::Used;
 use super::memory::{aligned, unmodified};
-use super::{Facts, exit, global, kfunc, leak, leaks, lock, object, readable, strings};
+use super::{Facts, exit, global, kfunc, kptr, leak, leaks, lock, object, readable, strings, timer};
 use crate::contract::{self, Callback, CallbackArgs, Returned, arg_reg};
 use crate::program::Program;
 use crate::state::{self, Byte, Kind, Marks, Sock, State, place, type_name};
@@ -42,7 +42,7 @@ fn room_for_frame(s: &State) -> Check<()> {
 }
 
 /// The helper, if the environment offers it to this program.
-fn offered<'a>(p: &Program<'a>, id: u32) -> Check<&'a HelperProto> {
+fn offered<'a>(p: &Program<'a>, s: &State, id: u32) -> Check<&'a HelperProto> {
     let Some(proto) = p.env.helper_of(p.row, id) else {
         return match helper_name(id) {
             Some(name) => unsupported(format!("helper {name}#{id}")),
@@ -84,9 +84,7 @@ fn offered<'a>(p: &Program<'a>, id: u32) -> Check<&'a HelperProto> {
             "declare char LICENSE[] SEC(\"license\") = \"GPL\", if that is what the program is under",
         );
     }
-    let sleepable =
-        p.row.sleep_for(p.spec.attach_type) == Sleep::Always || p.spec.flags & ProgramSpec::SLEEPABLE != 0;
-    if proto.flags.has(HelperFlags::MIGHT_SLEEP) && !sleepable {
+    if proto.flags.has(HelperFlags::MIGHT_SLEEP) && !p.may_sleep(s) {
         return refuse(Code::UnknownHelper, "helper call might sleep in a non-sleepable prog");
     }
     Ok(proto)
@@ -113,6 +111,8 @@ struct Args<'a, 'p> {
     const_key: Option<u64>,
     ref_id: u32,
     func: Option<u16>,
+    /// The place that pointers are exchanged in.
+    place: Option<(Reg, Field)>,
     pc: usize,
 }
 
@@ -120,7 +120,7 @@ pub(super) fn helper(p: &Program<'_>, s: &State, pc: usize, id: u32) -> Check<Fa
     if id != contract::SPIN_UNLOCK {
         lock::no_calls(s, "function calls are not allowed while holding a lock")?;
     }
-    let proto = offered(p, id)?;
+    let proto = offered(p, s, id)?;
     if proto.flags.has(HelperFlags::MIGHT_SLEEP) {
         kfunc::may_sleep(s, &format!("helper {}#{id}", proto.name))?;
     }
@@ -137,6 +137,7 @@ pub(super) fn helper(p: &Program<'_>, s: &State, pc: usize, id: u32) -> Check<Fa
         const_key: None,
         ref_id: 0,
         func: None,
+        place: None,
         pc,
     };
     for (i, arg) in proto.args.iter().enumerate() {
@@ -212,7 +213,7 @@ impl Args<'_, '_> {
         if let Some(what) = contract::argument_not_yet(arg.kind) {
             return unsupported(format!("argument {} of helper {}: {what}", reg.0, self.proto.name));
         }
-        if value.ref_id != 0 {
+        if value.ref_id != 0 && arg.kind != ArgKind::KptrField {
             if self.ref_id != 0 {
                 let words =
                     format!("more than one arg with ref_obj_id R{} {} {}", reg.0, value.ref_id, self.ref_id);
@@ -283,13 +284,43 @@ impl Args<'_, '_> {
                 self.out.lock = Some(lock::change(self.p, self.s, self.pc, reg, takes)?);
                 Ok(())
             }
+            ArgKind::Timer => {
+                self.map = Some(timer::field(self.p, self.s, reg, FieldKind::Timer)?);
+                Ok(())
+            }
+            ArgKind::KptrField => {
+                self.place = Some((reg, kptr::place(self.p, self.s, reg)?));
+                Ok(())
+            }
+            ArgKind::Kptr => self.given_away(reg),
             // `not_yet` has refused.
-            ArgKind::PerCpuVariable
-            | ArgKind::Timer
-            | ArgKind::KptrField
-            | ArgKind::Kptr
-            | ArgKind::Dynptr(_) => Ok(()),
+            ArgKind::PerCpuVariable | ArgKind::Dynptr(_) => Ok(()),
         }
+    }
+
+    /// The object that an exchange puts in.
+    fn given_away(&mut self, reg: Reg) -> Check<()> {
+        let value = self.s.reg(reg);
+        if value.nullable {
+            return refuse(Code::NullPointer, format!("Possibly NULL pointer passed to helper arg{}", reg.0));
+        }
+        if let Some((base, field)) = self.place {
+            kptr::fits(self.p, self.s, base, &field, reg)?;
+        }
+        if value.off != 0 || value.val.as_const() != Some(0) {
+            let words = format!(
+                "R{} must have zero offset when passed to release func or trusted arg to kfunc",
+                reg.0
+            );
+            return refuse(Code::BadArgument, words);
+        }
+        if value.ref_id == 0 {
+            let words = format!("R{} must be referenced when passed to release function", reg.0);
+            return refuse(Code::Reference, words);
+        }
+        self.out.releases = Some(value.ref_id);
+        self.out.per_cpu_stays = self.p.in_rcu(self.s);
+        Ok(())
     }
 
     /// What is released must be a reference.
@@ -344,7 +375,10 @@ impl Args<'_, '_> {
             ArgKind::ConstStr => (matches!(value.kind, Kind::MapValue(_)), "map_value"),
             ArgKind::Func => (matches!(value.kind, Kind::Func(_)), "func"),
             ArgKind::StackOrNull => (value.is_null() || matches!(value.kind, Kind::Stack { .. }), "fp"),
-            ArgKind::SpinLock => (matches!(value.kind, Kind::MapValue(_)), "map_value, ptr_"),
+            ArgKind::SpinLock | ArgKind::KptrField => (
+                matches!(value.kind, Kind::MapValue(_) | Kind::Local { marks: Marks::ALLOC, .. }),
+                "map_value, ptr_",
+            ),
             ArgKind::SockCommon => {
                 (matches!(value.kind, Kind::Sock(_)), "sock_common, sock, tcp_sock, xdp_sock")
             }
@@ -354,10 +388,12 @@ impl Args<'_, '_> {
             ),
             ArgKind::Socket => (value.kind == Kind::Sock(Sock::Full), "sock"),
             ArgKind::Btf(_) => (object::is_given(value.kind), "ptr_, trusted_ptr_, rcu_ptr_"),
-            ArgKind::Kptr => (false, "ptr_, trusted_ptr_, rcu_ptr_"),
+            ArgKind::Kptr => {
+                let own = matches!(value.kind, Kind::Local { marks, .. } if marks.is_given_away());
+                (own || object::is_given(value.kind), "ptr_, trusted_ptr_, rcu_ptr_")
+            }
             ArgKind::PerCpuVariable => (false, "percpu_ptr_, percpu_rcu_ptr_, percpu_trusted_ptr_"),
             ArgKind::Timer => (matches!(value.kind, Kind::MapValue(_)), "map_value"),
-            ArgKind::KptrField => (matches!(value.kind, Kind::MapValue(_)), "map_value, ptr_"),
             ArgKind::Dynptr(_) => (matches!(value.kind, Kind::Stack { .. }), "fp, dynptr_ptr"),
         };
         if fits && (!value.nullable || arg.nullable) {
@@ -380,6 +416,9 @@ impl Args<'_, '_> {
         let def = self.p.map(idx);
         let name = self.proto.name;
         let row = self.p.env.map_type(def.kind);
+        if let Some(map) = self.map.filter(|_| self.proto.id == contract::TIMER_INIT) {
+            return timer::same_map(self.s, map, arg_reg(1), "timer");
+        }
         let walks = self.proto.id == contract::FOR_EACH_MAP_ELEM;
         let fits = row.is_some_and(|row| contract::map_fits(row, self.proto));
         if !walks && !(fits && contract::may_change_sockets(self.p, def.kind, self.proto)) {
@@ -541,13 +580,22 @@ impl Args<'_, '_> {
                 }
                 CallbackArgs::MapElem { map }
             }
+            (contract::FIND_VMA, _) => {
+                if self.s.reg(Reg(4)).is_null() {
+                    self.facts.precise = self.facts.precise.with(Reg(4));
+                }
+                CallbackArgs::Vma { id: kernel::of(self.p)?.structure("vm_area_struct")? }
+            }
+            (contract::TIMER_SET_CALLBACK, Some(map)) => CallbackArgs::Later { map, sleeps: false },
             _ if self.func.is_some() => {
                 return unsupported(format!("what helper {} calls back", self.proto.name));
             }
             _ => return Ok(()),
         };
         let Some(subprog) = self.func else { return Ok(()) };
-        room_for_frame(self.s)?;
+        if !matches!(args, CallbackArgs::Later { .. }) {
+            room_for_frame(self.s)?;
+        }
         self.out.callback = Some(Callback { subprog, args });
         Ok(())
     }
@@ -594,7 +642,11 @@ impl Args<'_, '_> {
                 let id = kernel::of(self.p)?.structure(name)?;
                 Returned::Object { id, marks: Marks::NONE, nullable: true }
             }
-            Ret::Variable | Ret::VariableOrNull | Ret::KptrOrNull | Ret::DynptrMemOrNull => {
+            Ret::KptrOrNull => match &self.place {
+                Some((reg, field)) => kptr::exchanged(self.p, self.s, *reg, field)?,
+                None => return refuse(Code::BadArgument, "the helper returns an object but takes no place"),
+            },
+            Ret::Variable | Ret::VariableOrNull | Ret::DynptrMemOrNull => {
                 let what = contract::result_not_yet(self.proto.ret).unwrap_or_default();
                 return unsupported(format!("result of helper {}: {what}", self.proto.name));
             }

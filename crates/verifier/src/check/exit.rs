@@ -32,18 +32,17 @@ pub(super) fn exit(p: &Program<'_>, s: &State) -> Check<Facts> {
     if leaks(p, s, Reg::R0) {
         return leak(s, Reg::R0, "R0 leaks addr as return value".into());
     }
-    if s.frame().subprog != 0 {
-        return function_exit(s);
-    }
-    let (lo, hi, low) = match p.returns {
+    let (lo, hi, low, whose) = match p.returns {
+        _ if s.frame().later => (0, 0, false, "async callback return"),
+        _ if s.frame().subprog != 0 => return function_exit(s),
         ReturnRange::Any | ReturnRange::Nothing => return Ok(Facts::default()),
-        ReturnRange::Within(lo, hi) => (lo, hi, false),
-        ReturnRange::LowWithin(lo, hi) => (lo, hi, true),
+        ReturnRange::Within(lo, hi) => (lo, hi, false, "program exit"),
+        ReturnRange::LowWithin(lo, hi) => (lo, hi, true, "program exit"),
     };
     let r0 = s.reg(Reg::R0);
     let required = format!("a return value in [{lo}, {hi}]");
     if !r0.is_scalar() {
-        let words = format!("At program exit the register R0 is not a known value ({})", type_name(r0));
+        let words = format!("At {whose} the register R0 is not a known value ({})", type_name(r0));
         return refuse(Code::BadReturnValue, words).explain(
             required,
             "r0 is a pointer",
@@ -54,7 +53,7 @@ pub(super) fn exit(p: &Program<'_>, s: &State) -> Check<Facts> {
     let (min, max) = (val.smin(), val.smax());
     if min < lo.into() || max > hi.into() {
         let known = range_words(r0.val.smin(), r0.val.smax());
-        let words = format!("At program exit the register R0 {known} should have been in [{lo}, {hi}]");
+        let words = format!("At {whose} the register R0 {known} should have been in [{lo}, {hi}]");
         let have = format!("r0 is in [{min}, {max}]");
         return refuse(Code::BadReturnValue, words).explain(required, have, "set r0 before exit");
     }

@@ -1,17 +1,19 @@
-//! Fields of map values that the kernel keeps: timers, lists, pointers to objects of the kernel. Loads and stores pass
-//! them by; pointers could be loaded and stored whole (`check_map_access` in kernel/bpf/verifier.c, Linux 6.18).
+//! Fields of map values that the kernel keeps: timers, lists, pointers to objects. Loads and stores pass them by; only
+//! pointers are loaded and stored, whole (`check_map_access` in kernel/bpf/verifier.c, Linux 6.18).
 
 use alloc::format;
 
 use skep_isa::Reg;
+use skep_spec::Field;
 
 use crate::Code;
 use crate::program::Program;
 use crate::state::State;
-use crate::violation::{Check, Explain, refuse, unsupported};
+use crate::violation::{Check, Explain, refuse};
 
-/// An access of `size` bytes at `off` behind a map value, by an instruction if `direct`, else by a helper.
-pub(super) fn untouched(
+/// An access of `size` bytes at `off` behind a map value, by an instruction if `direct`, else by a helper. Gives the
+/// pointer that it is an access to, if it is one.
+pub(super) fn touched(
     p: &Program<'_>,
     s: &State,
     reg: Reg,
@@ -19,21 +21,21 @@ pub(super) fn untouched(
     off: i32,
     size: i64,
     direct: bool,
-) -> Check<()> {
-    let fields = p.kept_fields(map);
+) -> Check<Option<Field>> {
+    let fields = p.fields(map).all();
     if fields.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
     let val = s.reg(reg).val;
     let first = val.smin().saturating_add(off.into());
     let end = i64::try_from(val.umax()).unwrap_or(i64::MAX).saturating_add(i64::from(off) + size);
-    let touches = |f: &&skep_spec::Field| {
+    let touches = |f: &&Field| {
         let at = i64::from(f.off_bytes);
-        first < at + i64::from(f.size) && at < end
+        first < at + i64::from(f.kind.size()) && at < end
     };
-    let Some(field) = fields.iter().find(touches) else { return Ok(()) };
-    let (name, at) = (field.name, i64::from(field.off_bytes));
-    let words = if !field.pointer {
+    let Some(field) = fields.iter().find(touches) else { return Ok(None) };
+    let (name, at) = (field.kind.name(), i64::from(field.off_bytes));
+    let words = if !field.kind.is_pointer() {
         format!("{name} cannot be accessed directly by load/store")
     } else if !direct {
         format!("{name} cannot be accessed indirectly by helper")
@@ -44,7 +46,7 @@ pub(super) fn untouched(
     } else if size != 8 {
         format!("{name} access size must be BPF_DW")
     } else {
-        return unsupported(format!("loads and stores of a {name} in a map value"));
+        return Ok(Some(*field));
     };
     refuse(Code::ForbiddenAccess, words).explain(
         format!("an access beside the {name}, which is at {at}"),

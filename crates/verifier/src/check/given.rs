@@ -7,7 +7,7 @@ use skep_abi::MemAccess;
 use skep_isa::Reg;
 
 use super::memory::{buffer, initialised, map_direction, packet, region, stack_bounds};
-use super::{Facts, field, lock, object};
+use super::{Facts, field, object};
 use crate::Code;
 use crate::contract::{HelperFacts, StackWrite};
 use crate::program::Program;
@@ -57,12 +57,11 @@ impl Used {
             }
             Kind::MapValue(map) => {
                 map_direction(p, map, value.off, size as usize, writes)?;
-                lock::untouched(p, s, reg, map, value.off, size)?;
-                field::untouched(p, s, reg, map, value.off, size, false)?;
                 let len = p.map(map).value_size;
                 region(s, reg, value.off, size, len.into(), zero_ok, |at| {
                     format!("invalid access to map value, value_size={len} off={at} size={size}")
-                })
+                })?;
+                field::touched(p, s, reg, map, value.off, size, false).map(drop)
             }
             Kind::MapKey(_) if writes => {
                 refuse(Code::ForbiddenAccess, format!("R{} cannot write into map_key", reg.0))

@@ -106,6 +106,7 @@ fn has_offset(value: &state::Reg) -> bool {
         Kind::MapValue(_) | Kind::MapKey(_) | Kind::Mem { .. } => true,
         Kind::NotInit | Kind::Ctx | Kind::Map(_) | Kind::Func(_) | Kind::PacketEnd => false,
         Kind::Buffer { .. } => true,
-        Kind::FlowKeys | Kind::TracepointBuffer | Kind::Sock(_) | Kind::Btf { .. } | Kind::Probed => false,
+        Kind::FlowKeys | Kind::TracepointBuffer | Kind::Sock(_) => false,
+        Kind::Btf { .. } | Kind::Local { .. } | Kind::Probed => false,
     }
 }

@@ -12,12 +12,14 @@ mod irq;
 mod iter;
 mod jump;
 pub(crate) mod kfunc;
+mod kptr;
 mod lock;
 pub(crate) mod memory;
 mod object;
 mod packet;
 pub(crate) mod speculation;
 mod strings;
+mod timer;
 
 use alloc::format;
 use alloc::vec::Vec;

@@ -78,6 +78,8 @@ pub(crate) struct Explorer<'p, 'a> {
     bounds_matter: bool,
     /// Deepest stack use of each subprogram, bytes.
     pub(crate) depths: Vec<u32>,
+    /// Subprograms that timers and work queues call.
+    pub(crate) later: Vec<bool>,
     pub(crate) states: Vec<Vec<Observed>>,
     pub(crate) log: Log,
 }
@@ -114,6 +116,7 @@ impl<'p, 'a> Explorer<'p, 'a> {
             looped: BTreeMap::new(),
             bounds_matter: false,
             depths: vec![0; p.subprogs.len()],
+            later: vec![false; p.subprogs.len()],
             states: if options.record_states { vec![Vec::new(); n] } else { Vec::new() },
             log: Log::new(options),
         }
@@ -326,7 +329,8 @@ impl<'p, 'a> Explorer<'p, 'a> {
     fn call_back(&mut self, pc: usize, callback: Callback) -> Check<()> {
         let again = match callback.args {
             CallbackArgs::Loop { most } => u64::from(self.state.frame().callback_depth) < most,
-            CallbackArgs::MapElem { .. } => true,
+            CallbackArgs::MapElem { .. } | CallbackArgs::Vma { .. } | CallbackArgs::Less { .. } => true,
+            CallbackArgs::Later { map, sleeps } => return self.call_later(pc, callback.subprog, map, sleeps),
         };
         if let CallbackArgs::Loop { .. } = callback.args {
             let first = *self.looped.entry(pc).or_insert(callback.subprog);
@@ -345,6 +349,21 @@ impl<'p, 'a> Explorer<'p, 'a> {
         }
         self.state.frame_mut().callback_depth = 0;
         Ok(())
+    }
+
+    /// Puts aside what a timer or a work queue does at another time: nothing of this path leads there, and whether
+    /// this path is done with does not hang on it.
+    fn call_later(&mut self, pc: usize, subprog: u16, map: u16, sleeps: bool) -> Check<()> {
+        self.later[usize::from(subprog)] = true;
+        let state = transfer::call_later(self.p, subprog, map, sleeps, &mut self.fresh);
+        let to = self.p.subprogs[usize::from(subprog)].start;
+        let parent = self.parent.take();
+        let put = self.put_aside(Decision { pc, taken: true }, to, state);
+        self.parent = parent;
+        if let Some(pending) = self.pending.last_mut() {
+            pending.history = History::default();
+        }
+        put
     }
 
     fn decided(&mut self, pc: usize, taken: bool) {
@@ -378,6 +397,9 @@ impl<'p, 'a> Explorer<'p, 'a> {
     /// When the instruction accesses the context or a socket on one path and something else on another: engines keep
     /// those in a form of their own.
     fn note(&mut self, pc: usize, facts: &Facts) -> Check<()> {
+        if let Some(Target::Field { kind, .. }) = facts.target {
+            self.facts[pc].field = Some(kind);
+        }
         if let Some(target) = facts.target {
             let (before, now) = (self.facts[pc].access, target.base());
             let differs = before.is_some_and(|b| b != now);

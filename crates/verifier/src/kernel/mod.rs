@@ -167,10 +167,20 @@ impl Kernel<'_> {
         }
     }
 
+    /// The number of the structure or union of a name that is not known beforehand.
+    pub(crate) fn by_name(&self, kind: skep_btf::Kind, name: &str) -> Option<u32> {
+        self.btf.find_by_name(Some(kind), name).map(|id| id.0)
+    }
+
     /// Whether a structure of this name stands at `off` in one of type `id`, as it or as its first member
     /// (`btf_struct_ids_match`).
     pub(crate) fn is_a(&self, id: u32, off: u32, name: &'static str) -> bool {
         let Ok(need) = self.structure(name) else { return false };
+        self.contains(id, off, need)
+    }
+
+    /// The same for the structure of a number.
+    pub(crate) fn contains(&self, id: u32, off: u32, need: u32) -> bool {
         let (mut id, mut off) = (TypeId(id), off);
         for _ in 0..walk::DEEPEST {
             if off == 0 && id.0 == need {
@@ -183,6 +193,17 @@ impl Kernel<'_> {
         }
         false
     }
+}
+
+/// The structure that a pointer at `off` of one in any types points to; `None` for other members.
+///
+/// # Errors
+/// The kernel's words, where `size` bytes there are no member.
+pub(crate) fn pointer_at(btf: &Btf, id: u32, off: u32, size: u32) -> Result<Option<u32>, String> {
+    Ok(match walk::access(btf, TypeId(id), off, size)? {
+        walk::Found::Pointer { to, .. } => Some(to.0),
+        walk::Found::Scalar | walk::Found::Memory => None,
+    })
 }
 
 /// The types, which are there where a register holds a pointer that they describe.

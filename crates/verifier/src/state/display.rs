@@ -28,6 +28,7 @@ pub(crate) fn type_name(reg: &Reg) -> &'static str {
         (Kind::TracepointBuffer, _) => "tp_buffer",
         (Kind::Sock(sock), nullable) => sock_name(sock, nullable),
         (Kind::Btf { marks, .. }, nullable) => object_name(marks, nullable),
+        (Kind::Local { marks, .. }, nullable) => local_name(marks, nullable),
         (Kind::Probed, _) => "rdonly_untrusted_mem",
         (Kind::Buffer { writable: false }, false) => "rdonly_buf",
         (Kind::Buffer { writable: false }, true) => "rdonly_buf_or_null",
@@ -59,6 +60,25 @@ fn object_name(marks: Marks, nullable: bool) -> &'static str {
     }
 }
 
+/// An object of one of the program's own types; its name comes behind.
+fn local_name(marks: Marks, nullable: bool) -> &'static str {
+    let has = |mark| marks.has(mark);
+    match (has(Marks::PER_CPU), has(Marks::RCU), has(Marks::UNTRUSTED), nullable) {
+        (false, false, false, false) => "ptr_",
+        (false, false, false, true) => "ptr_or_null_",
+        (false, true, _, false) => "rcu_ptr_",
+        (false, true, _, true) => "rcu_ptr_or_null_",
+        (false, false, true, false) => "untrusted_ptr_",
+        (false, false, true, true) => "untrusted_ptr_or_null_",
+        (true, false, false, false) => "percpu_ptr_",
+        (true, false, false, true) => "percpu_ptr_or_null_",
+        (true, true, _, false) => "percpu_rcu_ptr_",
+        (true, true, _, true) => "percpu_rcu_ptr_or_null_",
+        (true, false, true, false) => "percpu_untrusted_ptr_",
+        (true, false, true, true) => "percpu_untrusted_ptr_or_null_",
+    }
+}
+
 fn sock_name(sock: Sock, nullable: bool) -> &'static str {
     match (sock, nullable) {
         (Sock::Common, false) => "sock_common",
@@ -83,6 +103,9 @@ pub(crate) fn register(p: &Program<'_>, frame: usize, reg: &Reg) -> String {
         return out;
     }
     out.push_str(type_name(reg));
+    if let Kind::Local { id, .. } = reg.kind {
+        out.push_str(p.object_name(id));
+    }
     if let Kind::Stack { frame: of } = reg.kind {
         if usize::from(of) != frame {
             let _ = write!(out, "[{of}]");
@@ -112,6 +135,11 @@ pub(crate) fn register(p: &Program<'_>, frame: usize, reg: &Reg) -> String {
     }
     if reg.ref_id != 0 {
         item(format!("ref_obj_id={}", reg.ref_id));
+    }
+    if let Kind::Local { marks, .. } = reg.kind
+        && marks.has(Marks::NON_OWNING)
+    {
+        item(String::from("non_own_ref"));
     }
     if let Kind::Map(idx) | Kind::MapValue(idx) | Kind::MapKey(idx) = reg.kind {
         let map = p.map(idx);

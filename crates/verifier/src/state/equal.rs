@@ -68,11 +68,10 @@ fn refs_and_calls_match(old: &State, new: &State) -> bool {
         && old.refs.len() == new.refs.len()
         && old.sections == new.sections
         && old.irqs.len() == new.irqs.len()
-        && old
-            .frames
-            .iter()
-            .zip(&new.frames)
-            .all(|(a, b)| (a.callsite, a.subprog, a.callback) == (b.callsite, b.subprog, b.callback))
+        && old.sleeps == new.sleeps
+        && old.frames.iter().zip(&new.frames).all(|(a, b)| {
+            (a.callsite, a.subprog, a.callback, a.later) == (b.callsite, b.subprog, b.callback, b.later)
+        })
 }
 
 /// Whether `new` adds nothing to `old`, which was explored from the same instruction. `live` gives for each
@@ -85,7 +84,7 @@ pub(crate) fn equal(old: &State, new: &State, live: &[RegSet], how: Exactness) -
     let refs_match = old.refs.iter().zip(&new.refs).all(|(a, b)| ids.matches(a.id, b.id));
     let locks_match = match (old.lock, new.lock) {
         (None, None) => true,
-        (Some(a), Some(b)) => a.map == b.map && ids.matches(a.id, b.id),
+        (Some(a), Some(b)) => a.of == b.of && ids.matches(a.id, b.id),
         (Some(_), None) | (None, Some(_)) => false,
     };
     let irqs_match = old.irqs.iter().zip(&new.irqs).all(|(a, b)| ids.matches(a.id, b.id));

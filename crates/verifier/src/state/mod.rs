@@ -32,6 +32,8 @@ pub(crate) struct Frame {
     pub(crate) callback: bool,
     /// How many times in a row the call at which the frame stands has called back.
     pub(crate) callback_depth: u32,
+    /// A timer or a work queue called it, at another time: nobody waits for it.
+    pub(crate) later: bool,
 }
 
 /// A reference that must be released.
@@ -42,12 +44,21 @@ pub(crate) struct Reference {
     pub(crate) pc: usize,
 }
 
+/// Whose lock it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Locked {
+    /// A value of the map.
+    Map(u16),
+    /// An object that the program allocated.
+    Object,
+}
+
 /// The `bpf_spin_lock` that is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Lock {
-    /// The map that the value is of.
-    pub(crate) map: u16,
-    /// Tells values of the map apart; 0 for the only one.
+    /// Where it is.
+    pub(crate) of: Locked,
+    /// Tells values of the map, and objects, apart; 0 for the only one.
     pub(crate) id: u32,
     /// The call that took it.
     pub(crate) pc: usize,
@@ -72,6 +83,8 @@ pub(crate) struct State {
     pub(crate) sections: Sections,
     /// Where interrupts were turned off; the last ends first.
     pub(crate) irqs: Vec<Reference>,
+    /// Work that may sleep, whatever the program may.
+    pub(crate) sleeps: bool,
     /// How many times the path went on past a `may_goto`: each spends some of the run's budget.
     pub(crate) may_gotos: u32,
     /// How many times the path entered a callback.
@@ -89,6 +102,7 @@ impl State {
             lock: None,
             sections: Sections::default(),
             irqs: Vec::new(),
+            sleeps: false,
             may_gotos: 0,
             callbacks: 0,
         }
@@ -180,7 +194,8 @@ impl Frame {
     pub(crate) fn new(index: u8, callsite: usize, subprog: usize) -> Self {
         let mut regs = [const { Reg::NOT_INIT }; 11];
         regs[10] = Reg::pointer(Kind::Stack { frame: index });
-        Self { regs, stack: Stack::default(), callsite, subprog, callback: false, callback_depth: 0 }
+        let stack = Stack::default();
+        Self { regs, stack, callsite, subprog, callback: false, callback_depth: 0, later: false }
     }
 }
 

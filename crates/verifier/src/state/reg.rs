@@ -40,6 +40,8 @@ pub(crate) enum Kind {
     Sock(Sock),
     /// An object of the kernel, by the number of its type in the kernel's own.
     Btf { id: u32, marks: Marks },
+    /// An object by the number of its type in the program's own: one that it allocated, or has from a map.
+    Local { id: u32, marks: Marks },
     /// Memory of which nothing is known, so that loads may find nothing there.
     Probed,
     /// Bytes that an iterator hands out; how many is found out when it is attached.
@@ -64,6 +66,11 @@ impl Marks {
     /// Each CPU has one.
     pub(crate) const PER_CPU: Self = Self(16);
 
+    /// A program has allocated it (`MEM_ALLOC`).
+    pub(crate) const ALLOC: Self = Self(32);
+    /// Another owns it, while a lock is held (`NON_OWN_REF`).
+    pub(crate) const NON_OWNING: Self = Self(64);
+
     pub(crate) const fn has(self, mark: Self) -> bool {
         self.0 & mark.0 == mark.0
     }
@@ -79,6 +86,18 @@ impl Marks {
     /// Trusted and nothing else (`is_trusted_reg`).
     pub(crate) fn is_trusted(self) -> bool {
         self == Self::TRUSTED
+    }
+}
+
+impl Marks {
+    /// Allocated, for each CPU or not.
+    pub(crate) fn is_given_away(self) -> bool {
+        self.has(Self::ALLOC) && self.without(Self::ALLOC | Self::PER_CPU) == Self::NONE
+    }
+
+    /// Allocated and nothing that makes it less sure (`is_trusted_reg`).
+    pub(crate) fn is_owned(self) -> bool {
+        self.has(Self::ALLOC) && self.without(Self::ALLOC | Self::NON_OWNING) == Self::NONE
     }
 }
 
@@ -227,6 +246,7 @@ impl Reg {
                 Kind::MapValue(_) | Kind::MapKey(_) | Kind::Mem { .. } | Kind::Map(_) => true,
                 Kind::Sock(sock) => sock != Sock::Xdp,
                 Kind::Btf { marks, .. } => marks.is_trusted() || self.ref_id != 0,
+                Kind::Local { marks, .. } => marks.is_owned() || self.ref_id != 0,
                 Kind::NotInit
                 | Kind::Scalar
                 | Kind::Ctx

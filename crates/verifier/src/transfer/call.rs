@@ -5,6 +5,7 @@ use alloc::vec;
 
 use skep_abi::{KfuncEffect, Undisturbed};
 use skep_isa::Reg as R;
+use skep_spec::FieldKind;
 
 use super::Fresh;
 use crate::check::Facts;
@@ -61,12 +62,38 @@ pub(super) fn helper(p: &Program<'_>, s: &mut State, pc: usize, facts: &Facts, f
         }
     }
     if let Some(id) = call.releases {
+        if call.per_cpu_stays {
+            s.for_each_reg(|r| {
+                if let Kind::Local { marks, .. } = &mut r.kind
+                    && marks.has(Marks::PER_CPU)
+                    && r.ref_id == id
+                {
+                    *marks = marks.without(Marks::ALLOC).with(Marks::RCU);
+                    r.ref_id = 0;
+                }
+            });
+        }
         release(p, s, id);
+    }
+    if let Some(id) = call.gives_away {
+        s.refs.retain(|r| r.id != id);
+        s.for_each_reg(|r| {
+            if r.ref_id == id {
+                r.ref_id = 0;
+                not_owned(p, r);
+            }
+        });
     }
     match call.lock {
         Some(LockChange::Take(lock)) => s.lock = Some(lock),
         Some(LockChange::Give) => {
             s.lock = None;
+            let void = void(p);
+            s.for_each_reg(|r| {
+                if matches!(r.kind, Kind::Local { marks, .. } if marks.has(Marks::NON_OWNING)) {
+                    *r = void.clone();
+                }
+            });
             // Linux 6.18 forgets that.
             if !p.in_rcu(s) {
                 may_go(s);
@@ -88,6 +115,14 @@ pub(super) fn helper(p: &Program<'_>, s: &mut State, pc: usize, facts: &Facts, f
             Reg::pointer_or_null(Kind::Btf { id, marks }, fresh.id())
         }
         Returned::Object { id, marks, nullable: false } => Reg::pointer(Kind::Btf { id, marks }),
+        Returned::Local { id, marks, off, nullable } => {
+            let mut reg = Reg::pointer(Kind::Local { id, marks });
+            (reg.off, reg.nullable) = (off, nullable);
+            if nullable || p.may_have_lock(&reg) {
+                reg.id = fresh.id();
+            }
+            reg
+        }
         Returned::Sock(sock) => Reg::pointer_or_null(Kind::Sock(sock), fresh.id()),
         Returned::Record { size } => {
             Reg::pointer_or_null(Kind::Mem { size, ringbuf: true, writable: true }, fresh.id())
@@ -105,10 +140,20 @@ pub(super) fn helper(p: &Program<'_>, s: &mut State, pc: usize, facts: &Facts, f
     s.set(R::R0, r0);
 }
 
+/// Another owns the object, while the lock is held; one whose owners are counted stays a while longer
+/// (`ref_set_non_owning`).
+fn not_owned(p: &Program<'_>, reg: &mut Reg) {
+    let Kind::Local { id, marks } = &mut reg.kind else { return };
+    *marks = marks.with(Marks::NON_OWNING);
+    if p.object_fields(*id).is_some_and(|f| f.has(FieldKind::Refcount)) {
+        *marks = marks.with(Marks::RCU);
+    }
+}
+
 /// What was only known to stay as long as nothing goes away may be gone.
 fn may_go(s: &mut State) {
     s.for_each_reg(|r| {
-        if let Kind::Btf { marks, .. } = &mut r.kind
+        if let Kind::Btf { marks, .. } | Kind::Local { marks, .. } = &mut r.kind
             && marks.has(Marks::RCU)
         {
             *marks = marks.without(Marks::RCU).with(Marks::UNTRUSTED);
@@ -145,7 +190,7 @@ pub(super) fn kfunc(s: &mut State, facts: &Facts) {
 /// A pointer to a map's value, told apart from those to others if it has a lock.
 fn value(p: &Program<'_>, map: u16, fresh: &mut Fresh) -> Reg {
     let mut reg = Reg::pointer(Kind::MapValue(map));
-    if p.spin_lock(map).is_some() {
+    if p.may_have_lock(&reg) {
         reg.id = fresh.id();
     }
     reg
@@ -176,10 +221,38 @@ pub(crate) fn call_back(p: &Program<'_>, s: &mut State, pc: usize, callback: Cal
             callee.regs[3] = value(p, map, fresh);
             callee.regs[4] = caller.regs[3].clone();
         }
+        CallbackArgs::Vma { id } => {
+            callee.regs[1] = caller.regs[1].clone();
+            callee.regs[2] = Reg::pointer(Kind::Btf { id, marks: Marks::NONE });
+            callee.regs[3] = caller.regs[4].clone();
+        }
+        CallbackArgs::Less { id, off } => {
+            let mut member = Reg::pointer(Kind::Local { id, marks: Marks::ALLOC });
+            member.off = off;
+            not_owned(p, &mut member);
+            callee.regs[1] = member.clone();
+            callee.regs[2] = member;
+        }
+        // Not called now: see `call_later`.
+        CallbackArgs::Later { .. } => {}
     }
     s.frame_mut().callback_depth += 1;
     s.callbacks += 1;
     s.frames.push(Rc::new(callee));
+}
+
+/// The entry of a function that a timer or a work queue calls at another time: with nothing of the state that it was
+/// set in (`push_async_cb`, `set_timer_callback_state`).
+pub(crate) fn call_later(p: &Program<'_>, subprog: u16, map: u16, sleeps: bool, fresh: &mut Fresh) -> State {
+    let mut s = State::entry();
+    let mut frame = Frame::new(0, 0, subprog.into());
+    frame.later = true;
+    frame.regs[1] = Reg::pointer(Kind::Map(map));
+    frame.regs[2] = Reg::pointer(Kind::MapKey(map));
+    frame.regs[3] = value(p, map, fresh);
+    s.frames = vec![Rc::new(frame)];
+    s.sleeps = sleeps;
+    s
 }
 
 /// The entry of a global function that is verified on its own: any arguments that it takes.

@@ -184,7 +184,7 @@ pub(crate) fn split(p: &Program<'_>, s: &State, width: Width, op: JumpOp, dst: R
 /// Whether a pointer that equals another one that is not NULL is not NULL either. Objects of the kernel that are not
 /// marked may be NULL, and what may be anywhere (there, Linux 6.18 forgets it).
 fn equality_tells(a: &Reg, b: &Reg) -> bool {
-    let marked = |r: &Reg| !matches!(r.kind, Kind::Btf { .. } | Kind::Probed);
+    let marked = |r: &Reg| !matches!(r.kind, Kind::Btf { .. } | Kind::Local { .. } | Kind::Probed);
     a.nullable != b.nullable && marked(a) && marked(b)
 }
 
@@ -277,8 +277,8 @@ fn resolve(p: &Program<'_>, s: &mut State, id: u32, is_null: bool) {
             *reg = Reg::scalar(Scalar::known(0));
         } else {
             not_null(p, reg);
-            // Values with a lock stay told apart by it.
-            if !matches!(reg.kind, Kind::MapValue(map) if p.spin_lock(map).is_some()) {
+            // Values and objects with a lock stay told apart by it.
+            if !p.may_have_lock(reg) {
                 reg.id = 0;
             }
         }

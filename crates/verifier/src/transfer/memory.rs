@@ -22,7 +22,9 @@ pub(super) fn load(
 ) -> SlotMove {
     let (mut value, moved) = match facts.target {
         Some(Target::Ctx(value)) => (from_context(value, fresh), None),
-        Some(Target::Argument(loaded) | Target::Kernel(loaded)) => (from_kernel(loaded, fresh), None),
+        Some(Target::Argument(loaded) | Target::Kernel(loaded) | Target::Field { loaded, .. }) => {
+            (from_kernel(loaded, fresh), None)
+        }
         Some(Target::Result { min, max }) => {
             (Scalar::from_signed(min.into(), max.into()).map_or_else(Reg::unknown, Reg::scalar), None)
         }

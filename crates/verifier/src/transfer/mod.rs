@@ -11,7 +11,7 @@ pub(crate) mod pointer;
 
 use skep_isa::{CallTarget, Imm64, Op, Operand};
 
-pub(crate) use call::{Left, call_back, enter, global_entry, leave, leave_by_tail_call};
+pub(crate) use call::{Left, call_back, call_later, enter, global_entry, leave, leave_by_tail_call};
 pub(crate) use iter::advance;
 
 use crate::check::Facts;

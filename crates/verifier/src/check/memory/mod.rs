@@ -1,6 +1,7 @@
 //! Memory accesses: what the base register points to, and whether the bytes are inside and may be used so.
 
 mod context;
+mod local;
 mod object;
 mod region;
 mod stack;
@@ -9,8 +10,9 @@ use alloc::format;
 
 use skep_abi::{CtxValue, FLOW_KEYS_BYTES};
 use skep_isa::{Operand, Reg};
+use skep_spec::FieldKind;
 
-use super::{field, leak, leaks, lock};
+use super::{field, kptr, leak, leaks};
 use crate::kernel::Loaded;
 use crate::program::Program;
 use crate::state::{self, Kind, Sock, State, type_name};
@@ -40,7 +42,7 @@ pub(crate) enum Intent {
 }
 
 impl Intent {
-    fn writes(self) -> bool {
+    pub(super) fn writes(self) -> bool {
         matches!(self, Self::Store(_) | Self::AtomicWrite | Self::StoreRelease(_))
     }
 
@@ -67,6 +69,8 @@ pub(crate) enum Target {
     MapKey,
     /// A map value; `folded` is what a load from read-only frozen contents gives.
     MapValue { folded: Option<u64> },
+    /// A pointer in a map value that the kernel keeps, and what a load of it gives.
+    Field { kind: FieldKind, loaded: Loaded },
     /// The packet or its metadata.
     Packet,
     /// Memory that a helper returned, or flow keys.
@@ -89,7 +93,7 @@ impl Target {
             Self::Kernel(_) => AccessBase::Kernel,
             Self::Stack { .. } => AccessBase::Stack,
             Self::MapKey => AccessBase::MapKey,
-            Self::MapValue { .. } => AccessBase::MapValue,
+            Self::MapValue { .. } | Self::Field { .. } => AccessBase::MapValue,
             Self::Packet => AccessBase::Packet,
             Self::Mem => AccessBase::Mem,
             Self::Sock(Sock::Common) => AccessBase::SockCommon,
@@ -132,14 +136,15 @@ pub(crate) fn access(
         Kind::MapValue(map) => {
             leak_into("map")?;
             map_direction(p, map, off, size, intent.writes())?;
-            lock::untouched(p, s, base, map, off, size as i64)?;
-            field::untouched(p, s, base, map, off, size as i64, true)?;
             region(s, base, off, size as i64, p.map(map).value_size.into(), false, |at| {
                 format!(
                     "invalid access to map value, value_size={} off={at} size={size}",
                     p.map(map).value_size
                 )
             })?;
+            if let Some(field) = field::touched(p, s, base, map, off, size as i64, true)? {
+                return kptr::access(p, s, base, &field, intent);
+            }
             Ok(Target::MapValue { folded: folded(p, reg, map, off, size) })
         }
         Kind::MapKey(map) => {
@@ -183,6 +188,7 @@ pub(crate) fn access(
             object_store(p, s, base, (id, marks), off, size)
         }
         Kind::Btf { id, marks } => object_load(p, s, base, (id, marks), off, size),
+        Kind::Local { id, marks } => local::access(p, s, base, (id, marks), off, size, intent),
         Kind::Probed | Kind::Buffer { writable: false } if intent.writes() => {
             refuse(Code::ForbiddenAccess, format!("R{} cannot write into {}", base.0, type_name(reg)))
         }

@@ -204,6 +204,12 @@ pub(super) fn stack_write(
 
 /// A register whose being zero makes stack bytes zero without a spill that would remember where from.
 pub(crate) fn zero_written_to_bytes(s: &State, target: &Target, src: Operand) -> RegSet {
+    // What lies in a pointer's field is NULL or the right object.
+    if let (Target::Field { .. }, Operand::Reg(src)) = (*target, src)
+        && s.reg(src).is_null()
+    {
+        return RegSet::EMPTY.with(src);
+    }
     let (Target::Stack { min, max, .. }, Operand::Reg(src)) = (*target, src) else { return RegSet::EMPTY };
     let as_bytes = min != max || min % 8 != 0;
     if as_bytes && s.reg(src).is_null() { RegSet::EMPTY.with(src) } else { RegSet::EMPTY }
