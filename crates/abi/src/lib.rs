@@ -20,6 +20,7 @@ mod section;
 mod socket;
 mod socket_context;
 mod struct_ops;
+mod traced;
 
 pub use attach::AttachType;
 pub use bprintf::{
@@ -46,3 +47,4 @@ pub use prog::{
 pub use section::{SECTIONS, Section, SectionFlags, SectionMatch, find_section};
 pub use socket::{SOCK, SOCK_COMMON, TCP_SOCK, XDP_SOCK};
 pub use struct_ops::{STRUCT_OPS, Stored, StructOps, struct_ops};
+pub use traced::{function_is_modifiable, function_sleeps};

@@ -128,6 +128,53 @@ const FOR_FUNCTIONS: &[(AttachType, &str, &str, bool)] = &[
     (A::TRACE_FENTRY, "migrate_disable", "r0 = 0\nexit", false),
 ];
 
+/// The same for programs that sleep, and for functions with arguments of two words.
+const THAT_SLEEP: &[(AttachType, &str, &str, bool)] = &[
+    (
+        A::TRACE_FENTRY,
+        "__x64_sys_getpgid",
+        "r1 = r10\nr1 += -8\nr2 = 8\nr3 = 0\ncall 148\nr0 = 0\nexit",
+        true,
+    ),
+    (A::TRACE_FEXIT, "bpf_fentry_test1", "r2 = *(u64 *)(r1 + 8)\nr0 = 0\nexit", true),
+    (A::MODIFY_RETURN, "bpf_fentry_test1", "r0 = *(u64 *)(r1 + 8)\nexit", true),
+    (A::TRACE_FENTRY, "bpf_fentry_test2", "r0 = 0\nexit", false),
+    (A::TRACE_FENTRY, "schedule", "r0 = 0\nexit", false),
+];
+
+/// `bpf_check(prog **, union bpf_attr *, bpfptr_t, u32)`: the third takes 16 bytes.
+const LONG: &[(AttachType, &str, &str, bool)] = &[
+    (A::TRACE_FENTRY, "bpf_check", "r2 = *(u64 *)(r1 + 16)\nr2 = *(u64 *)(r1 + 24)\nr0 = 0\nexit", true),
+    (A::TRACE_FENTRY, "bpf_check", "r2 = *(u32 *)(r1 + 32)\nr0 = 0\nexit", true),
+    (A::TRACE_FENTRY, "bpf_check", "r2 = *(u64 *)(r1 + 40)\nr0 = 0\nexit", false),
+    (A::TRACE_FEXIT, "bpf_check", "r2 = *(u64 *)(r1 + 40)\nr0 = 0\nexit", true),
+    (A::TRACE_FEXIT, "bpf_check", "r2 = *(u64 *)(r1 + 48)\nr0 = 0\nexit", false),
+    (A::TRACE_FENTRY, "bpf_check", "r2 = *(u64 *)(r1 + 8)\nr2 = *(u64 *)(r2 + 0)\nr0 = 0\nexit", true),
+    (A::TRACE_FENTRY, "bpf_check", "r2 = *(u64 *)(r1 + 24)\nr2 = *(u64 *)(r2 + 0)\nr0 = 0\nexit", false),
+    (A::MODIFY_RETURN, "bpf_modify_return_test", "r0 = 0\nexit", true),
+    (A::MODIFY_RETURN, "bpf_fentry_test2", "r0 = 0\nexit", false),
+];
+
+#[test]
+fn programs_for_functions_that_sleep_or_take_much() {
+    let Some((btf, env)) = types() else { return };
+    let (mut wrong, mut asked) = (Vec::new(), 0);
+    let flags = [(THAT_SLEEP, ProgramSpec::SLEEPABLE), (LONG, 0)];
+    for (cases, flags) in flags {
+        for (attach, target, text, legal) in cases {
+            let Some(mut spec) = spec(&btf, *attach, Kind::Func, target, text) else { continue };
+            spec.flags |= flags;
+            let ours = verify(&spec, &env, &Options::default());
+            asked += 1;
+            if ours.is_ok() != *legal {
+                wrong.push(format!("{attach:?} of {target}: {text}: ours {:?}", ours.err()));
+            }
+        }
+    }
+    assert_eq!(wrong, [""; 0]);
+    assert!(asked > 8, "{asked}");
+}
+
 #[test]
 fn programs_for_functions() {
     let Some((btf, env)) = types() else { return };

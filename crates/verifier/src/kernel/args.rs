@@ -61,7 +61,7 @@ impl<'a> Attached<'a> {
             AttachType::TRACE_ITER => Self::iterator(btf, id, ty, name),
             AttachType::TRACE_FENTRY | AttachType::TRACE_FEXIT | AttachType::MODIFY_RETURN => {
                 function::may_be_traced(spec, name)?;
-                Self::function(btf, id, ty, name, spec.attach_type)
+                Self::function(btf, spec, id, ty, name)
             }
             AttachType::LSM_MAC | AttachType::LSM_CGROUP => Self::hook(btf, spec, id, ty, name),
             other => unsupported(format!("tracing programs with expected attach type {}", other.0)),
@@ -111,9 +111,11 @@ impl<'a> Attached<'a> {
         }
     }
 
-    fn function(btf: &'a Btf, id: u32, ty: &'a Type, name: &'a str, attach: AttachType) -> Check<Self> {
+    fn function(btf: &'a Btf, spec: &ProgramSpec, id: u32, ty: &'a Type, name: &'a str) -> Check<Self> {
         let (ret, params) = prototype(btf, id, ty, name)?;
         function::may_be_called(btf, name, ret, params)?;
+        function::is_listed(spec, btf, name, params)?;
+        let attach = spec.attach_type;
         let after = attach != AttachType::TRACE_FENTRY;
         // A program that changes the result gets only an integer (`btf_ctx_access`).
         let fits = attach != AttachType::MODIFY_RETURN

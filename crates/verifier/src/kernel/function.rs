@@ -40,9 +40,11 @@ const NO_RETURN: &[&str] = &[
     "make_task_dead",
 ];
 
-/// Beginnings of names of functions whose result programs may change (`check_attach_modify_return`): hooks of security
-/// modules, and system calls, which are listed for error injection.
-const CHANGED: &[&str] = &["security_", "__x64_sys_"];
+/// Bytes of the longest argument (`btf_distill_func_proto`).
+const LONGEST: u32 = 16;
+
+/// Name of the parameter of system calls that the kernel was built without (`COND_SYSCALL`): they are in no list.
+const MISSING: &str = "__unused";
 
 /// Whether programs of the attach type may be on the function.
 pub(super) fn may_be_traced(spec: &ProgramSpec, name: &str) -> Check<()> {
@@ -56,20 +58,29 @@ pub(super) fn may_be_traced(spec: &ProgramSpec, name: &str) -> Check<()> {
         let words = format!("Attaching fexit/fmod_ret to __noreturn function '{name}' is rejected.");
         return refuse_function(words, name);
     }
-    if spec.flags & ProgramSpec::SLEEPABLE != 0 {
-        return unsupported(format!(
-            "programs that sleep for function {name}: its list is not in the kernel's types"
-        ));
-    }
-    if spec.attach_type == AttachType::MODIFY_RETURN && !CHANGED.iter().any(|start| name.starts_with(start)) {
-        return unsupported(format!(
-            "programs that change what function {name} returns: the list of those is not in the kernel's types"
-        ));
-    }
     if name.starts_with("bpf_sk_storage") {
         return unsupported(format!("programs for function {name}, which helpers call"));
     }
     Ok(())
+}
+
+/// Whether the function is in the list that such programs need.
+pub(super) fn is_listed(spec: &ProgramSpec, btf: &Btf, name: &str, params: &[Param]) -> Check<()> {
+    let there = !params.iter().any(|param| btf.str(param.name) == MISSING);
+    if spec.flags & ProgramSpec::SLEEPABLE != 0 {
+        return match there && skep_abi::function_sleeps(name) {
+            true => Ok(()),
+            false => unsupported(format!(
+                "programs that sleep for function {name}: its list is not in the kernel's types"
+            )),
+        };
+    }
+    if spec.attach_type != AttachType::MODIFY_RETURN || there && skep_abi::function_is_modifiable(name) {
+        return Ok(());
+    }
+    unsupported(format!(
+        "programs that change what function {name} returns: the list of those is not in the kernel's types"
+    ))
 }
 
 /// Whether a trampoline can call the function.
@@ -90,12 +101,8 @@ pub(super) fn may_be_called(btf: &Btf, name: &str, ret: TypeId, params: &[Param]
     for (n, param) in params.iter().enumerate() {
         match btf.resolved(param.ty) {
             Type::Void => return refuse_function(format!("The function {name} has variable args."), name),
-            Type::Int { size, .. } | Type::Struct { size, .. } | Type::Union { size, .. } if *size > 8 => {
-                return unsupported(format!(
-                    "programs for function {name}: argument {n} is longer than 8 bytes"
-                ));
-            }
-            Type::Int { .. } | Type::Struct { .. } | Type::Union { .. } => {}
+            Type::Int { size, .. } | Type::Struct { size, .. } | Type::Union { size, .. }
+                if *size <= LONGEST => {}
             Type::Ptr { .. } | Type::Enum { .. } | Type::Enum64 { .. } => {}
             other => {
                 let kind = other.kind().name();
