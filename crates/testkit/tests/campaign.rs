@@ -9,7 +9,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use skep_testkit::generate::campaign::{Campaign, Fall, News, Summary};
-use skep_testkit::generate::worker::{Order, Plant, serve};
+use skep_testkit::generate::worker::{Order, Plant, Source, serve};
 use skep_testkit::generate::{coverage::Coverage, program};
 use skep_testkit::oracle::{Oracle, interpreter::Interpreter};
 
@@ -37,7 +37,8 @@ fn all_but(seed: u64) -> Coverage {
         let order = serde_json::to_string(&Order::Try { from, to }).expect("it is data");
         let mut reports = Vec::new();
         let oracles: [&dyn Oracle; 1] = [&Interpreter];
-        serve(&oracles, Plant::default(), order.as_bytes(), &mut reports).expect("the order is one");
+        serve(&oracles, Plant::default(), Source::Generated, order.as_bytes(), &mut reports)
+            .expect("the order is one");
         let last = reports.split(|&b| b == b'\n').rfind(|line| !line.is_empty()).expect("it reports");
         let report: serde_json::Value = serde_json::from_slice(last).expect("it is JSON");
         coverage.merge(serde_json::from_value(report["Tried"]["coverage"].clone()).expect("it is coverage"));

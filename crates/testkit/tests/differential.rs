@@ -16,6 +16,9 @@ use skep_testkit::oracle::{self, Oracle, Privilege, Question, interpreter::Inter
 /// Programs of the slice.
 const PROGRAMS: u64 = 20_000;
 
+/// Changed programs of the slice.
+const CHANGED: u64 = 3000;
+
 /// Programs in which planted bugs are looked for; most are found within a hundred.
 const PLANT_PROGRAMS: u64 = 6000;
 
@@ -50,6 +53,34 @@ fn generated_programs_agree() {
         assert!(coverage.compared * 10 >= legal * 9, "only {} of {legal} compared", coverage.compared);
         assert!(coverage.accepted * 10 >= coverage.programs * 7, "only {} accepted", coverage.accepted);
     }
+}
+
+/// Objects of the examples and of the reader's tests, changed at random.
+#[test]
+fn changed_objects_get_the_kernel_s_verdict() {
+    let [_, kernel] = oracle::all();
+    if let Err(why) = kernel.available() {
+        println!("skipped: changed_objects_get_the_kernel_s_verdict: {why}");
+        return;
+    }
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../");
+    let folders = format!("{root}examples:{root}crates/object/tests/fixtures");
+    let campaign = Campaign {
+        seeds: 0..CHANGED,
+        jobs: 2,
+        until: None,
+        program: Path::new(env!("CARGO_BIN_EXE_differential")),
+        args: &["--mutate".to_owned(), folders],
+        silence: SILENCE,
+        shrink: false,
+    };
+    let Summary { coverage, found, falls, gave_up, .. } = campaign.run(&mut |_| {});
+    let found: Vec<_> = found.iter().map(|d| format!("seed {}: {}", d.seed, d.what)).collect();
+    println!("{coverage}");
+    assert_eq!((gave_up, falls), (None, Vec::new()), "Linux fell over");
+    assert!(found.is_empty(), "{} disagreements:\n{}", found.len(), found.join("\n"));
+    assert!(coverage.accepted * 5 > coverage.programs, "only {} accepted", coverage.accepted);
+    assert!(coverage.skipped * 2 < coverage.programs, "{} skipped", coverage.skipped);
 }
 
 /// What an engine with a bug would do: each instruction of `from` does what `to` does. Rows of the instruction

@@ -2,13 +2,15 @@
 //!
 //! ```text
 //! differential [--count N] [--seed S] [--jobs J] [--seconds T] [--write] [--record]
+//! differential --mutate FOLDER [--count N] …
 //! differential --show S
 //! ```
 //!
 //! Seeds S to S+N-1 are tried by J processes (2), for at most T seconds. A disagreement is shrunk and printed; with
 //! `--write` it becomes a file test under `tests/cases/found`. `--record` writes the figures to `tests/campaign.txt`,
 //! from where `docs/parity.md` has them. A program that makes Linux fall over costs its process; it is listed, and the
-//! others go on. `--show` prints a program without loading it. Exit status 1 when there was a disagreement, or when
+//! others go on. With `--mutate` the programs are those of the objects in the folders (separated by colons), a few
+//! instructions changed, and verdicts alone are compared; the figures go to `tests/mutations.txt`. `--show` prints a program without loading it. Exit status 1 when there was a disagreement, or when
 //! Linux took no program any more.
 //!
 //! For tests: `--silence T` gives up a process after T seconds instead of 60; `--no-kernel` leaves Linux out;
@@ -20,12 +22,14 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use skep_testkit::generate::campaign::{Campaign, News, SILENCE};
+use skep_testkit::generate::mutate::Mutants;
 use skep_testkit::generate::program;
-use skep_testkit::generate::worker::{self, Plant, Small};
+use skep_testkit::generate::worker::{self, Plant, Small, Source};
 use skep_testkit::oracle::{self, Oracle, kernel};
 use skep_testkit::rowfiles;
 
 const USAGE: &str = "usage: differential [--count N] [--seed S] [--jobs J] [--seconds T] [--write] [--record]
+       differential --mutate FOLDER [--count N] ...
        differential --show S";
 
 /// What the arguments say.
@@ -38,6 +42,7 @@ struct Arguments {
     write: bool,
     record: bool,
     show: Option<u64>,
+    mutate: Option<String>,
     worker: bool,
     turn: usize,
     kernel: bool,
@@ -57,6 +62,7 @@ impl Arguments {
             write: false,
             record: false,
             show: None,
+            mutate: None,
             worker: false,
             turn: 0,
             kernel: true,
@@ -64,6 +70,12 @@ impl Arguments {
             handed_on: Vec::new(),
         };
         while let Some(arg) = args.next() {
+            if arg == "--mutate" {
+                let folders = args.next().ok_or("--mutate: a folder is missing")?;
+                all.handed_on.extend([arg, folders.clone()]);
+                all.mutate = Some(folders);
+                continue;
+            }
             let mut number = || {
                 let given = args.next().ok_or_else(|| format!("{arg}: a number is missing"))?;
                 given.parse::<u64>().map_err(|_| format!("{arg}: `{given}` is no number"))
@@ -131,7 +143,17 @@ fn main() -> ExitCode {
     let oracles = args.oracles();
     let done = if args.worker {
         kernel::begin_turns_at(args.turn);
-        worker::serve(&oracles, args.plant, std::io::stdin().lock(), std::io::stdout().lock())
+        let source = match &args.mutate {
+            None => Source::Generated,
+            Some(folders) => match Mutants::read(folders) {
+                Ok(mutants) => Source::Mutants(Box::new(mutants)),
+                Err(why) => {
+                    eprintln!("differential: {why}");
+                    return ExitCode::from(2);
+                }
+            },
+        };
+        worker::serve(&oracles, args.plant, source, std::io::stdin().lock(), std::io::stdout().lock())
             .map(|()| ExitCode::SUCCESS)
     } else {
         campaign(&args)
@@ -178,8 +200,12 @@ fn campaign(args: &Arguments) -> std::io::Result<ExitCode> {
     if args.record {
         // A campaign that its time limit ended has fewer programs than it was asked for.
         let limit = args.seconds.map_or_else(String::new, |s| format!(" --seconds {s}"));
-        let text = format!("cargo xtask differential {count} {seed}{limit} --record\n{summary}\n");
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/campaign.txt");
+        let (what, file) = match &args.mutate {
+            None => ("", "campaign"),
+            Some(_) => (" --mutate FOLDER", "mutations"),
+        };
+        let text = format!("cargo xtask differential {count} {seed}{limit}{what} --record\n{summary}\n");
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../tests/{file}.txt"));
         std::fs::write(&path, text)
             .map_err(|e| std::io::Error::new(e.kind(), format!("{}: {e}", path.display())))?;
     }

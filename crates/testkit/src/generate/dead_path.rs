@@ -16,7 +16,7 @@ use crate::oracle::{Oracle, Privilege, Question, Verdict};
 
 /// Whether each of the programs that Linux refuses is refused on a path that no run takes, and the interpreter, which
 /// checks every access, runs them all without a fault.
-pub fn only_dead_paths(generated: &Generated) -> bool {
+pub fn only_dead_paths(generated: &Generated, env: &Environment) -> bool {
     let refused = |spec: &ProgramSpec| match Kernel.verdict(spec, Privilege::Privileged) {
         Verdict::Rejected { log } => Some(log),
         Verdict::Accepted | Verdict::Unsupported(_) | Verdict::Skipped(_) => None,
@@ -25,7 +25,7 @@ pub fn only_dead_paths(generated: &Generated) -> bool {
     for spec in generated.programs() {
         match refused(spec) {
             None => {}
-            Some(log) if is_dead(spec, &path(&log)) => dead += 1,
+            Some(log) if is_dead(spec, env, &path(&log)) => dead += 1,
             Some(_) => return false,
         }
     }
@@ -41,8 +41,8 @@ fn path(log: &str) -> Vec<usize> {
     log.lines().filter_map(pc).collect()
 }
 
-fn is_dead(spec: &ProgramSpec, path: &[usize]) -> bool {
-    matches!(follow(spec, &Environment::default(), path), Ok(Followed::Dead { .. }))
+fn is_dead(spec: &ProgramSpec, env: &Environment, path: &[usize]) -> bool {
+    matches!(follow(spec, env, path), Ok(Followed::Dead { .. }))
 }
 
 fn runs(generated: &Generated) -> bool {
@@ -72,7 +72,7 @@ mod tests {
     fn asked(spec: ProgramSpec) -> Option<bool> {
         let generated = Generated { spec, tails: Vec::new(), inputs: Vec::new(), ..generate(0) };
         Kernel.available().map_err(|why| println!("skipped: dead paths: {why}")).ok()?;
-        Some(only_dead_paths(&generated))
+        Some(only_dead_paths(&generated, &Environment::default()))
     }
 
     #[test]
@@ -109,6 +109,7 @@ mod tests {
              r0 = 0; if r0 == 1 goto +1; exit; exit",
         );
         functions::describe(&mut spec);
+        let is_dead = |spec: &ProgramSpec, path: &[usize]| is_dead(spec, &Environment::default(), path);
         let entry = [0, 1, 3, 4, 5];
         let (round, other) = ([9, 10, 11, 5], [9, 10, 12]);
         assert!(!is_dead(&spec, &[&entry[..], &round, &round, &[6, 7, 8]].concat()));

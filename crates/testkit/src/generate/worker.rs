@@ -17,7 +17,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::coverage::Coverage;
-use super::{Divergence, compare, leftovers, program, smallest};
+use super::mutate::Mutants;
+use super::program::{self, Generated};
+use super::{Comparison, Divergence, compare, leftovers, smallest};
 use crate::oracle::Oracle;
 use crate::rowfiles;
 
@@ -61,9 +63,34 @@ pub struct Small {
 }
 
 impl Small {
-    /// The program of a disagreement as it is, without asking anybody.
+    /// A disagreement as it is, without asking anybody.
     pub fn not_at_all(of: &Divergence) -> Self {
-        Self { what: of.what.clone(), text: render(of.seed, &of.what, &program::generate(of.seed)) }
+        Self { what: of.what.clone(), text: format!("; Seed {}: {}\n", of.seed, of.what) }
+    }
+}
+
+/// Where the programs come from.
+pub enum Source {
+    /// The generator makes them.
+    Generated,
+    /// They are compiled ones, changed.
+    Mutants(Box<Mutants>),
+}
+
+impl Source {
+    /// The program of a seed, and what else there is to say about it.
+    fn program(&mut self, seed: u64) -> Option<(String, Generated)> {
+        match self {
+            Self::Generated => Some((String::new(), program::generate(seed))),
+            Self::Mutants(mutants) => mutants.program(seed),
+        }
+    }
+
+    fn compare(&self, generated: &Generated, oracles: &[&dyn Oracle]) -> Comparison {
+        match self {
+            Self::Generated => compare(generated, oracles),
+            Self::Mutants(mutants) => mutants.compare(generated),
+        }
     }
 }
 
@@ -97,6 +124,7 @@ impl Plant {
 pub fn serve(
     oracles: &[&dyn Oracle],
     plant: Plant,
+    mut source: Source,
     orders: impl BufRead,
     mut reports: impl Write,
 ) -> io::Result<()> {
@@ -113,31 +141,47 @@ pub fn serve(
                 for seed in from..to {
                     say(&Report::At(seed))?;
                     plant.sprout(seed);
-                    let generated = program::generate(seed);
-                    let compared = compare(&generated, oracles);
+                    let Some((words, generated)) = source.program(seed) else {
+                        coverage.programs += 1;
+                        coverage.skipped += 1;
+                        continue;
+                    };
+                    let compared = source.compare(&generated, oracles);
                     coverage.add(&generated, &compared.answers);
                     if compared.dead_path {
                         coverage.dead_paths.insert(seed);
                     }
-                    found.extend(compared.what.map(|what| Divergence { seed, what }));
+                    found.extend(compared.what.map(|what| {
+                        let words = if words.is_empty() { words } else { format!(" [{words}]") };
+                        Divergence { seed, what: what + &words }
+                    }));
                 }
                 say(&Report::Tried { coverage, found })?;
             }
             Order::Shrink(of) => {
                 say(&Report::At(of.seed))?;
-                say(&Report::Small(shrink(&of, oracles)))?;
+                say(&Report::Small(shrink(&of, &mut source, oracles)))?;
             }
         }
     }
     Ok(())
 }
 
-fn shrink(Divergence { seed, what }: &Divergence, oracles: &[&dyn Oracle]) -> Small {
-    let generated = program::generate(*seed);
+fn shrink(
+    of @ Divergence { seed, what }: &Divergence,
+    source: &mut Source,
+    oracles: &[&dyn Oracle],
+) -> Small {
+    let Some((_, generated)) = source.program(*seed) else { return Small::not_at_all(of) };
+    if let Source::Mutants(mutants) = source {
+        let small = smallest(&generated, what, &|g| mutants.compare(g));
+        let what = mutants.compare(&small).what.unwrap_or_else(|| what.clone());
+        return Small { text: render(*seed, &what, &small), what };
+    }
     let open = leftovers(&generated);
     // What depends on leftovers would become something else on its way.
     let small = match open {
-        None => smallest(&generated, what, oracles),
+        None => smallest(&generated, what, &|g| compare(g, oracles)),
         Some(_) => generated,
     };
     let what = compare(&small, oracles).what.unwrap_or_else(|| what.clone());
@@ -160,7 +204,8 @@ mod tests {
         let orders = order(&Order::Try { from: 3, to: 5 })
             + &order(&Order::Shrink(Divergence { seed: 9, what: "verdict: none".into() }));
         let mut reports = Vec::new();
-        serve(&[], Plant::default(), orders.as_bytes(), &mut reports).expect("the orders are orders");
+        serve(&[], Plant::default(), Source::Generated, orders.as_bytes(), &mut reports)
+            .expect("the orders are orders");
         let reports: Vec<Report> = reports
             .split(|&b| b == b'\n')
             .filter(|line| !line.is_empty())
@@ -178,7 +223,7 @@ mod tests {
         };
         assert_eq!((coverage.programs, found.len()), (2, 0));
         assert!(small.text.starts_with("; Seed 9: verdict: none"), "{}", small.text);
-        assert!(serve(&[], Plant::default(), &b"nonsense\n"[..], Vec::new()).is_err());
+        assert!(serve(&[], Plant::default(), Source::Generated, &b"nonsense\n"[..], Vec::new()).is_err());
     }
 
     #[test]
@@ -186,7 +231,8 @@ mod tests {
         let oracles: [&dyn Oracle; 1] = [&crate::oracle::interpreter::Interpreter];
         let orders = serde_json::to_string(&Order::Try { from: 0, to: 20 }).expect("it is data");
         let mut reports = Vec::new();
-        serve(&oracles, Plant::default(), orders.as_bytes(), &mut reports).expect("the orders are orders");
+        serve(&oracles, Plant::default(), Source::Generated, orders.as_bytes(), &mut reports)
+            .expect("the orders are orders");
         let last = reports.split(|&b| b == b'\n').rfind(|line| !line.is_empty()).expect("it reports");
         let Ok(Report::Tried { coverage, .. }) = serde_json::from_slice(last) else { panic!("{last:?}") };
         let mut here = Coverage::default();

@@ -23,7 +23,7 @@ pub(super) fn verdict_of(e: &LoadError) -> Verdict {
 }
 
 /// Creates the maps of `spec`.
-pub(super) fn maps(backend: &dyn Backend, spec: &ProgramSpec) -> Result<Vec<Arc<dyn BackendMap>>, Verdict> {
+pub(crate) fn maps(backend: &dyn Backend, spec: &ProgramSpec) -> Result<Vec<Arc<dyn BackendMap>>, Verdict> {
     let create = |def: &Arc<skep_spec::MapDef>| {
         backend.create_map(def).map_err(|e| Verdict::Unsupported(format!("map `{}`: {e}", def.name)))
     };
@@ -32,7 +32,7 @@ pub(super) fn maps(backend: &dyn Backend, spec: &ProgramSpec) -> Result<Vec<Arc<
 
 /// Loads `spec`; where only the reason of a refusal is wanted, without the path that leads to it, which may be
 /// a million instructions long.
-pub(super) fn load(
+pub(crate) fn load(
     backend: &dyn Backend,
     spec: &ProgramSpec,
     maps: &[Arc<dyn BackendMap>],

@@ -3,7 +3,7 @@
 //! An [`Oracle`] stands over a [`Backend`](skep_spec::Backend); one file each says what is particular to it.
 //! `drive` does the work that is the same for all: create the maps, load, run, read everything back.
 
-mod drive;
+pub(crate) mod drive;
 pub mod interpreter;
 pub mod kernel;
 

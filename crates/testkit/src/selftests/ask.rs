@@ -276,7 +276,7 @@ fn ask_skep(spec: &ProgramSpec, rights: Rights, kernel: &Arc<Btf>) -> (Answer, C
 }
 
 /// The function or type of the kernel that a program belongs to (`libbpf_find_attach_btf_id`).
-fn attach_point(spec: &ProgramSpec, kernel: &Btf) -> Option<u32> {
+pub(crate) fn attach_point(spec: &ProgramSpec, kernel: &Btf) -> Option<u32> {
     let (prefix, kind) = spec.attach_kind()?;
     let name = format!("{prefix}{}", spec.attach_target.as_deref()?);
     kernel.find_by_name(Some(kind), &name).map(|id| id.0)

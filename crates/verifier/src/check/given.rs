@@ -110,7 +110,7 @@ impl Used {
             Kind::Buffer { writable: false } if writes => {
                 refuse(Code::ForbiddenAccess, format!("R{} cannot write into rdonly_buf", reg.0))
             }
-            Kind::Buffer { .. } if size > 0 => buffer(s, reg, value.off, size as usize).map(drop),
+            Kind::Buffer { .. } => buffer(s, reg, value.off, size as usize).map(drop),
             _ if zero_ok && size == 0 && value.is_null() => Ok(()),
             _ => {
                 let words = format!("R{} type={} expected=fp, pkt, map_value, mem", reg.0, type_name(value));
