@@ -20,9 +20,14 @@ fn calls_tails(spec: &ProgramSpec) -> bool {
     decode_all(&spec.insns).flatten().any(|(_, op)| helper(op))
 }
 
+/// Whether a program has legacy loads.
+fn loads_packets(spec: &ProgramSpec) -> bool {
+    decode_all(&spec.insns).flatten().any(|(_, op)| matches!(op, Op::LoadPacket { .. }))
+}
+
 /// Whether the kernel wants to know the types of the functions that a program may have.
 pub fn want_types(spec: &ProgramSpec) -> bool {
-    calls_back(spec) || calls_tails(spec)
+    calls_back(spec) || calls_tails(spec) || loads_packets(spec)
 }
 
 /// Says that the main function is global and the others static, and that all return `int` and take nothing:
@@ -31,17 +36,17 @@ pub fn describe(spec: &mut ProgramSpec) {
     give_types(spec, false);
 }
 
-/// As [`describe`], also for programs that have functions and make tail calls.
+/// As [`describe`], also for programs that have functions and make tail calls or legacy loads.
 pub fn describe_callers(spec: &mut ProgramSpec) {
-    give_types(spec, calls_tails(spec));
+    give_types(spec, calls_tails(spec) || loads_packets(spec));
 }
 
-fn give_types(spec: &mut ProgramSpec, tail_calls: bool) {
+fn give_types(spec: &mut ProgramSpec, wanted: bool) {
     if spec.btf.is_some() {
         return;
     }
     let (starts, addresses) = starts(spec);
-    if !addresses && (starts.len() == 1 || !tail_calls) {
+    if !addresses && (starts.len() == 1 || !wanted) {
         return;
     }
     let mut b = Builder::new();

@@ -130,6 +130,14 @@ impl Wanted {
                     self.add_slot(frame, slot);
                 }
             }
+            // Back into the function that it left, with 0.
+            Op::LoadPacket { .. } if step.left => {
+                if f + 1 >= self.frames.len() {
+                    return Err(Lost);
+                }
+                self.take(f, Reg::R0);
+                *frame = f + 1;
+            }
             Op::LoadPacket { .. } => {
                 self.take(f, Reg::R0);
             }
@@ -170,7 +178,7 @@ impl Wanted {
                 *frame = caller;
             }
             // Back into the function that another program ran in the place of: its result comes from there.
-            Op::Call(CallTarget::Helper(_)) if step.tail_called => {
+            Op::Call(CallTarget::Helper(_)) if step.left => {
                 if f + 1 >= self.frames.len() {
                     return Err(Lost);
                 }

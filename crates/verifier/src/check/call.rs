@@ -421,7 +421,7 @@ impl Args<'_, '_> {
         }
         let walks = self.proto.id == contract::FOR_EACH_MAP_ELEM;
         let fits = row.is_some_and(|row| contract::map_fits(row, self.proto));
-        if !walks && !(fits && contract::may_change_sockets(self.p, def.kind, self.proto)) {
+        if !(walks || fits && contract::may_change_sockets(self.p, def.kind, self.proto)) {
             let words = format!("cannot pass map_type {} into func {name}#{}", def.kind.0, self.proto.id);
             return refuse(Code::BadMapForHelper, words).explain(
                 format!("a map that {name} takes"),

@@ -13,8 +13,9 @@ pub(crate) struct Step {
     pub(crate) slot: Option<(u8, u8)>,
     /// A helper called back here, or a callback returned to it.
     pub(crate) callback: bool,
-    /// Another program ran in the function's place, and the function's caller went on.
-    pub(crate) tail_called: bool,
+    /// The function was left here, though not by an `exit`: another program ran in its place, or a legacy load found
+    /// no packet.
+    pub(crate) left: bool,
     /// Registers that learned together from a comparison.
     pub(crate) linked: Option<Rc<[Place]>>,
 }
@@ -29,13 +30,7 @@ pub(crate) struct History {
 
 impl History {
     pub(crate) fn push(&mut self, pc: usize, jump: bool) {
-        self.steps.push(Step {
-            pc: pc as u32,
-            slot: None,
-            callback: false,
-            tail_called: false,
-            linked: None,
-        });
+        self.steps.push(Step { pc: pc as u32, slot: None, callback: false, left: false, linked: None });
         self.notable += u32::from(jump);
     }
 
@@ -53,10 +48,10 @@ impl History {
         }
     }
 
-    /// Says of the last step that the tail call succeeded.
-    pub(crate) fn note_tail_call(&mut self) {
+    /// Says of the last step that it left the function.
+    pub(crate) fn note_left(&mut self) {
         if let Some(step) = self.steps.last_mut() {
-            step.tail_called = true;
+            step.left = true;
         }
     }
 

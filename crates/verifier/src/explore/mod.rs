@@ -10,6 +10,7 @@ mod follow;
 mod globals;
 mod history;
 mod iterate;
+mod leave;
 mod rounds;
 mod store;
 mod visit;
@@ -35,7 +36,7 @@ use crate::precision::{self, Wanted};
 use crate::program::{Extent, Program, target};
 use crate::report::Log;
 use crate::state::State;
-use crate::transfer::{self, Fresh, Left, jump};
+use crate::transfer::{self, Fresh, jump};
 use crate::violation::{Check, Explain, refuse};
 use crate::{AccessBase, Code, Decision, InsnFacts, Observed, Options, Stats, limits};
 
@@ -265,20 +266,8 @@ impl<'p, 'a> Explorer<'p, 'a> {
                 self.log.called(self.p, &self.state);
                 Ok(Next::Go(to))
             }
-            Op::Exit if self.state.depth() > 0 => {
-                self.log.leaves(self.p, &self.state);
-                let to = match transfer::leave(&mut self.state) {
-                    None => return Ok(Next::End),
-                    Some(Left::Called(call)) => self.p.next(call),
-                    Some(Left::CalledBack(call)) => {
-                        self.history.note_callback();
-                        self.back_at_call(call);
-                        call
-                    }
-                };
-                self.log.returned(self.p, pc, to, &self.state);
-                Ok(Next::Go(to))
-            }
+            Op::Exit if self.state.depth() > 0 => Ok(self.leave(pc)),
+            Op::LoadPacket { .. } if self.state.depth() > 0 => self.legacy_load(pc, op, facts),
             Op::Exit => Ok(Next::End),
             _ => {
                 if matches!(op, Op::Call(CallTarget::Helper(contract::TAIL_CALL))) {
@@ -307,22 +296,6 @@ impl<'p, 'a> Explorer<'p, 'a> {
     fn came_from(&self) -> usize {
         let last = self.trail.checked_sub(1).and_then(|i| self.trails.get(i));
         last.map_or(0, |(_, decision)| decision.pc)
-    }
-
-    /// Puts aside what follows in the caller of this function if its tail call succeeds.
-    fn tail_call(&mut self, pc: usize) -> Check<()> {
-        if self.state.depth() == 0 {
-            return Ok(());
-        }
-        let mut state = self.state.clone();
-        if let Some(call) = transfer::leave_by_tail_call(self.p, &mut state) {
-            self.put_aside(Decision { pc, taken: true }, self.p.next(call), state)?;
-            if let Some(pending) = self.pending.last_mut() {
-                pending.history.note_tail_call();
-            }
-            self.decided(pc, false);
-        }
-        Ok(())
     }
 
     /// Puts aside what follows if a helper calls back; what follows if it does not, or no more, goes on.
