@@ -15,6 +15,7 @@ mod kernel_args;
 mod kfunc;
 mod lsm;
 mod map;
+mod object_fn;
 mod prog;
 mod section;
 mod socket;
@@ -40,6 +41,7 @@ pub use kernel_args::{
 pub use kfunc::{KFUNCS, Kfunc, KfuncEffect, Undisturbed, kfunc};
 pub use lsm::{HOOK, HOOKS, hook_is_disabled, hook_is_trusted, hook_offers, hook_returns, hook_sleeps};
 pub use map::{KERNEL_MAP_TYPES, MAP_TYPES, MapFlags, MapType, MapTypeRow, Rule, UpdateFlags};
+pub use object_fn::{OBJECT_FNS, ObjectFn, object_fn};
 pub use prog::{
     AttachRules, KERNEL_PROGRAM_TYPES, PROGRAM_TYPES, PacketAccess, ProgramType, ProgramTypeRow, ReturnRange,
     Sleep,

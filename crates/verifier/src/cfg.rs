@@ -8,10 +8,11 @@ use alloc::format;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use skep_abi::HelperFlags;
+use skep_abi::{HelperFlags, ObjectFn};
 use skep_isa::{CallTarget, Imm64, Op};
 
 use crate::Code;
+use crate::check::allocated;
 use crate::contract;
 use crate::kernel::IterStep;
 use crate::program::{Points, Program, Store, target};
@@ -109,7 +110,8 @@ pub(crate) fn successors(program: &mut Program<'_>, pc: usize) -> At<Successors>
             Successors([far(off), next], 2)
         }
         Op::Call(target) => {
-            if calls_back(target) {
+            if calls_back(target) || matches!(allocated::function(program, op), Some((_, ObjectFn::TreeAdd)))
+            {
                 program.points[pc] = Points { prune: true, jump: true, store: Some(Store::Callback) };
             } else if program.iter_function(op).is_some_and(|f| f.step == IterStep::Next) {
                 program.points[pc].prune = true;

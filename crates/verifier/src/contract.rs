@@ -63,7 +63,6 @@ pub(crate) enum CallbackArgs {
     /// `bpf_find_vma`: the task, the area, a structure of this number, and the call's fourth argument.
     Vma { id: u32 },
     /// `bpf_rbtree_add`: two members of the tree, objects of this type, `off` bytes into them.
-    #[expect(dead_code, reason = "the functions of trees make it")]
     Less { id: u32, off: i32 },
     /// A timer's or a work queue's, at another time: the map, key and value.
     Later { map: u16, sleeps: bool },

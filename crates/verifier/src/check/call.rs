@@ -12,7 +12,9 @@ use skep_spec::{Field, FieldKind};
 
 use super::given::Used;
 use super::memory::{aligned, unmodified};
-use super::{Facts, exit, global, kfunc, kptr, leak, leaks, lock, object, readable, strings, timer};
+use super::{
+    Facts, allocated, exit, global, kfunc, kptr, leak, leaks, lock, object, readable, strings, timer,
+};
 use crate::contract::{self, Callback, CallbackArgs, Returned, arg_reg};
 use crate::program::Program;
 use crate::state::{self, Byte, Kind, Marks, Sock, State, place, type_name};
@@ -28,7 +30,7 @@ pub(super) fn subprog(p: &Program<'_>, s: &State, pc: usize, off: i32) -> Check<
 }
 
 /// One function more may be entered.
-fn room_for_frame(s: &State) -> Check<()> {
+pub(super) fn room_for_frame(s: &State) -> Check<()> {
     let frames = s.frames.len() + 1;
     if frames > limits::FRAMES {
         return refuse(Code::CallDepth, format!("the call stack of {} frames is too deep", frames - 1))
@@ -210,7 +212,9 @@ impl Args<'_, '_> {
             return Ok(());
         }
         self.type_fits(reg, arg)?;
-        if let Some(what) = contract::argument_not_yet(arg.kind) {
+        if let Some(what) = contract::argument_not_yet(arg.kind)
+            && !matches!(value.kind, Kind::Local { .. })
+        {
             return unsupported(format!("argument {} of helper {}: {what}", reg.0, self.proto.name));
         }
         if value.ref_id != 0 && arg.kind != ArgKind::KptrField {
@@ -280,6 +284,9 @@ impl Args<'_, '_> {
             // Given to the callback as it is.
             ArgKind::StackOrNull => Ok(()),
             ArgKind::SpinLock => {
+                if allocated::is_sorting(self.p, self.s) {
+                    return refuse(Code::Lock, "can't spin_{lock,unlock} in rbtree cb");
+                }
                 let takes = self.proto.id == contract::SPIN_LOCK;
                 self.out.lock = Some(lock::change(self.p, self.s, self.pc, reg, takes)?);
                 Ok(())
@@ -293,8 +300,10 @@ impl Args<'_, '_> {
                 Ok(())
             }
             ArgKind::Kptr => self.given_away(reg),
+            // What each CPU has of it.
+            ArgKind::PerCpuVariable => unmodified(self.s, reg),
             // `not_yet` has refused.
-            ArgKind::PerCpuVariable | ArgKind::Dynptr(_) => Ok(()),
+            ArgKind::Dynptr(_) => Ok(()),
         }
     }
 
@@ -392,7 +401,11 @@ impl Args<'_, '_> {
                 let own = matches!(value.kind, Kind::Local { marks, .. } if marks.is_given_away());
                 (own || object::is_given(value.kind), "ptr_, trusted_ptr_, rcu_ptr_")
             }
-            ArgKind::PerCpuVariable => (false, "percpu_ptr_, percpu_rcu_ptr_, percpu_trusted_ptr_"),
+            ArgKind::PerCpuVariable => {
+                let seen = Marks::PER_CPU | Marks::RCU;
+                let own = matches!(value.kind, Kind::Local { marks, .. } if marks == seen);
+                (own, "percpu_ptr_, percpu_rcu_ptr_, percpu_trusted_ptr_")
+            }
             ArgKind::Timer => (matches!(value.kind, Kind::MapValue(_)), "map_value"),
             ArgKind::Dynptr(_) => (matches!(value.kind, Kind::Stack { .. }), "fp, dynptr_ptr"),
         };
@@ -646,6 +659,11 @@ impl Args<'_, '_> {
                 Some((reg, field)) => kptr::exchanged(self.p, self.s, *reg, field)?,
                 None => return refuse(Code::BadArgument, "the helper returns an object but takes no place"),
             },
+            // A CPU that is not there has none. (Linux 6.18 forgets that.)
+            Ret::Variable | Ret::VariableOrNull if let Kind::Local { id, .. } = self.s.reg(Reg(1)).kind => {
+                let nullable = self.proto.ret == Ret::VariableOrNull;
+                Returned::Local { id, marks: Marks::ALLOC | Marks::RCU, off: 0, nullable }
+            }
             Ret::Variable | Ret::VariableOrNull | Ret::DynptrMemOrNull => {
                 let what = contract::result_not_yet(self.proto.ret).unwrap_or_default();
                 return unsupported(format!("result of helper {}: {what}", self.proto.name));

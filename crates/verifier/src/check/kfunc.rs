@@ -3,15 +3,15 @@
 use alloc::format;
 use alloc::rc::Rc;
 
-use skep_abi::{KfuncEffect, Undisturbed, kfunc};
+use skep_abi::{KfuncEffect, ObjectFn, Undisturbed, kfunc};
 
-use super::{Facts, irq, iter, lock};
+use super::{Facts, allocated, irq, iter, lock};
 use crate::Code;
 use crate::kernel::{IterFunction, IterStep};
 use crate::program::Program;
 use crate::state::{Marks, State};
 use crate::violation::{Check, Explain, refuse, unsupported};
-use skep_isa::Reg;
+use skep_isa::{CallTarget, Op, Reg};
 
 /// Who may call any function of the kernel.
 fn permitted(p: &Program<'_>) -> Check<()> {
@@ -29,7 +29,7 @@ fn permitted(p: &Program<'_>) -> Check<()> {
 /// What needs no state: the function is there and the program may call it (`fetch_kfunc_meta`, Linux 6.18).
 pub(crate) fn known(p: &Program<'_>, btf_id: i32, module: i16) -> Check<()> {
     permitted(p)?;
-    if iter_function(p, btf_id, module).is_some() {
+    if iter_function(p, btf_id, module).is_some() || object_fn(p, btf_id, module).is_some() {
         return Ok(());
     }
     effect(p, btf_id, module).map(drop)
@@ -65,6 +65,10 @@ fn iter_function(p: &Program<'_>, btf_id: i32, module: i16) -> Option<Rc<IterFun
     function.filter(|f| matches!(&*f.name, "num" | "bits"))
 }
 
+fn object_fn(p: &Program<'_>, btf_id: i32, module: i16) -> Option<(&'static str, ObjectFn)> {
+    allocated::function(p, Op::Call(CallTarget::Kfunc { btf_id, btf_idx: module }))
+}
+
 fn begin_use_end(p: &Program<'_>, s: &State, function: &Rc<IterFunction>) -> Check<Facts> {
     let call = iter::argument(p, s, Reg(1), function, Marks::NONE)?;
     let end = -8 * (call.first as i32 + 1);
@@ -85,11 +89,16 @@ fn begin_use_end(p: &Program<'_>, s: &State, function: &Rc<IterFunction>) -> Che
 pub(super) fn call(p: &Program<'_>, s: &State, btf_id: i32, module: i16) -> Check<Facts> {
     let iterator = iter_function(p, btf_id, module);
     // `kfunc_spin_allowed`
-    if iterator.as_ref().is_none_or(|f| &*f.name != "num") {
+    let object = object_fn(p, btf_id, module);
+    let for_locked = object.is_some_and(|(_, what)| what.is_for_locked());
+    if iterator.as_ref().is_none_or(|f| &*f.name != "num") && !for_locked {
         lock::no_calls(s, "function calls are not allowed while holding a lock")?;
     }
     if let Some(function) = iterator {
         return begin_use_end(p, s, &function);
+    }
+    if let Some((name, what)) = object {
+        return allocated::call(p, s, name, what);
     }
     let (name, effect) = effect(p, btf_id, module)?;
     let (rcu, preempt) = (s.sections.rcu, s.sections.preempt);
@@ -102,6 +111,11 @@ pub(super) fn call(p: &Program<'_>, s: &State, btf_id: i32, module: i16) -> Chec
         return Ok(Facts { irq: Some(irq), touched, ..Facts::default() });
     }
     let words = match effect {
+        KfuncEffect::Enters(Undisturbed::Rcu) | KfuncEffect::Leaves(Undisturbed::Rcu)
+            if rcu && allocated::is_sorting(p, s) =>
+        {
+            "Calling bpf_rcu_read_{lock,unlock} in unnecessary rbtree callback".into()
+        }
         KfuncEffect::Enters(Undisturbed::Rcu) if rcu => {
             format!("nested rcu read lock (kernel function {name})")
         }

@@ -71,7 +71,6 @@ pub(super) fn change(p: &Program<'_>, s: &State, pc: usize, reg: Reg, takes: boo
 }
 
 /// The lock beside a list or a tree is held: the one of the same map value or object (`check_reg_allocation_locked`).
-#[expect(dead_code, reason = "the functions of lists ask it")]
 pub(super) fn held_for(s: &State, reg: Reg) -> Result<(), Option<String>> {
     let value = s.reg(reg);
     let of = match value.kind {

@@ -1,6 +1,7 @@
 //! Whether an instruction is safe in a state. Changes nothing: what it found out goes to `transfer` as
 //! [`Facts`].
 
+pub(crate) mod allocated;
 mod alu;
 mod atomic;
 mod call;

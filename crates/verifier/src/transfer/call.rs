@@ -134,7 +134,9 @@ pub(super) fn helper(p: &Program<'_>, s: &mut State, pc: usize, facts: &Facts, f
     if call.acquires {
         let id = fresh.id();
         s.refs.push(Reference { id, pc });
-        r0.id = id;
+        if r0.nullable {
+            r0.id = id;
+        }
         r0.ref_id = id;
     }
     s.set(R::R0, r0);
