@@ -8,9 +8,10 @@ use skep_btf::{Builder, FuncLinkage, IntEncoding, Type, TypeId};
 use skep_isa::{CallTarget, Imm64, Op, decode_all};
 use skep_spec::{Environment, FuncInfo, ProgramSpec};
 
-/// Whether a helper that a program calls calls functions of the program: `bpf_for_each_map_elem`, `bpf_loop`.
+/// Whether a helper that a program calls calls functions of the program: `bpf_for_each_map_elem`, `bpf_loop`,
+/// `bpf_user_ringbuf_drain`.
 pub fn calls_back(spec: &ProgramSpec) -> bool {
-    let helper = |op: Op| matches!(op, Op::Call(CallTarget::Helper(164 | 181)));
+    let helper = |op: Op| matches!(op, Op::Call(CallTarget::Helper(164 | 181 | 209)));
     decode_all(&spec.insns).flatten().any(|(_, op)| helper(op))
 }
 
@@ -93,7 +94,7 @@ fn starts(spec: &ProgramSpec) -> (Vec<u32>, bool) {
 /// Types: `void`, `char`, `int`, `long`, `wide` (16 bytes), `real` (8 bytes), `color` (an enum), `pair` (a struct of two
 /// `long`), `empty` and `hidden` (structs of no bytes, and only declared), `ctx` (the program's context), and pointers.
 /// Structures of the kernel by name: `sk_buff`, `xdp_buff`, `bpf_user_pt_regs_t`, `bpf_raw_tracepoint_args`,
-/// `bpf_iter__task`; and `arguments`, which is none of its. Words before a type are tags `arg:…` of the argument.
+/// `bpf_iter__task`, `bpf_dynptr`; and `arguments`, which is none of its. Words before a type are tags `arg:…` of the argument.
 ///
 /// # Errors
 /// Words that are no type, or another number of functions than the program has.
@@ -176,6 +177,7 @@ impl Types {
                 | "bpf_user_pt_regs_t"
                 | "bpf_raw_tracepoint_args"
                 | "bpf_iter__task"
+                | "bpf_dynptr"
                 | "arguments"),
             ) => b.structure(name, 4, &[]),
             other => return Err(format!("no type {other:?}")),

@@ -18,7 +18,12 @@ use skep_verifier::{Options, verifies_helper, verify};
 fn has_a_test_of_its_own(kind: ArgKind) -> bool {
     matches!(
         kind,
-        ArgKind::RingbufRecord | ArgKind::Func | ArgKind::StackOrNull | ArgKind::SpinLock | ArgKind::Socket
+        ArgKind::RingbufRecord
+            | ArgKind::Func
+            | ArgKind::StackOrNull
+            | ArgKind::SpinLock
+            | ArgKind::Socket
+            | ArgKind::Dynptr(_)
     )
 }
 

@@ -51,6 +51,7 @@ fn maps() -> Vec<Arc<MapDef>> {
         MapDef::new(MapType::HASH, 8, 8, 16).named("hash8"),
         MapDef::new(MapType::PROG_ARRAY, 4, 4, 4).named("progs"),
         MapDef::new(MapType::RINGBUF, 0, 0, 4096).named("ring"),
+        MapDef::new(MapType::USER_RINGBUF, 0, 0, 4096).named("samples"),
         MapDef::new(MapType::QUEUE, 0, 8, 4).named("queue"),
         MapDef { flags: MapFlags(MapFlags::RDONLY_PROG), ..MapDef::new(MapType::STACK, 0, 8, 4) }
             .named("fixed_stack"),

@@ -126,7 +126,7 @@ pub(crate) fn successors(program: &mut Program<'_>, pc: usize) -> At<Successors>
 
 /// Whether a call may run functions of the program before it returns.
 fn calls_back(target: CallTarget) -> bool {
-    matches!(target, CallTarget::Helper(contract::LOOP | contract::FOR_EACH_MAP_ELEM | contract::FIND_VMA))
+    matches!(target, CallTarget::Helper(id) if contract::calls_back(id))
 }
 
 fn meet(program: &mut Program<'_>, pc: usize) {

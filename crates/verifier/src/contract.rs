@@ -7,8 +7,9 @@ use skep_abi::{
 };
 use skep_isa::Reg;
 
+use crate::check::dynptr::Place;
 use crate::program::Program;
-use crate::state::{Lock, Marks, Sock};
+use crate::state::{DynptrType, Lock, Marks, Sock};
 
 /// What a helper call that was found legal does to the state.
 #[derive(Debug, Default)]
@@ -31,6 +32,8 @@ pub(crate) struct HelperFacts {
     pub(crate) gives_away: Option<u32>,
     /// What it does to the lock.
     pub(crate) lock: Option<LockChange>,
+    /// What it does to dynptrs.
+    pub(crate) dynptr: Option<DynptrChange>,
     /// What it calls back.
     pub(crate) callback: Option<Callback>,
 }
@@ -42,6 +45,25 @@ pub(crate) enum LockChange {
     Take(Lock),
     /// Gives it back.
     Give,
+}
+
+/// What a call does to a dynptr.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DynptrChange {
+    /// Makes one: of a new reference, of this one, or of none.
+    Made { at: Place, kind: DynptrType, reference: Held },
+    /// Releases the reference that some stand for.
+    Ended { ref_id: u32 },
+}
+
+/// The reference that a new dynptr stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(dead_code, reason = "a kernel function copies dynptrs")]
+pub(crate) enum Held {
+    None,
+    New,
+    /// That of the one that it is a copy of.
+    Shared(u32),
 }
 
 /// A function of the program that a helper calls back, any number of times from none on.
@@ -66,6 +88,8 @@ pub(crate) enum CallbackArgs {
     Less { id: u32, off: i32 },
     /// A timer's or a work queue's, at another time: the map, key and value.
     Later { map: u16, sleeps: bool },
+    /// `bpf_user_ringbuf_drain`: a dynptr to a sample, and the call's third argument.
+    Sample,
 }
 
 /// `r0` after a call.
@@ -86,6 +110,8 @@ pub(crate) enum Returned {
     Sock(Sock),
     /// An object of the program's own types, `off` bytes into it, or NULL if so said.
     Local { id: u32, marks: Marks, off: i32, nullable: bool },
+    /// Memory of a dynptr, or NULL.
+    Slice { size: u32, dynptr: u32, ref_id: u32, writable: bool, packet: bool },
     /// An object of the kernel, or NULL if so said.
     Object { id: u32, marks: Marks, nullable: bool },
 }
@@ -162,8 +188,20 @@ pub(crate) const TIMER_SET_CALLBACK: u32 = 170;
 pub(crate) const FIND_VMA: u32 = 180;
 /// `bpf_for_each_map_elem`.
 pub(crate) const FOR_EACH_MAP_ELEM: u32 = 164;
+/// `bpf_dynptr_from_mem`.
+pub(crate) const DYNPTR_FROM_MEM: u32 = 197;
+/// `bpf_dynptr_write`.
+pub(crate) const DYNPTR_WRITE: u32 = 202;
 /// `bpf_loop`.
 pub(crate) const LOOP: u32 = 181;
+
+/// `bpf_user_ringbuf_drain`.
+pub(crate) const USER_RINGBUF_DRAIN: u32 = 209;
+
+/// Whether a helper calls a function of the program, any number of times, before it returns (`is_callback_calling_insn`).
+pub(crate) fn calls_back(helper: u32) -> bool {
+    matches!(helper, LOOP | FOR_EACH_MAP_ELEM | FIND_VMA | USER_RINGBUF_DRAIN)
+}
 
 /// Whether the map type's elements can be walked by callbacks (`map_for_each_callback`).
 pub(crate) fn walks(kind: MapType) -> bool {
@@ -210,9 +248,9 @@ pub(crate) fn argument_not_yet(kind: ArgKind) -> Option<&'static str> {
         | ArgKind::Timer
         | ArgKind::KptrField
         | ArgKind::Kptr
-        | ArgKind::Btf(_) => None,
+        | ArgKind::Btf(_)
+        | ArgKind::Dynptr(_) => None,
         ArgKind::PerCpuVariable => Some("a variable that each CPU has"),
-        ArgKind::Dynptr(_) => Some("a struct bpf_dynptr"),
     }
 }
 
@@ -231,16 +269,16 @@ pub(crate) fn result_not_yet(ret: Ret) -> Option<&'static str> {
         | Ret::TcpSockOrNull
         | Ret::KptrOrNull
         | Ret::Btf(_)
-        | Ret::BtfOrNull(_) => None,
+        | Ret::BtfOrNull(_)
+        | Ret::DynptrMemOrNull => None,
         Ret::Variable | Ret::VariableOrNull => Some("a variable of the kernel"),
-        Ret::DynptrMemOrNull => Some("memory of a dynptr"),
     }
 }
 
 /// Whether the verifier has all that calls of a helper need; others it refuses as not supported yet.
 pub fn verifies_helper(proto: &HelperProto) -> bool {
-    let calls_back = proto.args.iter().flatten().any(|a| a.kind == ArgKind::Func);
-    (!calls_back || matches!(proto.id, LOOP | FOR_EACH_MAP_ELEM | FIND_VMA | TIMER_SET_CALLBACK))
+    let takes_function = proto.args.iter().flatten().any(|a| a.kind == ArgKind::Func);
+    (!takes_function || calls_back(proto.id) || proto.id == TIMER_SET_CALLBACK)
         && proto.args.iter().flatten().all(|a| argument_not_yet(a.kind).is_none())
         && result_not_yet(proto.ret).is_none()
 }

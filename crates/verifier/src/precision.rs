@@ -159,7 +159,9 @@ impl Wanted {
                 let Some(caller) = f.checked_sub(1) else { return Err(Lost) };
                 // In the callback and in the call; a kernel function's gets nothing of its caller's.
                 let ctx = match call {
-                    CallTarget::Helper(contract::LOOP) => Some((Reg(2), Reg(3))),
+                    CallTarget::Helper(contract::LOOP | contract::USER_RINGBUF_DRAIN) => {
+                        Some((Reg(2), Reg(3)))
+                    }
                     CallTarget::Helper(contract::FIND_VMA) => Some((Reg(3), Reg(4))),
                     CallTarget::Helper(_) => Some((Reg(4), Reg(3))),
                     CallTarget::Kfunc { .. } | CallTarget::Subprog(_) => None,

@@ -22,6 +22,8 @@ pub(crate) enum Param {
     Ctx,
     /// Memory of `size` bytes, to be read and written, or NULL if so said.
     Mem { size: u32, nullable: bool },
+    /// A dynptr.
+    Dynptr,
 }
 
 /// Arguments that are passed in registers.
@@ -118,7 +120,10 @@ fn pointer(p: &Program<'_>, btf: &Btf, target: TypeId, i: usize, tags: Tags) -> 
     if let Type::Struct { name, .. } | Type::Fwd { name, .. } = btf.resolved(target)
         && btf.str(*name) == "bpf_dynptr"
     {
-        return unsupported(format!("argument {i} of a global function: a dynptr"));
+        if tags != Tags::default() {
+            return refuse(Code::BadArgument, format!("arg#{i} has invalid combination of tags"));
+        }
+        return Ok(Param::Dynptr);
     }
     if tags.nullable {
         return refuse(Code::BadArgument, format!("arg#{i} has invalid combination of tags"));

@@ -125,6 +125,8 @@ fn arithmetic(
         Kind::Packet { .. } | Kind::PacketMeta { .. } => {}
         Kind::Stack { .. }
         | Kind::Mem { .. }
+        | Kind::Slice { .. }
+        | Kind::Dynptr(_)
         | Kind::Btf { .. }
         | Kind::Local { .. }
         | Kind::Buffer { .. }

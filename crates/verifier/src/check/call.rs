@@ -4,8 +4,8 @@ use alloc::format;
 use alloc::vec::Vec;
 
 use skep_abi::{
-    Arg, ArgKind, AttachType, HelperFlags, HelperProto, MapFlags, MapType, MemAccess, ProgramType, Ret,
-    helper_name,
+    Arg, ArgKind, AttachType, DynptrUse, HelperFlags, HelperProto, MapFlags, MapType, MemAccess, ProgramType,
+    Ret, helper_name,
 };
 use skep_isa::Reg;
 use skep_spec::{Field, FieldKind};
@@ -13,11 +13,11 @@ use skep_spec::{Field, FieldKind};
 use super::given::Used;
 use super::memory::{aligned, unmodified};
 use super::{
-    Facts, allocated, exit, global, kfunc, kptr, leak, leaks, lock, object, readable, strings, timer,
+    Facts, allocated, dynptr, exit, global, kfunc, kptr, leak, leaks, lock, object, readable, strings, timer,
 };
-use crate::contract::{self, Callback, CallbackArgs, Returned, arg_reg};
+use crate::contract::{self, Callback, CallbackArgs, DynptrChange, Held, Returned, arg_reg};
 use crate::program::Program;
-use crate::state::{self, Byte, Kind, Marks, Sock, State, place, type_name};
+use crate::state::{self, Byte, DynptrType, Kind, Marks, Sock, State, place, type_name};
 use crate::violation::{Check, Explain, refuse, unsupported};
 use crate::{Code, kernel, limits};
 
@@ -115,6 +115,8 @@ struct Args<'a, 'p> {
     func: Option<u16>,
     /// The place that pointers are exchanged in.
     place: Option<(Reg, Field)>,
+    /// The dynptr that it uses.
+    dynptr: Option<dynptr::Given>,
     pc: usize,
 }
 
@@ -140,6 +142,7 @@ pub(super) fn helper(p: &Program<'_>, s: &State, pc: usize, id: u32) -> Check<Fa
         ref_id: 0,
         func: None,
         place: None,
+        dynptr: None,
         pc,
     };
     for (i, arg) in proto.args.iter().enumerate() {
@@ -170,7 +173,7 @@ pub(super) fn helper(p: &Program<'_>, s: &State, pc: usize, id: u32) -> Check<Fa
         exit::no_tail_call_in_callback(s)?;
     }
     a.callback()?;
-    if proto.flags.has(HelperFlags::RELEASES) {
+    if proto.flags.has(HelperFlags::RELEASES) && a.out.dynptr.is_none() {
         if !s.holds(a.ref_id) {
             let words = format!("func {}#{id} reference has not been acquired before", proto.name);
             return refuse(Code::Reference, words);
@@ -224,6 +227,17 @@ impl Args<'_, '_> {
                 return refuse(Code::Reference, words);
             }
             self.ref_id = value.ref_id;
+        }
+        if self.proto.id == contract::DYNPTR_FROM_MEM
+            && reg == Reg(1)
+            && !matches!(value.kind, Kind::MapValue(_))
+        {
+            let words = format!("Unsupported reg type {} for bpf_dynptr_from_mem data", type_name(value));
+            return refuse(Code::BadArgument, words).explain(
+                "memory in a map's value",
+                format!("r1 is {}", state::register(self.p, self.s.depth(), value)),
+                "look an element up and make the dynptr to a part of its value",
+            );
         }
         match arg.kind {
             ArgKind::Anything => Ok(()),
@@ -302,8 +316,7 @@ impl Args<'_, '_> {
             ArgKind::Kptr => self.given_away(reg),
             // What each CPU has of it.
             ArgKind::PerCpuVariable => unmodified(self.s, reg),
-            // `not_yet` has refused.
-            ArgKind::Dynptr(_) => Ok(()),
+            ArgKind::Dynptr(usage) => self.dynptr_arg(reg, usage),
         }
     }
 
@@ -355,6 +368,7 @@ impl Args<'_, '_> {
                 | Kind::MapValue(_)
                 | Kind::MapKey(_)
                 | Kind::Mem { .. }
+                | Kind::Slice { .. }
                 | Kind::Buffer { .. }
                 | Kind::Btf { marks: Marks::TRUSTED, .. }
         );
@@ -407,7 +421,9 @@ impl Args<'_, '_> {
                 (own, "percpu_ptr_, percpu_rcu_ptr_, percpu_trusted_ptr_")
             }
             ArgKind::Timer => (matches!(value.kind, Kind::MapValue(_)), "map_value"),
-            ArgKind::Dynptr(_) => (matches!(value.kind, Kind::Stack { .. }), "fp, dynptr_ptr"),
+            ArgKind::Dynptr(_) => {
+                (matches!(value.kind, Kind::Stack { .. } | Kind::Dynptr(_)), "fp, dynptr_ptr")
+            }
         };
         if fits && (!value.nullable || arg.nullable) {
             return Ok(());
@@ -422,6 +438,32 @@ impl Args<'_, '_> {
                 "pass what the helper's prototype asks for"
             },
         )
+    }
+
+    fn dynptr_arg(&mut self, reg: Reg, usage: DynptrUse) -> Check<()> {
+        let change = match usage {
+            DynptrUse::Made => {
+                let at = dynptr::made(self.p, self.s, reg)?;
+                DynptrChange::Made { at, kind: DynptrType::Local, reference: Held::None }
+            }
+            DynptrUse::MadeRecord => {
+                let at = dynptr::made(self.p, self.s, reg)?;
+                DynptrChange::Made { at, kind: DynptrType::Ringbuf, reference: Held::New }
+            }
+            DynptrUse::EndsRecord => DynptrChange::Ended { ref_id: dynptr::ended(self.s, reg)? },
+            DynptrUse::Used => {
+                let given = dynptr::used(self.s, reg)?;
+                self.out.changes_packet |=
+                    self.proto.id == contract::DYNPTR_WRITE && given.kind.write_changes_packet();
+                self.dynptr = Some(given);
+                return Ok(());
+            }
+        };
+        if let DynptrChange::Made { at, .. } = change {
+            self.facts.touched.push((at.frame, at.off()));
+        }
+        self.out.dynptr = Some(change);
+        Ok(())
     }
 
     fn map_arg(&mut self, value: &state::Reg) -> Check<()> {
@@ -600,6 +642,7 @@ impl Args<'_, '_> {
                 CallbackArgs::Vma { id: kernel::of(self.p)?.structure("vm_area_struct")? }
             }
             (contract::TIMER_SET_CALLBACK, Some(map)) => CallbackArgs::Later { map, sleeps: false },
+            (contract::USER_RINGBUF_DRAIN, _) => CallbackArgs::Sample,
             _ if self.func.is_some() => {
                 return unsupported(format!("what helper {} calls back", self.proto.name));
             }
@@ -659,12 +702,24 @@ impl Args<'_, '_> {
                 Some((reg, field)) => kptr::exchanged(self.p, self.s, *reg, field)?,
                 None => return refuse(Code::BadArgument, "the helper returns an object but takes no place"),
             },
+            Ret::DynptrMemOrNull => match (self.dynptr, self.alloc_size) {
+                (Some(dynptr::Given { id, ref_id, .. }), Some(size)) => {
+                    // Of packets the helper gives NULL.
+                    Returned::Slice { size, dynptr: id, ref_id, writable: true, packet: false }
+                }
+                _ => {
+                    return refuse(
+                        Code::BadArgument,
+                        "the helper returns memory but takes no dynptr or size",
+                    );
+                }
+            },
             // A CPU that is not there has none. (Linux 6.18 forgets that.)
             Ret::Variable | Ret::VariableOrNull if let Kind::Local { id, .. } = self.s.reg(Reg(1)).kind => {
                 let nullable = self.proto.ret == Ret::VariableOrNull;
                 Returned::Local { id, marks: Marks::ALLOC | Marks::RCU, off: 0, nullable }
             }
-            Ret::Variable | Ret::VariableOrNull | Ret::DynptrMemOrNull => {
+            Ret::Variable | Ret::VariableOrNull => {
                 let what = contract::result_not_yet(self.proto.ret).unwrap_or_default();
                 return unsupported(format!("result of helper {}: {what}", self.proto.name));
             }

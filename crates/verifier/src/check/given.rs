@@ -7,7 +7,7 @@ use skep_abi::MemAccess;
 use skep_isa::Reg;
 
 use super::memory::{buffer, initialised, map_direction, packet, region, stack_bounds};
-use super::{Facts, field, object};
+use super::{Facts, dynptr, field, object};
 use crate::Code;
 use crate::contract::{HelperFacts, StackWrite};
 use crate::program::Program;
@@ -72,12 +72,14 @@ impl Used {
                     format!("invalid access to map key, key_size={len} off={at} size={size}")
                 })
             }
-            Kind::Mem { writable: false, .. } if writes => {
+            Kind::Mem { writable: false, .. } | Kind::Slice { writable: false, .. } if writes => {
                 refuse(Code::ForbiddenAccess, format!("R{} cannot write into rdonly_mem", reg.0))
             }
-            Kind::Mem { size: len, .. } => region(s, reg, value.off, size, len.into(), zero_ok, |at| {
-                format!("invalid access to memory, mem_size={len} off={at} size={size}")
-            }),
+            Kind::Mem { size: len, .. } | Kind::Slice { size: len, .. } => {
+                region(s, reg, value.off, size, len.into(), zero_ok, |at| {
+                    format!("invalid access to memory, mem_size={len} off={at} size={size}")
+                })
+            }
             Kind::Stack { frame } => {
                 if size == 0 && !zero_ok {
                     return refuse(Code::BadArgument, "invalid zero-sized read");
@@ -95,6 +97,9 @@ impl Used {
                 facts.touched.push((frame.into(), min));
                 let whole = exact && !reads && min == max;
                 let (frame, len) = (usize::from(frame), (max - min) as usize + size as usize);
+                if whole {
+                    dynptr::stay(&s.frames[frame].stack, min, len)?;
+                }
                 if !whole {
                     initialised(p, s, reg, frame, min, len)?;
                 }

@@ -7,7 +7,7 @@ use skep_isa::Reg;
 
 use super::given::Used;
 use super::memory::unmodified;
-use super::{Facts, kfunc, lock};
+use super::{Facts, dynptr, kfunc, lock};
 use crate::Code;
 use crate::contract::{HelperFacts, Returned, arg_reg};
 use crate::program::Program;
@@ -67,6 +67,12 @@ fn argument(
     match param {
         Param::Number if value.is_scalar() => Ok(()),
         Param::Number => refuse(Code::BadArgument, format!("R{} is not a scalar", reg.0)),
+        Param::Dynptr => {
+            let given = dynptr::used(s, reg)?;
+            // It may write through it. (Linux 6.18 forgets that.)
+            out.changes_packet |= given.kind.write_changes_packet();
+            Ok(())
+        }
         Param::Ctx if value.kind == Kind::Ctx => unmodified(s, reg),
         Param::Ctx => refuse(Code::BadArgument, format!("arg#{i} expects pointer to ctx")),
         Param::Mem { nullable, .. } if value.is_null() && nullable => {
@@ -103,8 +109,8 @@ fn argument(
 fn has_offset(value: &state::Reg) -> bool {
     match value.kind {
         Kind::Scalar | Kind::Stack { .. } | Kind::Packet { .. } | Kind::PacketMeta { .. } => true,
-        Kind::MapValue(_) | Kind::MapKey(_) | Kind::Mem { .. } => true,
-        Kind::NotInit | Kind::Ctx | Kind::Map(_) | Kind::Func(_) | Kind::PacketEnd => false,
+        Kind::MapValue(_) | Kind::MapKey(_) | Kind::Mem { .. } | Kind::Slice { .. } => true,
+        Kind::Dynptr(_) | Kind::NotInit | Kind::Ctx | Kind::Map(_) | Kind::Func(_) | Kind::PacketEnd => false,
         Kind::Buffer { .. } => true,
         Kind::FlowKeys | Kind::TracepointBuffer | Kind::Sock(_) => false,
         Kind::Btf { .. } | Kind::Local { .. } | Kind::Probed => false,

@@ -56,6 +56,7 @@ pub(super) fn argument(s: &State, reg: Reg, begins: bool, by_lock: bool) -> Chec
     let call = IrqCall { frame, slot, by_lock, ends: None };
     if begins {
         if (off as i32..off as i32 + 8).all(|at| stack.byte(at) != Byte::Irq) {
+            super::dynptr::may_be_destroyed(stack, off as i32, 8)?;
             return Ok(call);
         }
         return refuse(Code::BadArgument, format!("expected uninitialized irq flag as arg#{arg}")).explain(

@@ -79,6 +79,7 @@ pub(super) fn argument(
     if f.step == IterStep::New {
         let fresh = (off..off + 8 * f.slots as i32).all(|at| stack.byte(at) != Byte::Iter);
         if fresh {
+            super::dynptr::may_be_destroyed(stack, off, 8 * f.slots)?;
             return Ok(call);
         }
         return refuse(

@@ -5,6 +5,7 @@ pub(crate) mod allocated;
 mod alu;
 mod atomic;
 mod call;
+pub(crate) mod dynptr;
 mod exit;
 mod field;
 mod given;

@@ -302,7 +302,10 @@ impl<'p, 'a> Explorer<'p, 'a> {
     fn call_back(&mut self, pc: usize, callback: Callback) -> Check<()> {
         let again = match callback.args {
             CallbackArgs::Loop { most } => u64::from(self.state.frame().callback_depth) < most,
-            CallbackArgs::MapElem { .. } | CallbackArgs::Vma { .. } | CallbackArgs::Less { .. } => true,
+            CallbackArgs::MapElem { .. }
+            | CallbackArgs::Sample
+            | CallbackArgs::Vma { .. }
+            | CallbackArgs::Less { .. } => true,
             CallbackArgs::Later { map, sleeps } => return self.call_later(pc, callback.subprog, map, sleeps),
         };
         if let CallbackArgs::Loop { .. } = callback.args {

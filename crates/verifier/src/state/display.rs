@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Write as _;
 
-use super::{Byte, Frame, Iter, Kept, Kind, Marks, Range, Reg, Slot, Sock, State};
+use super::{Byte, Dynptr, Frame, Iter, Kept, Kind, Marks, Range, Reg, Slot, Sock, State};
 use crate::program::Program;
 use crate::rejection::Known;
 
@@ -24,6 +24,11 @@ pub(crate) fn type_name(reg: &Reg) -> &'static str {
         (Kind::PacketMeta { .. }, _) => "pkt_meta",
         (Kind::PacketEnd, _) => "pkt_end",
         (Kind::Stack { .. }, _) => "fp",
+        (Kind::Slice { writable: true, .. }, false) => "mem",
+        (Kind::Slice { writable: true, .. }, true) => "mem_or_null",
+        (Kind::Slice { writable: false, .. }, false) => "rdonly_mem",
+        (Kind::Slice { writable: false, .. }, true) => "rdonly_mem_or_null",
+        (Kind::Dynptr(_), _) => "dynptr_ptr",
         (Kind::FlowKeys, _) => "flow_keys",
         (Kind::TracepointBuffer, _) => "tp_buffer",
         (Kind::Sock(sock), nullable) => sock_name(sock, nullable),
@@ -158,7 +163,8 @@ pub(crate) fn register(p: &Program<'_>, frame: usize, reg: &Reg) -> String {
         Kind::Packet { range: Range::BeyondEnd } => item(format!("r={:#x}", -2i64)),
         Kind::Packet { range: Range::Bytes(range) } => item(format!("r={range}")),
         Kind::PacketMeta { range } => item(format!("r={range}")),
-        Kind::Mem { size, .. } => item(format!("sz={size}")),
+        Kind::Dynptr(kind) => item(format!("type={}", kind.name())),
+        Kind::Mem { size, .. } | Kind::Slice { size, .. } => item(format!("sz={size}")),
         _ => {}
     }
     match reg.val.as_const() {
@@ -202,6 +208,7 @@ fn slot(p: &Program<'_>, frame: usize, slot: &Slot) -> Option<String> {
             Byte::Zero => '0',
             Byte::Iter => 'i',
             Byte::Irq => 'f',
+            Byte::Dynptr => 'd',
         })
         .collect();
     match slot.spill() {
@@ -211,13 +218,28 @@ fn slot(p: &Program<'_>, frame: usize, slot: &Slot) -> Option<String> {
     }
 }
 
+/// A dynptr as `dynptr_ringbuf(id=1,ref_id=2,dynptr_id=1)`: the last is what Linux 6.18 shows of its being the first slot.
+fn dynptr(dynptr: &Dynptr) -> String {
+    let reference = match dynptr.ref_id {
+        0 => String::new(),
+        id => format!(",ref_id={id}"),
+    };
+    format!("dynptr_{}(id={}{reference},dynptr_id=1)", dynptr.kind.name(), dynptr.id)
+}
+
 /// The registers and stack slots of a frame, those that are initialised.
 fn frame(p: &Program<'_>, index: usize, frame: &Frame) -> Vec<Known> {
     let regs = frame.regs.iter().enumerate().filter(|(_, r)| r.is_init());
     let regs = regs.map(|(i, r)| Known { name: format!("R{i}"), value: register(p, index, r) });
     let slots = frame.stack.slots.iter().enumerate();
-    let slots = slots
-        .filter_map(|(i, s)| Some(Known { name: format!("fp-{}", (i + 1) * 8), value: slot(p, index, s)? }));
+    let slots = slots.filter_map(|(i, s)| {
+        let value = match s.bytes[0] {
+            // The kernel shows it once, at its first slot.
+            Byte::Dynptr => dynptr(frame.stack.dynptr(i)?),
+            _ => slot(p, index, s)?,
+        };
+        Some(Known { name: format!("fp-{}", (i + 1) * 8), value })
+    });
     regs.chain(slots).collect()
 }
 

@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 
 use skep_isa::RegSet;
 
-use super::{Byte, Frame, Kind, Reg, Slot, State};
+use super::{Byte, Frame, Kind, Reg, Slot, Stack, State};
 
 /// How alike the states must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,8 +110,18 @@ fn frames_match(old: &Frame, new: &Frame, live: RegSet, how: Exactness, ids: &mu
     regs && stacks_match(old, new, how, ids)
 }
 
+/// Whether the kinds are the same. Linux 6.18 compares the ids of slices' dynptrs as they are: memory of a dynptr that
+/// is made anew each time around is never the same.
+fn kinds_match(old: Kind, new: Kind, ids: &mut Ids) -> bool {
+    let dynptrs_match = match (old, new) {
+        (Kind::Slice { dynptr: a, .. }, Kind::Slice { dynptr: b, .. }) => ids.matches(a, b),
+        _ => true,
+    };
+    old == new && dynptrs_match
+}
+
 fn same(old: &Reg, new: &Reg, ids: &mut Ids) -> bool {
-    old.kind == new.kind
+    kinds_match(old.kind, new.kind, ids)
         && old.nullable == new.nullable
         && old.off == new.off
         && old.val == new.val
@@ -138,6 +148,9 @@ fn regs_match(old: &Reg, new: &Reg, how: Exactness, ids: &mut Ids) -> bool {
             ranges_match(old, new, ids)
         }
         (Kind::Mem { .. }, Kind::Mem { .. }) if old.kind == new.kind => ranges_match(old, new, ids),
+        (Kind::Slice { .. }, Kind::Slice { .. }) => {
+            kinds_match(old.kind, new.kind, ids) && ranges_match(old, new, ids)
+        }
         (Kind::Packet { range: a }, Kind::Packet { range: b }) => a.covers(b) && ranges_match(old, new, ids),
         (Kind::PacketMeta { range: a }, Kind::PacketMeta { range: b }) => {
             a <= b && ranges_match(old, new, ids)
@@ -154,7 +167,18 @@ fn ranges_match(old: &Reg, new: &Reg, ids: &mut Ids) -> bool {
         && ids.matches(old.ref_id, new.ref_id)
 }
 
+/// Whether the new stack has every dynptr that the old one has.
+fn dynptrs_match(old: &Stack, new: &Stack, ids: &mut Ids) -> bool {
+    old.dynptrs.iter().all(|a| {
+        new.dynptr(a.slot)
+            .is_some_and(|b| a.kind == b.kind && ids.matches(a.id, b.id) && ids.matches(a.ref_id, b.ref_id))
+    })
+}
+
 fn stacks_match(old: &Frame, new: &Frame, how: Exactness, ids: &mut Ids) -> bool {
+    if !dynptrs_match(&old.stack, &new.stack, ids) {
+        return false;
+    }
     let (old, new) = (&old.stack.slots, &new.stack.slots);
     let same_kinds = || old.len() <= new.len() && old.iter().zip(new).all(|(a, b)| a.bytes == b.bytes);
     match how {

@@ -1,6 +1,7 @@
 //! What is known before an instruction: frames, registers, stack, references.
 
 mod display;
+mod dynptr;
 mod equal;
 mod kept;
 mod packet;
@@ -12,6 +13,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 pub(crate) use display::{known, references, register, type_name};
+pub(crate) use dynptr::{Dynptr, DynptrType};
 pub(crate) use equal::{Exactness, equal};
 pub(crate) use kept::{Irq, Iter, Kept};
 pub(crate) use packet::Range;

@@ -2,7 +2,7 @@
 
 use skep_abi::Context;
 
-use super::Range;
+use super::{DynptrType, Range};
 use crate::domain::Scalar;
 
 /// What a register holds.
@@ -32,6 +32,10 @@ pub(crate) enum Kind {
     Stack { frame: u8 },
     /// Memory that a helper or a function of the kernel returned.
     Mem { size: u32, ringbuf: bool, writable: bool },
+    /// A part of the memory of a dynptr, by the dynptr's id.
+    Slice { size: u32, dynptr: u32, writable: bool, packet: bool },
+    /// A dynptr that a function was given; its id tells its slices from others.
+    Dynptr(DynptrType),
     /// `struct bpf_flow_keys`, which a flow dissector fills in.
     FlowKeys,
     /// Memory of a tracepoint, whose size is compared when the program is attached.
@@ -244,6 +248,7 @@ impl Reg {
         !self.nullable
             && match self.kind {
                 Kind::MapValue(_) | Kind::MapKey(_) | Kind::Mem { .. } | Kind::Map(_) => true,
+                Kind::Slice { .. } => true,
                 Kind::Sock(sock) => sock != Sock::Xdp,
                 Kind::Btf { marks, .. } => marks.is_trusted() || self.ref_id != 0,
                 Kind::Local { marks, .. } => marks.is_owned() || self.ref_id != 0,
@@ -255,6 +260,7 @@ impl Reg {
                 | Kind::PacketMeta { .. }
                 | Kind::PacketEnd
                 | Kind::Stack { .. }
+                | Kind::Dynptr(_)
                 | Kind::FlowKeys
                 | Kind::TracepointBuffer
                 | Kind::Probed

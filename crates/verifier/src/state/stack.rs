@@ -5,7 +5,7 @@
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 
-use super::{Kept, Reg};
+use super::{Dynptr, Kept, Reg};
 
 /// What one byte holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub(crate) enum Byte {
     Iter,
     /// Part of the flags of a section without interrupts.
     Irq,
+    /// Part of a dynptr.
+    Dynptr,
 }
 
 /// Eight bytes of stack.
@@ -87,6 +89,8 @@ impl Slot {
 #[derive(Clone, Debug, PartialEq, Default)]
 pub(crate) struct Stack {
     pub(crate) slots: Vec<Slot>,
+    /// Ascending by slot.
+    pub(crate) dynptrs: Vec<Dynptr>,
 }
 
 /// A byte's slot and place in it. `off` is negative and within the stack limit.
@@ -141,6 +145,7 @@ impl Stack {
 
     /// Writes bytes that are anything, or zero. A spilled register that they touch is lost.
     pub(crate) fn write(&mut self, off: i32, size: usize, byte: Byte) {
+        debug_assert!(self.dynptrs_in(off, size).next().is_none(), "dynptrs are destroyed first");
         self.grow(off);
         for at in off..off + size as i32 {
             let (slot, i) = place(at);
@@ -153,6 +158,7 @@ impl Stack {
     ///
     /// Keeps zeros where zeros are written; all else that was there may have become anything.
     pub(crate) fn smear(&mut self, off: i32, len: usize, zeros: bool) {
+        debug_assert!(self.dynptrs_in(off, len).next().is_none(), "dynptrs are destroyed first");
         self.grow(off);
         for at in off..off + len as i32 {
             let (slot, i) = place(at);
@@ -169,7 +175,8 @@ impl Stack {
 
     /// Whether a function of the kernel keeps something in any of the slots of these bytes.
     pub(crate) fn keeps(&self, off: i32, len: usize) -> bool {
-        (off..off + len as i32).any(|at| self.slot(at).is_some_and(|slot| slot.kept.is_some()))
+        (off..off + len as i32)
+            .any(|at| self.slot(at).is_some_and(|slot| slot.kept.is_some() || slot.bytes[0] == Byte::Dynptr))
     }
 
     /// Whether all of `size` bytes are zero: written as zeros or, if `spills` count, parts of a spilled 0.
@@ -177,7 +184,7 @@ impl Stack {
         (off..off + size as i32).all(|at| match self.byte(at) {
             Byte::Zero => true,
             Byte::Spill => spills && self.slot(at).and_then(Slot::spill).is_some_and(|(r, _)| r.is_null()),
-            Byte::Invalid | Byte::Misc | Byte::Iter | Byte::Irq => false,
+            Byte::Invalid | Byte::Misc | Byte::Iter | Byte::Irq | Byte::Dynptr => false,
         })
     }
 }

@@ -13,7 +13,7 @@ use crate::contract::{Callback, CallbackArgs, LockChange, Returned};
 use crate::domain::Scalar;
 use crate::program::Program;
 use crate::signature::Param;
-use crate::state::{Byte, Frame, Kept, Kind, Marks, Reference, Reg, State};
+use crate::state::{Byte, DynptrType, Frame, Kept, Kind, Marks, Reference, Reg, State};
 
 pub(super) fn lose_arguments(s: &mut State) {
     for r in 0..=5 {
@@ -27,7 +27,7 @@ pub(super) fn legacy_load(s: &mut State) {
 }
 
 /// What is left of a pointer to something that may be gone: a number, for those who may see addresses.
-fn void(p: &Program<'_>) -> Reg {
+pub(super) fn void(p: &Program<'_>) -> Reg {
     if p.may_leak() { Reg::unknown() } else { Reg::NOT_INIT }
 }
 
@@ -35,7 +35,7 @@ fn void(p: &Program<'_>) -> Reg {
 fn void_packet(p: &Program<'_>, s: &mut State) {
     let void = void(p);
     s.for_each_reg(|r| {
-        if r.kind.is_packet_any() {
+        if r.kind.is_packet_any() || matches!(r.kind, Kind::Slice { packet: true, .. }) {
             *r = void.clone();
         }
     });
@@ -84,6 +84,9 @@ pub(super) fn helper(p: &Program<'_>, s: &mut State, pc: usize, facts: &Facts, f
             }
         });
     }
+    if let Some(change) = call.dynptr {
+        super::dynptr::change(s, pc, change, &void(p), fresh);
+    }
     match call.lock {
         Some(LockChange::Take(lock)) => s.lock = Some(lock),
         Some(LockChange::Give) => {
@@ -124,6 +127,11 @@ pub(super) fn helper(p: &Program<'_>, s: &mut State, pc: usize, facts: &Facts, f
             reg
         }
         Returned::Sock(sock) => Reg::pointer_or_null(Kind::Sock(sock), fresh.id()),
+        Returned::Slice { size, dynptr, ref_id, writable, packet } => {
+            let mut reg = Reg::pointer_or_null(Kind::Slice { size, dynptr, writable, packet }, fresh.id());
+            reg.ref_id = ref_id;
+            reg
+        }
         Returned::Record { size } => {
             Reg::pointer_or_null(Kind::Mem { size, ringbuf: true, writable: true }, fresh.id())
         }
@@ -217,6 +225,10 @@ pub(crate) fn call_back(p: &Program<'_>, s: &mut State, pc: usize, callback: Cal
             callee.regs[1] = Reg::unknown();
             callee.regs[2] = caller.regs[3].clone();
         }
+        CallbackArgs::Sample => {
+            callee.regs[1] = given_dynptr(fresh);
+            callee.regs[2] = caller.regs[3].clone();
+        }
         CallbackArgs::MapElem { map } => {
             callee.regs[1] = caller.regs[1].clone();
             callee.regs[2] = Reg::pointer(Kind::MapKey(map));
@@ -257,6 +269,13 @@ pub(crate) fn call_later(p: &Program<'_>, subprog: u16, map: u16, sleeps: bool, 
     s
 }
 
+/// A dynptr that the function only uses (`mark_dynptr_cb_reg`).
+fn given_dynptr(fresh: &mut Fresh) -> Reg {
+    let mut reg = Reg::pointer(Kind::Dynptr(DynptrType::Local));
+    reg.id = fresh.id();
+    reg
+}
+
 /// The entry of a global function that is verified on its own: any arguments that it takes.
 pub(crate) fn global_entry(subprog: usize, params: &[Param], fresh: &mut Fresh) -> State {
     let mut s = State::entry();
@@ -265,6 +284,7 @@ pub(crate) fn global_entry(subprog: usize, params: &[Param], fresh: &mut Fresh) 
         *reg = match *param {
             Param::Number => Reg::unknown(),
             Param::Ctx => Reg::pointer(Kind::Ctx),
+            Param::Dynptr => given_dynptr(fresh),
             Param::Mem { size, nullable: true } => {
                 Reg::pointer_or_null(Kind::Mem { size, ringbuf: false, writable: true }, fresh.id())
             }

@@ -1,12 +1,14 @@
 //! Sections without interrupts.
 
 use super::Fresh;
-use super::call::lose_arguments;
+use super::call::{lose_arguments, void};
 use crate::check::IrqCall;
+use crate::program::Program;
 use crate::state::{Irq, Kept, Reference, Slot, State};
 
 /// Begins a section, or ends the last one.
-pub(super) fn call(s: &mut State, pc: usize, call: IrqCall, fresh: &mut Fresh) {
+pub(super) fn call(p: &Program<'_>, s: &mut State, pc: usize, call: IrqCall, fresh: &mut Fresh) {
+    s.destroy_dynptrs(call.frame, call.off(), 8, &void(p));
     let kept = match call.ends {
         Some(irq) => {
             s.irqs.retain(|r| r.id != irq.ref_id);

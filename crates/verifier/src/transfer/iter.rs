@@ -3,7 +3,7 @@
 use alloc::rc::Rc;
 
 use super::Fresh;
-use super::call::{lose_arguments, release};
+use super::call::{lose_arguments, release, void};
 use crate::check::IterCall;
 use crate::kernel::{Element, IterStep};
 use crate::program::Program;
@@ -12,7 +12,11 @@ use crate::state::{Iter, Kept, Kind, Marks, Reference, Reg, Slot, State};
 /// What a call that begins or ends an iterator does; one that advances it has two outcomes ([`advance`]).
 pub(super) fn call(p: &Program<'_>, s: &mut State, pc: usize, call: &IterCall, fresh: &mut Fresh) {
     match call.function.step {
-        IterStep::New => begin(s, pc, call, fresh),
+        IterStep::New => {
+            let off = -8 * (call.first as i32 + 1);
+            s.destroy_dynptrs(call.frame, off, 8 * call.function.slots, &void(p));
+            begin(s, pc, call, fresh);
+        }
         IterStep::Destroy => end(p, s, call),
         IterStep::Next => {}
     }

@@ -5,6 +5,7 @@ use alloc::rc::Rc;
 use skep_abi::CtxValue;
 use skep_isa::{Operand, Reg as R, Size};
 
+use super::call::void;
 use super::{Fresh, SlotMove, alu};
 use crate::check::{Facts, Target};
 use crate::domain::{Bits, Scalar};
@@ -118,6 +119,7 @@ pub(super) fn store(
 ) -> SlotMove {
     let Some(Target::Stack { frame, min, max }) = facts.target else { return None };
     let (size, may_leak) = (size.bytes(), p.may_leak());
+    s.destroy_dynptrs(frame, min, (max - min) as usize + size, &void(p));
     let zero = match src {
         Operand::Reg(r) => s.reg(r).is_null(),
         Operand::Imm(i) => i == 0,
@@ -137,7 +139,10 @@ pub(super) fn store(
         }
         Operand::Imm(i) => Reg::scalar(Scalar::known(i64::from(i) as u64)),
     };
-    let spills = byte == 0 && (value.is_pointer() || (value.is_scalar() && p.env.privileged()));
+    // A dynptr that was given is no spill (`is_spillable_regtype`).
+    let spills = byte == 0
+        && !matches!(value.kind, Kind::Dynptr(_))
+        && (value.is_pointer() || (value.is_scalar() && p.env.privileged()));
     if !spills {
         let byte = if zero { Byte::Zero } else { Byte::Misc };
         s.frame_at_mut(frame).stack.write(min, size, byte);

@@ -3,6 +3,7 @@
 mod alu;
 mod atomic;
 mod call;
+mod dynptr;
 mod irq;
 mod iter;
 pub(crate) mod jump;
@@ -62,7 +63,7 @@ pub(crate) fn apply(
         Op::Call(CallTarget::Kfunc { .. }) if facts.helper.is_some() => call::helper(p, s, pc, facts, fresh),
         Op::Call(CallTarget::Kfunc { .. }) => match (&facts.iter, facts.irq) {
             (Some(call), _) => iter::call(p, s, pc, call, fresh),
-            (None, Some(call)) => irq::call(s, pc, call, fresh),
+            (None, Some(call)) => irq::call(p, s, pc, call, fresh),
             (None, None) => call::kfunc(s, facts),
         },
         Op::Call(CallTarget::Helper(_) | CallTarget::Subprog(_)) => call::helper(p, s, pc, facts, fresh),

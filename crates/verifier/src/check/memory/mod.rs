@@ -121,7 +121,7 @@ pub(crate) fn access(
             _ => not_memory(p, s, base),
         };
     }
-    let opaque = matches!(reg.kind, Kind::Map(_) | Kind::PacketEnd | Kind::Func(_));
+    let opaque = matches!(reg.kind, Kind::Map(_) | Kind::PacketEnd | Kind::Func(_) | Kind::Dynptr(_));
     if !reg.is_pointer() || reg.nullable || opaque {
         return not_memory(p, s, base);
     }
@@ -162,10 +162,10 @@ pub(crate) fn access(
             })?;
             Ok(Target::MapKey)
         }
-        Kind::Mem { writable: false, .. } if intent.writes() => {
+        Kind::Mem { writable: false, .. } | Kind::Slice { writable: false, .. } if intent.writes() => {
             refuse(Code::ForbiddenAccess, format!("R{} cannot write into {}", base.0, type_name(reg)))
         }
-        Kind::Mem { size: len, .. } => {
+        Kind::Mem { size: len, .. } | Kind::Slice { size: len, .. } => {
             leak_into("mem")?;
             region(s, base, off, size as i64, len.into(), false, |at| {
                 format!("invalid access to memory, mem_size={len} off={at} size={size}")
@@ -244,7 +244,7 @@ pub(crate) fn access(
             }
             Ok(target)
         }
-        Kind::NotInit | Kind::Scalar | Kind::Map(_) | Kind::PacketEnd | Kind::Func(_) => {
+        Kind::Dynptr(_) | Kind::NotInit | Kind::Scalar | Kind::Map(_) | Kind::PacketEnd | Kind::Func(_) => {
             not_memory(p, s, base)
         }
     }

@@ -5,6 +5,7 @@ use alloc::string::String;
 
 use skep_isa::{Operand, Reg, RegSet};
 
+use super::super::{dynptr, leak};
 use super::{Intent, Target, not_memory};
 use crate::program::Program;
 use crate::state::{self, Byte, Kind, State, place, reads_low_part};
@@ -83,7 +84,7 @@ pub(super) fn stack_read(
     }
     let uninit = |at: i32| match stack.byte(at) {
         Byte::Invalid => !p.may_leak(),
-        Byte::Iter | Byte::Irq => true,
+        Byte::Iter | Byte::Irq | Byte::Dynptr => true,
         Byte::Spill | Byte::Misc | Byte::Zero => false,
     };
     let Some((reg, spilled)) = stack.slot(min).and_then(state::Slot::spill) else {
@@ -136,7 +137,7 @@ pub(crate) fn initialised(
     for at in off..off + len as i32 {
         let ok = match stack.byte(at) {
             Byte::Misc | Byte::Zero => true,
-            Byte::Iter | Byte::Irq => false,
+            Byte::Iter | Byte::Irq | Byte::Dynptr => false,
             Byte::Invalid => p.may_leak(),
             Byte::Spill if p.may_leak() => true,
             Byte::Spill => stack.slot(at).and_then(state::Slot::spill).is_some_and(|(r, _)| r.is_scalar()),
@@ -162,6 +163,7 @@ pub(super) fn stack_write(
     let pointer_at =
         |at: i32| stack.slot(at).and_then(state::Slot::spill).is_some_and(|(r, _)| r.is_pointer());
     let stored = intent.stored().map(|v| s.reg(v));
+    dynptr::may_be_destroyed(stack, min, (max - min) as usize + size)?;
     if min != max {
         if intent.is_atomic() && !matches!(intent, Intent::StoreRelease(_)) {
             return Ok(());
@@ -180,8 +182,14 @@ pub(super) fn stack_write(
     if !p.may_leak() && pointer_at(min) && size != 8 {
         return refuse(Code::ForbiddenAccess, "attempt to corrupt spilled pointer on stack");
     }
+    if let (Some(Kind::Dynptr(_)), Some(reg), false) = (stored.map(|v| v.kind), intent.stored(), p.may_leak())
+    {
+        // It is no spill, but a number from then on. Linux 6.18 lets that pass.
+        return leak(s, reg, format!("R{} leaks addr into stack", reg.0));
+    }
     if let Some(value) = stored
         && value.is_pointer()
+        && !matches!(value.kind, Kind::Dynptr(_))
     {
         if size != 8 {
             return refuse(Code::ForbiddenAccess, "invalid size of register spill");
