@@ -65,5 +65,6 @@ pub use digest::Digest;
 pub use explore::Followed;
 pub use options::Options;
 pub use rejection::{Decision, Known, Rejection};
+pub use report::{Example, GUIDES, Guide};
 pub use verdict::{follow, verify};
 pub use verified::{AccessBase, InsnFacts, Observed, Stats, Subprog, Verified};

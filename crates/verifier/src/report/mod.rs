@@ -1,11 +1,13 @@
 //! Renders what was decided elsewhere: the kernel-style log and the explanation. Decides nothing.
 
 mod explain;
+mod guide;
 mod log;
 
 use alloc::string::{String, ToString};
 
 pub(crate) use explain::explain;
+pub use guide::{Example, GUIDES, Guide};
 pub(crate) use log::Log;
 
 use skep_isa::text::Dialect;
