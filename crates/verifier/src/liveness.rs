@@ -49,7 +49,8 @@ pub(crate) fn next_slots(program: &Program<'_>, pc: usize, op: Op) -> impl Itera
     slots.into_iter().filter(move |&s| s < n)
 }
 
-fn effects(program: &Program<'_>, op: Op) -> (RegSet, RegSet) {
+/// The registers that an instruction reads, and those that it loses or writes.
+pub(crate) fn effects(program: &Program<'_>, op: Op) -> (RegSet, RegSet) {
     match op {
         Op::Call(CallTarget::Helper(id)) => {
             let args = program.env.helper_of(program.row, id).map_or(5, |h| h.args.iter().flatten().count());

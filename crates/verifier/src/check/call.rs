@@ -295,8 +295,14 @@ impl Args<'_, '_> {
                 }
                 Ok(())
             }
-            // Given to the callback as it is.
-            ArgKind::StackOrNull => Ok(()),
+            // Given to the callback as it is: what that reads is seen there.
+            ArgKind::StackOrNull => {
+                if let Kind::Stack { frame } = value.kind {
+                    let off = i64::from(value.off).saturating_add(value.val.smin());
+                    self.facts.stack_reads.push((frame.into(), off as i32, 0));
+                }
+                Ok(())
+            }
             ArgKind::SpinLock => {
                 if allocated::is_sorting(self.p, self.s) {
                     return refuse(Code::Lock, "can't spin_{lock,unlock} in rbtree cb");

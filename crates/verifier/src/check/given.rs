@@ -106,6 +106,8 @@ impl Used {
                 if whole && !p.may_leak() {
                     spilled_pointers_stay(s, frame, min, len)?;
                 }
+                let looked_at = if whole && p.may_leak() { 0 } else { len };
+                facts.stack_reads.push((frame, min, looked_at));
                 if writes && len > 0 {
                     out.stack_writes.push(StackWrite { frame, off: min, len, whole });
                 }

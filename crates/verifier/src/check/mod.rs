@@ -53,6 +53,8 @@ pub(crate) struct Facts {
     pub(crate) precise_slots: Vec<(usize, usize)>,
     /// Stack bytes touched, as the lowest offset in a frame.
     pub(crate) touched: Vec<(usize, i32)>,
+    /// Stack bytes that a call may read, in a frame, from an offset on; none of a pointer that nothing is read through.
+    pub(crate) stack_reads: Vec<(usize, i32, usize)>,
     /// How an unprivileged addition is masked.
     pub(crate) masking: Option<Masking>,
     /// What a call of a kernel function does.

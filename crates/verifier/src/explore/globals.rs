@@ -78,6 +78,7 @@ impl Explorer<'_, '_> {
         self.parent = None;
         self.trail = 0;
         self.store.clear();
+        self.slots.clear();
         self.rounds = super::Rounds::default();
         self.log.entry(self.p, start, &self.state);
         Ok(())

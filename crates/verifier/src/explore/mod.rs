@@ -12,6 +12,7 @@ mod history;
 mod iterate;
 mod leave;
 mod rounds;
+mod slots;
 mod store;
 mod visit;
 
@@ -28,6 +29,7 @@ pub(crate) use store::{NodeId, Store};
 
 use globals::Globals;
 use rounds::Rounds;
+use slots::Slots;
 
 use crate::check::{self, Facts, Masking, Target, speculation};
 use crate::contract::{self, Callback, CallbackArgs};
@@ -61,6 +63,7 @@ pub(crate) struct Explorer<'p, 'a> {
     pending: Vec<Pending>,
     store: Store,
     rounds: Rounds,
+    slots: Slots,
     globals: Globals,
     fresh: Fresh,
     /// Decisions as links to the one before; 0 is the start.
@@ -104,6 +107,7 @@ impl<'p, 'a> Explorer<'p, 'a> {
             pending: Vec::new(),
             store: Store::new(n),
             rounds: Rounds::default(),
+            slots: Slots::new(p),
             globals: Globals::new(p),
             fresh: Fresh::default(),
             trails: Vec::new(),
@@ -189,6 +193,7 @@ impl<'p, 'a> Explorer<'p, 'a> {
     fn resume(&mut self) -> bool {
         let Some(next) = self.pending.pop() else { return false };
         (self.state, self.pc) = (next.state, next.pc);
+        self.slots.resume();
         (self.history, self.parent, self.trail) = (next.history, next.parent, next.trail);
         self.log.back_to(next.log_len);
         true
@@ -223,6 +228,7 @@ impl<'p, 'a> Explorer<'p, 'a> {
         self.note(pc, &facts)?;
         self.mask(pc, op, &facts)?;
         self.rely(&facts);
+        self.slots.note(self.p, &self.state, pc, op, &facts);
         self.history.push(pc, points.jump);
         self.jumps += u32::from(counts_as_jump(op));
         let next = self.go(pc, op, &facts)?;

@@ -22,6 +22,8 @@ pub(crate) struct Node {
     pub(crate) branches: u32,
     /// The loop that it lies in.
     pub(crate) round: Option<usize>,
+    /// What no continuation reads was taken out of it.
+    pub(crate) cleaned: bool,
     hits: u32,
     misses: u32,
     listed: bool,
@@ -92,6 +94,7 @@ impl Store {
             history,
             branches: 1,
             round: None,
+            cleaned: false,
             hits: 0,
             misses: 0,
             listed: true,

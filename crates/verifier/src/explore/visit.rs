@@ -7,7 +7,7 @@ use skep_isa::RegSet;
 
 use super::{Explorer, History, NodeId, iterate};
 use crate::program::Store;
-use crate::state::{Exactness, State, equal};
+use crate::state::{Exactness, State, equal, same_calls};
 use crate::violation::{Check, Explain, refuse};
 use crate::{Code, limits};
 
@@ -54,6 +54,10 @@ impl Explorer<'_, '_> {
             } else {
                 let incomplete = self.is_incomplete(id);
                 let how = if incomplete { every_number } else { covers };
+                if !incomplete && !node.cleaned && same_calls(&node.state, &self.state) {
+                    self.clean(id, &live);
+                }
+                let node = self.store.node(id);
                 if equal(&node.state, &self.state, &live, how) {
                     self.end_at(id, incomplete);
                     return Ok(true);
@@ -71,6 +75,18 @@ impl Explorer<'_, '_> {
             self.store_state();
         }
         Ok(false)
+    }
+
+    /// Takes out of a finished state here what none of its continuations reads (`clean_verifier_state`).
+    fn clean(&mut self, id: NodeId, regs: &[RegSet]) {
+        let slots = self.slots.live(self.p, &self.state, self.pc);
+        let node = self.store.node_mut(id);
+        node.cleaned = true;
+        for (frame, (regs, slots)) in regs.iter().zip(slots).enumerate() {
+            if node.state.frames[frame].has_dead(*regs, slots) {
+                node.state.frame_at_mut(frame).forget_dead(*regs, slots);
+            }
+        }
     }
 
     /// The running path ends at a state that covers it; `around`: that state is not complete.

@@ -62,16 +62,21 @@ impl Ids {
     }
 }
 
+/// Whether two states have come to be by the same calls.
+pub(crate) fn same_calls(old: &State, new: &State) -> bool {
+    old.frames.len() == new.frames.len()
+        && old.frames.iter().zip(&new.frames).all(|(a, b)| {
+            (a.callsite, a.subprog, a.callback, a.later) == (b.callsite, b.subprog, b.callback, b.later)
+        })
+}
+
 /// Whether call chains and references are alike, which is cheap to see.
 fn refs_and_calls_match(old: &State, new: &State) -> bool {
-    old.frames.len() == new.frames.len()
+    same_calls(old, new)
         && old.refs.len() == new.refs.len()
         && old.sections == new.sections
         && old.irqs.len() == new.irqs.len()
         && old.sleeps == new.sleeps
-        && old.frames.iter().zip(&new.frames).all(|(a, b)| {
-            (a.callsite, a.subprog, a.callback, a.later) == (b.callsite, b.subprog, b.callback, b.later)
-        })
 }
 
 /// Whether `new` adds nothing to `old`, which was explored from the same instruction. `live` gives for each

@@ -64,6 +64,14 @@ impl Slot {
         self.spilled.as_ref().filter(|_| size > 0).map(|r| (r, size))
     }
 
+    /// Whether it is nothing but bytes, so that it may be forgotten where nobody reads it.
+    pub(super) fn is_bytes(&self) -> bool {
+        self.bytes.iter().all(|b| match b {
+            Byte::Invalid | Byte::Spill | Byte::Misc | Byte::Zero => true,
+            Byte::Iter | Byte::Irq | Byte::Dynptr => false,
+        })
+    }
+
     /// Forgets the register, or what is kept; its bytes hold anything.
     fn scrub(&mut self) {
         self.spilled = None;
