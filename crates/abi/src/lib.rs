@@ -10,6 +10,7 @@
 mod attach;
 mod bprintf;
 mod context;
+mod exceptions;
 mod helper;
 mod kernel_args;
 mod kfunc;
@@ -31,6 +32,7 @@ pub use bprintf::{
 pub use context::{
     Access, Context, CtxField, CtxShape, CtxValue, FLOW_KEYS_BYTES, Native, SK_BUFF_BYTES, sk_buff_field,
 };
+pub use exceptions::may_throw;
 pub use helper::{
     Arg, ArgKind, Capability, DynptrUse, EMBEDDER_HELPERS, HELPER_NAMES, HELPERS, HelperFlags, HelperGroup,
     HelperProto, MemAccess, Ret, helper, helper_by_name, helper_name, ids as helper_ids,

@@ -96,11 +96,17 @@ fn starts(spec: &ProgramSpec) -> (Vec<u32>, bool) {
 /// Structures of the kernel by name: `sk_buff`, `xdp_buff`, `bpf_user_pt_regs_t`, `bpf_raw_tracepoint_args`,
 /// `bpf_iter__task`, `bpf_dynptr`; and `arguments`, which is none of its. Words before a type are tags `arg:…` of the argument.
 ///
+/// `thrown 7 int (long)`: a global function that starts at slot 7 and is called when the program throws.
+///
 /// # Errors
 /// Words that are no type, or another number of functions than the program has.
 pub fn declare(spec: &mut ProgramSpec, text: &str) -> Result<(), String> {
-    let (starts, _) = starts(spec);
+    let (mut starts, _) = starts(spec);
     let signatures: Vec<_> = text.split(';').map(str::trim).collect();
+    let thrown: Vec<u32> = signatures.iter().filter_map(|s| thrown(s)).map(|(start, _)| start).collect();
+    starts.extend(&thrown);
+    starts.sort_unstable();
+    starts.dedup();
     if signatures.len() + 1 != starts.len() {
         return Err(format!("{} types for {} functions", signatures.len(), starts.len() - 1));
     }
@@ -109,11 +115,27 @@ pub fn declare(spec: &mut ProgramSpec, text: &str) -> Result<(), String> {
     let mut types = Types { b: Builder::new(), ctx: row.ctx_for(Capability::Perfmon, spec.attach_type).name };
     let mut func_info = vec![types.func("main", "global int (ctx *)", 0)?];
     for (signature, &start) in signatures.iter().zip(&starts[1..]) {
-        func_info.push(types.func(&format!("at_{start}"), signature, start)?);
+        let signature = thrown_signature(signature);
+        func_info.push(types.func(&format!("at_{start}"), &signature, start)?);
+    }
+    for start in thrown {
+        let name = types.b.name(&format!("exception_callback:at_{start}"));
+        let target = TypeId(func_info[0].type_id);
+        types.b.add(Type::DeclTag { name, target, component: None, attribute: false });
     }
     spec.func_info = func_info;
     spec.btf = Some(Arc::new(types.b.finish().map_err(|e| e.to_string())?));
     Ok(())
+}
+
+/// Where the function of a signature `thrown …` starts, and the rest of it.
+fn thrown(signature: &str) -> Option<(u32, &str)> {
+    let (start, rest) = signature.strip_prefix("thrown ")?.split_once(' ')?;
+    Some((start.parse().ok()?, rest))
+}
+
+fn thrown_signature(signature: &str) -> String {
+    thrown(signature).map_or_else(|| signature.to_owned(), |(_, rest)| format!("global {rest}"))
 }
 
 struct Types {

@@ -33,6 +33,26 @@ pub(crate) fn check(program: &mut Program<'_>) -> At<()> {
     let mut stack: Vec<(usize, Successors)> = Vec::new();
     marks[0] = Mark::OnStack;
     stack.push((0, successors(program, 0)?));
+    walk(program, &mut marks, &mut stack)?;
+    // Nobody but the kernel calls it.
+    let thrown_to = program.exception_callback.map(|subprog| program.subprogs[subprog].start);
+    if let Some(start) = thrown_to.filter(|start| marks[*start] == Mark::Unseen) {
+        marks[start] = Mark::OnStack;
+        stack.push((start, successors(program, start)?));
+        walk(program, &mut marks, &mut stack)?;
+    }
+    for (pc, mark) in marks.iter().enumerate() {
+        if *mark == Mark::Unseen && program.ops[pc].is_some() {
+            return at(pc, refuse(Code::Unreachable, format!("unreachable insn {pc}")));
+        }
+    }
+    packet_changes(program);
+    Ok(())
+}
+
+/// Walks on from what is on the stack.
+fn walk(program: &mut Program<'_>, marks: &mut [Mark], stack: &mut Vec<(usize, Successors)>) -> At<()> {
+    let n = program.ops.len();
     while let Some((pc, next)) = stack.last_mut() {
         let pc = *pc;
         let Some(to) = next.pop() else {
@@ -55,12 +75,6 @@ pub(crate) fn check(program: &mut Program<'_>) -> At<()> {
             Mark::OnStack | Mark::Done => {}
         }
     }
-    for (pc, mark) in marks.iter().enumerate() {
-        if *mark == Mark::Unseen && program.ops[pc].is_some() {
-            return at(pc, refuse(Code::Unreachable, format!("unreachable insn {pc}")));
-        }
-    }
-    packet_changes(program);
     Ok(())
 }
 

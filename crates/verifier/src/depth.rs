@@ -32,7 +32,8 @@ struct Walk<'p, 'a> {
 
 /// Checks every call chain against the limits. `later`: the functions that timers and work queues call; each begins a
 /// chain.
-pub(crate) fn check(p: &Program<'_>, depths: &[u32], later: &[bool]) -> At<()> {
+/// `called_back`: those that anything calls back: nothing may be thrown there.
+pub(crate) fn check(p: &Program<'_>, depths: &[u32], later: &[bool], called_back: &[bool]) -> At<()> {
     let mut calls = vec![Vec::new(); p.subprogs.len()];
     for pc in 0..p.ops.len() {
         // Whose address is taken counts as called there: it may be called back.
@@ -41,6 +42,17 @@ pub(crate) fn check(p: &Program<'_>, depths: &[u32], later: &[bool]) -> At<()> {
             && let Some(callee) = target(pc, off).and_then(|to| p.subprog_at(to))
         {
             let address = matches!(op, Op::LoadImm64 { .. });
+            if p.exception_callback == Some(callee) {
+                let words = format!("insn {pc} cannot call exception cb directly");
+                return at(
+                    pc,
+                    refuse(Code::BadArgument, words).explain(
+                        "a function that only the kernel calls, when the program throws",
+                        "the program calls it",
+                        "call a function of its own that does the same",
+                    ),
+                );
+            }
             if address && later[callee] && p.subprogs[callee].has_tail_call {
                 return at(pc, unsupported("a tail call in a function that a timer calls"));
             }
@@ -58,8 +70,44 @@ pub(crate) fn check(p: &Program<'_>, depths: &[u32], later: &[bool]) -> At<()> {
     for subprog in (0..p.subprogs.len()).rev().filter(|s| later[*s]) {
         walk.function(subprog, 0, 0, true)?;
     }
+    if let Some(callback) = p.exception_callback {
+        walk.seen.fill([None; limits::FRAMES]);
+        walk.function(callback, 0, 0, true)?;
+    }
     walk.seen.fill([None; limits::FRAMES]);
-    walk.function(0, 0, 0, false)
+    walk.function(0, 0, 0, false)?;
+    nothing_thrown(&walk, called_back)
+}
+
+/// Nothing is thrown in a function that is called back, or in one that it calls: who called it back would be left, too.
+fn nothing_thrown(walk: &Walk<'_, '_>, called_back: &[bool]) -> At<()> {
+    let p = walk.p;
+    let mut inside: Vec<bool> = (0..p.subprogs.len())
+        .map(|subprog| called_back[subprog] || p.exception_callback == Some(subprog))
+        .collect();
+    let mut waiting: Vec<usize> = (0..inside.len()).filter(|subprog| inside[*subprog]).collect();
+    while let Some(subprog) = waiting.pop() {
+        let callees = walk.calls[subprog].iter().map(|(_, callee)| *callee);
+        for callee in callees.filter(|callee| !core::mem::replace(&mut inside[*callee], true)) {
+            waiting.push(callee);
+        }
+    }
+    for (pc, op) in p.ops.iter().enumerate() {
+        let subprog = p.subprog_of(pc);
+        if op.is_some_and(|op| inside[subprog] && p.throws(op)) {
+            let words =
+                format!("bpf_throw kfunc (insn {pc}) cannot be called from callback subprog {subprog}");
+            return at(
+                pc,
+                refuse(Code::BadArgument, words).explain(
+                    "no exception in what is called back",
+                    "a helper, or the kernel, calls this function back",
+                    "note the wish on the stack, stop the loop, and throw behind it",
+                ),
+            );
+        }
+    }
+    Ok(())
 }
 
 impl Walk<'_, '_> {

@@ -35,6 +35,7 @@ mod contract;
 mod depth;
 mod digest;
 pub mod domain;
+mod exceptions;
 mod explore;
 pub mod graph;
 mod kernel;

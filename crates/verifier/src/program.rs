@@ -24,6 +24,10 @@ pub(crate) struct Program<'a> {
     pub(crate) ops: Vec<Option<Op>>,
     /// Ascending; the first starts at 0, the last ends at the program's end.
     pub(crate) subprogs: Vec<Extent>,
+    /// By subprogram, whether it, or a function that it calls, throws.
+    pub(crate) throwing: Vec<bool>,
+    /// The one that is called when the program throws.
+    pub(crate) exception_callback: Option<usize>,
     pub(crate) points: Vec<Points>,
     /// Registers that some continuation from the slot may read.
     pub(crate) live: Vec<RegSet>,

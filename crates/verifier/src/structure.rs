@@ -13,7 +13,7 @@ use skep_spec::{Environment, ProgramSpec};
 use crate::check::kfunc;
 use crate::program::{Extent, Points, Program, maps_of, target};
 use crate::violation::{Check, Explain, refuse, unsupported};
-use crate::{Code, kernel, limits, maps};
+use crate::{Code, exceptions, kernel, limits, maps};
 
 /// A refusal at a slot.
 pub(crate) type At<T> = Result<T, (usize, alloc::boxed::Box<crate::violation::Violation>)>;
@@ -55,16 +55,19 @@ pub(crate) fn prepare<'a>(spec: &'a ProgramSpec, env: &'a Environment) -> At<Pro
     let returns = attached.and_then(|a| a.returns()).unwrap_or(returns);
     at(0, may_sleep(spec))?;
     let ops = decode(spec)?;
-    let starts = subprogram_starts(&ops, env)?;
+    let thrown_to = exceptions::callback_start(spec)?.filter(|start| ops[*start].is_some());
+    let starts = subprogram_starts(&ops, env, thrown_to)?;
     let subprogs = extents(spec, &ops, &starts);
     let n = ops.len();
-    let program = Program {
+    let mut program = Program {
         spec,
         env,
         row,
         ctx: row.ctx_for(env.capability, spec.attach_type),
         returns,
         ops,
+        throwing: Vec::new(),
+        exception_callback: thrown_to.and_then(|start| starts.binary_search(&start).ok()),
         subprogs,
         points: vec![Points::default(); n],
         live: Vec::new(),
@@ -88,16 +91,8 @@ pub(crate) fn prepare<'a>(spec: &'a ProgramSpec, env: &'a Environment) -> At<Pro
         }
     }
     maps::usable(&program)?;
-    no_exception_callback(&program)?;
+    program.throwing = program.find_throwing();
     Ok(program)
-}
-
-/// A program that says what is called when it throws is not only what it looks like: nobody but the kernel may call that,
-/// and it is verified as a part of the program.
-fn no_exception_callback(program: &Program<'_>) -> At<()> {
-    let Some((btf, id, _)) = func(program.spec, 0) else { return Ok(()) };
-    let throws = btf.decl_tags(id, None).any(|tag| tag.starts_with("exception_callback:"));
-    if throws { at(0, unsupported("exception callbacks")) } else { Ok(()) }
 }
 
 #[cold]
@@ -163,9 +158,11 @@ fn decode(spec: &ProgramSpec) -> At<Vec<Option<Op>>> {
     Ok(ops)
 }
 
-/// Where subprograms start: at 0, at each target of a pc-relative call, and at each function address.
-fn subprogram_starts(ops: &[Option<Op>], env: &Environment) -> At<Vec<usize>> {
+/// Where subprograms start: at 0, at each target of a pc-relative call, at each function address, and where a program that
+/// throws goes on.
+fn subprogram_starts(ops: &[Option<Op>], env: &Environment, thrown_to: Option<usize>) -> At<Vec<usize>> {
     let mut starts = vec![0];
+    starts.extend(thrown_to);
     for (pc, op) in ops.iter().enumerate() {
         let off = match op {
             Some(Op::Call(CallTarget::Subprog(off))) => *off,

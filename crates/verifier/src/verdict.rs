@@ -29,7 +29,7 @@ pub fn verify(spec: &ProgramSpec, env: &Environment, options: &Options) -> Resul
         return Err(refused_at(&p, explorer, *v));
     }
     let stats = explorer.stats();
-    if let Err((pc, v)) = depth::check(&p, &explorer.depths, &explorer.later) {
+    if let Err((pc, v)) = depth::check(&p, &explorer.depths, &explorer.later, &explorer.called_back) {
         return Err(refused(spec, Some(explorer.log), options, pc, *v, stats));
     }
     let subprogs = subprogs(&p, &explorer.depths);

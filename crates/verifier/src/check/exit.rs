@@ -25,39 +25,57 @@ pub(super) fn exit(p: &Program<'_>, s: &State) -> Check<Facts> {
         return if s.frame().callback { callback_exit(s) } else { Ok(Facts::default()) };
     }
     no_references(s, "BPF_EXIT instruction in main prog")?;
-    if s.frame().subprog == 0 && p.returns == ReturnRange::Nothing {
+    program_returns(p, s, Reg::R0)
+}
+
+/// What the program, a function that is verified on its own, or one that is called at another time returns
+/// (`check_return_code`). What is called when the program throws returns for it.
+fn program_returns(p: &Program<'_>, s: &State, reg: Reg) -> Check<Facts> {
+    let first = &s.frames[0];
+    let function = first.subprog != 0 && !first.later && p.exception_callback != Some(first.subprog);
+    returns(p, s, reg, function)
+}
+
+/// What is thrown, where the program returns that.
+pub(super) fn thrown(p: &Program<'_>, s: &State, reg: Reg) -> Check<Facts> {
+    returns(p, s, reg, false)
+}
+
+fn returns(p: &Program<'_>, s: &State, reg: Reg, function: bool) -> Check<Facts> {
+    let first = &s.frames[0];
+    if !function && !first.later && p.returns == ReturnRange::Nothing {
         return Ok(Facts::default());
     }
-    readable(s, Reg::R0)?;
-    if leaks(p, s, Reg::R0) {
-        return leak(s, Reg::R0, "R0 leaks addr as return value".into());
+    readable(s, reg)?;
+    if leaks(p, s, reg) {
+        return leak(s, reg, format!("R{} leaks addr as return value", reg.0));
     }
     let (lo, hi, low, whose) = match p.returns {
-        _ if s.frame().later => (0, 0, false, "async callback return"),
-        _ if s.frame().subprog != 0 => return function_exit(s),
+        _ if first.later => (0, 0, false, "async callback return"),
+        _ if function => return function_exit(s),
         ReturnRange::Any | ReturnRange::Nothing => return Ok(Facts::default()),
         ReturnRange::Within(lo, hi) => (lo, hi, false, "program exit"),
         ReturnRange::LowWithin(lo, hi) => (lo, hi, true, "program exit"),
     };
-    let r0 = s.reg(Reg::R0);
+    let value = s.reg(reg);
     let required = format!("a return value in [{lo}, {hi}]");
-    if !r0.is_scalar() {
-        let words = format!("At {whose} the register R0 is not a known value ({})", type_name(r0));
+    if !value.is_scalar() {
+        let words = format!("At {whose} the register R{} is not a known value ({})", reg.0, type_name(value));
         return refuse(Code::BadReturnValue, words).explain(
             required,
-            "r0 is a pointer",
-            "set r0 before exit",
+            format!("r{} is a pointer", reg.0),
+            "return a number",
         );
     }
-    let val = if low { r0.val.movsx(Bits::B64, 32) } else { r0.val };
+    let val = if low { value.val.movsx(Bits::B64, 32) } else { value.val };
     let (min, max) = (val.smin(), val.smax());
     if min < lo.into() || max > hi.into() {
-        let known = range_words(r0.val.smin(), r0.val.smax());
-        let words = format!("At {whose} the register R0 {known} should have been in [{lo}, {hi}]");
-        let have = format!("r0 is in [{min}, {max}]");
-        return refuse(Code::BadReturnValue, words).explain(required, have, "set r0 before exit");
+        let known = range_words(value.val.smin(), value.val.smax());
+        let words = format!("At {whose} the register R{} {known} should have been in [{lo}, {hi}]", reg.0);
+        let have = format!("r{} is in [{min}, {max}]", reg.0);
+        return refuse(Code::BadReturnValue, words).explain(required, have, "set it to one of them first");
     }
-    Ok(Facts::precise(RegSet::EMPTY.with(Reg::R0)))
+    Ok(Facts::precise(RegSet::EMPTY.with(reg)))
 }
 
 /// A global function returns a number.

@@ -5,7 +5,7 @@ use alloc::rc::Rc;
 
 use skep_abi::{KfuncEffect, ObjectFn, Undisturbed, kfunc};
 
-use super::{Facts, allocated, irq, iter, lock};
+use super::{Facts, allocated, irq, iter, lock, throw};
 use crate::Code;
 use crate::kernel::{IterFunction, IterStep};
 use crate::program::Program;
@@ -26,9 +26,19 @@ fn permitted(p: &Program<'_>) -> Check<()> {
     Ok(())
 }
 
+fn throws(p: &Program<'_>, btf_id: i32, module: i16) -> bool {
+    p.throws(Op::Call(CallTarget::Kfunc { btf_id, btf_idx: module }))
+}
+
 /// What needs no state: the function is there and the program may call it (`fetch_kfunc_meta`, Linux 6.18).
 pub(crate) fn known(p: &Program<'_>, btf_id: i32, module: i16) -> Check<()> {
     permitted(p)?;
+    if throws(p, btf_id, module) {
+        return match skep_abi::may_throw(p.spec.prog_type) {
+            true => Ok(()),
+            false => refuse(Code::BadInsn, "calling kernel function bpf_throw is not allowed"),
+        };
+    }
     if iter_function(p, btf_id, module).is_some() || object_fn(p, btf_id, module).is_some() {
         return Ok(());
     }
@@ -93,6 +103,9 @@ pub(super) fn call(p: &Program<'_>, s: &State, btf_id: i32, module: i16) -> Chec
     let for_locked = object.is_some_and(|(_, what)| what.is_for_locked());
     if iterator.as_ref().is_none_or(|f| &*f.name != "num") && !for_locked {
         lock::no_calls(s, "function calls are not allowed while holding a lock")?;
+    }
+    if throws(p, btf_id, module) {
+        return throw::call(p, s);
     }
     if let Some(function) = iterator {
         return begin_use_end(p, s, &function);

@@ -21,6 +21,7 @@ mod object;
 mod packet;
 pub(crate) mod speculation;
 mod strings;
+mod throw;
 mod timer;
 
 use alloc::format;
@@ -65,6 +66,8 @@ pub(crate) struct Facts {
     pub(crate) iter: Option<IterCall>,
     /// The helper call.
     pub(crate) helper: Option<HelperFacts>,
+    /// The program ends here, however many functions deep.
+    pub(crate) throws: bool,
 }
 
 impl Facts {

@@ -5,10 +5,11 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::{Explorer, History};
+use crate::Code;
 use crate::program::Program;
-use crate::signature;
+use crate::signature::{self, Param};
 use crate::transfer;
-use crate::violation::Check;
+use crate::violation::{Check, Explain, refuse};
 
 /// How far the verification of a function is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +26,12 @@ pub(super) struct Globals(Vec<Progress>);
 
 impl Globals {
     pub(super) fn new(p: &Program<'_>) -> Self {
-        Self(vec![Progress::NotCalled; p.subprogs.len()])
+        let mut progress = vec![Progress::NotCalled; p.subprogs.len()];
+        // Whether the program throws or not.
+        if let Some(callback) = p.exception_callback {
+            progress[callback] = Progress::Called;
+        }
+        Self(progress)
     }
 }
 
@@ -73,6 +79,14 @@ impl Explorer<'_, '_> {
         self.log.say(|| format!("Validating {name}() func#{callee}..."));
         self.pc = start;
         let params = signature::params(self.p, callee)?;
+        if self.p.exception_callback == Some(callee) && params != [Param::Number] {
+            let words = "exception cb only supports single integer argument";
+            return refuse(Code::BadArgument, words).explain(
+                "a function of the number that is thrown",
+                format!("{name}() takes {} arguments, or another", params.len()),
+                "declare it as int name(u64 cookie)",
+            );
+        }
         self.state = transfer::global_entry(callee, &params, &mut self.fresh);
         self.history = History::default();
         self.parent = None;

@@ -84,6 +84,8 @@ pub(crate) struct Explorer<'p, 'a> {
     pub(crate) depths: Vec<u32>,
     /// Subprograms that timers and work queues call.
     pub(crate) later: Vec<bool>,
+    /// Functions that are called back, at once or at another time.
+    pub(crate) called_back: Vec<bool>,
     pub(crate) states: Vec<Vec<Observed>>,
     pub(crate) log: Log,
 }
@@ -122,6 +124,7 @@ impl<'p, 'a> Explorer<'p, 'a> {
             bounds_matter: false,
             depths: vec![0; p.subprogs.len()],
             later: vec![false; p.subprogs.len()],
+            called_back: vec![false; p.subprogs.len()],
             states: if options.record_states { vec![Vec::new(); n] } else { Vec::new() },
             log: Log::new(options),
         }
@@ -275,6 +278,7 @@ impl<'p, 'a> Explorer<'p, 'a> {
             Op::Exit if self.state.depth() > 0 => Ok(self.leave(pc)),
             Op::LoadPacket { .. } if self.state.depth() > 0 => self.legacy_load(pc, op, facts),
             Op::Exit => Ok(Next::End),
+            _ if facts.throws => Ok(Next::End),
             _ => {
                 if matches!(op, Op::Call(CallTarget::Helper(contract::TAIL_CALL))) {
                     self.tail_call(pc)?;
@@ -323,6 +327,7 @@ impl<'p, 'a> Explorer<'p, 'a> {
             let mut state = self.state.clone();
             transfer::call_back(self.p, &mut state, pc, callback, &mut self.fresh);
             let to = self.p.subprogs[usize::from(callback.subprog)].start;
+            self.called_back[usize::from(callback.subprog)] = true;
             self.put_aside(Decision { pc, taken: true }, to, state)?;
             if let Some(pending) = self.pending.last_mut() {
                 pending.history.note_callback();
@@ -337,6 +342,7 @@ impl<'p, 'a> Explorer<'p, 'a> {
     /// this path is done with does not hang on it.
     fn call_later(&mut self, pc: usize, subprog: u16, map: u16, sleeps: bool) -> Check<()> {
         self.later[usize::from(subprog)] = true;
+        self.called_back[usize::from(subprog)] = true;
         let state = transfer::call_later(self.p, subprog, map, sleeps, &mut self.fresh);
         let to = self.p.subprogs[usize::from(subprog)].start;
         let parent = self.parent.take();
