@@ -5,6 +5,7 @@
 //! error number is a result.
 
 mod bprintf;
+mod dynptr;
 pub(crate) mod embedder;
 pub(crate) mod lock;
 mod map;
@@ -134,6 +135,13 @@ static BODIES: &[(u32, Body)] = &[
     (189, xdp::load_bytes),
     (190, xdp::store_bytes),
     (195, map::lookup_percpu_elem),
+    (197, dynptr::from_mem),
+    (198, dynptr::reserve),
+    (199, dynptr::submit),
+    (200, dynptr::discard),
+    (201, dynptr::read),
+    (202, dynptr::write),
+    (203, dynptr::data),
     (208, time::ktime_get_tai_ns),
 ];
 
