@@ -20,8 +20,8 @@ struct Seen {
     per_cpu_cgroup_storage: Option<usize>,
 }
 
-/// Checks each map at the first instruction that names it.
-pub(crate) fn usable(p: &Program<'_>) -> At<()> {
+/// Checks each map at the first instruction that names it. Says whether one is an arena.
+pub(crate) fn usable(p: &Program<'_>) -> At<bool> {
     let mut seen = Seen::default();
     let mut named = alloc::vec![false; p.spec.maps.len()];
     for (pc, op) in p.ops.iter().enumerate() {
@@ -34,7 +34,7 @@ pub(crate) fn usable(p: &Program<'_>) -> At<()> {
             at(pc, has_value_at(&p.spec.maps[idx], off))?;
         }
     }
-    Ok(())
+    Ok(seen.arena.is_some())
 }
 
 /// The map that an `LDDW` names, and the offset in its value if it names that.

@@ -109,7 +109,9 @@ impl Wanted {
             Op::LoadImm64 { dst, .. } => {
                 self.take(f, dst);
             }
-            Op::AddrSpaceCast { .. } => return Err(Lost),
+            Op::AddrSpaceCast { dst, .. } => {
+                self.take(f, dst);
+            }
             Op::Load { dst, .. } | Op::LoadAcquire { dst, .. } => {
                 if self.take(f, dst)
                     && let Some((frame, slot)) = slot

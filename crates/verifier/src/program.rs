@@ -29,6 +29,8 @@ pub(crate) struct Program<'a> {
     /// The one that is called when the program throws.
     pub(crate) exception_callback: Option<usize>,
     pub(crate) points: Vec<Points>,
+    /// It names an arena.
+    pub(crate) arena: bool,
     /// Registers that some continuation from the slot may read.
     pub(crate) live: Vec<RegSet>,
     /// By map, the fields in a value that the kernel keeps.

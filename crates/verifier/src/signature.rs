@@ -20,6 +20,8 @@ pub(crate) enum Param {
     Number,
     /// The program's context.
     Ctx,
+    /// Memory of the arena, or any number.
+    Arena,
     /// Memory of `size` bytes, to be read and written, or NULL if so said.
     Mem { size: u32, nullable: bool },
     /// A dynptr.
@@ -35,6 +37,7 @@ struct Tags {
     ctx: bool,
     nonnull: bool,
     nullable: bool,
+    arena: bool,
 }
 
 /// The arguments of a global function.
@@ -97,7 +100,8 @@ fn tags(btf: &Btf, func: TypeId, i: usize) -> Check<Tags> {
             "ctx" => tags.ctx = true,
             "nonnull" => tags.nonnull = true,
             "nullable" => tags.nullable = true,
-            "trusted" | "untrusted" | "arena" => {
+            "arena" => tags.arena = true,
+            "trusted" | "untrusted" => {
                 return unsupported(format!("argument {i} of a global function tagged arg:{tag}"));
             }
             _ => return refuse(Code::BadArgument, format!("arg#{i} has unsupported set of tags")),
@@ -108,7 +112,7 @@ fn tags(btf: &Btf, func: TypeId, i: usize) -> Check<Tags> {
 
 fn pointer(p: &Program<'_>, btf: &Btf, target: TypeId, i: usize, tags: Tags) -> Check<Param> {
     if tags.ctx || is_ctx(p, btf, target) {
-        if tags.nonnull || tags.nullable {
+        if tags.nonnull || tags.nullable || tags.arena {
             return refuse(Code::BadArgument, format!("arg#{i} has invalid combination of tags"));
         }
         if tags.ctx && !may_be_ctx(p, btf, target) {
@@ -124,6 +128,13 @@ fn pointer(p: &Program<'_>, btf: &Btf, target: TypeId, i: usize, tags: Tags) -> 
             return refuse(Code::BadArgument, format!("arg#{i} has invalid combination of tags"));
         }
         return Ok(Param::Dynptr);
+    }
+    if tags.arena {
+        if tags != (Tags { arena: true, ..Tags::default() }) {
+            let words = format!("arg#{i} arena cannot be combined with any other tags");
+            return refuse(Code::BadArgument, words);
+        }
+        return Ok(Param::Arena);
     }
     if tags.nullable {
         return refuse(Code::BadArgument, format!("arg#{i} has invalid combination of tags"));

@@ -74,6 +74,7 @@ pub(crate) fn prepare<'a>(spec: &'a ProgramSpec, env: &'a Environment) -> At<Pro
         maps: maps_of(spec).collect(),
         fields: maps_of(spec).map(|map| Rc::new(map.fields())).collect(),
         objects: Default::default(),
+        arena: false,
         loops: Vec::new(),
         kernel,
         strict_alignment: env.strict_alignment || spec.flags & ProgramSpec::STRICT_ALIGNMENT != 0,
@@ -90,7 +91,7 @@ pub(crate) fn prepare<'a>(spec: &'a ProgramSpec, env: &'a Environment) -> At<Pro
             at(pc, platform_address(&program, value))?;
         }
     }
-    maps::usable(&program)?;
+    program.arena = maps::usable(&program)?;
     program.throwing = program.find_throwing();
     Ok(program)
 }

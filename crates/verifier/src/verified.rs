@@ -78,6 +78,8 @@ pub enum AccessBase {
     XdpSock,
     /// An object of the kernel.
     Kernel,
+    /// Memory of the arena.
+    Arena,
     /// Different ones on different paths, but none that is loaded from in a way of its own.
     Various,
 }
@@ -92,9 +94,13 @@ impl AccessBase {
     /// another (`reg_type_mismatch_ok`, kernel/bpf/verifier.c, Linux 6.18).
     const fn is_converted(self) -> bool {
         match self {
-            Self::Ctx | Self::Socket | Self::SockCommon | Self::TcpSock | Self::XdpSock | Self::Kernel => {
-                true
-            }
+            Self::Ctx
+            | Self::Socket
+            | Self::SockCommon
+            | Self::TcpSock
+            | Self::XdpSock
+            | Self::Kernel
+            | Self::Arena => true,
             Self::Stack | Self::MapValue | Self::MapKey | Self::Packet | Self::Mem | Self::Various => false,
         }
     }

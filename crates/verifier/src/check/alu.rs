@@ -49,6 +49,9 @@ pub(super) fn binary(
         return mov(p, s, width, src).map(|()| RegSet::EMPTY);
     }
     constant_makes_sense(width, op, src)?;
+    if of_arena(s, dst, src) {
+        return Ok(RegSet::EMPTY);
+    }
     match src {
         Operand::Imm(imm) if s.reg(dst).is_pointer() => {
             let by = Scalar::known(i64::from(imm) as u64);
@@ -69,6 +72,12 @@ pub(super) fn binary(
         },
         Operand::Imm(_) => Ok(RegSet::EMPTY),
     }
+}
+
+/// Arithmetic with an address in the arena, which gives another one whatever it is.
+pub(crate) fn of_arena(s: &State, dst: Reg, src: Operand) -> bool {
+    let arena = |reg: Reg| s.reg(reg).kind == Kind::Arena;
+    arena(dst) || matches!(src, Operand::Reg(src) if arena(src))
 }
 
 fn mov(p: &Program<'_>, s: &State, width: Width, src: Operand) -> Check<()> {
@@ -136,7 +145,13 @@ fn arithmetic(
         Kind::Probed => return unsupported(format!("a number moved by a {name}")),
         Kind::Map(_) if by.as_const() == Some(0) && op == AluOp::Add => {}
         Kind::FlowKeys if by.as_const().is_some() => {}
-        Kind::FlowKeys | Kind::Map(_) | Kind::PacketEnd | Kind::Sock(_) | Kind::NotInit | Kind::Scalar => {
+        Kind::FlowKeys
+        | Kind::Map(_)
+        | Kind::PacketEnd
+        | Kind::Sock(_)
+        | Kind::NotInit
+        | Kind::Scalar
+        | Kind::Arena => {
             return bad(s, ptr, format!("R{} pointer arithmetic on {name} prohibited", dst.0));
         }
     }

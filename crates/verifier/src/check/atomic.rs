@@ -4,7 +4,7 @@ use alloc::format;
 
 use skep_isa::{AtomicOp, Operand, Reg, Size};
 
-use super::memory::{Intent, Target, access};
+use super::memory::{Intent, Target, access, arena};
 use super::{Facts, leak, leaks, readable, writable};
 use crate::Code;
 use crate::domain::Tnum;
@@ -33,6 +33,9 @@ pub(super) fn rmw(
         return leak(s, src, format!("R{} leaks addr into mem", src.0));
     }
     object_takes_atomics(s, dst, "BPF_ATOMIC stores into")?;
+    if s.reg(dst).kind == Kind::Arena {
+        arena::takes_atomic(dst, op, size)?;
+    }
     if let Some(reg) = fetched(op, src) {
         writable(reg)?;
     }

@@ -77,6 +77,8 @@ fn argument(
             out.changes_packet |= given.kind.write_changes_packet();
             Ok(())
         }
+        Param::Arena if value.is_scalar() || value.kind == Kind::Arena => Ok(()),
+        Param::Arena => refuse(Code::BadArgument, format!("R{} is not a pointer to arena or scalar.", reg.0)),
         Param::Ctx if value.kind == Kind::Ctx => unmodified(s, reg),
         Param::Ctx => refuse(Code::BadArgument, format!("arg#{i} expects pointer to ctx")),
         Param::Mem { nullable, .. } if value.is_null() && nullable => {
@@ -117,6 +119,6 @@ fn has_offset(value: &state::Reg) -> bool {
         Kind::Dynptr(_) | Kind::NotInit | Kind::Ctx | Kind::Map(_) | Kind::Func(_) | Kind::PacketEnd => false,
         Kind::Buffer { .. } => true,
         Kind::FlowKeys | Kind::TracepointBuffer | Kind::Sock(_) => false,
-        Kind::Btf { .. } | Kind::Local { .. } | Kind::Probed => false,
+        Kind::Btf { .. } | Kind::Local { .. } | Kind::Probed | Kind::Arena => false,
     }
 }

@@ -2,7 +2,7 @@
 //! [`Facts`].
 
 pub(crate) mod allocated;
-mod alu;
+pub(crate) mod alu;
 mod atomic;
 mod call;
 pub(crate) mod dynptr;
@@ -90,10 +90,11 @@ pub(crate) fn insn(p: &Program<'_>, s: &State, pc: usize, op: Op) -> Check<Facts
         }
         Op::Neg { dst, .. } | Op::Swap { dst, .. } => alu::unary(p, s, dst).map(|()| Facts::default()),
         Op::MovSx { dst, src, .. } => alu::movsx(p, s, dst, src).map(|()| Facts::default()),
-        Op::AddrSpaceCast { .. } => refuse(
-            Code::ForbiddenAccess,
-            "addr_space_cast insn can only be used in a program that has an associated arena",
-        ),
+        Op::AddrSpaceCast { dst, src, dst_as, src_as } => {
+            memory::arena::cast(p, dst_as, src_as)?;
+            readable(s, src)?;
+            writable(dst).map(|()| Facts::default())
+        }
         Op::LoadImm64 { dst, value } => {
             writable(dst)?;
             match value {

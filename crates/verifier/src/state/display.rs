@@ -35,6 +35,7 @@ pub(crate) fn type_name(reg: &Reg) -> &'static str {
         (Kind::Btf { marks, .. }, nullable) => object_name(marks, nullable),
         (Kind::Local { marks, .. }, nullable) => local_name(marks, nullable),
         (Kind::Probed, _) => "rdonly_untrusted_mem",
+        (Kind::Arena, _) => "arena",
         (Kind::Buffer { writable: false }, false) => "rdonly_buf",
         (Kind::Buffer { writable: false }, true) => "rdonly_buf_or_null",
         (Kind::Buffer { writable: true }, false) => "buf",

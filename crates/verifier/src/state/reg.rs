@@ -48,6 +48,8 @@ pub(crate) enum Kind {
     Local { id: u32, marks: Marks },
     /// Memory of which nothing is known, so that loads may find nothing there.
     Probed,
+    /// Memory of the program's arena, anywhere in it.
+    Arena,
     /// Bytes that an iterator hands out; how many is found out when it is attached.
     Buffer { writable: bool },
 }
@@ -264,6 +266,7 @@ impl Reg {
                 | Kind::FlowKeys
                 | Kind::TracepointBuffer
                 | Kind::Probed
+                | Kind::Arena
                 | Kind::Buffer { .. } => false,
             }
     }

@@ -6,6 +6,7 @@
 use skep_isa::{AluOp, Operand, Reg as R, Size, SwapKind, Width};
 
 use super::{Fresh, pointer};
+use crate::check::alu;
 use crate::domain::{BinOp, Bits, Scalar};
 use crate::program::Program;
 use crate::state::{Kind, Reg, State, low32};
@@ -78,6 +79,9 @@ pub(super) fn binary(
     let Some(op) = scalar_op(op) else {
         return mov(s, width, dst, src, fresh);
     };
+    if alu::of_arena(s, dst, src) {
+        return s.set(dst, Reg::pointer(Kind::Arena));
+    }
     let value = match src {
         Operand::Reg(r) => s.reg(r).clone(),
         Operand::Imm(i) => Reg::scalar(Scalar::known(i64::from(i) as u64)),

@@ -282,7 +282,7 @@ pub(crate) fn global_entry(subprog: usize, params: &[Param], fresh: &mut Fresh) 
     let mut frame = Frame::new(0, 0, subprog);
     for (reg, param) in frame.regs[1..].iter_mut().zip(params) {
         *reg = match *param {
-            Param::Number => Reg::unknown(),
+            Param::Number | Param::Arena => Reg::unknown(),
             Param::Ctx => Reg::pointer(Kind::Ctx),
             Param::Dynptr => given_dynptr(fresh),
             Param::Mem { size, nullable: true } => {

@@ -36,6 +36,7 @@ pub(super) fn load(
             | Target::MapKey
             | Target::Packet
             | Target::Mem
+            | Target::Arena
             | Target::Sock(_),
         )
         | None => (Reg::unknown(), None),

@@ -10,6 +10,7 @@ pub(crate) mod jump;
 mod memory;
 pub(crate) mod pointer;
 
+use skep_abi::MapType;
 use skep_isa::{CallTarget, Imm64, Op, Operand};
 
 pub(crate) use call::{Left, call_back, call_later, enter, global_entry, leave, leave_by_tail_call};
@@ -47,6 +48,10 @@ pub(crate) fn apply(
         Op::Alu { width, op, dst, src } => alu::binary(p, s, width, op, dst, src, fresh),
         Op::Neg { width, dst } => alu::neg(s, width, dst),
         Op::Swap { kind, size, dst } => alu::swap(s, kind, size, dst),
+        // Of the kernel's side is only known that it is in the arena, of the other nothing.
+        Op::AddrSpaceCast { dst, src: _, dst_as, src_as: _ } => {
+            s.set(dst, if dst_as == 0 { Reg::pointer(Kind::Arena) } else { Reg::unknown() });
+        }
         Op::MovSx { width, from, dst, src } => alu::movsx(s, width, from, dst, src, fresh),
         Op::LoadImm64 { dst, value } => s.set(dst, immediate(p, pc, value)),
         Op::Load { size, signed, dst, src: _, off: _ } => {
@@ -68,8 +73,7 @@ pub(crate) fn apply(
         },
         Op::Call(CallTarget::Helper(_) | CallTarget::Subprog(_)) => call::helper(p, s, pc, facts, fresh),
         // These do not go on to the next instruction, or are refused before.
-        Op::AddrSpaceCast { .. }
-        | Op::Jump { .. }
+        Op::Jump { .. }
         | Op::JumpIf { .. }
         | Op::MayGoto { .. }
         | Op::CallIndirect { .. }
@@ -84,6 +88,8 @@ fn immediate(p: &Program<'_>, pc: usize, value: Imm64) -> Reg {
     match value {
         Imm64::Const(n) => Reg::scalar(crate::domain::Scalar::known(n)),
         Imm64::MapIdx(idx) => Reg::pointer(Kind::Map(map(idx))),
+        // As user space sees it: an address to be cast.
+        Imm64::MapValueIdx { idx, .. } if p.map(map(idx)).kind == MapType::ARENA => Reg::unknown(),
         Imm64::MapValueIdx { idx, off_bytes } => {
             let mut reg = Reg::pointer(Kind::MapValue(map(idx)));
             // `structure` has seen that it lies inside the value.

@@ -1,5 +1,6 @@
 //! Memory accesses: what the base register points to, and whether the bytes are inside and may be used so.
 
+pub(crate) mod arena;
 mod context;
 mod local;
 mod object;
@@ -77,6 +78,8 @@ pub(crate) enum Target {
     Mem,
     /// A field of a socket.
     Sock(Sock),
+    /// Memory of the arena.
+    Arena,
     /// An argument in the context.
     Argument(Loaded),
     /// What a hook has returned so far.
@@ -93,6 +96,7 @@ impl Target {
             Self::Kernel(_) => AccessBase::Kernel,
             Self::Stack { .. } => AccessBase::Stack,
             Self::MapKey => AccessBase::MapKey,
+            Self::Arena => AccessBase::Arena,
             Self::MapValue { .. } | Self::Field { .. } => AccessBase::MapValue,
             Self::Packet => AccessBase::Packet,
             Self::Mem => AccessBase::Mem,
@@ -193,6 +197,7 @@ pub(crate) fn access(
             refuse(Code::ForbiddenAccess, format!("R{} cannot write into {}", base.0, type_name(reg)))
         }
         Kind::Probed => Ok(Target::Kernel(Loaded::NUMBER)),
+        Kind::Arena => Ok(Target::Arena),
         Kind::Buffer { .. } => {
             leak_into("buf")?;
             buffer(s, base, off, size)
