@@ -501,7 +501,7 @@ pub static HELPERS: &[HelperProto] = helpers! {
         "A number of the network namespace that no other has had.";
     123 "bpf_get_current_ancestor_cgroup_id" (Anything) -> Integer, F::NONE, 5 . 7,
         "Id of the control group at a level above the process's, or 0.";
-    124 "bpf_sk_assign" (Ctx, SockCommon, Anything) -> Integer, F::NONE, 5 . 7,
+    124 "bpf_sk_assign" (Ctx, AnySock, Anything) -> Integer, F::NONE, 5 . 7,
         "Gives the packet to a socket.";
     125 "bpf_ktime_get_boot_ns" () -> Integer, F::NONE, 5 . 8,
         "Nanoseconds since boot with time in suspend (CLOCK_BOOTTIME).";

@@ -472,6 +472,10 @@ pub static PROGRAM_TYPES: &[ProgramTypeRow] = &[
         id: ProgramType::CGROUP_DEVICE,
         ctx: CGROUP_DEVICE,
         returns: ReturnRange::Within(0, 1),
+        attach_rules: &[AttachRules {
+            helpers: &[ids::CGROUP_RETVAL],
+            ..under(&[AttachType::CGROUP_DEVICE])
+        }],
         helpers: base_and!(EVENTS, CGROUP_STORAGE),
         ..PLAIN
     },
@@ -524,6 +528,10 @@ pub static PROGRAM_TYPES: &[ProgramTypeRow] = &[
         id: ProgramType::CGROUP_SYSCTL,
         ctx: CGROUP_SYSCTL,
         returns: ReturnRange::Within(0, 1),
+        attach_rules: &[AttachRules {
+            helpers: &[ids::CGROUP_RETVAL],
+            ..under(&[AttachType::CGROUP_SYSCTL])
+        }],
         helpers: base_and!(NETWORK, EVENTS, CGROUP_STORAGE, CGROUP_SYSCTL),
         ..PLAIN
     },

@@ -101,7 +101,7 @@ const FOR_FUNCTIONS: &[(AttachType, &str, &str, bool)] = &[
     (A::TRACE_FENTRY, "security_file_open", "r0 = 1\nexit", false),
     (A::TRACE_FENTRY, "security_file_open", "call 173\nr0 = 0\nexit", true),
     (A::TRACE_FENTRY, "security_file_open", "call 185\nr0 = 0\nexit", true),
-    (A::TRACE_FENTRY, "security_file_open", "r2 = r10\nr2 += -8\ncall 184\nr0 = 0\nexit", false),
+    (A::TRACE_FENTRY, "security_file_open", "r2 = r10\nr2 += -8\ncall 184\nr0 = 0\nexit", true),
     (A::TRACE_FEXIT, "security_file_open", "r2 = *(u64 *)(r1 + 8)\nr0 = 0\nexit", true),
     (A::TRACE_FEXIT, "security_file_open", "r2 = *(u32 *)(r1 + 8)\nr0 = 0\nexit", true),
     (A::TRACE_FEXIT, "security_file_open", "r2 = *(u64 *)(r1 + 16)\nr0 = 0\nexit", false),

@@ -137,7 +137,7 @@ pub const TRACING_COOKIE: HelperGroup = HelperGroup { capability: Capability::No
 /// For programs on functions by the kernel's types (`bpf_prog_has_trampoline`).
 pub const FUNCTION_ARGUMENTS: HelperGroup = HelperGroup { capability: Capability::None, ids: &[183, 185] };
 
-/// The same after the function has returned.
+/// What the function has returned; an error before it did (`-EOPNOTSUPP`).
 pub const FUNCTION_RESULT: HelperGroup = HelperGroup { capability: Capability::None, ids: &[184] };
 
 /// For iterators: what they give their reader, and paths (`tracing_prog_func_proto`, `bpf_d_path_allowed`).

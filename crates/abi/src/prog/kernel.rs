@@ -19,17 +19,18 @@ pub static KERNEL_PROGRAM_TYPES: &[ProgramTypeRow] = &[
             AttachRules {
                 returns: Some(ReturnRange::Within(0, 0)),
                 sleep: Some(Sleep::IfLoadedSo),
-                helpers: &[ids::TRACING_COOKIE, ids::FUNCTION_ARGUMENTS, ids::SOCKET_STORAGE],
+                helpers: &[
+                    ids::TRACING_COOKIE,
+                    ids::FUNCTION_ARGUMENTS,
+                    ids::FUNCTION_RESULT,
+                    ids::SOCKET_STORAGE,
+                ],
                 ..under(&[AttachType::TRACE_FENTRY, AttachType::TRACE_FEXIT])
             },
             AttachRules {
                 sleep: Some(Sleep::IfLoadedSo),
-                helpers: &[ids::TRACING_COOKIE, ids::FUNCTION_ARGUMENTS],
+                helpers: &[ids::TRACING_COOKIE, ids::FUNCTION_ARGUMENTS, ids::FUNCTION_RESULT],
                 ..under(&[AttachType::MODIFY_RETURN])
-            },
-            AttachRules {
-                helpers: &[ids::FUNCTION_RESULT],
-                ..under(&[AttachType::TRACE_FEXIT, AttachType::MODIFY_RETURN])
             },
             AttachRules {
                 returns: Some(ReturnRange::Within(0, 1)),
