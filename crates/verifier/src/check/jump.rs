@@ -26,7 +26,8 @@ pub(super) fn conditional(
             return leak(s, src, format!("R{} pointer comparison prohibited", src.0));
         }
     }
-    if jump::decide(s, width, op, dst, src).is_some() {
+    let outcome = jump::outcome(s, width, op, dst, src);
+    if outcome.taken.is_some() {
         let mut precise = RegSet::EMPTY;
         if s.reg(dst).is_scalar() {
             precise = precise.with(dst);
@@ -36,11 +37,11 @@ pub(super) fn conditional(
         {
             precise = precise.with(src);
         }
-        return Ok(Facts::precise(precise));
+        return Ok(Facts { precise, outcome, ..Facts::default() });
     }
     let null_check = jump::is_null_check(s, width, op, dst, src);
     if !null_check && !jump::is_packet_check(s, width, op, dst, src) && leaks(p, s, dst) {
         return leak(s, dst, format!("R{} pointer comparison prohibited", dst.0));
     }
-    Ok(Facts::default())
+    Ok(Facts { outcome, ..Facts::default() })
 }

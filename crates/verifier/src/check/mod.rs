@@ -35,6 +35,7 @@ use crate::Code;
 use crate::contract::HelperFacts;
 use crate::program::Program;
 use crate::state::{State, type_name};
+use crate::transfer::jump::Outcome;
 use crate::violation::{Check, Explain, refuse, unsupported};
 
 pub(crate) use atomic::fetched;
@@ -48,6 +49,8 @@ pub(crate) use speculation::Masking;
 pub(crate) struct Facts {
     /// The memory that the instruction accesses.
     pub(crate) target: Option<Target>,
+    /// How a conditional jump comes out.
+    pub(crate) outcome: Outcome,
     /// Registers whose number the verdict rests on.
     pub(crate) precise: RegSet,
     /// Stack slots `(frame, slot)` whose number the verdict rests on.

@@ -5,8 +5,9 @@
 //! operations, shifts left), the low lane is worked out as well, and [`settle`] joins what both found. Sound:
 //! each lane holds the concrete result of its width, by the argument at each function of `transfer`.
 
-use super::lane::Lane;
+use super::lane::{Lane, sign_extend};
 use super::scalar::{Bits, Scalar, settle};
+use super::tnum::low_mask;
 
 /// A binary operation; shifts take their amount modulo the width.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -75,6 +76,28 @@ impl BinOp {
         }
     }
 
+    /// The result for two numbers; `None` for division, which is left to the lanes.
+    fn of_constants(self, bits: Bits, x: u64, y: u64) -> Option<u64> {
+        let (x, width) = match bits {
+            Bits::B32 => (x & low_mask(32), 32),
+            Bits::B64 => (x, 64),
+        };
+        let amount = y as u32 % width;
+        let result = match self {
+            BinOp::Add => x.wrapping_add(y),
+            BinOp::Sub => x.wrapping_sub(y),
+            BinOp::Mul => x.wrapping_mul(y),
+            BinOp::Or => x | y,
+            BinOp::And => x & y,
+            BinOp::Xor => x ^ y,
+            BinOp::Lsh => x << amount,
+            BinOp::Rsh => x >> amount,
+            BinOp::Arsh => (sign_extend(x, width) >> amount) as u64,
+            BinOp::Div | BinOp::Mod | BinOp::Sdiv | BinOp::Smod => return None,
+        };
+        Some(result & low_mask(width))
+    }
+
     /// The low half of a 64-bit result, where it follows from the low halves of the operands.
     fn low_half(self, a: &Scalar, b: &Scalar) -> Lane {
         match self {
@@ -94,6 +117,11 @@ impl Scalar {
     ///
     /// 32-bit results are zero-extended. What each operation keeps and loses is said in `domain/transfer.rs`.
     pub fn binary(&self, op: BinOp, bits: Bits, rhs: &Scalar) -> Scalar {
+        if let (Some(x), Some(y)) = (self.as_const(), rhs.as_const())
+            && let Some(result) = op.of_constants(bits, x, y)
+        {
+            return Scalar::known(result);
+        }
         match bits {
             Bits::B32 => zero_extended(op.apply(&self.lane32(), &rhs.lane32())),
             Bits::B64 => joined(self.wide_result(op, rhs), op.low_half(self, rhs)),
@@ -155,6 +183,8 @@ impl Scalar {
     pub fn truncate(&self, bits: u32) -> Scalar {
         match bits {
             64 => *self,
+            _ if self.umax() <= low_mask(bits) => *self,
+            _ if self.is_unknown() => Scalar::below(bits),
             32 => zero_extended(self.lane32()),
             _ => zero_extended(self.low_lane(bits).zero_extend(32)),
         }

@@ -158,8 +158,9 @@ impl Lane {
 
     /// The members split at the sign bit, by the bounds alone.
     pub fn spans(&self) -> Spans {
-        rules::bounds_split(&self.bounds(), &self.sign_bit())
-            .map(|(lo, hi)| (lo.bits <= hi.bits).then_some(Span { lo: lo.bits, hi: hi.bits }))
+        let [plain, signed] = rules::bounds_split(&self.bounds(), &self.sign_bit());
+        let span = |(lo, hi): (Bv, Bv)| (lo.bits <= hi.bits).then_some(Span { lo: lo.bits, hi: hi.bits });
+        [span(plain), span(signed)]
     }
 
     /// The bounds that just cover `spans`; `None` if both are empty.
@@ -183,6 +184,9 @@ impl Lane {
     /// leading bits that the ends of each span agree on. Sound: only values that fail one component go. With
     /// contradictory components the answer is `None`, never bounds in the wrong order.
     pub fn reduce(mut self) -> Option<Lane> {
+        if self == Lane::unknown(self.width) {
+            return Some(self);
+        }
         for _ in 0..ROUNDS {
             if self.tnum.is_const() {
                 let x = self.tnum.value();
@@ -190,15 +194,18 @@ impl Lane {
             }
             let before = self;
             let tnum = self.tnum;
-            let spans = self.spans().map(|span| {
+            let tight = |span: Option<Span>| {
                 let span = span?;
                 let (lo, hi) = (tnum.next_member(span.lo)?, tnum.prev_member(span.hi)?);
                 (lo <= hi).then_some(Span { lo, hi })
-            });
+            };
+            let [plain, signed] = self.spans();
+            let spans = [tight(plain), tight(signed)];
             self = self.with_spans(&spans)?;
-            let cover = match spans.map(|span| span.map(|s| Tnum::range(s.lo, s.hi))) {
-                [Some(a), Some(b)] => a.join(b),
-                [Some(one), None] | [None, Some(one)] => one,
+            let range = |s: Span| Tnum::range(s.lo, s.hi);
+            let cover = match spans {
+                [Some(a), Some(b)] => range(a).join(range(b)),
+                [Some(one), None] | [None, Some(one)] => range(one),
                 [None, None] => return None,
             };
             self.tnum = tnum.meet(cover)?;

@@ -66,6 +66,22 @@ impl Scalar {
         }
     }
 
+    /// Every number of `bits` bits (1 to 32).
+    pub(super) const fn below(bits: u32) -> Scalar {
+        let all = low_mask(bits);
+        Scalar {
+            tnum: Tnum::UNKNOWN.low(bits),
+            umin: 0,
+            umax: all,
+            smin: 0,
+            smax: all as i64,
+            u32_min: 0,
+            u32_max: all as u32,
+            s32_min: if bits == 32 { i32::MIN } else { 0 },
+            s32_max: if bits == 32 { i32::MAX } else { all as i32 },
+        }
+    }
+
     /// The values `min..=max`, read as unsigned; `None` if the ends are in the wrong order.
     pub fn from_unsigned(min: u64, max: u64) -> Option<Scalar> {
         Scalar::from_parts(Tnum::UNKNOWN, (min, max), (i64::MIN, i64::MAX))
@@ -282,6 +298,9 @@ pub(super) fn settle(wide: Lane, low: Lane) -> Option<Scalar> {
 /// case of a sign-extended value with a non-negative low half.
 pub(super) fn tighten(mut wide: Lane, mut low: Lane) -> Option<(Lane, Lane)> {
     let half = low.width;
+    if wide == Lane::unknown(wide.width) && low == Lane::unknown(half) {
+        return Some((wide, low));
+    }
     for _ in 0..ROUNDS {
         let before = (wide, low);
         low.tnum = low.tnum.meet(wide.tnum.low(half))?;
@@ -293,13 +312,14 @@ pub(super) fn tighten(mut wide: Lane, mut low: Lane) -> Option<(Lane, Lane)> {
         }
         low = low.meet(&wide.truncate(half))?;
         let allowed = low.spans();
-        let spans = wide.spans().map(|span| {
+        let tight = |span: Option<Span>| {
             let span = span?;
             let lo = next_with_low(span.lo, half, &allowed)?;
             let hi = prev_with_low(span.hi, half, &allowed)?;
             (lo <= hi).then_some(Span { lo, hi })
-        });
-        wide = wide.with_spans(&spans)?;
+        };
+        let [plain, signed] = wide.spans();
+        wide = wide.with_spans(&[tight(plain), tight(signed)])?;
         if (wide, low) == before {
             break;
         }

@@ -102,12 +102,19 @@ impl Tnum {
 
     /// The least member that is at least `from`, unsigned; `None` if all are below. Exact.
     pub fn next_member(self, from: u64) -> Option<u64> {
+        // Mostly it is one itself.
+        if self.has(from) {
+            return Some(from);
+        }
         let (next, exists) = rules::known_next(64, &self.known(64), &Bv::new(64, from));
         exists.then_some(next.bits)
     }
 
     /// The greatest member that is at most `from`, unsigned; `None` if all are above. Exact.
     pub fn prev_member(self, from: u64) -> Option<u64> {
+        if self.has(from) {
+            return Some(from);
+        }
         let (prev, exists) = rules::known_prev(64, &self.known(64), &Bv::new(64, from));
         exists.then_some(prev.bits)
     }

@@ -248,13 +248,21 @@ impl<'p, 'a> Explorer<'p, 'a> {
         let far = |off: i32| target(pc, off).unwrap_or(usize::MAX);
         match op {
             Op::Jump { off, .. } => Ok(Next::Go(far(off))),
-            Op::JumpIf { width, op, dst, src, off } => match jump::decide(&self.state, width, op, dst, src) {
+            Op::JumpIf { width, op, dst, src, off } => match facts.outcome.taken {
                 Some(taken) => {
                     self.decided(pc, taken);
                     Ok(Next::Go(if taken { far(off.into()) } else { next }))
                 }
                 None => {
-                    let split = jump::split(self.p, &self.state, width, op, dst, src);
+                    let split = jump::split(
+                        self.p,
+                        &self.state,
+                        width,
+                        op,
+                        dst,
+                        src,
+                        facts.outcome.branches.as_deref(),
+                    );
                     self.history.note_linked(split.linked, self.p.points[pc].jump);
                     self.put_aside(Decision { pc, taken: true }, far(off.into()), split.taken)?;
                     self.state = split.not_taken;

@@ -1,11 +1,12 @@
 //! Conditional jumps: what is known on either side.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use skep_abi::MapType;
 use skep_isa::{JumpOp, Operand, Reg as R, Width};
 
-use crate::domain::{Bits, Cmp, Scalar};
+use crate::domain::{Bits, Branches, Cmp, Scalar};
 use crate::limits;
 use crate::program::Program;
 use crate::state::{Kind, Range, Reg, Sock, State};
@@ -60,17 +61,37 @@ fn operand(s: &State, src: Operand) -> Reg {
     }
 }
 
-/// Whether the outcome is known.
-pub(crate) fn decide(s: &State, width: Width, op: JumpOp, dst: R, src: Operand) -> Option<bool> {
+/// How a comparison comes out.
+#[derive(Debug, Default)]
+pub(crate) struct Outcome {
+    /// It is known.
+    pub(crate) taken: Option<bool>,
+    /// Of two numbers, what either side teaches if it is not.
+    pub(crate) branches: Option<Box<Branches>>,
+}
+
+/// Compares what is known of both sides.
+pub(crate) fn outcome(s: &State, width: Width, op: JumpOp, dst: R, src: Operand) -> Outcome {
     let (a, b) = (s.reg(dst), operand(s, src));
-    if a.is_scalar() && b.is_scalar() {
-        return cmp(op).decide(bits(width), &a.val, &b.val);
+    if !a.is_scalar() || !b.is_scalar() {
+        return Outcome { taken: of_pointers(width, op, a, &b), branches: None };
     }
+    if let (Some(x), Some(y)) = (a.val.as_const(), b.val.as_const()) {
+        return Outcome { taken: Some(cmp(op).holds(bits(width), x, y)), branches: None };
+    }
+    let branches = cmp(op).branches(bits(width), &a.val, &b.val);
+    match branches.decided() {
+        None => Outcome { taken: None, branches: Some(Box::new(branches)) },
+        taken => Outcome { taken, branches: None },
+    }
+}
+
+fn of_pointers(width: Width, op: JumpOp, a: &Reg, b: &Reg) -> Option<bool> {
     if width == Width::W64 && a.kind.is_packet_any() && b.kind.is_packet_any() {
-        return against_end(op, a, &b);
+        return against_end(op, a, b);
     }
     // The low half of an address may be 0, the whole may not.
-    let (ptr, number) = if a.is_pointer() { (a, &b) } else { (&b, a) };
+    let (ptr, number) = if a.is_pointer() { (a, b) } else { (b, a) };
     if width == Width::W32 || !ptr.is_not_null() || !number.is_null() {
         return None;
     }
@@ -138,13 +159,24 @@ fn before_end(ptr: &Reg, end: &Reg) -> bool {
 }
 
 /// The states on both sides. The outcome was not known.
-pub(crate) fn split(p: &Program<'_>, s: &State, width: Width, op: JumpOp, dst: R, src: Operand) -> Split {
+pub(crate) fn split(
+    p: &Program<'_>,
+    s: &State,
+    width: Width,
+    op: JumpOp,
+    dst: R,
+    src: Operand,
+    branches: Option<&Branches>,
+) -> Split {
     let mut not_taken = s.clone();
     let linked = linked(&mut not_taken, dst, src);
     let mut taken = not_taken.clone();
     let (a, b) = (s.reg(dst).clone(), operand(s, src));
     if a.is_scalar() && b.is_scalar() {
-        let both = cmp(op).branches(bits(width), &a.val, &b.val);
+        let both = match branches {
+            Some(both) => *both,
+            None => cmp(op).branches(bits(width), &a.val, &b.val),
+        };
         // If neither side is possible nothing is: going on with what was known is sound as well.
         for (state, values) in [(&mut taken, both.taken), (&mut not_taken, both.not_taken)] {
             if let Some((x, y)) = values {

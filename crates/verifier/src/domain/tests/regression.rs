@@ -259,3 +259,13 @@ impl Scalar {
         self.binary(BinOp::Mul, Bits::B64, &Scalar::known(factor))
     }
 }
+
+#[test]
+fn nothing_known_cut_to_few_bits_is_what_its_bounds_say() {
+    for bits in [1, 8, 16, 31, 32] {
+        let cut = Scalar::UNKNOWN.truncate(bits);
+        assert_eq!(Some(cut), Scalar::from_unsigned(0, u64::MAX >> (64 - bits)), "{bits}");
+        assert_eq!(Some(cut), cut.normalize(), "{bits}");
+        assert_eq!(cut.truncate(bits), cut, "{bits}");
+    }
+}
