@@ -10,7 +10,6 @@
 mod attach;
 mod bprintf;
 mod context;
-mod exceptions;
 mod helper;
 mod kernel_args;
 mod kfunc;
@@ -32,7 +31,6 @@ pub use bprintf::{
 pub use context::{
     Access, Context, CtxField, CtxShape, CtxValue, FLOW_KEYS_BYTES, Native, SK_BUFF_BYTES, sk_buff_field,
 };
-pub use exceptions::may_throw;
 pub use helper::{
     Arg, ArgKind, Capability, DynptrUse, EMBEDDER_HELPERS, HELPER_NAMES, HELPERS, HelperFlags, HelperGroup,
     HelperProto, MemAccess, Ret, helper, helper_by_name, helper_name, ids as helper_ids,
@@ -40,7 +38,7 @@ pub use helper::{
 pub use kernel_args::{
     ITERATORS, IterArg, NULLABLE_TRACEPOINT_ARGS, iterator, target_offers, tracepoint_arg_nullable,
 };
-pub use kfunc::{KFUNCS, Kfunc, KfuncEffect, Undisturbed, kfunc};
+pub use kfunc::{Kfunc, KfuncEffect, KfuncFlags, KfuncUsers, Only, Undisturbed, kfunc, kfuncs};
 pub use lsm::{HOOK, HOOKS, hook_is_disabled, hook_is_trusted, hook_offers, hook_returns, hook_sleeps};
 pub use map::{KERNEL_MAP_TYPES, MAP_TYPES, MapFlags, MapType, MapTypeRow, Rule, UpdateFlags};
 pub use object_fn::{OBJECT_FNS, ObjectFn, object_fn};

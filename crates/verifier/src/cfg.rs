@@ -8,11 +8,11 @@ use alloc::format;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use skep_abi::{HelperFlags, ObjectFn};
+use skep_abi::{HelperFlags, KfuncFlags, ObjectFn};
 use skep_isa::{CallTarget, Imm64, Op};
 
 use crate::Code;
-use crate::check::allocated;
+use crate::check::{allocated, kfunc};
 use crate::contract;
 use crate::kernel::IterStep;
 use crate::program::{Points, Program, Store, target};
@@ -162,6 +162,11 @@ fn packet_changes(program: &mut Program<'_>) {
                     .helper_of(program.row, id)
                     .is_some_and(|h| h.flags.has(HelperFlags::INVALIDATES_PACKET));
                 program.subprogs[caller].changes_packet |= changes || id == contract::TAIL_CALL;
+            }
+            Some(Op::Call(CallTarget::Kfunc { btf_id, btf_idx })) => {
+                let proto = kfunc::proto(program, btf_id, btf_idx);
+                let changes = proto.is_some_and(|k| k.row.flags.has(KfuncFlags::CHANGES_PACKET));
+                program.subprogs[caller].changes_packet |= changes;
             }
             Some(Op::Call(CallTarget::Subprog(off)) | Op::LoadImm64 { value: Imm64::Code(off), .. }) => {
                 if let Some(callee) = target(pc, off).and_then(|to| program.subprog_at(to)) {

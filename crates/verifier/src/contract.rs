@@ -104,6 +104,10 @@ pub(crate) enum Returned {
     Within(i64, i64),
     /// A value of the map, or NULL if so said.
     MapValue { map: u16, nullable: bool },
+    /// Memory of this size, or NULL if so said.
+    Memory { size: u32, writable: bool, nullable: bool },
+    /// What may be anywhere, to be read.
+    Probed,
     /// A ring buffer record of this size, or NULL.
     Record { size: u32 },
     /// A socket, or NULL.

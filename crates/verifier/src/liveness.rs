@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 
 use skep_isa::{CallTarget, Op, Reg, RegSet};
 
+use crate::check::kfunc;
 use crate::program::{Program, target};
 
 /// Fills [`Program::live`].
@@ -55,6 +56,10 @@ pub(crate) fn effects(program: &Program<'_>, op: Op) -> (RegSet, RegSet) {
         Op::Call(CallTarget::Helper(id)) => {
             let args = program.env.helper_of(program.row, id).map_or(5, |h| h.args.iter().flatten().count());
             ((1..=args as u8).map(Reg).collect(), op.defs())
+        }
+        Op::Call(CallTarget::Kfunc { btf_id, btf_idx }) => {
+            let proto = kfunc::proto(program, btf_id, btf_idx);
+            (kfunc::registers(proto.as_deref()), op.defs())
         }
         _ => (op.uses(), op.defs()),
     }

@@ -189,7 +189,7 @@ impl Wanted {
                 self.take(f, Reg::R0);
                 *frame = f + 1;
             }
-            Op::Call(CallTarget::Helper(_)) => {
+            Op::Call(CallTarget::Helper(_) | CallTarget::Kfunc { .. }) => {
                 self.take(f, Reg::R0);
                 if (1..=5).any(|r| self.has(Place::Reg(f, Reg(r)))) {
                     return Err(Lost);
@@ -225,12 +225,6 @@ impl Wanted {
                     self.want(callee, Reg::R0);
                 }
                 *frame = callee;
-            }
-            Op::Call(CallTarget::Kfunc { .. }) => {
-                self.take(f, Reg::R0);
-                if (1..=5).any(|r| self.has(Place::Reg(f, Reg(r)))) {
-                    return Err(Lost);
-                }
             }
             Op::CallIndirect { .. } | Op::JumpIndirect { .. } => {
                 return Err(Lost);

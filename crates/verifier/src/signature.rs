@@ -150,7 +150,7 @@ fn pointer(p: &Program<'_>, btf: &Btf, target: TypeId, i: usize, tags: Tags) -> 
 
 /// Whether a type is by its name the program's context (`btf_is_prog_ctx_type`). Tracepoints, system calls and what is
 /// attached by the kernel's types have contexts without a name.
-fn is_ctx(p: &Program<'_>, btf: &Btf, target: TypeId) -> bool {
+pub(crate) fn is_ctx(p: &Program<'_>, btf: &Btf, target: TypeId) -> bool {
     match p.spec.prog_type {
         ProgramType::TRACEPOINT | ProgramType::SYSCALL | ProgramType::TRACING => false,
         ProgramType::LSM | ProgramType::STRUCT_OPS => false,
@@ -167,8 +167,13 @@ fn is_ctx_struct(p: &Program<'_>, btf: &Btf, target: TypeId) -> bool {
 /// has the name of the typedef for registers.
 fn is_projected_ctx(p: &Program<'_>, btf: &Btf, target: TypeId) -> bool {
     let Type::Struct { name, .. } = btf.resolved(target) else { return false };
-    let known = [("__sk_buff", "sk_buff"), ("xdp_md", "xdp_buff"), ("pt_regs", "bpf_user_pt_regs_t")];
-    known.contains(&(p.ctx.name, btf.str(*name)))
+    let name = btf.str(*name);
+    is_projection(p.ctx.name, name) || (p.ctx.name, name) == ("pt_regs", "bpf_user_pt_regs_t")
+}
+
+/// Whether programs see the kernel's structure `own` as `seen` (`btf_is_projection_of`).
+pub(crate) fn is_projection(seen: &str, own: &str) -> bool {
+    [("__sk_buff", "sk_buff"), ("xdp_md", "xdp_buff")].contains(&(seen, own))
 }
 
 /// Whether a type is `bpf_user_pt_regs_t`, behind qualifiers.

@@ -3,10 +3,10 @@
 use alloc::format;
 use alloc::string::String;
 
-use skep_abi::MemAccess;
+use skep_abi::{MemAccess, ProgramType};
 use skep_isa::Reg;
 
-use super::memory::{buffer, initialised, map_direction, packet, region, stack_bounds};
+use super::memory::{buffer, initialised, map_direction, packet, region, stack_bounds, unmodified};
 use super::{Facts, dynptr, field, object};
 use crate::Code;
 use crate::contract::{HelperFacts, StackWrite};
@@ -74,6 +74,16 @@ impl Used {
             }
             Kind::Mem { writable: false, .. } | Kind::Slice { writable: false, .. } if writes => {
                 refuse(Code::ForbiddenAccess, format!("R{} cannot write into rdonly_mem", reg.0))
+            }
+            // Of programs that no other structure stands behind; the last byte says it all (`check_helper_mem_access`).
+            Kind::Ctx if p.spec.prog_type == ProgramType::SYSCALL && (size > 0 || zero_ok) => {
+                unmodified(s, reg)?;
+                match size <= i64::from(u16::MAX) {
+                    true => Ok(()),
+                    false => {
+                        refuse(Code::BadContextAccess, format!("invalid bpf_context access off={}", size - 1))
+                    }
+                }
             }
             Kind::Mem { size: len, .. } | Kind::Slice { size: len, .. } => {
                 region(s, reg, value.off, size, len.into(), zero_ok, |at| {

@@ -7,7 +7,7 @@ use skep_isa::Reg;
 
 use super::given::Used;
 use super::memory::unmodified;
-use super::{Facts, dynptr, exit, kfunc, lock};
+use super::{Facts, dynptr, exit, lock, section};
 use crate::Code;
 use crate::contract::{HelperFacts, Returned, arg_reg};
 use crate::program::Program;
@@ -20,7 +20,7 @@ use crate::violation::{Check, Explain, refuse, unsupported};
 pub(super) fn call(p: &Program<'_>, s: &State, callee: usize) -> Check<Facts> {
     let words = "global function calls are not allowed while holding a lock,\nuse static function instead";
     lock::no_calls(s, words)?;
-    kfunc::before_global(p, s)?;
+    section::before_global(p, s)?;
     if p.throwing[callee] {
         // What is held would never be released. Linux 6.18 does not look into the function here.
         exit::no_references(s, "bpf_throw")?;

@@ -6,7 +6,7 @@ use alloc::string::String;
 use skep_isa::Reg;
 use skep_spec::FieldKind;
 
-use super::kfunc;
+use super::section;
 use crate::Code;
 use crate::contract::LockChange;
 use crate::program::Program;
@@ -96,7 +96,7 @@ pub(super) fn no_calls(s: &State, what: &str) -> Check<()> {
 
 /// Nobody leaves with a lock, or in a section.
 pub(super) fn released(s: &State, what: &str) -> Check<()> {
-    let Some(held) = s.lock else { return kfunc::left(s, what) };
+    let Some(held) = s.lock else { return section::left(s, what) };
     refuse(Code::Lock, format!("{what} cannot be used inside bpf_spin_lock-ed region")).explain(
         "the lock is given back first",
         format!("the lock taken at insn {} is held", held.pc),

@@ -4,11 +4,13 @@ mod args;
 mod function;
 mod hook;
 mod iter;
+mod kfunc;
 mod member;
 mod safe;
 mod walk;
 
 use alloc::format;
+use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::cell::RefCell;
@@ -19,6 +21,7 @@ use skep_spec::{Environment, ProgramSpec};
 
 pub(crate) use args::Attached;
 pub(crate) use iter::{Element, IterFunction, IterStep};
+pub(crate) use kfunc::{CastTo, KfuncArg, KfuncParam, KfuncProto, KfuncRet, Number, SizeBy};
 
 use crate::state::{Kind, Marks};
 use crate::violation::{Check, Explain, refuse, unsupported};
@@ -48,6 +51,8 @@ pub(crate) struct Kernel<'a> {
     named: RefCell<Vec<(&'static str, Option<TypeId>)>>,
     /// Functions that were asked whether they are an iterator's.
     iterators: iter::Asked,
+    /// Functions that were called, by number; `None`: no program may.
+    called: RefCell<Vec<(u32, Option<Rc<KfuncProto>>)>>,
     /// What the program is attached to, if its context is made of arguments.
     pub(crate) attached: Option<Attached<'a>>,
 }
@@ -86,6 +91,7 @@ pub(crate) fn types<'a>(
         safe: safe::Safe::new(btf),
         named: RefCell::default(),
         iterators: Default::default(),
+        called: RefCell::default(),
         attached,
     }))
 }

@@ -132,6 +132,14 @@ pub(super) fn helper(p: &Program<'_>, s: &mut State, pc: usize, facts: &Facts, f
             reg.ref_id = ref_id;
             reg
         }
+        Returned::Memory { size, writable, nullable } => {
+            let kind = Kind::Mem { size, ringbuf: false, writable };
+            match nullable {
+                true => Reg::pointer_or_null(kind, fresh.id()),
+                false => Reg::pointer(kind),
+            }
+        }
+        Returned::Probed => Reg::pointer(Kind::Probed),
         Returned::Record { size } => {
             Reg::pointer_or_null(Kind::Mem { size, ringbuf: true, writable: true }, fresh.id())
         }
@@ -179,8 +187,9 @@ fn may_go(s: &mut State) {
     });
 }
 
-/// Begins or ends a section. What was only known to stay during it may be gone behind it.
-pub(super) fn kfunc(s: &mut State, facts: &Facts) {
+/// A call of a function of the kernel. What was only known to stay during a section may be gone behind it.
+pub(super) fn kfunc(p: &Program<'_>, s: &mut State, pc: usize, facts: &Facts, fresh: &mut Fresh) {
+    helper(p, s, pc, facts, fresh);
     match facts.kfunc {
         Some(KfuncEffect::Enters(Undisturbed::Rcu)) => s.sections.rcu = true,
         Some(KfuncEffect::Enters(Undisturbed::Preemption)) => s.sections.preempt += 1,
@@ -192,9 +201,17 @@ pub(super) fn kfunc(s: &mut State, facts: &Facts) {
         // The flags' place on the stack says more.
         Some(KfuncEffect::Enters(Undisturbed::Interrupts) | KfuncEffect::Leaves(Undisturbed::Interrupts)) => {
         }
-        None => {}
+        Some(
+            KfuncEffect::None
+            | KfuncEffect::CastsContext
+            | KfuncEffect::CastsReadOnly
+            | KfuncEffect::SessionCookie
+            | KfuncEffect::Traps
+            | KfuncEffect::Throws
+            | KfuncEffect::NeedsDevice,
+        )
+        | None => {}
     }
-    lose_arguments(s);
 }
 
 /// A pointer to a map's value, told apart from those to others if it has a lock.

@@ -65,11 +65,10 @@ pub(crate) fn apply(
         Op::Atomic { size, op, src, .. } => return atomic::rmw(s, facts, size, op, src, fresh),
         Op::LoadPacket { .. } => call::legacy_load(s),
         // A function of the program only if it is global: the others are entered.
-        Op::Call(CallTarget::Kfunc { .. }) if facts.helper.is_some() => call::helper(p, s, pc, facts, fresh),
         Op::Call(CallTarget::Kfunc { .. }) => match (&facts.iter, facts.irq) {
             (Some(call), _) => iter::call(p, s, pc, call, fresh),
             (None, Some(call)) => irq::call(p, s, pc, call, fresh),
-            (None, None) => call::kfunc(s, facts),
+            (None, None) => call::kfunc(p, s, pc, facts, fresh),
         },
         Op::Call(CallTarget::Helper(_) | CallTarget::Subprog(_)) => call::helper(p, s, pc, facts, fresh),
         // These do not go on to the next instruction, or are refused before.

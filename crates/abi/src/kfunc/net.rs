@@ -1,0 +1,73 @@
+//! Packets, connections and sockets.
+
+use super::{Kfunc, KfuncEffect, KfuncFlags as F, KfuncUsers as U, Only, row};
+
+pub(super) static ROWS: &[Kfunc] = &[
+    row("bpf_xdp_ct_alloc", F::ACQUIRE.with(F::RET_NULL), U::XDP_TC, "A new connection."),
+    row("bpf_xdp_ct_lookup", F::ACQUIRE.with(F::RET_NULL), U::XDP_TC, "The connection of a packet."),
+    row("bpf_skb_ct_alloc", F::ACQUIRE.with(F::RET_NULL), U::XDP_TC, "A new connection."),
+    row("bpf_skb_ct_lookup", F::ACQUIRE.with(F::RET_NULL), U::XDP_TC, "The connection of a packet."),
+    row(
+        "bpf_ct_insert_entry",
+        F::ACQUIRE.with(F::RET_NULL).with(F::RELEASE),
+        U::XDP_TC,
+        "Enters a new connection.",
+    ),
+    row("bpf_ct_release", F::RELEASE, U::XDP_TC, "Gives a connection back."),
+    row("bpf_ct_set_timeout", F::TRUSTED_ARGS, U::XDP_TC, "How long a new connection stays."),
+    row("bpf_ct_change_timeout", F::TRUSTED_ARGS, U::XDP_TC, "How long a connection stays."),
+    row("bpf_ct_set_status", F::TRUSTED_ARGS, U::XDP_TC, "The state of a new connection."),
+    row("bpf_ct_change_status", F::TRUSTED_ARGS, U::XDP_TC, "The state of a connection."),
+    row("bpf_ct_set_nat_info", F::TRUSTED_ARGS, U::XDP_TC, "Which addresses a new connection shows."),
+    row(
+        "bpf_xdp_get_xfrm_state",
+        F::ACQUIRE.with(F::RET_NULL),
+        U::XDP,
+        "The state of an encrypted connection.",
+    ),
+    row("bpf_xdp_xfrm_state_release", F::RELEASE, U::XDP, "Gives it back."),
+    row("bpf_xdp_pull_data", F::CHANGES_PACKET, U::XDP, "Makes bytes of a packet directly readable."),
+    row("bpf_sk_assign_tcp_reqsk", F::TRUSTED_ARGS, U::TC, "Gives a packet a half-open connection."),
+    row("bpf_sock_addr_set_sun_path", F::NONE, U::CGROUP, "The name of a socket in the file system."),
+    row(
+        "bpf_sock_ops_enable_tx_tstamp",
+        F::TRUSTED_ARGS,
+        U::CGROUP,
+        "Asks for the times at which packets are sent.",
+    ),
+    row("bpf_skb_set_fou_encap", F::NONE, U::TC, "Packs a packet into UDP."),
+    row("bpf_skb_get_fou_encap", F::NONE, U::TC, "How a packet was packed into UDP."),
+    row("bpf_skb_get_xfrm_info", F::NONE, U::TC, "How a packet is encrypted."),
+    row("bpf_skb_set_xfrm_info", F::NONE, U::TC, "How a packet is to be encrypted."),
+    row("bpf_sock_destroy", F::TRUSTED_ARGS, U::TRACING, "Ends a socket.").only(Only::Iterators),
+    row("bpf_xdp_metadata_rx_timestamp", F::TRUSTED_ARGS, U::COMMON, "When a packet came in.")
+        .doing(KfuncEffect::NeedsDevice),
+    row(
+        "bpf_xdp_metadata_rx_hash",
+        F::TRUSTED_ARGS,
+        U::COMMON,
+        "The hash of a packet, as the device computed it.",
+    )
+    .doing(KfuncEffect::NeedsDevice),
+    row("bpf_xdp_metadata_rx_vlan_tag", F::TRUSTED_ARGS, U::COMMON, "The VLAN tag that the device took off.")
+        .doing(KfuncEffect::NeedsDevice),
+    row("tcp_reno_ssthresh", F::NONE, U::STRUCT_OPS, "Part of a congestion control of the kernel."),
+    row("tcp_reno_cong_avoid", F::NONE, U::STRUCT_OPS, "Part of a congestion control of the kernel."),
+    row("tcp_reno_undo_cwnd", F::NONE, U::STRUCT_OPS, "Part of a congestion control of the kernel."),
+    row("tcp_slow_start", F::NONE, U::STRUCT_OPS, "Part of a congestion control of the kernel."),
+    row("tcp_cong_avoid_ai", F::NONE, U::STRUCT_OPS, "Part of a congestion control of the kernel."),
+    row("cubictcp_init", F::NONE, U::STRUCT_OPS, "Part of a congestion control of the kernel."),
+    row("cubictcp_recalc_ssthresh", F::NONE, U::STRUCT_OPS, "Part of a congestion control of the kernel."),
+    row("cubictcp_cong_avoid", F::NONE, U::STRUCT_OPS, "Part of a congestion control of the kernel."),
+    row("cubictcp_state", F::NONE, U::STRUCT_OPS, "Part of a congestion control of the kernel."),
+    row("cubictcp_cwnd_event", F::NONE, U::STRUCT_OPS, "Part of a congestion control of the kernel."),
+    row("cubictcp_acked", F::NONE, U::STRUCT_OPS, "Part of a congestion control of the kernel."),
+    row("bbr_init", F::NONE, U::STRUCT_OPS, "Part of a congestion control of the kernel."),
+    row("bbr_main", F::NONE, U::STRUCT_OPS, "Part of a congestion control of the kernel."),
+    row("bbr_sndbuf_expand", F::NONE, U::STRUCT_OPS, "Part of a congestion control of the kernel."),
+    row("bbr_undo_cwnd", F::NONE, U::STRUCT_OPS, "Part of a congestion control of the kernel."),
+    row("bbr_cwnd_event", F::NONE, U::STRUCT_OPS, "Part of a congestion control of the kernel."),
+    row("bbr_ssthresh", F::NONE, U::STRUCT_OPS, "Part of a congestion control of the kernel."),
+    row("bbr_min_tso_segs", F::NONE, U::STRUCT_OPS, "Part of a congestion control of the kernel."),
+    row("bbr_set_state", F::NONE, U::STRUCT_OPS, "Part of a congestion control of the kernel."),
+];
