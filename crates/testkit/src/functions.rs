@@ -50,7 +50,12 @@ fn give_types(spec: &mut ProgramSpec, wanted: bool) {
     if !addresses && (starts.len() == 1 || !wanted) {
         return;
     }
-    let mut b = Builder::new();
+    describe_in(spec, Builder::new());
+}
+
+/// Says so in types that there are already.
+pub fn describe_in(spec: &mut ProgramSpec, mut b: Builder) {
+    let (starts, _) = starts(spec);
     let int = b.int("int", 4, IntEncoding::Signed);
     let proto = b.func_proto(int, &[]);
     let func_info = starts.iter().map(|&insn_off| {

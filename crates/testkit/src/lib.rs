@@ -18,6 +18,7 @@ pub mod case;
 pub mod functions;
 pub mod fuzz;
 pub mod generate;
+pub mod objects;
 pub mod oracle;
 pub mod parity;
 pub mod rowfiles;

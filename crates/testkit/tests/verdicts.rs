@@ -14,7 +14,7 @@ use skep_isa::text::assemble;
 use skep_isa::{Imm64, Insn, Op, Reg};
 use skep_linux::LinuxBackend;
 use skep_spec::{Environment, LoadOptions, MapDef, ProgramSpec};
-use skep_testkit::functions;
+use skep_testkit::{functions, objects};
 use skep_verifier::{Options, verify};
 
 /// Constants of this form in the assembled text stand for map references: index in bits 16–23, offset below.
@@ -179,6 +179,8 @@ struct Case {
     every_state: bool,
     /// It needs the kernel's own types.
     kernel_types: bool,
+    /// The program has the types of `skep_testkit::objects`, and their maps.
+    objects: bool,
     expect: Option<Verdict>,
     differs: Option<String>,
     /// The functions' types, as [`functions::declare`] reads them.
@@ -197,6 +199,7 @@ impl Case {
             unprivileged: false,
             every_state: false,
             kernel_types: false,
+            objects: false,
             expect: None,
             differs: None,
             types: None,
@@ -207,6 +210,8 @@ impl Case {
                 case.unprivileged = true;
             } else if word == "every state" {
                 case.every_state = true;
+            } else if word == "objects" {
+                case.objects = true;
             } else if word == "kernel types" {
                 case.kernel_types = true;
             } else {
@@ -248,6 +253,7 @@ impl Case {
         }
         out += if self.unprivileged { " [unprivileged]" } else { "" };
         out += if self.every_state { " [every state]" } else { "" };
+        out += if self.objects { " [objects]" } else { "" };
         out += if self.kernel_types { " [kernel types]\n" } else { "\n" };
         match &self.expect {
             Some(Verdict::Accept) => out += "expect: accept\n",
@@ -268,15 +274,30 @@ impl Case {
         self.body.lines().any(|line| line.starts_with(KERNEL_CALL))
     }
 
+    /// Whether skep needs the running kernel's types.
+    fn needs_kernel(&self) -> bool {
+        self.kernel_types || self.objects || self.calls_kernel()
+    }
+
     /// The program, with the maps that it names.
     fn spec(&self) -> Result<ProgramSpec, String> {
-        let known = maps();
+        let mut known = maps();
+        let own = known.len();
+        if self.objects {
+            known.extend(objects::MAPS.iter().map(|name| Arc::new(MapDef::default().named(*name))));
+        }
+        let types = objects::types().finish().map_err(|e| e.to_string())?;
         let mut text = String::new();
         let mut calls = Vec::new();
         for line in self.body.lines() {
             if line.starts_with(KERNEL_CALL) {
                 text += &format!("call {}\n", KERNEL_MARK + calls.len() as i32);
                 calls.push(&line["call ".len()..]);
+                continue;
+            }
+            if let Some((reg, name)) = line.split_once(" = type ").filter(|_| self.objects) {
+                let id = types.find_by_name(None, name).ok_or(format!("no type '{name}'"))?;
+                text += &format!("{reg} = {}\n", id.0);
                 continue;
             }
             let reference = [(" = map ", MAP_MARK), (" = value ", VALUE_MARK)]
@@ -294,6 +315,13 @@ impl Case {
             }
         }
         let mut insns = assemble(&text).map_err(|e| e.to_string())?;
+        let mut described = ProgramSpec::new(self.prog_type, insns.clone());
+        if self.objects {
+            functions::describe_in(&mut described, objects::types());
+            let btf = described.btf.as_ref().ok_or("no types")?;
+            known.truncate(own);
+            known.extend(objects::maps(btf).into_iter().map(Arc::new));
+        }
         let mut used = Vec::new();
         let mut pc = 0;
         while pc < insns.len() {
@@ -311,6 +339,8 @@ impl Case {
             maps: used,
             attach_type: self.attach_type.or(attach_types.first().copied()).unwrap_or_default(),
             flags: if self.every_state { TEST_STATE_FREQ } else { 0 },
+            btf: described.btf,
+            func_info: described.func_info,
             ..ProgramSpec::new(self.prog_type, insns)
         };
         if let Some(types) = &self.types {
@@ -444,7 +474,7 @@ fn the_kernel_says_what_the_files_say() {
                 println!("skipped: {}: unprivileged loads cannot be allowed here", case.name);
                 continue;
             }
-            if case.calls_kernel() && kernel_types().is_none() {
+            if case.needs_kernel() && kernel_types().is_none() {
                 println!("skipped: {}: no types of the kernel", case.name);
                 continue;
             }
@@ -472,7 +502,7 @@ fn skep_says_what_the_files_say() {
             let at = format!("{}: {}", file.file_name().unwrap_or_default().display(), case.name);
             let expect =
                 case.expect.as_ref().unwrap_or_else(|| panic!("{at}: no expectation; run with BLESS=1"));
-            if (case.kernel_types || case.calls_kernel()) && kernel_types().is_none() {
+            if case.needs_kernel() && kernel_types().is_none() {
                 println!("skipped: {at}: no types of the kernel");
                 continue;
             }
@@ -480,7 +510,7 @@ fn skep_says_what_the_files_say() {
             let mut env =
                 if case.unprivileged { Environment::unprivileged() } else { Environment::default() };
             env.cpus = cpus();
-            if case.kernel_types || case.calls_kernel() {
+            if case.needs_kernel() {
                 env.kernel_types = kernel_types().cloned();
             }
             let options = Options { test_state_freq: case.every_state, ..Options::default() };
