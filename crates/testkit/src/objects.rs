@@ -42,7 +42,8 @@ pub fn types() -> Builder {
     let (root, rb, refs) = (field(FieldKind::RbRoot), field(FieldKind::RbNode), field(FieldKind::Refcount));
     let task = b.structure("task_struct", 8, &[("a", long, 0)]);
     let plain = b.structure("plain", 16, &[("a", long, 0), ("b", long, 64)]);
-    let members = [("key", long, 0), ("node", node, 64), ("rb", rb, 256), ("refs", refs, 512), ("n", int, 544)];
+    let members =
+        [("key", long, 0), ("node", node, 64), ("rb", rb, 256), ("refs", refs, 512), ("n", int, 544)];
     let item = b.structure("item", 72, &members);
     b.structure("single", 40, &[("key", long, 0), ("rb", rb, 64)]);
     let chain = b.structure("chain", 24, &[("lock", lock, 0), ("n", int, 32), ("head", head, 64)]);

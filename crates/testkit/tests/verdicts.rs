@@ -284,7 +284,7 @@ impl Case {
         let mut known = maps();
         let own = known.len();
         if self.objects {
-            known.extend(objects::MAPS.iter().map(|name| Arc::new(MapDef::default().named(*name))));
+            known.extend(objects::MAPS.iter().map(|name| Arc::new(MapDef::default().named(name))));
         }
         let types = objects::types().finish().map_err(|e| e.to_string())?;
         let mut text = String::new();

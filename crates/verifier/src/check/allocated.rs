@@ -99,6 +99,9 @@ pub(super) fn call(p: &Program<'_>, s: &State, name: &'static str, what: ObjectF
         }
         ObjectFn::WorkInit => {
             let map = c.work()?;
+            if !matches!(s.reg(Reg(2)).kind, Kind::Map(_) | Kind::MapValue(_) | Kind::MapKey(_)) {
+                return c.wrong("pointer in R2 isn't map pointer", Reg(2));
+            }
             timer::same_map(s, map, Reg(2), "workqueue")?;
             c.number(Reg(3))?;
         }
@@ -180,16 +183,18 @@ impl Call<'_, '_> {
 
     fn drop_object(&mut self, what: ObjectFn) -> Check<()> {
         let value = self.s.reg(Reg(1));
+        if value.is_null() || value.nullable {
+            return refuse(Code::NullPointer, "Possibly NULL pointer passed to trusted arg0");
+        }
         self.unmoved(Reg(1), value.ref_id != 0)?;
         let words = match value.kind {
-            _ if value.nullable => "arg#0 expected pointer to allocated object",
             Kind::Local { marks: Marks::ALLOC, .. } if what == ObjectFn::Drop => "",
             Kind::Local { marks: Marks::ALLOC, .. } => "arg#0 expected for bpf_obj_drop_impl()",
             Kind::Local { marks, .. } if marks == Marks::ALLOC | Marks::PER_CPU => match what {
                 ObjectFn::DropPerCpu => "",
                 _ => "arg#0 expected for bpf_percpu_obj_drop_impl()",
             },
-            _ => "arg#0 expected pointer to allocated object",
+            _ => "R1 must be referenced or trusted",
         };
         if !words.is_empty() {
             return self.wrong(words, Reg(1));

@@ -32,7 +32,7 @@ pub(super) fn exit(p: &Program<'_>, s: &State) -> Check<Facts> {
 /// (`check_return_code`). What is called when the program throws returns for it.
 fn program_returns(p: &Program<'_>, s: &State, reg: Reg) -> Check<Facts> {
     let first = &s.frames[0];
-    let function = first.subprog != 0 && !first.later && p.exception_callback != Some(first.subprog);
+    let function = first.subprog != 0 && first.later == 0 && p.exception_callback != Some(first.subprog);
     returns(p, s, reg, function)
 }
 
@@ -43,7 +43,7 @@ pub(super) fn thrown(p: &Program<'_>, s: &State, reg: Reg) -> Check<Facts> {
 
 fn returns(p: &Program<'_>, s: &State, reg: Reg, function: bool) -> Check<Facts> {
     let first = &s.frames[0];
-    if !function && !first.later && p.returns == ReturnRange::Nothing {
+    if !function && first.later == 0 && p.returns == ReturnRange::Nothing {
         return Ok(Facts::default());
     }
     readable(s, reg)?;
@@ -51,7 +51,7 @@ fn returns(p: &Program<'_>, s: &State, reg: Reg, function: bool) -> Check<Facts>
         return leak(s, reg, format!("R{} leaks addr as return value", reg.0));
     }
     let (lo, hi, low, whose) = match p.returns {
-        _ if first.later => (0, 0, false, "async callback return"),
+        _ if first.later > 0 => (0, 0, false, "async callback return"),
         _ if function => return function_exit(s),
         ReturnRange::Any | ReturnRange::Nothing => return Ok(Facts::default()),
         ReturnRange::Within(lo, hi) => (lo, hi, false, "program exit"),

@@ -351,7 +351,7 @@ impl<'p, 'a> Explorer<'p, 'a> {
     fn call_later(&mut self, pc: usize, subprog: u16, map: u16, sleeps: bool) -> Check<()> {
         self.later[usize::from(subprog)] = true;
         self.called_back[usize::from(subprog)] = true;
-        let state = transfer::call_later(self.p, subprog, map, sleeps, &mut self.fresh);
+        let state = transfer::call_later(self.p, &self.state, subprog, (map, sleeps), &mut self.fresh);
         let to = self.p.subprogs[usize::from(subprog)].start;
         let parent = self.parent.take();
         let put = self.put_aside(Decision { pc, taken: true }, to, state);

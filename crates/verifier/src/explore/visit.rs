@@ -124,6 +124,7 @@ impl Explorer<'_, '_> {
         let (a, b) = (old.frame(), self.state.frame());
         let maybe = old.may_gotos == self.state.may_gotos
             && old.callbacks == self.state.callbacks
+            && old.frames[0].later == self.state.frames[0].later
             && old.frames.len() == self.state.frames.len()
             && all.iter().all(|r| a.regs[r.index()].same_as(&b.regs[r.index()]));
         if !maybe

@@ -66,7 +66,8 @@ impl Ids {
 pub(crate) fn same_calls(old: &State, new: &State) -> bool {
     old.frames.len() == new.frames.len()
         && old.frames.iter().zip(&new.frames).all(|(a, b)| {
-            (a.callsite, a.subprog, a.callback, a.later) == (b.callsite, b.subprog, b.callback, b.later)
+            (a.callsite, a.subprog, a.callback, a.later > 0)
+                == (b.callsite, b.subprog, b.callback, b.later > 0)
         })
 }
 

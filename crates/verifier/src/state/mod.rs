@@ -35,8 +35,9 @@ pub(crate) struct Frame {
     pub(crate) callback: bool,
     /// How many times in a row the call at which the frame stands has called back.
     pub(crate) callback_depth: u32,
-    /// A timer or a work queue called it, at another time: nobody waits for it.
-    pub(crate) later: bool,
+    /// A timer or a work queue called it, at another time, and nobody waits for it: how many of these on the way, each
+    /// set by the one before. 0 for other functions.
+    pub(crate) later: u32,
 }
 
 /// A reference that must be released.
@@ -198,7 +199,7 @@ impl Frame {
         let mut regs = [const { Reg::NOT_INIT }; 11];
         regs[10] = Reg::pointer(Kind::Stack { frame: index });
         let stack = Stack::default();
-        Self { regs, stack, callsite, subprog, callback: false, callback_depth: 0, later: false }
+        Self { regs, stack, callsite, subprog, callback: false, callback_depth: 0, later: 0 }
     }
 }
 

@@ -274,10 +274,16 @@ pub(crate) fn call_back(p: &Program<'_>, s: &mut State, pc: usize, callback: Cal
 
 /// The entry of a function that a timer or a work queue calls at another time: with nothing of the state that it was
 /// set in (`push_async_cb`, `set_timer_callback_state`).
-pub(crate) fn call_later(p: &Program<'_>, subprog: u16, map: u16, sleeps: bool, fresh: &mut Fresh) -> State {
+pub(crate) fn call_later(
+    p: &Program<'_>,
+    setter: &State,
+    subprog: u16,
+    (map, sleeps): (u16, bool),
+    fresh: &mut Fresh,
+) -> State {
     let mut s = State::entry();
     let mut frame = Frame::new(0, 0, subprog.into());
-    frame.later = true;
+    frame.later = setter.frames[0].later + 1;
     frame.regs[1] = Reg::pointer(Kind::Map(map));
     frame.regs[2] = Reg::pointer(Kind::MapKey(map));
     frame.regs[3] = value(p, map, fresh);
