@@ -28,6 +28,11 @@ pub enum Command {
     Run(RunArgs),
     /// Verify every program of every file, and explain what is refused
     Check(CheckArgs),
+    /// Explain a code of `check`, as null_pointer; list them all without one
+    Explain {
+        /// The code
+        code: Option<String>,
+    },
     /// Assemble a text to an ELF object (-o FILE.o), or a program to raw bytecode
     Asm(AsmArgs),
     /// Link several objects to one (bpftool gen object)
@@ -185,8 +190,9 @@ pub struct RunArgs {
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "With --json one object a line: file, program, section, verdict (accepted, rejected, \
-                        unsupported), error (null, or code, insn, line, message), insns_processed, time_us (of \
-                        the verifier alone)."
+                        unsupported), error (null, or code, insn, line, message and the explanation), \
+                        insns_processed, time_us (of the verifier alone), and what --stats, --log and --linux \
+                        add; docs/cli.md has all keys. `skep explain CODE` explains a code."
 )]
 pub struct CheckArgs {
     /// eBPF objects or assembly texts
@@ -195,13 +201,18 @@ pub struct CheckArgs {
     /// One JSON object a line
     #[arg(long)]
     pub json: bool,
-    /// Print the verifier's log in the kernel's format
-    #[arg(long, conflicts_with = "json")]
-    pub log: bool,
+    /// The verifier's log in the kernel's format: 1 the path to a refusal, 2 all paths, 4 statistics, or a sum
+    /// [default: 2]
+    #[arg(long, value_name = "LEVEL", num_args = 0..=1, require_equals = true, default_missing_value = "2",
+          value_parser = clap::value_parser!(u32).range(1..=7))]
+    pub log: Option<u32>,
+    /// What the verification cost, by source line
+    #[arg(long)]
+    pub stats: bool,
     /// By the rules for loaders without capabilities
     #[arg(long)]
     pub unprivileged: bool,
-    /// Ask the running kernel
+    /// Ask the running kernel as well, and show both
     #[arg(long)]
     pub linux: bool,
     #[command(flatten)]

@@ -60,7 +60,7 @@ pub fn rejection(rejection: &Rejection, program: &str, colours: bool) -> String 
         text.push('\n');
         text.push_str(line);
     }
-    text
+    text + &format!("\n  more: skep explain {}", rejection.code())
 }
 
 /// Lines of the explanation that the snippet above has shown: title, place, source and instruction.

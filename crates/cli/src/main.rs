@@ -8,6 +8,7 @@ mod args;
 mod btf;
 mod check;
 mod diagnostic;
+mod explain;
 mod failure;
 mod generate;
 mod link;
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
     let done = match args.command {
         Command::Run(args) => run::main(&args),
         Command::Check(args) => check::main(&args),
+        Command::Explain { code } => explain::main(code.as_deref()),
         Command::Asm(args) => text::assemble(&args),
         Command::Link(args) => link::main(&args),
         Command::Disasm(args) => text::disassemble(&args),

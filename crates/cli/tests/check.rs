@@ -6,7 +6,33 @@ use std::collections::BTreeSet;
 use common::{Scratch, code, json_lines, line, run, stderr, stdout};
 use serde_json::Value as Json;
 
-const KEYS: [&str; 7] = ["file", "program", "section", "verdict", "error", "insns_processed", "time_us"];
+const KEYS: [&str; 12] = [
+    "file",
+    "program",
+    "section",
+    "verdict",
+    "error",
+    "insns_processed",
+    "time_us",
+    "stats",
+    "costs",
+    "log",
+    "linux",
+    "agreement",
+];
+const ERROR_KEYS: [&str; 11] = [
+    "code",
+    "insn",
+    "line",
+    "message",
+    "required",
+    "found",
+    "remedy",
+    "instruction",
+    "source",
+    "state",
+    "path",
+];
 
 /// Reads past the end of a 4-byte stack slot that it never wrote.
 const UNINITIALISED: &str =
@@ -63,7 +89,9 @@ fn a_rejection_says_which_instruction_and_line() {
     let report: Json = serde_json::from_str(stdout(&output).trim()).expect("one line of JSON");
     assert_eq!(report["verdict"], "rejected");
     let error = report["error"].as_object().expect("an error");
-    assert_eq!(error.keys().collect::<Vec<_>>(), ["code", "insn", "line", "message"]);
+    assert_eq!(error.keys().collect::<Vec<_>>(), ERROR_KEYS);
+    assert_eq!(error["state"][1], serde_json::json!({"name": "R1", "value": "fp0"}), "{report}");
+    assert_eq!(error["source"]["line"], error["line"]);
     let (insn, at) = (error["insn"].as_u64().expect("a number"), error["line"].as_u64().expect("a number"));
     assert_eq!(at, insn + 4, "lines 4 and on hold the instructions: {report}");
 
@@ -71,6 +99,8 @@ fn a_rejection_says_which_instruction_and_line() {
     assert_eq!(code(&output), 1);
     let text = stdout(&output);
     assert!(text.contains("rejected") && text.contains(&format!("bad.s:{at}")), "{text}");
+    let code = error["code"].as_str().expect("a word");
+    assert!(text.trim_end().ends_with(&format!("more: skep explain {code}")), "{text}");
     assert!(!text.contains('\x1b'), "no colours in a pipe: {text:?}");
 }
 
@@ -137,14 +167,94 @@ fn the_kernel_gives_the_same_verdicts() {
         println!("skipped: {}", stderr(&output).trim());
         return;
     }
-    assert_eq!(json_lines(&output)[0]["verdict"], "accepted");
+    let reports = json_lines(&output);
+    assert_eq!(
+        (&reports[0]["verdict"], &reports[0]["linux"]["verdict"]),
+        (&"accepted".into(), &"accepted".into())
+    );
+    assert_eq!(reports[0]["agreement"], "same");
+    assert!(reports[0]["linux"]["error"].is_null() && reports[0]["linux"]["log"].is_null());
     let scratch = Scratch::new();
     let output = run(["check", "--linux", "--json", &scratch.file("bad.s", UNINITIALISED)]);
     assert_eq!(code(&output), 1, "{}", stderr(&output));
     let report: Json = serde_json::from_str(stdout(&output).trim()).expect("one line of JSON");
     assert_eq!(report["verdict"], "rejected", "{report}");
-    assert_eq!(report["error"]["code"], "EACCES", "{report}");
-    assert!(report["error"]["insn"].is_u64(), "{report}");
+    let linux = &report["linux"];
+    assert_eq!(
+        (&linux["verdict"], &linux["error"]["errno"]),
+        (&"rejected".into(), &"EACCES".into()),
+        "{report}"
+    );
+    assert_eq!(linux["error"]["insn"], report["error"]["insn"], "{report}");
+    assert_eq!(report["agreement"], "same", "{report}");
+    let output = run(["check", "--linux", &scratch.file("bad.s", UNINITIALISED)]);
+    assert!(stdout(&output).contains("rejected  by Linux: the same"), "{}", stdout(&output));
+    // Logs of both, with the kernel's own time.
+    let output = run(["check", "--linux", "--log=4", &scratch.file("bad.s", UNINITIALISED)]);
+    assert_eq!(stdout(&output).matches("verification time ").count(), 2, "{}", stdout(&output));
+}
+
+#[test]
+fn log_levels_are_the_kernel_s() {
+    let of = |level: &str| stdout(&line(&format!("check {level} examples/protocols/protocols.s")));
+    let lines = |level: &str| of(level).lines().skip(1).map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(lines("--log=1").len(), 1, "an accepted program has no path to a refusal: {}", of("--log=1"));
+    let statistics = lines("--log=4");
+    assert!(
+        statistics[0].starts_with("verification time ") && statistics[0].ends_with(" usec"),
+        "{statistics:?}"
+    );
+    assert!(
+        statistics[1].starts_with("stack depth ") && statistics[2].starts_with("processed "),
+        "{statistics:?}"
+    );
+    assert_eq!(
+        of("--log").lines().skip(1).collect::<Vec<_>>(),
+        of("--log=2").lines().skip(1).collect::<Vec<_>>()
+    );
+    assert!(of("--log").contains("func#0 @0\nLive regs before insn:\n  "), "{}", of("--log"));
+    assert_eq!(code(&line("check --log=8 examples/protocols/protocols.s")), 2);
+}
+
+#[test]
+fn costs_are_told_by_line() {
+    let scratch = Scratch::new();
+    let text = ".section socket\nspin:\nr0 = 50\nagain: r0 += -1\nif r0 != 0 goto again\nexit\n";
+    let file = scratch.file("spin.s", text);
+    let output = run(["check", "--json", "--stats", &file]);
+    let report: Json = serde_json::from_str(stdout(&output).trim()).expect("one line of JSON");
+    let costs = report["costs"].as_array().expect("costs");
+    assert_eq!(
+        (&costs[0]["steps"], &costs[0]["line"], &costs[0]["insn"]),
+        (&50.into(), &4.into(), &1.into())
+    );
+    let steps: u64 = costs.iter().filter_map(|c| c["steps"].as_u64()).sum();
+    assert_eq!(Some(steps), report["insns_processed"].as_u64());
+    let words = stdout(&run(["check", "--stats", &file]));
+    assert!(words.contains("spin.s:4: again: r0 += -1"), "{words}");
+    // Two ways meet with different numbers, on which something rests.
+    let text = ".map m type=array key=4 value=64 max_entries=1\n.section socket\nmeet:\nr6 = *(u32 *)(r1 + 0)\n\
+                r7 = map[m][0]+0 ll\nr8 = 8\nif r6 > 9 goto join\nr8 = 16\njoin: r7 += r8\n\
+                r0 = *(u8 *)(r7 + 0)\nr0 = 0\nexit\n";
+    let output = run(["check", "--json", "--stats", &scratch.file("meet.s", text)]);
+    let report: Json = serde_json::from_str(stdout(&output).trim()).expect("one line of JSON");
+    assert_eq!(report["verdict"], "accepted", "{report}");
+}
+
+#[test]
+fn codes_are_explained() {
+    let all = stdout(&line("explain"));
+    assert!(all.lines().count() >= 34 && all.lines().any(|l| l.starts_with("out_of_bounds ")), "{all}");
+    for word in ["null_pointer", "error[null_pointer]", "NULL-POINTER"] {
+        let output = run(["explain", word]);
+        assert_eq!(code(&output), 0, "{word}");
+        let text = stdout(&output);
+        assert!(text.starts_with("null_pointer: ") && text.contains("\nrefused:\n  .map "), "{text}");
+    }
+    let output = run(["explain", "nul_pointer"]);
+    assert_eq!(code(&output), 2);
+    assert!(stderr(&output).contains("no code `nul_pointer`; perhaps null_pointer"), "{}", stderr(&output));
+    assert!(stderr(&run(["explain", "zzz"])).contains("`skep explain` lists all"));
 }
 
 #[test]

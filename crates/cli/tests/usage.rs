@@ -16,7 +16,7 @@ fn wrong_usage_exits_2() {
         "run examples/protocols/protocols.s --on x.pcap -- true",
         "run examples/protocols/protocols.s --on lo --linux -- true",
         "check",
-        "check --json --log examples/protocols/protocols.s",
+        "check --log=9 examples/protocols/protocols.s",
         "asm examples/protocols/protocols.s",
         "prog run examples/protocols/protocols.s --repeat 0",
         "map dump examples/protocols/protocols.s --program x",

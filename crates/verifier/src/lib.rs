@@ -63,7 +63,7 @@ pub mod adding {}
 pub use code::Code;
 pub use contract::verifies_helper;
 pub use digest::Digest;
-pub use explore::Followed;
+pub use explore::{Difference, Followed, InsnCost};
 pub use options::Options;
 pub use rejection::{Decision, Known, Rejection};
 pub use report::{Example, GUIDES, Guide};

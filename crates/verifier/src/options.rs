@@ -21,6 +21,8 @@ pub struct Options {
     /// Instructions that may be processed, over all paths, before the verification gives up: the kernel's limit,
     /// or less for who has no time.
     pub most_insns: u32,
+    /// Keep what each instruction cost.
+    pub costs: bool,
 }
 
 impl Default for Options {
@@ -31,6 +33,7 @@ impl Default for Options {
             record_states: false,
             test_state_freq: false,
             most_insns: PROCESSED_INSNS,
+            costs: false,
         }
     }
 }

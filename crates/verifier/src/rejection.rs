@@ -7,7 +7,7 @@ use core::fmt;
 
 use skep_spec::SourceLine;
 
-use crate::{Code, Stats};
+use crate::{Code, InsnCost, Stats};
 
 /// A branch on the path to the failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +52,7 @@ pub(crate) struct Inner {
     pub(crate) state: Vec<Known>,
     pub(crate) stats: Stats,
     pub(crate) log: String,
+    pub(crate) costs: Vec<InsnCost>,
 }
 
 /// What an obligation needs, what is known instead, and the way out.
@@ -108,9 +109,29 @@ impl Rejection {
         self.0.stats
     }
 
+    /// With [`Options::costs`](crate::Options::costs): what each slot cost up to the failure; else empty.
+    pub fn costs(&self) -> &[InsnCost] {
+        &self.0.costs
+    }
+
     /// The log in the kernel's format, by the options' log level.
     pub fn log(&self) -> &str {
         &self.0.log
+    }
+
+    /// What the instruction needs; empty where the message says it all.
+    pub fn required(&self) -> &str {
+        &self.0.advice.required
+    }
+
+    /// What is known instead.
+    pub fn found(&self) -> &str {
+        &self.0.advice.known
+    }
+
+    /// What to write instead.
+    pub fn remedy(&self) -> &str {
+        &self.0.advice.remedy
     }
 
     /// What was required, what is known and what to write instead, over several lines.

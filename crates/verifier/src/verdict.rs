@@ -1,7 +1,6 @@
 //! From a program to its verdict: the rooms in their order.
 
 use alloc::boxed::Box;
-use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -43,6 +42,7 @@ pub fn verify(spec: &ProgramSpec, env: &Environment, options: &Options) -> Resul
         subprogs,
         insns: explorer.facts,
         states: explorer.states,
+        costs: explorer.costs,
     })))
 }
 
@@ -99,12 +99,13 @@ fn refused(
         pc,
         message: v.message,
         advice: v.advice,
-        insn: String::new(),
+        insn: report::bare_insn_text(spec, pc),
         source_line: spec.source_line(pc),
         path: Vec::new(),
         state: Vec::new(),
         stats,
         log,
+        costs: Vec::new(),
     }))
 }
 
@@ -121,6 +122,7 @@ fn refused_at(p: &Program<'_>, explorer: Explorer<'_, '_>, v: Violation) -> Reje
         state: state::known(p, &explorer.state),
         stats,
         log: explorer.log.finish(Some(&v.message), stats, &explorer.depths),
+        costs: explorer.costs,
         message: v.message,
         advice: v.advice,
     }))

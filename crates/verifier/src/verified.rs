@@ -7,8 +7,8 @@ use core::fmt;
 
 use skep_spec::{FieldKind, ProgramSpec};
 
-use crate::Digest;
 use crate::domain::Scalar;
+use crate::{Digest, InsnCost};
 
 /// What a verification cost, as in the last line of the kernel's log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -118,6 +118,7 @@ pub(crate) struct Inner {
     pub(crate) subprogs: Vec<Subprog>,
     pub(crate) insns: Vec<InsnFacts>,
     pub(crate) states: Vec<Vec<Observed>>,
+    pub(crate) costs: Vec<InsnCost>,
 }
 
 /// What was known before an instruction on one way to it.
@@ -165,6 +166,11 @@ impl Verified {
     /// The log in the kernel's format, by the options' log level.
     pub fn log(&self) -> &str {
         &self.0.log
+    }
+
+    /// With [`Options::costs`](crate::Options::costs): what each slot cost; else empty.
+    pub fn costs(&self) -> &[InsnCost] {
+        &self.0.costs
     }
 
     /// The functions, the main one first.

@@ -6,6 +6,7 @@
 //! means a loop without progress. Bounded loops end because their counters differ each time around. The order
 //! and the rules for storing states are those of Linux 6.18, so that programs at the limit get its verdict.
 
+mod cost;
 mod follow;
 mod globals;
 mod history;
@@ -23,6 +24,7 @@ use alloc::vec::Vec;
 
 use skep_isa::{CallTarget, Op, Reg};
 
+pub use cost::{Difference, InsnCost};
 pub use follow::Followed;
 pub(crate) use history::{History, Step};
 pub(crate) use store::{NodeId, Store};
@@ -87,6 +89,8 @@ pub(crate) struct Explorer<'p, 'a> {
     /// Functions that are called back, at once or at another time.
     pub(crate) called_back: Vec<bool>,
     pub(crate) states: Vec<Vec<Observed>>,
+    /// By instruction; empty if nobody wants to know.
+    pub(crate) costs: Vec<InsnCost>,
     pub(crate) log: Log,
 }
 
@@ -126,6 +130,7 @@ impl<'p, 'a> Explorer<'p, 'a> {
             later: vec![false; p.subprogs.len()],
             called_back: vec![false; p.subprogs.len()],
             states: if options.record_states { vec![Vec::new(); n] } else { Vec::new() },
+            costs: if options.costs { vec![InsnCost::default(); n] } else { Vec::new() },
             log: Log::new(options),
         }
     }
@@ -205,6 +210,7 @@ impl<'p, 'a> Explorer<'p, 'a> {
     fn step(&mut self) -> Check<Next> {
         let pc = self.pc;
         self.processed += 1;
+        self.cost(|c| c.steps += 1);
         let most = self.options.most_insns;
         if self.processed > most {
             let words = format!("BPF program is too large. Processed {} insn", self.processed);

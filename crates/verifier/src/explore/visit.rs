@@ -62,6 +62,7 @@ impl Explorer<'_, '_> {
                     self.end_at(id, incomplete);
                     return Ok(true);
                 }
+                self.cost_missed(id, &live, how);
             }
             if self.store.miss(id, add, store.is_some()) {
                 self.store.evict(pc, i);
@@ -92,6 +93,7 @@ impl Explorer<'_, '_> {
     /// The running path ends at a state that covers it; `around`: that state is not complete.
     fn end_at(&mut self, id: NodeId, around: bool) {
         self.store.hit(id);
+        self.cost(|c| c.pruned += 1);
         if self.marks_precision() {
             let wanted = crate::precision::wanted_by(&self.store.node(id).state);
             if !wanted.is_empty() {
@@ -105,6 +107,7 @@ impl Explorer<'_, '_> {
 
     fn store_state(&mut self) {
         self.last_stored = (self.jumps, self.processed);
+        self.cost(|c| c.states += 1);
         let history = core::mem::take(&mut self.history);
         let id = self.store.add(self.pc, self.state.clone(), self.parent, history);
         self.enter_round(id);

@@ -11,8 +11,15 @@ pub use guide::{Example, GUIDES, Guide};
 pub(crate) use log::Log;
 
 use skep_isa::text::Dialect;
+use skep_spec::ProgramSpec;
 
 use crate::program::Program;
+
+/// The text of an instruction of a program that may not be legal; empty if it is none.
+pub(crate) fn bare_insn_text(spec: &ProgramSpec, pc: usize) -> String {
+    let op = skep_isa::decode(&spec.insns, pc).ok();
+    op.map_or_else(String::new, |op| op.text(Dialect::Kernel).without_opcode().to_string())
+}
 
 /// The text of an instruction, as in the kernel's log.
 pub(crate) fn insn_text(p: &Program<'_>, pc: usize) -> String {
