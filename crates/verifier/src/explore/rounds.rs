@@ -18,7 +18,7 @@ use alloc::vec::Vec;
 use super::{Explorer, History, NodeId};
 use crate::precision;
 use crate::program::Program;
-use crate::state::{Frame, Reg, Slot, State};
+use crate::state::{Ids, Reg, State};
 
 /// The outermost loop that a state is in: the calls that lead to the function, and the loop's number.
 type Key = (Vec<usize>, u32);
@@ -191,34 +191,32 @@ fn same_calls(old: &State, now: &State) -> bool {
     calls(old) == calls(now)
 }
 
-/// Forgets the numbers that nothing rests on and that are not what they were.
+/// Forgets the numbers that nothing rests on and that are not what they were, or not linked as they were: as Linux does, so
+/// that the same loops end with the same bounds (`widen_imprecise_scalars`, kernel/bpf/verifier.c, Linux 6.18).
 fn forget_what_differs(old: &State, now: &mut State) {
-    let forgets =
-        |a: &Reg, b: &Reg| a.is_scalar() && b.is_scalar() && !a.precise && !b.precise && a.val != b.val;
-    for (a, b) in old.frames.iter().zip(&mut now.frames) {
-        if !differs(a, b, forgets) {
+    let mut ids = Ids::default();
+    let mut forgets = |a: &Reg, b: &Reg| {
+        a.is_scalar()
+            && b.is_scalar()
+            && !a.precise
+            && !b.precise
+            && !(a.val == b.val && a.delta == b.delta && ids.matches(a.id, b.id))
+    };
+    for (a, shared) in old.frames.iter().zip(&mut now.frames).rev() {
+        let regs = (0..a.regs.len()).filter(|i| forgets(&a.regs[*i], &shared.regs[*i])).collect::<Vec<_>>();
+        let slots = a.stack.slots.iter().zip(&shared.stack.slots).enumerate();
+        let slots = slots
+            .filter(|(_, (a, b))| a.spill().zip(b.spill()).is_some_and(|((a, _), (b, _))| forgets(a, b)));
+        let slots = slots.map(|(i, _)| i).collect::<Vec<_>>();
+        if regs.is_empty() && slots.is_empty() {
             continue;
         }
-        let b = Rc::make_mut(b);
-        for (a, b) in a.regs.iter().zip(&mut b.regs) {
-            if forgets(a, b) {
-                *b = Reg::unknown();
-            }
+        let b = Rc::make_mut(shared);
+        for i in regs {
+            b.regs[i] = Reg::unknown();
         }
-        for (a, b) in a.stack.slots.iter().zip(&mut b.stack.slots) {
-            if let (Some((a, _)), Some((c, _))) = (a.spill(), b.spill())
-                && forgets(a, c)
-            {
-                b.spilled = Some(Rc::new(Reg::unknown()));
-            }
+        for i in slots {
+            b.stack.slots[i].spilled = Some(Rc::new(Reg::unknown()));
         }
     }
-}
-
-/// Whether there is anything to forget in a frame.
-fn differs(old: &Frame, now: &Frame, forgets: impl Fn(&Reg, &Reg) -> bool) -> bool {
-    let slots =
-        |(a, b): (&Slot, &Slot)| a.spill().zip(b.spill()).is_some_and(|((a, _), (b, _))| forgets(a, b));
-    old.regs.iter().zip(&now.regs).any(|(a, b)| forgets(a, b))
-        || old.stack.slots.iter().zip(&now.stack.slots).any(slots)
 }

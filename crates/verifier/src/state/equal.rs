@@ -26,13 +26,13 @@ pub(crate) enum Exactness {
 
 /// A partial bijection between ids.
 #[derive(Default)]
-struct Ids {
+pub(crate) struct Ids {
     pairs: Vec<(u32, u32)>,
     fresh: u32,
 }
 
 impl Ids {
-    fn matches(&mut self, old: u32, new: u32) -> bool {
+    pub(crate) fn matches(&mut self, old: u32, new: u32) -> bool {
         if (old == 0) != (new == 0) {
             return false;
         }
