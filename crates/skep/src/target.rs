@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -119,6 +119,13 @@ impl Target {
     pub(crate) fn symbols(&self) -> Option<&dyn Symbols> {
         let load = || if self.running { kernel::symbols(Path::new("/proc/kallsyms")).ok() } else { None };
         self.symbols.get_or_init(load).as_ref().map(|s| s as &dyn Symbols)
+    }
+
+    /// Names of the kernel's symbols, if they are known: what programs with addresses of its variables are verified by.
+    pub fn kernel_symbols(&self) -> Option<Arc<BTreeSet<String>>> {
+        self.symbols()?;
+        let symbols = self.symbols.get()?.as_ref()?;
+        Some(Arc::new(symbols.keys().cloned().collect()))
     }
 
     /// Bytes of a page: this machine's.

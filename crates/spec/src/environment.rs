@@ -1,5 +1,7 @@
 //! The environment that a program is verified and run in.
 
+use alloc::collections::BTreeSet;
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -34,6 +36,9 @@ pub struct Environment {
     pub strict_alignment: bool,
     /// The kernel's own types (`/sys/kernel/btf/vmlinux`), for programs on what is the kernel's.
     pub kernel_types: Option<Arc<Btf>>,
+    /// Names of the kernel's symbols, where they are known: it finds the addresses of its variables by them, and without
+    /// `CONFIG_KALLSYMS_ALL` does not have those. Unless set all that the types name are there.
+    pub kernel_symbols: Option<Arc<BTreeSet<String>>>,
     /// CPU numbers that programs see are below this (`nr_cpu_ids`); at least 1. Unless set the most that Linux
     /// can have.
     pub cpus: u32,
@@ -62,6 +67,7 @@ impl Default for Environment {
             capability: Capability::Perfmon,
             strict_alignment: false,
             kernel_types: None,
+            kernel_symbols: None,
             cpus: MAX_CPUS,
             helpers: Vec::new(),
             prog_types: Vec::new(),

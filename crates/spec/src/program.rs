@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use skep_abi::{AttachType, ProgramType};
 use skep_btf::{Btf, Kind};
-use skep_isa::Insn;
+use skep_isa::{Imm64, Insn, Op, decode_all};
 
 use crate::MapDef;
 
@@ -161,6 +161,12 @@ impl ProgramSpec {
             column: line.line_col & 0x3ff,
             text: text(line.line_off).trim().into(),
         })
+    }
+
+    /// Whether it has the address of a variable or function of the kernel.
+    pub fn has_variables(&self) -> bool {
+        let variable = |op| matches!(op, Op::LoadImm64 { value: Imm64::Variable { .. }, .. });
+        decode_all(&self.insns).flatten().any(|(_, op)| variable(op))
     }
 
     /// Whether the licence is compatible with the GPL by the kernel's list (include/linux/license.h).

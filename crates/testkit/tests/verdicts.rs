@@ -25,6 +25,10 @@ const KERNEL_CALL: &str = "call bpf_";
 /// Calls of helpers from this number on stand for them.
 const KERNEL_MARK: i32 = 900_000;
 
+/// And the addresses of variables of the kernel: the number of its type.
+const VARIABLE_MARK: u64 = 0x5eef_0000_0000;
+const VARIABLE: &str = " = variable ";
+
 /// `BPF_F_TEST_STATE_FREQ`.
 const TEST_STATE_FREQ: u32 = 1 << 3;
 
@@ -269,9 +273,10 @@ impl Case {
         out + &self.body + "\n\n"
     }
 
-    /// Whether it calls functions of the kernel, whose numbers the running kernel's types give.
+    /// Whether it calls functions of the kernel, or has the address of a variable, whose numbers the running
+    /// kernel's types give.
     fn calls_kernel(&self) -> bool {
-        self.body.lines().any(|line| line.starts_with(KERNEL_CALL))
+        self.body.lines().any(|line| line.starts_with(KERNEL_CALL) || line.contains(VARIABLE))
     }
 
     /// Whether skep needs the running kernel's types.
@@ -298,6 +303,14 @@ impl Case {
             if let Some((reg, name)) = line.split_once(" = type ").filter(|_| self.objects) {
                 let id = types.find_by_name(None, name).ok_or(format!("no type '{name}'"))?;
                 text += &format!("{reg} = {}\n", id.0);
+                continue;
+            }
+            if let Some((reg, name)) = line.split_once(VARIABLE) {
+                let id = kernel_types().and_then(|types| {
+                    [Kind::Var, Kind::Func].into_iter().find_map(|kind| types.find_by_name(Some(kind), name))
+                });
+                let id = id.ok_or(format!("no variable '{name}' in the kernel's types"))?;
+                text += &format!("{reg} = {:#x} ll\n", VARIABLE_MARK | u64::from(id.0));
                 continue;
             }
             let reference = [(" = map ", MAP_MARK), (" = value ", VALUE_MARK)]
@@ -378,6 +391,9 @@ fn kernel_types() -> Option<&'static Arc<Btf>> {
 fn bind_map(pair: &mut [Insn], known: &[Arc<MapDef>], used: &mut Vec<Arc<MapDef>>) -> Result<(), String> {
     let value = u64::from(pair[0].imm as u32) | u64::from(pair[1].imm as u32) << 32;
     let mark = value & 0xffff_ff00_0000_0000 | value & 0xff_0000_0000;
+    if pair[0].src.0 == 0 && value >> 32 == VARIABLE_MARK >> 32 {
+        return replace(pair, Imm64::Variable { btf_id: value as i32, btf_fd: 0 });
+    }
     if pair[0].src.0 != 0 || (mark != MAP_MARK && mark != VALUE_MARK) {
         return Ok(());
     }
@@ -388,6 +404,10 @@ fn bind_map(pair: &mut [Insn], known: &[Arc<MapDef>], used: &mut Vec<Arc<MapDef>
     let idx = used.iter().position(|m| Arc::ptr_eq(m, def)).expect("just put there") as i32;
     let off_bytes = (value & 0xffff) as u32;
     let value = if mark == MAP_MARK { Imm64::MapIdx(idx) } else { Imm64::MapValueIdx { idx, off_bytes } };
+    replace(pair, value)
+}
+
+fn replace(pair: &mut [Insn], value: Imm64) -> Result<(), String> {
     let (first, second) =
         Op::LoadImm64 { dst: pair[0].dst, value }.try_encode().map_err(|e| e.to_string())?;
     pair[0] = first;
@@ -512,6 +532,9 @@ fn skep_says_what_the_files_say() {
             env.cpus = cpus();
             if case.needs_kernel() {
                 env.kernel_types = kernel_types().cloned();
+                if spec.has_variables() {
+                    env.kernel_symbols = skep_testkit::selftests::ask::symbols();
+                }
             }
             let options = Options { test_state_freq: case.every_state, ..Options::default() };
             let verdict = verify(&spec, &env, &options);

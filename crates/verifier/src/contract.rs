@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use skep_abi::{
-    ArgKind, AttachType, EMBEDDER_HELPERS, HelperFlags, HelperProto, MapType, MapTypeRow, ProgramType, Ret,
+    ArgKind, AttachType, EMBEDDER_HELPERS, HelperFlags, HelperProto, MapType, MapTypeRow, ProgramType,
 };
 use skep_isa::Reg;
 
@@ -227,64 +227,10 @@ pub(crate) const GET_FUNC_IP: u32 = 173;
 /// `bpf_snprintf`.
 pub(crate) const SNPRINTF: u32 = 165;
 
-/// What the verifier lacks for an argument of a kind.
-pub(crate) fn argument_not_yet(kind: ArgKind) -> Option<&'static str> {
-    match kind {
-        ArgKind::Anything
-        | ArgKind::Ctx
-        | ArgKind::Map
-        | ArgKind::MapKey
-        | ArgKind::MapValue(_)
-        | ArgKind::Mem(_)
-        | ArgKind::FixedMem(..)
-        | ArgKind::AlignedMem(..)
-        | ArgKind::Size
-        | ArgKind::SizeOrZero
-        | ArgKind::AllocSize
-        | ArgKind::RingbufRecord
-        | ArgKind::ConstStr
-        | ArgKind::Func
-        | ArgKind::StackOrNull
-        | ArgKind::SpinLock
-        | ArgKind::SockCommon
-        | ArgKind::AnySock
-        | ArgKind::Socket
-        | ArgKind::Timer
-        | ArgKind::KptrField
-        | ArgKind::Kptr
-        | ArgKind::Btf(_)
-        | ArgKind::Dynptr(_) => None,
-        ArgKind::PerCpuVariable => Some("a variable that each CPU has"),
-    }
-}
-
-/// What the verifier lacks for a result.
-pub(crate) fn result_not_yet(ret: Ret) -> Option<&'static str> {
-    match ret {
-        Ret::Integer
-        | Ret::LengthOrError
-        | Ret::Cpu
-        | Ret::Void
-        | Ret::MapValue
-        | Ret::MapValueOrNull
-        | Ret::RingbufRecordOrNull
-        | Ret::SocketOrNull
-        | Ret::SockCommonOrNull
-        | Ret::TcpSockOrNull
-        | Ret::KptrOrNull
-        | Ret::Btf(_)
-        | Ret::BtfOrNull(_)
-        | Ret::DynptrMemOrNull => None,
-        Ret::Variable | Ret::VariableOrNull => Some("a variable of the kernel"),
-    }
-}
-
 /// Whether the verifier has all that calls of a helper need; others it refuses as not supported yet.
 pub fn verifies_helper(proto: &HelperProto) -> bool {
     let takes_function = proto.args.iter().flatten().any(|a| a.kind == ArgKind::Func);
-    (!takes_function || calls_back(proto.id) || proto.id == TIMER_SET_CALLBACK)
-        && proto.args.iter().flatten().all(|a| argument_not_yet(a.kind).is_none())
-        && result_not_yet(proto.ret).is_none()
+    !takes_function || calls_back(proto.id) || proto.id == TIMER_SET_CALLBACK
 }
 
 /// The register of argument `i`.

@@ -297,7 +297,7 @@ fn returns_number(spec: &ProgramSpec, start: usize) -> Option<bool> {
     })
 }
 
-/// What an `LDDW` may load beside constants and maps; nothing yet that Linux would take.
+/// What an `LDDW` may load beside constants and maps.
 fn platform_address(program: &Program<'_>, value: Imm64) -> Check<()> {
     match value {
         Imm64::Code(_) if program.spec.func_info.is_empty() => refuse(Code::BadInsn, "missing btf func_info")
@@ -306,7 +306,10 @@ fn platform_address(program: &Program<'_>, value: Imm64) -> Check<()> {
             let words = format!("pseudo btf_id {btf_id} in ldimm64 isn't KIND_VAR or KIND_FUNC.");
             refuse(Code::BadInsn, words)
         }
-        Imm64::Variable { .. } => unsupported("addresses of kernel variables (LDDW with src 3)"),
+        Imm64::Variable { btf_fd: 0, btf_id } => {
+            kernel::of(program)?.has_variable(program.env, btf_id as u32)
+        }
+        Imm64::Variable { .. } => unsupported("addresses of a module's variables"),
         Imm64::Const(_)
         | Imm64::MapFd(_)
         | Imm64::MapValueFd { .. }

@@ -88,6 +88,9 @@ fn ours(args: &CheckArgs, spec: &ProgramSpec, target: &Target) -> Report<'static
         && let Some(types) = target.kernel_types()
     {
         env.kernel_types = Some(types);
+        if spec.has_variables() {
+            env.kernel_symbols = target.kernel_symbols();
+        }
         result = verify(spec, &env, &options);
     }
     let time = start.elapsed();

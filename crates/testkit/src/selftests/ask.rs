@@ -3,6 +3,7 @@
 //! Each program is loaded alone: another of the same object that is refused would hide it. Auxiliary programs are
 //! loaded for runs alone, where they stand in program arrays.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -249,9 +250,19 @@ fn load(
     backend.load(spec, &own, LoadOptions::default()).map_err(|e| e.to_string())
 }
 
+/// Names of the running kernel's symbols.
+pub fn symbols() -> Option<Arc<BTreeSet<String>>> {
+    let text = std::fs::read_to_string("/proc/kallsyms").ok()?;
+    let names = text.lines().filter_map(|line| line.split_whitespace().nth(2));
+    Some(Arc::new(names.map(str::to_owned).collect()))
+}
+
 fn ask_skep(spec: &ProgramSpec, rights: Rights, kernel: &Arc<Btf>) -> (Answer, Cost) {
     let mut env = Environment::default();
     env.kernel_types = Some(Arc::clone(kernel));
+    if spec.has_variables() {
+        env.kernel_symbols = symbols();
+    }
     env.capability = rights.capability();
     env.cpus = std::thread::available_parallelism().map_or(1, |n| n.get() as u32);
     let options = Options { test_state_freq: spec.flags & setup::TEST_STATE_FREQ != 0, ..Options::default() };

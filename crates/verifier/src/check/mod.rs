@@ -106,9 +106,9 @@ pub(crate) fn insn(p: &Program<'_>, s: &State, pc: usize, op: Op) -> Check<Facts
             match value {
                 Imm64::Const(_) | Imm64::MapIdx(_) | Imm64::MapValueIdx { .. } => Ok(Facts::default()),
                 Imm64::Code(off) => static_function(p, pc, off).map(|()| Facts::default()),
-                Imm64::MapFd(_) | Imm64::MapValueFd { .. } | Imm64::Variable { .. } => {
-                    unsupported("this form of LDDW")
-                }
+                // `structure` has seen that it is one.
+                Imm64::Variable { .. } => Ok(Facts::default()),
+                Imm64::MapFd(_) | Imm64::MapValueFd { .. } => unsupported("this form of LDDW"),
             }
         }
         Op::Load { size, signed, dst, src, off } => {

@@ -7,6 +7,7 @@ mod iter;
 mod kfunc;
 mod member;
 mod safe;
+mod variable;
 mod walk;
 
 use alloc::format;

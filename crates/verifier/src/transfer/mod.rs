@@ -99,6 +99,10 @@ fn immediate(p: &Program<'_>, pc: usize, value: Imm64) -> Reg {
             Some(subprog) => Reg::pointer(Kind::Func(subprog as u16)),
             None => Reg::NOT_INIT,
         },
-        Imm64::MapFd(_) | Imm64::MapValueFd { .. } | Imm64::Variable { .. } => Reg::NOT_INIT,
+        Imm64::Variable { btf_id, .. } => match p.kernel.as_ref().map(|k| k.variable(btf_id as u32)) {
+            Some(Ok(kind)) => Reg::pointer(kind),
+            Some(Err(_)) | None => Reg::NOT_INIT,
+        },
+        Imm64::MapFd(_) | Imm64::MapValueFd { .. } => Reg::NOT_INIT,
     }
 }

@@ -38,11 +38,6 @@ impl Args<'_, '_> {
             return Ok(());
         }
         self.type_fits(reg, arg)?;
-        if let Some(what) = contract::argument_not_yet(arg.kind)
-            && !matches!(value.kind, Kind::Local { .. })
-        {
-            return unsupported(format!("argument {} of helper {}: {what}", reg.0, self.proto.name));
-        }
         if arg.kind != ArgKind::KptrField {
             self.ref_id = reference::given(self.s, reg, self.ref_id)?;
         }
@@ -218,7 +213,9 @@ impl Args<'_, '_> {
             ArgKind::PerCpuVariable => {
                 let seen = Marks::PER_CPU | Marks::RCU;
                 let own = matches!(value.kind, Kind::Local { marks, .. } if marks == seen);
-                (own, "percpu_ptr_, percpu_rcu_ptr_, percpu_trusted_ptr_")
+                let of_each = [Marks::PER_CPU, seen, Marks::PER_CPU | Marks::TRUSTED];
+                let kernels = matches!(value.kind, Kind::Btf { marks, .. } if of_each.contains(&marks));
+                (own || kernels, "percpu_ptr_, percpu_rcu_ptr_, percpu_trusted_ptr_")
             }
             ArgKind::Timer => (matches!(value.kind, Kind::MapValue(_)), "map_value"),
             ArgKind::Dynptr(_) => {

@@ -120,10 +120,12 @@ impl Args<'_, '_> {
                 let nullable = self.proto.ret == Ret::VariableOrNull;
                 Returned::Local { id, marks: Marks::ALLOC | Marks::RCU, off: 0, nullable }
             }
-            Ret::Variable | Ret::VariableOrNull => {
-                let what = contract::result_not_yet(self.proto.ret).unwrap_or_default();
-                return unsupported(format!("result of helper {}: {what}", self.proto.name));
-            }
+            Ret::Variable | Ret::VariableOrNull => match self.s.reg(Reg(1)).kind {
+                Kind::Btf { id, .. } => {
+                    kernel::of(self.p)?.of_a_cpu(id, self.proto.ret == Ret::VariableOrNull)?
+                }
+                _ => return refuse(Code::BadArgument, "the helper returns a variable but takes none"),
+            },
         })
     }
 }
