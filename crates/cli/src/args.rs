@@ -2,9 +2,11 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use skep::spec::ProgramSpec;
 
 use crate::failure::Failure;
 
@@ -215,10 +217,39 @@ pub struct CheckArgs {
     /// Ask the running kernel as well, and show both
     #[arg(long)]
     pub linux: bool,
+    /// The program that extensions (freplace) replace a function of; its object may have others if it is named
+    #[arg(long, value_name = "FILE[:PROGRAM]", conflicts_with = "linux")]
+    pub extends: Option<String>,
     #[command(flatten)]
     pub target: TargetArgs,
     #[command(flatten)]
     pub set: SetArgs,
+}
+
+impl CheckArgs {
+    /// The program that is extended.
+    pub fn extended(&self, target: &skep::Target) -> Result<Option<Arc<ProgramSpec>>, Failure> {
+        let Some(given) = &self.extends else { return Ok(None) };
+        let (file, name) = match given.rsplit_once(':') {
+            Some((file, name)) if !name.contains('/') => (file, Some(name)),
+            Some(_) | None => (given.as_str(), None),
+        };
+        let object = skep::Object::open_for(Path::new(file), target)?;
+        let name = match (name, object.programs()) {
+            (Some(name), _) => name,
+            (None, [only]) => &only.name,
+            (None, all) => {
+                let names: Vec<_> = all.iter().map(|entry| entry.name.as_str()).collect();
+                let words = format!(
+                    "`{file}` has {} programs: name one, as {file}:NAME ({})",
+                    all.len(),
+                    names.join(", ")
+                );
+                return Err(Failure::failed(words));
+            }
+        };
+        Ok(Some(object.program(name)?.clone()))
+    }
 }
 
 /// What maps are to be, whatever the object says.

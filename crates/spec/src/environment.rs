@@ -13,6 +13,8 @@ use skep_btf::Btf;
 use skep_isa::CallTarget;
 use skep_isa::text::Names;
 
+use crate::ProgramSpec;
+
 /// Which kernel's rules apply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub enum Profile {
@@ -39,6 +41,8 @@ pub struct Environment {
     /// Names of the kernel's symbols, where they are known: it finds the addresses of its variables by them, and without
     /// `CONFIG_KALLSYMS_ALL` does not have those. Unless set all that the types name are there.
     pub kernel_symbols: Option<Arc<BTreeSet<String>>>,
+    /// The program of which programs of type `ext` replace a function.
+    pub extended: Option<Arc<ProgramSpec>>,
     /// CPU numbers that programs see are below this (`nr_cpu_ids`); at least 1. Unless set the most that Linux
     /// can have.
     pub cpus: u32,
@@ -68,6 +72,7 @@ impl Default for Environment {
             strict_alignment: false,
             kernel_types: None,
             kernel_symbols: None,
+            extended: None,
             cpus: MAX_CPUS,
             helpers: Vec::new(),
             prog_types: Vec::new(),

@@ -101,13 +101,17 @@ fn starts(spec: &ProgramSpec) -> (Vec<u32>, bool) {
 /// Structures of the kernel by name: `sk_buff`, `xdp_buff`, `bpf_user_pt_regs_t`, `bpf_raw_tracepoint_args`,
 /// `bpf_iter__task`, `bpf_dynptr`; and `arguments`, which is none of its. Words before a type are tags `arg:…` of the argument.
 ///
+/// `main global int (ctx *, int)`: of the main function, if it is not `global int (ctx *)`.
+///
 /// `thrown 7 int (long)`: a global function that starts at slot 7 and is called when the program throws.
 ///
 /// # Errors
 /// Words that are no type, or another number of functions than the program has.
 pub fn declare(spec: &mut ProgramSpec, text: &str) -> Result<(), String> {
     let (mut starts, _) = starts(spec);
-    let signatures: Vec<_> = text.split(';').map(str::trim).collect();
+    let mut signatures: Vec<_> = text.split(';').map(str::trim).filter(|s| !s.is_empty()).collect();
+    let main = signatures.iter().position(|s| s.starts_with("main ")).map(|at| signatures.remove(at));
+    let main = main.and_then(|s| s.strip_prefix("main ")).unwrap_or("global int (ctx *)");
     let thrown: Vec<u32> = signatures.iter().filter_map(|s| thrown(s)).map(|(start, _)| start).collect();
     starts.extend(&thrown);
     starts.sort_unstable();
@@ -118,7 +122,7 @@ pub fn declare(spec: &mut ProgramSpec, text: &str) -> Result<(), String> {
     let env = Environment::default();
     let row = env.program_type(spec.prog_type).ok_or("no such program type")?;
     let mut types = Types { b: Builder::new(), ctx: row.ctx_for(Capability::Perfmon, spec.attach_type).name };
-    let mut func_info = vec![types.func("main", "global int (ctx *)", 0)?];
+    let mut func_info = vec![types.func("main", main, 0)?];
     for (signature, &start) in signatures.iter().zip(&starts[1..]) {
         let signature = thrown_signature(signature);
         func_info.push(types.func(&format!("at_{start}"), &signature, start)?);

@@ -62,6 +62,7 @@ pub(crate) fn check(p: &Program<'_>, depths: &[u32], later: &[bool], called_back
         }
     }
     let private = p.row.private_stack
+        && !p.extends
         && p.spec.attach_type != AttachType::TRACE_ITER
         && !p.subprogs.iter().any(|s| s.has_tail_call);
     let seen = vec![[None; limits::FRAMES]; p.subprogs.len()];

@@ -21,6 +21,7 @@ impl Digest {
         for helper in env.own_helpers() {
             h.text(format_args!("{helper:?}"));
         }
+        h.text(format_args!("{:?}", env.extended.as_ref().map(|e| (e.prog_type.0, &e.name))));
         // Nothing but a kernel runs what rests on its types.
         h.text(format_args!("{}", spec.attach_btf_id));
         for map in &spec.maps {

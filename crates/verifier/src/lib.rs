@@ -37,6 +37,7 @@ mod digest;
 pub mod domain;
 mod exceptions;
 mod explore;
+mod extension;
 pub mod graph;
 mod kernel;
 mod limits;

@@ -24,6 +24,9 @@ pub(crate) struct Program<'a> {
     pub(crate) ops: Vec<Option<Op>>,
     /// Ascending; the first starts at 0, the last ends at the program's end.
     pub(crate) subprogs: Vec<Extent>,
+    /// It stands for a function of another program: its main function is verified on its own, for any arguments that its
+    /// type allows.
+    pub(crate) extends: bool,
     /// By subprogram, whether it, or a function that it calls, throws.
     pub(crate) throwing: Vec<bool>,
     /// The one that is called when the program throws.

@@ -66,6 +66,7 @@ pub(crate) fn prepare<'a>(spec: &'a ProgramSpec, env: &'a Environment) -> At<Pro
         ctx: row.ctx_for(env.capability, spec.attach_type),
         returns,
         ops,
+        extends: false,
         throwing: Vec::new(),
         exception_callback: thrown_to.and_then(|start| starts.binary_search(&start).ok()),
         subprogs,

@@ -12,7 +12,8 @@ use crate::rejection::{Inner, Rejection};
 use crate::report::{self, Log};
 use crate::violation::Violation;
 use crate::{
-    Digest, Options, Stats, Subprog, Verified, cfg, depth, liveness, loops, state, structure, verified,
+    Digest, Options, Stats, Subprog, Verified, cfg, depth, extension, liveness, loops, state, structure,
+    verified,
 };
 
 /// Verifies a program for an environment.
@@ -22,7 +23,12 @@ use crate::{
 /// A [`Rejection`] that names the instruction and what it lacks.
 pub fn verify(spec: &ProgramSpec, env: &Environment, options: &Options) -> Result<Verified, Rejection> {
     let early = |(pc, v): (usize, Box<Violation>)| refused(spec, None, options, pc, *v, Stats::default());
-    let p = prepare(spec, env).map_err(early)?;
+    let extension = extension::as_extended(spec, env).map_err(|v| early((0, v)))?;
+    let mut p = prepare(extension.as_ref().unwrap_or(spec), env).map_err(early)?;
+    if extension.is_some() {
+        p.extends = true;
+        extension::fits(&p, spec, env).map_err(|v| early((0, v)))?;
+    }
     let mut explorer = Explorer::new(&p, options);
     if let Err(v) = explorer.run() {
         return Err(refused_at(&p, explorer, *v));

@@ -6,6 +6,7 @@ mod report;
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use skep::spec::{Environment, ProgramSpec};
@@ -23,6 +24,7 @@ pub fn main(args: &CheckArgs) -> Result<(), Failure> {
     let backend = if args.linux { Some(Backend::linux()?) } else { None };
     let target = args.target.target()?;
     let (mut damaged, mut refused) = (false, false);
+    let extended = args.extended(&target)?;
     for path in &args.files {
         let mut object = match Object::open_for(path, &target) {
             Ok(object) => object,
@@ -42,7 +44,7 @@ pub fn main(args: &CheckArgs) -> Result<(), Failure> {
         for entry in object.programs() {
             let mut report = match &entry.spec {
                 Err(e) => unusable(e),
-                Ok(spec) => ours(args, spec, &target),
+                Ok(spec) => ours(args, spec, &target, extended.clone()),
             };
             if let (Some(error), Ok(spec)) = (&mut report.error, &entry.spec)
                 && let Some(why) = error.insn.and_then(|pc| skep::poison_at(spec, pc))
@@ -77,8 +79,14 @@ fn unusable(error: &Error) -> Report<'static> {
     Report::new(verdict, Some(reason), Stats::default(), Duration::ZERO)
 }
 
-fn ours(args: &CheckArgs, spec: &ProgramSpec, target: &Target) -> Report<'static> {
+fn ours(
+    args: &CheckArgs,
+    spec: &ProgramSpec,
+    target: &Target,
+    extended: Option<Arc<ProgramSpec>>,
+) -> Report<'static> {
     let mut env = if args.unprivileged { Environment::unprivileged() } else { Environment::default() };
+    env.extended = extended;
     let options = Options { log_level: args.log.unwrap_or(0), costs: args.stats, ..Options::default() };
     let start = Instant::now();
     let mut result = verify(spec, &env, &options);

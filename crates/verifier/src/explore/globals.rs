@@ -73,7 +73,7 @@ impl Explorer<'_, '_> {
     }
 
     /// Begins anew, at a function.
-    fn enter_global(&mut self, callee: usize) -> Check<()> {
+    pub(super) fn enter_global(&mut self, callee: usize) -> Check<()> {
         let start = self.p.subprogs[callee].start;
         let name = signature::name(self.p.spec, start);
         self.log.say(|| format!("Validating {name}() func#{callee}..."));

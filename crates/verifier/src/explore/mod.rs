@@ -141,7 +141,10 @@ impl<'p, 'a> Explorer<'p, 'a> {
     /// The first refusal, in the state that it was found in.
     pub(crate) fn run(&mut self) -> Check<()> {
         self.log.program(self.p);
-        self.log.entry(self.p, 0, &self.state);
+        match self.p.extends {
+            true => self.enter_global(0)?,
+            false => self.log.entry(self.p, 0, &self.state),
+        }
         self.walk()?;
         self.verify_globals()
     }
