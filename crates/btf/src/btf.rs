@@ -284,17 +284,37 @@ impl Btf {
         (!name.is_none()).then(|| self.str(name))
     }
 
-    /// The first type with this name, of this kind if one is given. Looks at every type.
+    /// The first type with this name, of this kind if one is given. Looks at every type, unless it is asked often.
     pub fn find_by_name(&self, kind: Option<Kind>, name: &str) -> Option<TypeId> {
-        let same = |n: Name| !n.is_none() && self.is_named(n, name);
         let kinds = kind.map_or(Kinds::NAMED, |k| Kinds::of(&[k]));
-        self.of_kinds(kinds).find(|id| self.record(*id).is_some_and(|r| same(r.name())))
+        let in_base = self.base.as_ref().and_then(|b| b.find_by_name(kind, name));
+        in_base.or_else(|| self.find_own_of(kinds, name))
     }
 
-    /// The types of a kind whose names begin so. Looks at every type.
-    pub fn find_by_prefix(&self, kind: Kind, begin: &str) -> impl Iterator<Item = TypeId> {
-        let begins = move |n: Name| !n.is_none() && self.bytes_from(n).starts_with(begin.as_bytes());
-        self.of_kinds(Kinds::of(&[kind])).filter(move |id| self.record(*id).is_some_and(|r| begins(r.name())))
+    /// The first own type of these kinds with this name.
+    fn find_own_of(&self, kinds: Kinds, name: &str) -> Option<TypeId> {
+        let records = self.own.records();
+        let named = |index: &usize| {
+            let name_of = records.get(*index).map(|r| r.name());
+            name_of.is_some_and(|n| !n.is_none() && self.is_named(n, name))
+        };
+        let all_names = || {
+            let name_of = move |index| {
+                let name = records.get(index)?.name();
+                let bytes = self.bytes_from(name);
+                let bytes = CStr::from_bytes_until_nul(bytes).map_or(bytes, CStr::to_bytes);
+                (!name.is_none()).then_some((index, bytes))
+            };
+            records.of_kinds(Kinds::NAMED).filter_map(name_of)
+        };
+        let index = match self.own.names.table(records.len(), all_names) {
+            Some(table) => {
+                let of_kind = |i: &usize| records.is(*i, kinds);
+                table.candidates(name.as_bytes()).filter(of_kind).find(named)
+            }
+            None => records.of_kinds(kinds).find(named),
+        };
+        index.map(|index| TypeId(self.first + index as u32))
     }
 
     /// The first own type with this kind and name.

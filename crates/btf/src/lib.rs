@@ -29,6 +29,7 @@ mod error;
 mod ext;
 mod facts;
 mod locate;
+mod names;
 mod parse;
 pub mod print;
 mod raw;

@@ -10,6 +10,7 @@ use once_cell::race::OnceBox;
 
 use crate::Endian;
 use crate::facts::{Derived, Kept};
+use crate::names::Names;
 use crate::raw::{Kinds, Record};
 use crate::types::*;
 
@@ -25,6 +26,7 @@ pub(crate) struct Store {
     pub(crate) layout: Layout,
     /// What is known of the types that hang on others, in their order.
     pub(crate) facts: Vec<Kept>,
+    pub(crate) names: Names,
     /// Types that have been asked for.
     decoded: Box<[OnceBox<Chunk>]>,
 }
@@ -120,7 +122,7 @@ impl Store {
     pub(crate) fn new(bytes: Cow<'static, [u8]>, layout: Layout) -> Self {
         let chunks = (layout.places.len() - 1).div_ceil(CHUNK);
         let decoded = (0..chunks).map(|_| OnceBox::new()).collect();
-        Self { bytes, layout, facts: Vec::new(), decoded }
+        Self { bytes, layout, facts: Vec::new(), names: Names::default(), decoded }
     }
 
     /// The section as it was read.

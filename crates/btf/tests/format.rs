@@ -370,3 +370,28 @@ fn the_kernels_own() {
     let text = print::format_value(&btf, iphdr, &header, &print::Options::default()).unwrap();
     assert!(text.contains(".version = 4") && text.contains(".ttl = 64, .protocol = 1"), "{text}");
 }
+
+#[test]
+fn names_are_found_as_before_once_they_are_asked_for_often() {
+    let mut b = Builder::new();
+    let int = b.int("int", 4, IntEncoding::Signed);
+    for n in 0..5000u32 {
+        match n % 3 {
+            0 => b.structure(&format!("t{}", n / 7), 4, &[("a", int, 0)]),
+            1 => b.typedef(&format!("t{}", n / 7), int),
+            _ => b.ptr(int),
+        };
+    }
+    let btf = b.finish().expect("all parts fit");
+    let looked_at = |kind: Option<Kind>, name: &str| {
+        btf.ids().find(|id| kind.is_none_or(|k| btf.kind(*id) == Some(k)) && btf.name(*id) == Some(name))
+    };
+    for n in 0..730 {
+        let name = format!("t{n}");
+        for kind in [None, Some(Kind::Struct), Some(Kind::Typedef), Some(Kind::Func)] {
+            assert_eq!(btf.find_by_name(kind, &name), looked_at(kind, &name), "{kind:?} {name}");
+        }
+    }
+    assert_eq!(btf.find_by_name(None, "int"), Some(int));
+    assert_eq!(btf.find_by_name(None, ""), None);
+}

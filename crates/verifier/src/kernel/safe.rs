@@ -43,20 +43,18 @@ impl<'a> Safe<'a> {
         Self { btf, found: RefCell::default() }
     }
 
-    /// The structures that belong to a type. Looks at the names of all structures the first time.
+    /// The structures that belong to a type. Looks for them the first time.
     fn of(&self, id: TypeId) -> Option<Members<'a>> {
         if let Some((_, known)) = self.found.borrow().iter().find(|(of, _)| *of == id) {
             return Some(Rc::clone(known));
         }
         let ty = self.btf.ty(id)?;
         let name = self.btf.str(ty.name());
-        let begin = format!("{name}__safe_");
-        let how = |id: TypeId| {
-            let suffix = self.btf.name(id)?.strip_prefix(name)?;
-            SUFFIXES.iter().find(|(s, _)| *s == suffix).map(|(_, how)| *how)
-        };
-        let ids = self.btf.find_by_prefix(ty.kind(), &begin);
-        let found: Members<'a> = ids.filter_map(|id| Some((how(id)?, self.btf.ty(id)?))).collect();
+        let found = SUFFIXES.iter().filter_map(|(suffix, how)| {
+            let id = self.btf.find_by_name(Some(ty.kind()), &format!("{name}{suffix}"))?;
+            Some((*how, self.btf.ty(id)?))
+        });
+        let found: Members<'a> = found.collect();
         self.found.borrow_mut().push((id, Rc::clone(&found)));
         Some(found)
     }
