@@ -1,7 +1,5 @@
-//! Functions of the kernel for objects that programs allocate, lists and trees of them, and work that is done later
-//! (kfuncs of kernel/bpf/helpers.c, Linux 6.18).
-
-use crate::ProgramType;
+//! What functions of the kernel do with objects that programs allocate, with lists and trees of them, and with work
+//! that is done later (kfuncs of kernel/bpf/helpers.c, Linux 6.18). Who may call them stands in their rows.
 
 /// What such a function does. Its arguments are named by their place, `r1` the first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -36,54 +34,9 @@ pub enum ObjectFn {
     WorkSet,
     /// Starts the work of `r1`.
     WorkStart,
+    /// Lets the task `r1` do the work `r2`, which lies in a value of the map `r3`: call the function `r4`.
+    TaskWork,
 }
-
-impl ObjectFn {
-    /// It may be called while a lock is held (`is_bpf_graph_api_kfunc`).
-    pub const fn is_for_locked(self) -> bool {
-        match self {
-            Self::Acquire
-            | Self::ListPush
-            | Self::ListPop
-            | Self::ListPeek
-            | Self::TreeAdd
-            | Self::TreeRemove
-            | Self::TreePeek
-            | Self::TreeStep => true,
-            Self::New
-            | Self::NewPerCpu
-            | Self::Drop
-            | Self::DropPerCpu
-            | Self::WorkInit
-            | Self::WorkSet
-            | Self::WorkStart => false,
-        }
-    }
-
-    /// Whether programs of the type have it (`generic_kfunc_set`, `common_kfunc_set`).
-    pub fn is_for(self, kind: ProgramType) -> bool {
-        matches!(self, Self::WorkInit | Self::WorkSet | Self::WorkStart) || TYPES.contains(&kind)
-    }
-}
-
-/// Program types with the hooks that the set is registered for (`bpf_prog_type_to_kfunc_hook`).
-const TYPES: &[ProgramType] = &[
-    ProgramType::SCHED_CLS,
-    ProgramType::XDP,
-    ProgramType::SYSCALL,
-    ProgramType::STRUCT_OPS,
-    ProgramType::TRACING,
-    ProgramType::TRACEPOINT,
-    ProgramType::PERF_EVENT,
-    ProgramType::LSM,
-    ProgramType::CGROUP_SKB,
-    ProgramType::CGROUP_SOCK,
-    ProgramType::CGROUP_DEVICE,
-    ProgramType::CGROUP_SOCK_ADDR,
-    ProgramType::CGROUP_SOCKOPT,
-    ProgramType::CGROUP_SYSCTL,
-    ProgramType::SOCK_OPS,
-];
 
 /// The functions by their names in the kernel's types.
 pub static OBJECT_FNS: &[(&str, ObjectFn)] = &[
@@ -107,6 +60,8 @@ pub static OBJECT_FNS: &[(&str, ObjectFn)] = &[
     ("bpf_wq_init", ObjectFn::WorkInit),
     ("bpf_wq_set_callback_impl", ObjectFn::WorkSet),
     ("bpf_wq_start", ObjectFn::WorkStart),
+    ("bpf_task_work_schedule_signal_impl", ObjectFn::TaskWork),
+    ("bpf_task_work_schedule_resume_impl", ObjectFn::TaskWork),
 ];
 
 /// The function of a name, with the name that stays.

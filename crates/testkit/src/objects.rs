@@ -13,16 +13,19 @@
 //! pointers  { long n; plain __kptr *p; plain __percpu_kptr *c; task_struct __kptr *t;           0 8 16 24
 //!             task_struct __kptr_untrusted *u; item __kptr *i; }                                32 40
 //! works     { long n; bpf_timer t; bpf_wq w; }                                                  0 8 24
+//! tasks     { long n; bpf_task_work w; }                                                        0 8
+//! shared    { struct plain __uptr *p; long n; }, of tasks                                       0 8
 //! ```
 
 use std::sync::Arc;
 
-use skep_abi::MapType;
+use skep_abi::{MapFlags, MapType};
 use skep_btf::{Btf, Builder, IntEncoding, Type, TypeId};
 use skep_spec::{FieldKind, MapDef};
 
 /// Names of the maps that [`maps`] gives.
-pub const MAPS: &[&str] = &["lists", "listhash", "pointers", "pointerhash", "works", "otherworks"];
+pub const MAPS: &[&str] =
+    &["lists", "listhash", "pointers", "pointerhash", "works", "otherworks", "tasks", "othertasks", "shared"];
 
 /// The types, for functions to be added.
 pub fn types() -> Builder {
@@ -36,8 +39,9 @@ pub fn types() -> Builder {
             b.structure(kind.name(), size, &[("v", words, 0)])
         }
     };
-    let (lock, timer, work) =
-        (field(FieldKind::SpinLock), field(FieldKind::Timer), field(FieldKind::Workqueue));
+    let lock = field(FieldKind::SpinLock);
+    let (timer, work, task_work) =
+        (field(FieldKind::Timer), field(FieldKind::Workqueue), field(FieldKind::TaskWork));
     let (head, node) = (field(FieldKind::ListHead), field(FieldKind::ListNode));
     let (root, rb, refs) = (field(FieldKind::RbRoot), field(FieldKind::RbNode), field(FieldKind::Refcount));
     let task = b.structure("task_struct", 8, &[("a", long, 0)]);
@@ -71,6 +75,9 @@ pub fn types() -> Builder {
     ];
     b.structure("pointers", 48, &members);
     b.structure("works", 40, &[("n", long, 0), ("t", timer, 64), ("w", work, 192)]);
+    b.structure("tasks", 16, &[("n", long, 0), ("w", task_work, 64)]);
+    let shared = tagged(&mut b, "uptr", plain);
+    b.structure("shared", 16, &[("p", shared, 0), ("n", long, 64)]);
     b
 }
 
@@ -89,17 +96,23 @@ fn contains(b: &mut Builder, target: TypeId, member: u32, what: &str) {
 pub fn maps(btf: &Arc<Btf>) -> Vec<MapDef> {
     let find = |name: &str| btf.find_by_name(None, name).expect("a type of ours");
     let map = |name: &'static str, value: &str| {
-        let (kind, entries) = if name.ends_with("hash") { (MapType::HASH, 8) } else { (MapType::ARRAY, 1) };
+        let (kind, entries) = match name {
+            "shared" => (MapType::TASK_STORAGE, 0),
+            name if name.ends_with("hash") => (MapType::HASH, 8),
+            _ => (MapType::ARRAY, 1),
+        };
+        let flags = MapFlags(if name == "shared" { MapFlags::NO_PREALLOC } else { 0 });
         let value = find(value);
         let size = btf.size_of(value).expect("a struct");
         MapDef {
             btf: Some(btf.clone()),
             key_btf_id: find("int").0,
             value_btf_id: value.0,
+            flags,
             ..MapDef::new(kind, 4, size, entries)
         }
         .named(name)
     };
-    let values = ["lists", "lists", "pointers", "pointers", "works", "works"];
+    let values = ["lists", "lists", "pointers", "pointers", "works", "works", "tasks", "tasks", "shared"];
     MAPS.iter().zip(values).map(|(name, value)| map(name, value)).collect()
 }

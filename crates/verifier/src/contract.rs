@@ -87,9 +87,20 @@ pub(crate) enum CallbackArgs {
     /// `bpf_rbtree_add`: two members of the tree, objects of this type, `off` bytes into them.
     Less { id: u32, off: i32 },
     /// A timer's or a work queue's, at another time: the map, key and value.
-    Later { map: u16, sleeps: bool },
+    Later(Later),
     /// `bpf_user_ringbuf_drain`: a dynptr to a sample, and the call's third argument.
     Sample,
+}
+
+/// What runs at another time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Later {
+    /// The map that it lies in a value of.
+    pub(crate) map: u16,
+    /// It may sleep.
+    pub(crate) sleeps: bool,
+    /// It may return any number of 32 bits, not only 0.
+    pub(crate) any_result: bool,
 }
 
 /// `r0` after a call.

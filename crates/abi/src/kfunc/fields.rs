@@ -14,7 +14,7 @@ pub(super) static ROWS: &[Kfunc] = &[
     row("bpf_percpu_obj_drop_impl", F::RELEASE, U::GENERIC, "Gives the objects of all CPUs back."),
     row(
         "bpf_refcount_acquire_impl",
-        F::ACQUIRE.with(F::RET_NULL).with(F::RCU),
+        F::ACQUIRE.with(F::RET_NULL).with(F::RCU).with(F::UNDER_LOCK),
         U::GENERIC,
         "A further reference to an object.",
     ),

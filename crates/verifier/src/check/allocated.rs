@@ -14,7 +14,8 @@ use skep_spec::{Field, FieldKind};
 use super::memory::unmodified;
 use super::{Facts, call, lock, timer};
 use crate::Code;
-use crate::contract::{Callback, CallbackArgs, HelperFacts, Returned};
+use crate::contract::{Callback, CallbackArgs, HelperFacts, Later, Returned};
+use crate::kernel;
 use crate::program::Program;
 use crate::state::{self, Kind, Marks, State};
 use crate::violation::{Check, Explain, refuse, unsupported};
@@ -48,14 +49,6 @@ struct Call<'a, 'p> {
 
 /// A call.
 pub(super) fn call(p: &Program<'_>, s: &State, name: &'static str, what: ObjectFn) -> Check<Facts> {
-    if !what.is_for(p.spec.prog_type) {
-        return refuse(Code::UnknownHelper, format!("calling kernel function {name} is not allowed"))
-            .explain(
-                "a program type that has the function",
-                format!("the program is a {}", p.spec.prog_type.name().unwrap_or("program of unknown type")),
-                "use a program of type tc, XDP, tracing, cgroup or syscall",
-            );
-    }
     let mut c = Call { p, s, name, out: HelperFacts::default(), facts: Facts::default() };
     match what {
         ObjectFn::New | ObjectFn::NewPerCpu => c.new_object(what)?,
@@ -109,12 +102,16 @@ pub(super) fn call(p: &Program<'_>, s: &State, name: &'static str, what: ObjectF
             let map = c.work()?;
             let subprog = c.function_in(Reg(2), 1)?;
             c.number(Reg(3))?;
-            c.out.callback = Some(Callback { subprog, args: CallbackArgs::Later { map, sleeps: true } });
+            c.out.callback = Some(Callback {
+                subprog,
+                args: CallbackArgs::Later(Later { map, sleeps: true, any_result: false }),
+            });
         }
         ObjectFn::WorkStart => {
             c.work()?;
             c.number(Reg(2))?;
         }
+        ObjectFn::TaskWork => c.task_work()?,
     }
     c.facts.helper = Some(c.out);
     Ok(c.facts)
@@ -348,6 +345,39 @@ impl Call<'_, '_> {
         }
         self.out.ret = Returned::Integer;
         timer::field(self.p, self.s, Reg(1), FieldKind::Workqueue)
+    }
+
+    /// Work that a task does when it returns to its own code.
+    fn task_work(&mut self) -> Check<()> {
+        for i in 0..4u8 {
+            let value = self.s.reg(Reg(i + 1));
+            if value.is_null() || value.nullable {
+                return refuse(Code::NullPointer, format!("Possibly NULL pointer passed to trusted arg{i}"));
+            }
+        }
+        let task = self.s.reg(Reg(1));
+        let is_task = match task.kind {
+            Kind::Btf { id, marks } if marks == Marks::TRUSTED || task.ref_id != 0 => {
+                kernel::of(self.p)?.is_a(id, 0, "task_struct")
+            }
+            _ => false,
+        };
+        if !is_task {
+            return self.wrong("R1 must be referenced or trusted", Reg(1));
+        }
+        unmodified(self.s, Reg(1))?;
+        if !matches!(self.s.reg(Reg(2)).kind, Kind::MapValue(_)) {
+            return self.wrong("arg#1 doesn't point to a map value", Reg(2));
+        }
+        let map = timer::field(self.p, self.s, Reg(2), FieldKind::TaskWork)?;
+        timer::same_map(self.s, map, Reg(3), "bpf_task_work")?;
+        let subprog = self.function_in(Reg(4), 3)?;
+        self.out.ret = Returned::Integer;
+        self.out.callback = Some(Callback {
+            subprog,
+            args: CallbackArgs::Later(Later { map, sleeps: true, any_result: true }),
+        });
+        Ok(())
     }
 
     /// The program owns the object.

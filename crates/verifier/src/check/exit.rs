@@ -51,6 +51,7 @@ fn returns(p: &Program<'_>, s: &State, reg: Reg, function: bool) -> Check<Facts>
         return leak(s, reg, format!("R{} leaks addr as return value", reg.0));
     }
     let (lo, hi, low, whose) = match p.returns {
+        _ if first.any_result => (i32::MIN, i32::MAX, false, "async callback return"),
         _ if first.later > 0 => (0, 0, false, "async callback return"),
         _ if function => return function_exit(s),
         ReturnRange::Any | ReturnRange::Nothing => return Ok(Facts::default()),

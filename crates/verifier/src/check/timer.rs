@@ -56,7 +56,8 @@ pub(super) fn same_map(s: &State, map: u16, reg: Reg, what: &str) -> Check<()> {
     if s.reg(reg).kind == Kind::Map(map) {
         return Ok(());
     }
-    let words = format!("{what} pointer in R1 map_uid=0 doesn't match map pointer in R2 map_uid=0");
+    let (at, to) = (reg.0 - 1, reg.0);
+    let words = format!("{what} pointer in R{at} map_uid=0 doesn't match map pointer in R{to} map_uid=0");
     refuse(Code::BadArgument, words).explain(
         format!("the map that the {what} lies in"),
         format!("r{} is another", reg.0),

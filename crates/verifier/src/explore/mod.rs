@@ -34,7 +34,7 @@ use rounds::Rounds;
 use slots::Slots;
 
 use crate::check::{self, Facts, Masking, Target, speculation};
-use crate::contract::{self, Callback, CallbackArgs};
+use crate::contract::{self, Callback, CallbackArgs, Later};
 use crate::kernel::IterStep;
 use crate::precision::{self, Wanted};
 use crate::program::{Extent, Program, target};
@@ -333,7 +333,7 @@ impl<'p, 'a> Explorer<'p, 'a> {
             | CallbackArgs::Sample
             | CallbackArgs::Vma { .. }
             | CallbackArgs::Less { .. } => true,
-            CallbackArgs::Later { map, sleeps } => return self.call_later(pc, callback.subprog, map, sleeps),
+            CallbackArgs::Later(later) => return self.call_later(pc, callback.subprog, later),
         };
         if let CallbackArgs::Loop { .. } = callback.args {
             let first = *self.looped.entry(pc).or_insert(callback.subprog);
@@ -357,10 +357,10 @@ impl<'p, 'a> Explorer<'p, 'a> {
 
     /// Puts aside what a timer or a work queue does at another time: nothing of this path leads there, and whether
     /// this path is done with does not hang on it.
-    fn call_later(&mut self, pc: usize, subprog: u16, map: u16, sleeps: bool) -> Check<()> {
+    fn call_later(&mut self, pc: usize, subprog: u16, later: Later) -> Check<()> {
         self.later[usize::from(subprog)] = true;
         self.called_back[usize::from(subprog)] = true;
-        let state = transfer::call_later(self.p, &self.state, subprog, (map, sleeps), &mut self.fresh);
+        let state = transfer::call_later(self.p, &self.state, subprog, later, &mut self.fresh);
         let to = self.p.subprogs[usize::from(subprog)].start;
         let parent = self.parent.take();
         let put = self.put_aside(Decision { pc, taken: true }, to, state);

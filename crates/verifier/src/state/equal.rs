@@ -66,8 +66,8 @@ impl Ids {
 pub(crate) fn same_calls(old: &State, new: &State) -> bool {
     old.frames.len() == new.frames.len()
         && old.frames.iter().zip(&new.frames).all(|(a, b)| {
-            (a.callsite, a.subprog, a.callback, a.later > 0)
-                == (b.callsite, b.subprog, b.callback, b.later > 0)
+            (a.callsite, a.subprog, a.callback, a.later > 0, a.any_result)
+                == (b.callsite, b.subprog, b.callback, b.later > 0, b.any_result)
         })
 }
 

@@ -38,6 +38,8 @@ pub(crate) struct Frame {
     /// A timer or a work queue called it, at another time, and nobody waits for it: how many of these on the way, each
     /// set by the one before. 0 for other functions.
     pub(crate) later: u32,
+    /// It may then return any number of 32 bits.
+    pub(crate) any_result: bool,
 }
 
 /// A reference that must be released.
@@ -199,7 +201,16 @@ impl Frame {
         let mut regs = [const { Reg::NOT_INIT }; 11];
         regs[10] = Reg::pointer(Kind::Stack { frame: index });
         let stack = Stack::default();
-        Self { regs, stack, callsite, subprog, callback: false, callback_depth: 0, later: 0 }
+        Self {
+            regs,
+            stack,
+            callsite,
+            subprog,
+            callback: false,
+            callback_depth: 0,
+            later: 0,
+            any_result: false,
+        }
     }
 }
 

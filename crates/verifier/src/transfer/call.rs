@@ -9,7 +9,7 @@ use skep_spec::FieldKind;
 
 use super::Fresh;
 use crate::check::Facts;
-use crate::contract::{Callback, CallbackArgs, LockChange, Returned};
+use crate::contract::{Callback, CallbackArgs, Later, LockChange, Returned};
 use crate::domain::Scalar;
 use crate::program::Program;
 use crate::signature::Param;
@@ -265,7 +265,7 @@ pub(crate) fn call_back(p: &Program<'_>, s: &mut State, pc: usize, callback: Cal
             callee.regs[2] = member;
         }
         // Not called now: see `call_later`.
-        CallbackArgs::Later { .. } => {}
+        CallbackArgs::Later(_) => {}
     }
     s.frame_mut().callback_depth += 1;
     s.callbacks += 1;
@@ -278,17 +278,18 @@ pub(crate) fn call_later(
     p: &Program<'_>,
     setter: &State,
     subprog: u16,
-    (map, sleeps): (u16, bool),
+    later: Later,
     fresh: &mut Fresh,
 ) -> State {
     let mut s = State::entry();
     let mut frame = Frame::new(0, 0, subprog.into());
     frame.later = setter.frames[0].later + 1;
-    frame.regs[1] = Reg::pointer(Kind::Map(map));
-    frame.regs[2] = Reg::pointer(Kind::MapKey(map));
-    frame.regs[3] = value(p, map, fresh);
+    frame.any_result = later.any_result;
+    frame.regs[1] = Reg::pointer(Kind::Map(later.map));
+    frame.regs[2] = Reg::pointer(Kind::MapKey(later.map));
+    frame.regs[3] = value(p, later.map, fresh);
     s.frames = vec![Rc::new(frame)];
-    s.sleeps = sleeps;
+    s.sleeps = later.sleeps;
     s
 }
 

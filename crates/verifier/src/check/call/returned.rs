@@ -7,7 +7,7 @@ use skep_isa::Reg;
 
 use super::super::{dynptr, kptr};
 use super::{Args, room_for_frame};
-use crate::contract::{self, Callback, CallbackArgs, Returned};
+use crate::contract::{self, Callback, CallbackArgs, Later, Returned};
 use crate::state::{Kind, Marks, Sock};
 use crate::violation::{Check, Explain, refuse, unsupported};
 use crate::{Code, kernel};
@@ -42,7 +42,9 @@ impl Args<'_, '_> {
                 }
                 CallbackArgs::Vma { id: kernel::of(self.p)?.structure("vm_area_struct")? }
             }
-            (contract::TIMER_SET_CALLBACK, Some(map)) => CallbackArgs::Later { map, sleeps: false },
+            (contract::TIMER_SET_CALLBACK, Some(map)) => {
+                CallbackArgs::Later(Later { map, sleeps: false, any_result: false })
+            }
             (contract::USER_RINGBUF_DRAIN, _) => CallbackArgs::Sample,
             _ if self.func.is_some() => {
                 return unsupported(format!("what helper {} calls back", self.proto.name));
@@ -50,7 +52,7 @@ impl Args<'_, '_> {
             _ => return Ok(()),
         };
         let Some(subprog) = self.func else { return Ok(()) };
-        if !matches!(args, CallbackArgs::Later { .. }) {
+        if !matches!(args, CallbackArgs::Later(_)) {
             room_for_frame(self.s)?;
         }
         self.out.callback = Some(Callback { subprog, args });
