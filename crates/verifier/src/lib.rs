@@ -68,5 +68,5 @@ pub use explore::{Difference, Followed, InsnCost};
 pub use options::Options;
 pub use rejection::{Decision, Known, Rejection};
 pub use report::{Example, GUIDES, Guide};
-pub use verdict::{follow, verify};
+pub use verdict::{follow, safe_at_end, verify};
 pub use verified::{AccessBase, InsnFacts, Observed, Stats, Subprog, Verified};

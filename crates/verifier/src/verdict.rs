@@ -8,7 +8,7 @@ use skep_spec::{Environment, ProgramSpec};
 
 use crate::explore::{Explorer, Followed};
 use crate::program::Program;
-use crate::rejection::{Inner, Rejection};
+use crate::rejection::{Inner, Known, Rejection};
 use crate::report::{self, Log};
 use crate::violation::Violation;
 use crate::{
@@ -66,6 +66,22 @@ pub fn follow(spec: &ProgramSpec, env: &Environment, path: &[usize]) -> Result<F
     let p = prepare(spec, env).map_err(early)?;
     let mut explorer = Explorer::new(&p, &options);
     explorer.follow(path).map_err(|v| refused_at(&p, explorer, *v))
+}
+
+/// Follows a path as [`follow`] does, and looks at its last instruction too: what is known before it, if a run may come
+/// there and the instruction is safe then.
+///
+/// Where another verifier refuses the instruction, this tells whether what it rests on is known better here.
+pub fn safe_at_end(spec: &ProgramSpec, env: &Environment, path: &[usize]) -> Option<Vec<Known>> {
+    let options = Options::default();
+    let p = prepare(spec, env).ok()?;
+    let mut explorer = Explorer::new(&p, &options);
+    match explorer.follow(path).ok()? {
+        Followed::Open => {}
+        Followed::Dead { .. } | Followed::Astray { .. } => return None,
+    }
+    explorer.check_here().ok()?;
+    Some(state::known(&p, &explorer.state))
 }
 
 /// What needs no path: fields, control flow, liveness, loops.

@@ -33,6 +33,8 @@ pub struct Coverage {
     pub refusals: BTreeMap<String, usize>,
     /// Seeds of programs that Linux refuses on a path that no run takes, which skep sees and so accepts them.
     pub dead_paths: BTreeSet<u64>,
+    /// Seeds of programs that Linux refuses for a number of which more is known here.
+    pub known_better: BTreeSet<u64>,
     /// Accepted programs that hold an instruction of the row.
     pub rows: BTreeMap<Name, usize>,
     /// Conditional jumps whose side `(row, taken)` a run reached.
@@ -136,6 +138,7 @@ impl Coverage {
         self.skipped += other.skipped;
         sum(&mut self.refusals, other.refusals);
         self.dead_paths.extend(other.dead_paths);
+        self.known_better.extend(other.known_better);
         self.sides.extend(other.sides);
         sum(&mut self.rows, other.rows);
         sum(&mut self.helpers, other.helpers);
@@ -202,6 +205,15 @@ impl fmt::Display for Coverage {
             writeln!(
                 f,
                 "refused by Linux on a path that no run takes {}: seeds {}",
+                seeds.len(),
+                seeds.join(", ")
+            )?;
+        }
+        if !self.known_better.is_empty() {
+            let seeds: Vec<_> = self.known_better.iter().map(u64::to_string).collect();
+            writeln!(
+                f,
+                "refused by Linux for a number that is known better {}: seeds {}",
                 seeds.len(),
                 seeds.join(", ")
             )?;

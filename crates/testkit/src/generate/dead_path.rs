@@ -7,7 +7,7 @@
 //! is thought superfluous and is not, stays a disagreement.
 
 use skep_spec::{Environment, ProgramSpec};
-use skep_verifier::{Followed, follow};
+use skep_verifier::{Followed, follow, safe_at_end};
 
 use super::program::Generated;
 use crate::oracle::interpreter::Interpreter;
@@ -30,6 +30,63 @@ pub fn only_dead_paths(generated: &Generated, env: &Environment) -> bool {
         }
     }
     dead > 0 && runs(generated)
+}
+
+/// Whether Linux refuses the program for a number of which more is known here: it says so of a register, and on its very
+/// path, followed with no help from anything else, the register is known better and the instruction safe.
+pub fn number_known_better(generated: &Generated, env: &Environment) -> bool {
+    let Verdict::Rejected { log } = Kernel.verdict(&generated.spec, Privilege::Privileged) else {
+        return false;
+    };
+    is_known_better(&generated.spec, env, &log)
+}
+
+/// What Linux says of numbers that it does not know well enough.
+const BOUNDS: &[&str] = &[
+    " min value is negative",
+    " min value is outside of the allowed memory range",
+    " max value is outside of the allowed memory range",
+    " unbounded memory access",
+    " unbounded min value is not allowed",
+    " invalid zero-sized read",
+    "invalid unbounded variable-offset",
+    "invalid variable-offset",
+];
+
+fn is_known_better(spec: &ProgramSpec, env: &Environment, log: &str) -> bool {
+    let words = log.lines().rev().find(|l| BOUNDS.iter().any(|w| l.contains(w)));
+    let register = words.and_then(|l| {
+        let at = l.find('R').filter(|at| l[at + 1..].starts_with(|c: char| c.is_ascii_digit()))?;
+        Some(&l[at..at + 2])
+    });
+    let (Some(register), Some(known)) = (register, safe_at_end(spec, env, &path(log))) else { return false };
+    let ours = known.iter().find(|k| k.name == register).map(|k| without_id(&k.value));
+    let name = format!(" {register}=");
+    let theirs = log.rfind(&name).map(|at| &log[at + name.len()..]);
+    let theirs = theirs.map(|text| without_id(first_value(text)));
+    theirs.is_some() && ours.is_some() && ours != theirs
+}
+
+/// The value that a text begins with: `(0x0; 0xf)` has a blank inside its brackets.
+fn first_value(text: &str) -> &str {
+    let mut depth = 0;
+    let end = text.find(|c: char| {
+        depth += i32::from(c == '(') - i32::from(c == ')');
+        c.is_whitespace() && depth == 0
+    });
+    &text[..end.unwrap_or(text.len())]
+}
+
+/// A register's words without the mark for precision and the number that tells it apart.
+fn without_id(value: &str) -> String {
+    let value = value.trim_start_matches('P');
+    match value.split_once("(id=") {
+        None => value.to_owned(),
+        Some((kind, rest)) => {
+            let end = rest.find([',', ')']).unwrap_or(rest.len());
+            format!("{kind}({}", rest[end..].trim_start_matches(','))
+        }
+    }
 }
 
 /// The instructions that lead to a refusal, with the refused one: lines of the log such as `12: (95) exit`.
@@ -100,6 +157,30 @@ mod tests {
             )),
             Some(true)
         );
+    }
+
+    #[test]
+    fn numbers_that_are_known_better_are_told_from_checks_that_are_missing() {
+        let spec = spec("r0 = *(u32 *)(r1 + 0); r0 &= 7; r2 = r10; r2 += r0; r0 = *(u8 *)(r2 - 8); exit");
+        let log = |value: &str| {
+            format!(
+                "0: (61) r0 = *(u32 *)(r1 +0)\n1: (57) r0 &= 7\n2: (bf) r2 = r10\n3: (0f) r2 += r0 ; R2={value}\n\
+                 4: (71) r0 = *(u8 *)(r2 -8)\ninvalid variable-offset read from stack R2 var_off=(0x0; 0xf)"
+            )
+        };
+        let env = Environment::default();
+        let same = "fp(id=3,smin=smin32=0,smax=umax=smax32=umax32=7,var_off=(0x0; 0x7))";
+        let ours = safe_at_end(&spec, &env, &[0, 1, 2, 3, 4]).expect("it is safe");
+        let ours = ours.iter().find(|k| k.name == "R2").expect("it is set");
+        assert_eq!(without_id(&ours.value), without_id(same));
+        assert!(!is_known_better(&spec, &env, &log(same)));
+        let vaguer = "fp(smin=smin32=0,smax=umax=smax32=umax32=15,var_off=(0x0; 0xf)) R10=fp0";
+        assert!(is_known_better(&spec, &env, &log(vaguer)));
+        assert!(!is_known_better(
+            &spec,
+            &env,
+            &log(vaguer).replace("invalid variable-offset", "another thing")
+        ));
     }
 
     #[test]

@@ -164,6 +164,8 @@ pub struct Comparison {
     pub what: Option<String>,
     /// They disagree, since Linux refuses a path that no run takes: such programs are counted.
     pub dead_path: bool,
+    /// They disagree, since Linux knows less about a number: such programs are counted, too.
+    pub known_better: bool,
 }
 
 /// Asks the oracles, in order, and compares neighbours.
@@ -194,7 +196,7 @@ pub fn compare(generated: &Generated, oracles: &[&dyn Oracle]) -> Comparison {
         what.starts_with("verdict: interpreter accepts, kernel: ")
             && dead_path::only_dead_paths(generated, &Environment::default())
     });
-    Comparison { what: what.filter(|_| !dead_path), answers, dead_path }
+    Comparison { what: what.filter(|_| !dead_path), answers, dead_path, known_better: false }
 }
 
 #[cfg(test)]

@@ -137,11 +137,12 @@ impl Mutants {
             _ => None,
         };
         let what = what.filter(|what| !meant(what, generated));
-        let dead_path = what.as_ref().is_some_and(|what| {
-            what.starts_with("verdict: interpreter accepts, kernel: ")
-                && dead_path::only_dead_paths(generated, &self.environment())
-        });
-        Comparison { what: what.filter(|_| !dead_path), answers, dead_path }
+        let refused = what.as_ref().is_some_and(|w| w.starts_with("verdict: interpreter accepts, kernel: "));
+        let env = self.environment();
+        let dead_path = refused && dead_path::only_dead_paths(generated, &env);
+        let known_better = refused && !dead_path && dead_path::number_known_better(generated, &env);
+        let what = what.filter(|_| !dead_path && !known_better);
+        Comparison { what, answers, dead_path, known_better }
     }
 
     fn ask_skep(&self, spec: &ProgramSpec) -> Answer {

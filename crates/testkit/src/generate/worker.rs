@@ -151,6 +151,9 @@ pub fn serve(
                     if compared.dead_path {
                         coverage.dead_paths.insert(seed);
                     }
+                    if compared.known_better {
+                        coverage.known_better.insert(seed);
+                    }
                     found.extend(compared.what.map(|what| {
                         let words = if words.is_empty() { words } else { format!(" [{words}]") };
                         Divergence { seed, what: what + &words }

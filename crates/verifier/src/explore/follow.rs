@@ -45,7 +45,10 @@ impl Explorer<'_, '_> {
         let mut dead = 0;
         let mut waiting = vec![(0, self.state.clone())];
         while let Some((at, state)) = waiting.pop() {
-            let Some(&to) = path.get(at + 1) else { return Ok(Followed::Open) };
+            let Some(&to) = path.get(at + 1) else {
+                (self.pc, self.state) = (path[at], state);
+                return Ok(Followed::Open);
+            };
             let states = self.states_at(path[at], to, state)?;
             if states.is_empty() {
                 if !self.may_branch(path[at], to) {
@@ -56,6 +59,14 @@ impl Explorer<'_, '_> {
             waiting.extend(states.into_iter().map(|state| (at + 1, state)));
         }
         Ok(Followed::Dead { at: dead })
+    }
+
+    /// Whether the running instruction is safe in the running state.
+    ///
+    /// # Errors
+    /// Its refusal.
+    pub(crate) fn check_here(&self) -> Check<()> {
+        check::insn(self.p, &self.state, self.pc, self.p.op(self.pc)).map(drop)
     }
 
     /// The states at `to`, directly after the instruction at `pc`.

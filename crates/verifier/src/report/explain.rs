@@ -30,6 +30,9 @@ fn render(out: &mut String, r: &Inner) -> core::fmt::Result {
     }
     if a.required.is_empty() {
         writeln!(out, "  meaning: {}", r.code.meaning())?;
+        if let Some(guide) = r.code.guide() {
+            writeln!(out, "  instead: {}", guide.advice)?;
+        }
     }
     for k in &r.state {
         writeln!(out, "  {} = {}", k.name, k.value)?;
