@@ -58,7 +58,6 @@ pub(crate) enum DynptrChange {
 
 /// The reference that a new dynptr stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(dead_code, reason = "a kernel function copies dynptrs")]
 pub(crate) enum Held {
     None,
     New,

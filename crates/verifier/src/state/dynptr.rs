@@ -11,7 +11,6 @@ use super::{Byte, Kind, Reg, Slot, Stack, State, place};
 
 /// The memory that a dynptr is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(dead_code, reason = "kernel functions make the last three")]
 pub(crate) enum DynptrType {
     /// A map's value, or what a callback is given.
     Local,
@@ -35,6 +34,11 @@ impl DynptrType {
             Self::Xdp => "xdp",
             Self::SkbMeta => "skb_meta",
         }
+    }
+
+    /// Whether its slices are void when the packet changes.
+    pub(crate) fn is_packet(self) -> bool {
+        matches!(self, Self::Skb | Self::Xdp | Self::SkbMeta)
     }
 
     /// Whether writing through it may change the packet (`bpf_dynptr_write`).
@@ -109,13 +113,14 @@ impl Stack {
 }
 
 impl State {
-    /// Before `len` bytes of a stack are written: the dynptrs that they are part of are no more, nor are their slices.
+    /// Before `len` bytes of a stack are written: the dynptrs that they are part of are no more. Their slices are void, but for
+    /// those of packets and those that are only read: Linux 6.18 leaves them, and the memory stays.
     pub(crate) fn destroy_dynptrs(&mut self, frame: usize, off: i32, len: usize, void: &Reg) {
         if self.frames[frame].stack.dynptrs_in(off, len).next().is_none() {
             return;
         }
         let gone = self.frame_at_mut(frame).stack.remove(|d| d.lies_in(off, len));
-        self.void_slices(&gone, void);
+        self.void_slices(&gone, void, |writable, packet| writable && !packet);
     }
 
     /// A new dynptr at a slot, in the place of what was there.
@@ -132,14 +137,17 @@ impl State {
         for frame in 0..self.frames.len() {
             if self.frames[frame].stack.dynptrs.iter().any(|d| d.ref_id == ref_id) {
                 let gone = self.frame_at_mut(frame).stack.remove(|d| d.ref_id == ref_id);
-                self.void_slices(&gone, void);
+                self.void_slices(&gone, void, |_, _| true);
             }
         }
     }
 
-    fn void_slices(&mut self, ids: &[u32], void: &Reg) {
+    fn void_slices(&mut self, ids: &[u32], void: &Reg, goes: impl Fn(bool, bool) -> bool) {
         self.for_each_reg(|r| {
-            if matches!(r.kind, Kind::Slice { dynptr, .. } if ids.contains(&dynptr)) {
+            if let Kind::Slice { dynptr, writable, packet, .. } = r.kind
+                && ids.contains(&dynptr)
+                && goes(writable, packet)
+            {
                 *r = void.clone();
             }
         });

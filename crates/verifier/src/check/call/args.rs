@@ -174,8 +174,12 @@ impl Args<'_, '_> {
                 | ArgKind::FixedMem(MemAccess::Read, _)
                 | ArgKind::AlignedMem(MemAccess::Read, _)
         );
-        let fixed =
-            matches!(value.kind, Kind::Mem { writable: false, .. } | Kind::Buffer { writable: false });
+        let fixed = matches!(
+            value.kind,
+            Kind::Mem { writable: false, .. }
+                | Kind::Slice { writable: false, .. }
+                | Kind::Buffer { writable: false }
+        );
         let memory = memory && (reads || !fixed);
         let (fits, expected) = match arg.kind {
             ArgKind::Anything => (true, ""),

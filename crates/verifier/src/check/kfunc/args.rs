@@ -7,6 +7,7 @@ use skep_isa::{Reg, RegSet};
 
 use super::object;
 use crate::Code;
+use crate::check::dynptr::Given;
 use crate::check::given::Used;
 use crate::check::memory::unmodified;
 use crate::check::sized::Pair;
@@ -15,6 +16,7 @@ use crate::contract::{HelperFacts, arg_reg};
 use crate::kernel::{self, KfuncArg, KfuncParam, KfuncProto, Number, SizeBy};
 use crate::program::Program;
 use crate::state::{self, Kind, Marks, State, type_name};
+use crate::transfer::jump;
 use crate::violation::{Check, Explain, refuse, unsupported};
 
 /// The arguments of a call, and what was found out about them.
@@ -29,6 +31,8 @@ pub(super) struct Args<'a, 'p> {
     pub(super) ref_id: u32,
     /// The number that had to be known.
     pub(super) constant: Option<u64>,
+    /// The dynptr among them that was used last.
+    pub(super) dynptr: Option<Given>,
     /// The bytes of the memory that is returned, and whether they may be written.
     pub(super) memory: Option<(u64, bool)>,
 }
@@ -36,7 +40,7 @@ pub(super) struct Args<'a, 'p> {
 impl<'a, 'p> Args<'a, 'p> {
     pub(super) fn new(p: &'a Program<'p>, s: &'a State, proto: &'a KfuncProto, id: u32) -> Self {
         let found = (Facts::default(), HelperFacts::default());
-        Self { p, s, proto, id, found, ref_id: 0, constant: None, memory: None }
+        Self { p, s, proto, id, found, ref_id: 0, constant: None, dynptr: None, memory: None }
     }
 
     /// Checks all of them.
@@ -131,9 +135,10 @@ impl<'a, 'p> Args<'a, 'p> {
             }
             KfuncArg::Iterator => self.iterator(reg)?,
             KfuncArg::IrqFlag => self.interrupts(reg)?,
+            KfuncArg::Dynptr { uninit: false } => self.used_dynptr(i, reg)?,
+            KfuncArg::Dynptr { uninit: true } => self.made_dynptr(reg)?,
             KfuncArg::Allocated
             | KfuncArg::Refcounted
-            | KfuncArg::Dynptr { .. }
             | KfuncArg::ListHead
             | KfuncArg::ListNode
             | KfuncArg::TreeRoot
@@ -221,7 +226,12 @@ impl<'a, 'p> Args<'a, 'p> {
         } else {
             let pair = Pair { memory: reg, size, zero_ok: true };
             let uses = [MemAccess::Read, MemAccess::Write];
-            pair.check(self.p, self.s, &uses, &mut self.found.0, &mut self.found.1)?;
+            // If it is NULL, the function finds out.
+            let mut there = self.s.clone();
+            if there.reg(reg).nullable {
+                jump::not_null(self.p, there.reg_mut(reg));
+            }
+            pair.check(self.p, &there, &uses, &mut self.found.0, &mut self.found.1)?;
         }
         match by {
             SizeBy::Number => Ok(()),
@@ -289,7 +299,6 @@ fn what(arg: KfuncArg) -> &'static str {
     match arg {
         KfuncArg::Allocated => "an object that the program made",
         KfuncArg::Refcounted => "an object with a count of references",
-        KfuncArg::Dynptr { .. } => "a struct bpf_dynptr",
         KfuncArg::ListHead => "a list",
         KfuncArg::ListNode => "a node of a list",
         KfuncArg::TreeRoot => "a tree",
@@ -304,6 +313,7 @@ fn what(arg: KfuncArg) -> &'static str {
         | KfuncArg::Ctx
         | KfuncArg::Iterator
         | KfuncArg::IrqFlag
+        | KfuncArg::Dynptr { .. }
         | KfuncArg::ConstStr
         | KfuncArg::Map
         | KfuncArg::Pointer { .. }

@@ -1,6 +1,7 @@
 //! Calls of the kernel's own functions (`check_kfunc_call` in kernel/bpf/verifier.c, Linux 6.18).
 
 mod args;
+mod dynptr;
 mod object;
 mod returned;
 
@@ -142,7 +143,7 @@ pub(super) fn call(p: &Program<'_>, s: &State, btf_id: i32, module: i16) -> Chec
     facts.helper = Some(HelperFacts {
         ret,
         acquires: row.flags.has(KfuncFlags::ACQUIRE),
-        changes_packet: row.flags.has(KfuncFlags::CHANGES_PACKET),
+        changes_packet: out.changes_packet || row.flags.has(KfuncFlags::CHANGES_PACKET),
         ..out
     });
     facts.kfunc = Some(row.effect);

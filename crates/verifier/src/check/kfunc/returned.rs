@@ -40,6 +40,11 @@ impl Args<'_, '_> {
             | KfuncEffect::Throws
             | KfuncEffect::NeedsDevice => {}
         }
+        match row.name {
+            "bpf_dynptr_slice" => return self.slice(false),
+            "bpf_dynptr_slice_rdwr" => return self.slice(true),
+            _ => {}
+        }
         let protected = self.flag(KfuncFlags::RCU_PROTECTED);
         Ok(match self.proto.ret {
             KfuncRet::Void => Returned::Void,
