@@ -99,7 +99,7 @@ fn starts(spec: &ProgramSpec) -> (Vec<u32>, bool) {
 /// Types: `void`, `char`, `int`, `long`, `wide` (16 bytes), `real` (8 bytes), `color` (an enum), `pair` (a struct of two
 /// `long`), `empty` and `hidden` (structs of no bytes, and only declared), `ctx` (the program's context), and pointers.
 /// Structures of the kernel by name: `sk_buff`, `xdp_buff`, `bpf_user_pt_regs_t`, `bpf_raw_tracepoint_args`,
-/// `bpf_iter__task`, `bpf_dynptr`; and `arguments`, which is none of its. Words before a type are tags `arg:…` of the argument.
+/// `bpf_iter__task`, `bpf_dynptr`, `task_struct`, `nf_conn`; and `arguments`, which is none of its. Words before a type are tags `arg:…` of the argument.
 ///
 /// `main global int (ctx *, int)`: of the main function, if it is not `global int (ctx *)`.
 ///
@@ -209,6 +209,8 @@ impl Types {
                 | "bpf_raw_tracepoint_args"
                 | "bpf_iter__task"
                 | "bpf_dynptr"
+                | "task_struct"
+                | "nf_conn"
                 | "arguments"),
             ) => b.structure(name, 4, &[]),
             other => return Err(format!("no type {other:?}")),

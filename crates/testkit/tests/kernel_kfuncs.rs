@@ -386,3 +386,43 @@ fn arguments() {
     }
     kernel.done(3000);
 }
+
+/// Stores to a connection in `r6`: only its mark may be stored to, which is at `MARK`.
+const STORES: &[&str] = &[
+    "*(u32 *)(r6 + MARK) = 1",
+    "*(u16 *)(r6 + MARK) = 1",
+    "*(u8 *)(r6 + MARK) = 1",
+    "*(u64 *)(r6 + MARK) = 1",
+    "*(u32 *)(r6 + 0) = 1",
+    "r6 += MARK\n*(u32 *)(r6 + 0) = 1\nr6 -= MARK",
+    "r1 = r6\ncall bpf_ct_release\n*(u32 *)(r6 + MARK) = 1\nr0 = 0\nexit",
+];
+
+#[test]
+fn stores_to_connections() {
+    let Some(mut kernel) = kernel() else { return };
+    let id = kernel.btf.find_by_name(Some(Kind::Struct), "nf_conn").expect("it has connections");
+    let members = kernel.btf.ty(id).expect("just found").members();
+    let mark = members.iter().find(|m| kernel.btf.str(m.name) == "mark").expect("a mark").off_bits / 8;
+    for ty in [ProgramType::XDP, ProgramType::SCHED_CLS] {
+        for what in ["a connection", "a new connection"] {
+            for store in STORES {
+                let get = acquired(what, ty).expect("it is acquired");
+                let text = format!(
+                    "r9 = r1\n{get}\nr6 = r7\n{store}\nr1 = r6\ncall bpf_ct_insert_entry\nif r0 == 0 goto +2\nr1 = r0\ncall bpf_ct_release\nr0 = 0\nexit"
+                );
+                let text = match what {
+                    "a connection" => {
+                        text.replace("call bpf_ct_insert_entry\nif r0 == 0 goto +2\nr1 = r0\n", "")
+                    }
+                    _ => text,
+                };
+                let insns = kernel.insns(&text.replace("MARK", &mark.to_string()));
+                let spec = kernel.spec((ty, AttachType::UNSPEC), insns);
+                let _ = kernel.ask(&spec, || format!("{what}: {store}"));
+            }
+        }
+    }
+    assert!(kernel.accepted >= 8, "{}", kernel.accepted);
+    kernel.done(28);
+}

@@ -46,7 +46,7 @@ pub(crate) fn check(program: &mut Program<'_>) -> At<()> {
             return at(pc, refuse(Code::Unreachable, format!("unreachable insn {pc}")));
         }
     }
-    packet_changes(program);
+    effects(program);
     Ok(())
 }
 
@@ -150,23 +150,24 @@ fn meet(program: &mut Program<'_>, pc: usize) {
     }
 }
 
-/// Marks the subprograms that change the packet themselves or through what they call.
-fn packet_changes(program: &mut Program<'_>) {
+/// Marks the subprograms that change the packet, or may sleep, themselves or through what they call.
+fn effects(program: &mut Program<'_>) {
     let mut calls: Vec<(usize, usize)> = Vec::new();
     for pc in 0..program.ops.len() {
         let caller = program.subprog_of(pc);
         match program.ops[pc] {
             Some(Op::Call(CallTarget::Helper(id))) => {
-                let changes = program
-                    .env
-                    .helper_of(program.row, id)
-                    .is_some_and(|h| h.flags.has(HelperFlags::INVALIDATES_PACKET));
-                program.subprogs[caller].changes_packet |= changes || id == contract::TAIL_CALL;
+                let flags = program.env.helper_of(program.row, id).map(|h| h.flags);
+                let has = |flag| flags.is_some_and(|f| f.has(flag));
+                let changes = has(HelperFlags::INVALIDATES_PACKET) || id == contract::TAIL_CALL;
+                program.subprogs[caller].changes_packet |= changes;
+                program.subprogs[caller].might_sleep |= has(HelperFlags::MIGHT_SLEEP);
             }
             Some(Op::Call(CallTarget::Kfunc { btf_id, btf_idx })) => {
                 let proto = kfunc::proto(program, btf_id, btf_idx);
-                let changes = proto.is_some_and(|k| k.row.flags.has(KfuncFlags::CHANGES_PACKET));
-                program.subprogs[caller].changes_packet |= changes;
+                let has = |flag| proto.as_ref().is_some_and(|k| k.row.flags.has(flag));
+                program.subprogs[caller].changes_packet |= has(KfuncFlags::CHANGES_PACKET);
+                program.subprogs[caller].might_sleep |= has(KfuncFlags::SLEEPABLE);
             }
             Some(Op::Call(CallTarget::Subprog(off)) | Op::LoadImm64 { value: Imm64::Code(off), .. }) => {
                 if let Some(callee) = target(pc, off).and_then(|to| program.subprog_at(to)) {
@@ -179,9 +180,10 @@ fn packet_changes(program: &mut Program<'_>) {
     loop {
         let mut changed = false;
         for &(caller, callee) in &calls {
-            let gain = program.subprogs[callee].changes_packet && !program.subprogs[caller].changes_packet;
-            program.subprogs[caller].changes_packet |= gain;
-            changed |= gain;
+            let (from, to) = (program.subprogs[callee], &mut program.subprogs[caller]);
+            changed |= (from.changes_packet && !to.changes_packet) || (from.might_sleep && !to.might_sleep);
+            to.changes_packet |= from.changes_packet;
+            to.might_sleep |= from.might_sleep;
         }
         if !changed {
             return;

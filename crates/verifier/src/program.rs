@@ -56,6 +56,8 @@ pub(crate) struct Extent {
     pub(crate) has_tail_call: bool,
     /// It, or a function that it calls, may change the packet.
     pub(crate) changes_packet: bool,
+    /// It, or a function that it calls, may sleep.
+    pub(crate) might_sleep: bool,
     /// It is visible outside its file, and not the main function: verified once, on its own.
     pub(crate) global: bool,
 }

@@ -9,9 +9,10 @@ use skep_btf::{Btf, Kind, Type, TypeId};
 use skep_spec::ProgramSpec;
 
 use crate::Code;
+use crate::kernel;
 use crate::program::Program;
 use crate::structure;
-use crate::violation::{Check, refuse, unsupported};
+use crate::violation::{Check, Explain, refuse};
 
 /// An argument of a global function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +27,12 @@ pub(crate) enum Param {
     Mem { size: u32, nullable: bool },
     /// A dynptr.
     Dynptr,
+    /// A structure of the kernel that is there, or NULL if so said.
+    Object { id: u32, nullable: bool },
+    /// A structure of the kernel that may be anywhere, to be read.
+    Untrusted { id: u32 },
+    /// The same, of which nothing is known.
+    Probed,
 }
 
 /// Arguments that are passed in registers.
@@ -38,6 +45,15 @@ struct Tags {
     nonnull: bool,
     nullable: bool,
     arena: bool,
+    trusted: bool,
+    untrusted: bool,
+}
+
+impl Tags {
+    const ARENA: Self = Self { arena: true, ..Self::NONE };
+    const UNTRUSTED: Self = Self { untrusted: true, ..Self::NONE };
+    const NONE: Self =
+        Self { ctx: false, nonnull: false, nullable: false, arena: false, trusted: false, untrusted: false };
 }
 
 /// The arguments of a global function.
@@ -101,9 +117,8 @@ fn tags(btf: &Btf, func: TypeId, i: usize) -> Check<Tags> {
             "nonnull" => tags.nonnull = true,
             "nullable" => tags.nullable = true,
             "arena" => tags.arena = true,
-            "trusted" | "untrusted" => {
-                return unsupported(format!("argument {i} of a global function tagged arg:{tag}"));
-            }
+            "trusted" => tags.trusted = true,
+            "untrusted" => tags.untrusted = true,
             _ => return refuse(Code::BadArgument, format!("arg#{i} has unsupported set of tags")),
         }
     }
@@ -112,7 +127,7 @@ fn tags(btf: &Btf, func: TypeId, i: usize) -> Check<Tags> {
 
 fn pointer(p: &Program<'_>, btf: &Btf, target: TypeId, i: usize, tags: Tags) -> Check<Param> {
     if tags.ctx || is_ctx(p, btf, target) {
-        if tags.nonnull || tags.nullable || tags.arena {
+        if (Tags { ctx: false, ..tags }) != Tags::NONE {
             return refuse(Code::BadArgument, format!("arg#{i} has invalid combination of tags"));
         }
         if tags.ctx && !may_be_ctx(p, btf, target) {
@@ -129,8 +144,17 @@ fn pointer(p: &Program<'_>, btf: &Btf, target: TypeId, i: usize, tags: Tags) -> 
         }
         return Ok(Param::Dynptr);
     }
+    if tags.trusted {
+        if tags.nonnull {
+            return refuse(Code::BadArgument, format!("arg#{i} has invalid combination of tags"));
+        }
+        return Ok(Param::Object { id: counterpart(p, btf, target, i)?, nullable: tags.nullable });
+    }
+    if tags.untrusted {
+        return untrusted(p, btf, target, i, tags);
+    }
     if tags.arena {
-        if tags != (Tags { arena: true, ..Tags::default() }) {
+        if tags != Tags::ARENA {
             let words = format!("arg#{i} arena cannot be combined with any other tags");
             return refuse(Code::BadArgument, words);
         }
@@ -144,6 +168,50 @@ fn pointer(p: &Program<'_>, btf: &Btf, target: TypeId, i: usize, tags: Tags) -> 
         None => {
             let words = format!("arg#{i} reference type size cannot be determined");
             refuse(Code::BadArgument, words)
+        }
+    }
+}
+
+/// What may be anywhere.
+fn untrusted(p: &Program<'_>, btf: &Btf, target: TypeId, i: usize, tags: Tags) -> Check<Param> {
+    if tags != Tags::UNTRUSTED {
+        let words = format!("arg#{i} untrusted cannot be combined with any other tags");
+        return refuse(Code::BadArgument, words);
+    }
+    let to = btf.resolved(target);
+    if *to == Type::Void || is_primitive(to) {
+        return Ok(Param::Probed);
+    }
+    let id = counterpart(p, btf, target, i)?;
+    if matches!(to, Type::Struct { .. } | Type::Union { .. }) {
+        return Ok(Param::Untrusted { id });
+    }
+    let words =
+        format!("arg#{i} has type {}, but only struct or primitive types are allowed", to.kind().name());
+    refuse(Code::BadArgument, words)
+}
+
+/// A number of 1, 2, 4, 8 or 16 bytes, or an enumeration (`btf_type_is_primitive`).
+fn is_primitive(ty: &Type) -> bool {
+    match ty {
+        Type::Int { size, .. } => matches!(size, 1 | 2 | 4 | 8 | 16),
+        other => matches!(other.kind(), Kind::Enum | Kind::Enum64),
+    }
+}
+
+/// The kernel's type that the program's stands for.
+fn counterpart(p: &Program<'_>, btf: &Btf, target: TypeId, i: usize) -> Check<u32> {
+    let ty = btf.resolved(target);
+    match kernel::of(p)?.counterpart(btf, ty) {
+        Ok(id) => Ok(id),
+        Err(n) => {
+            let (kind, name) = (ty.kind().name().to_ascii_uppercase(), btf.str(ty.name()));
+            let why = if n == 0 { "has no matches" } else { "is ambiguous" };
+            refuse(Code::BadArgument, format!("arg#{i} reference type('{kind} {name}') {why}")).explain(
+                "a structure that the kernel's types have once",
+                format!("they have {n} of the name"),
+                "use the kernel's own structure, as in vmlinux.h",
+            )
         }
     }
 }

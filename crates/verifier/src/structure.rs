@@ -200,6 +200,7 @@ fn extents(spec: &ProgramSpec, ops: &[Option<Op>], starts: &[usize]) -> Vec<Exte
             end,
             has_tail_call: ops[start..end].iter().any(tail_call),
             changes_packet: false,
+            might_sleep: false,
             global: start != 0 && linkage(spec, start) == Some(FuncLinkage::Global),
         })
         .collect()

@@ -7,7 +7,7 @@ use skep_isa::Reg;
 
 use super::given::Used;
 use super::memory::unmodified;
-use super::{Facts, dynptr, exit, lock, section};
+use super::{Facts, dynptr, exit, lock, object, section};
 use crate::Code;
 use crate::contract::{HelperFacts, Returned, arg_reg};
 use crate::program::Program;
@@ -20,7 +20,7 @@ use crate::violation::{Check, Explain, refuse, unsupported};
 pub(super) fn call(p: &Program<'_>, s: &State, callee: usize) -> Check<Facts> {
     let words = "global function calls are not allowed while holding a lock,\nuse static function instead";
     lock::no_calls(s, words)?;
-    section::before_global(p, s)?;
+    section::before_global(p, s, callee)?;
     if p.throwing[callee] {
         // What is held would never be released. Linux 6.18 does not look into the function here.
         exit::no_references(s, "bpf_throw")?;
@@ -77,6 +77,13 @@ fn argument(
             out.changes_packet |= given.kind.write_changes_packet();
             Ok(())
         }
+        // Whatever it is, loads look whether something is there.
+        Param::Untrusted { .. } | Param::Probed => Ok(()),
+        Param::Object { nullable: true, .. } if value.is_null() => {
+            facts.precise = facts.precise.with(reg);
+            Ok(())
+        }
+        Param::Object { id, nullable } => object::trusted(p, s, reg, id, nullable),
         Param::Arena if value.is_scalar() || value.kind == Kind::Arena => Ok(()),
         Param::Arena => refuse(Code::BadArgument, format!("R{} is not a pointer to arena or scalar.", reg.0)),
         Param::Ctx if value.kind == Kind::Ctx => unmodified(s, reg),

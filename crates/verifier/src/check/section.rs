@@ -8,7 +8,7 @@ use super::allocated;
 use crate::Code;
 use crate::program::Program;
 use crate::state::State;
-use crate::violation::{Check, Explain, refuse, unsupported};
+use crate::violation::{Check, Explain, refuse};
 
 /// A function that begins or ends a section does so where it may.
 pub(super) fn change(p: &Program<'_>, s: &State, name: &str, effect: KfuncEffect) -> Check<()> {
@@ -72,11 +72,19 @@ pub(super) fn left(s: &State, what: &str) -> Check<()> {
     )
 }
 
-/// Global functions are verified on their own, as if no section had begun.
-pub(super) fn before_global(p: &Program<'_>, s: &State) -> Check<()> {
+/// Global functions are verified on their own, as if no section had begun: one that may sleep is not called in one
+/// (`check_func_call`, Linux 6.18).
+pub(super) fn before_global(p: &Program<'_>, s: &State, callee: usize) -> Check<()> {
     let begun = s.sections != Default::default() || !s.irqs.is_empty();
-    match !begun || p.never_sleeps() {
-        true => Ok(()),
-        false => unsupported("global functions that may sleep, called in a section"),
+    if !p.subprogs[callee].might_sleep || (!begun && p.may_sleep(s)) {
+        return Ok(());
     }
+    let words = "global functions that may sleep are not allowed in non-sleepable context,\n\
+                 i.e., in a RCU/IRQ/preempt-disabled section, or in\n\
+                 a non-sleepable BPF program context";
+    refuse(Code::Lock, words).explain(
+        "a function that does not sleep, or a place where it may",
+        "a section has begun, or the program was loaded as one that does not sleep",
+        "end the section first, or declare the function static",
+    )
 }

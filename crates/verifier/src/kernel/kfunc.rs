@@ -6,6 +6,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use skep_abi::{Kfunc, KfuncFlags, kfunc};
+use skep_btf::relo::essential_name as essential;
 use skep_btf::{Btf, Kind, Param, Type, TypeId};
 
 use super::Kernel;
@@ -112,6 +113,9 @@ pub(crate) enum KfuncRet {
     /// What Linux does not know: the kind of its type.
     Unknown(&'static str),
 }
+
+/// Types by kind and name: the number, or how many there are.
+pub(super) type Counterparts = Vec<(Kind, String, Result<u32, usize>)>;
 
 /// What an address may be seen as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -261,6 +265,35 @@ impl Kernel<'_> {
     pub(crate) fn kind_and_name(&self, id: TypeId) -> (String, &str) {
         let ty = self.btf.resolved(id);
         (ty.kind().name().to_ascii_uppercase(), self.btf.str(ty.name()))
+    }
+
+    /// The offset of a member of a structure, bytes.
+    pub(crate) fn member_off(&self, id: u32, name: &str) -> Option<u32> {
+        let members = self.btf.ty(TypeId(id))?.members();
+        members.iter().find(|m| self.btf.str(m.name) == name).map(|m| m.off_bits / 8)
+    }
+
+    /// The kernel's type that a type of the program's stands for, by its kind and name; else how many may be meant
+    /// (`btf_get_ptr_to_btf_id`).
+    pub(crate) fn counterpart(&self, own: &Btf, ty: &Type) -> Result<u32, usize> {
+        let (kind, name) = (ty.kind(), essential(own.str(ty.name())));
+        let known =
+            self.counterparts.borrow().iter().find(|(k, n, _)| (*k, &**n) == (kind, name)).map(|k| k.2);
+        if let Some(known) = known {
+            return known;
+        }
+        let mut same = self
+            .btf
+            .iter_kinds([kind])
+            .filter(|(_, t)| essential(self.btf.str(t.name())) == name)
+            .map(|(id, _)| id.0);
+        let found = match (same.next(), same.count()) {
+            (Some(id), 0) => Ok(id),
+            (Some(_), more) => Err(more + 1),
+            (None, _) => Err(0),
+        };
+        self.counterparts.borrow_mut().push((kind, name.into(), found));
+        found
     }
 
     /// Whether a type is a structure.

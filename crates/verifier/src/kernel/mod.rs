@@ -54,6 +54,8 @@ pub(crate) struct Kernel<'a> {
     iterators: iter::Asked,
     /// Functions that were called, by number; `None`: no program may.
     called: RefCell<Vec<(u32, Option<Rc<KfuncProto>>)>>,
+    /// Types of the program's that were looked for here, by kind and name.
+    counterparts: RefCell<kfunc::Counterparts>,
     /// What the program is attached to, if its context is made of arguments.
     pub(crate) attached: Option<Attached<'a>>,
 }
@@ -93,6 +95,7 @@ pub(crate) fn types<'a>(
         named: RefCell::default(),
         iterators: Default::default(),
         called: RefCell::default(),
+        counterparts: RefCell::default(),
         attached,
     }))
 }

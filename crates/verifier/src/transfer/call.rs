@@ -309,6 +309,12 @@ pub(crate) fn global_entry(subprog: usize, params: &[Param], fresh: &mut Fresh) 
             Param::Number | Param::Arena => Reg::unknown(),
             Param::Ctx => Reg::pointer(Kind::Ctx),
             Param::Dynptr => given_dynptr(fresh),
+            Param::Object { id, nullable } => {
+                let kind = Kind::Btf { id, marks: Marks::TRUSTED };
+                if nullable { Reg::pointer_or_null(kind, fresh.id()) } else { Reg::pointer(kind) }
+            }
+            Param::Untrusted { id } => Reg::pointer(Kind::Btf { id, marks: Marks::UNTRUSTED }),
+            Param::Probed => Reg::pointer(Kind::Probed),
             Param::Mem { size, nullable: true } => {
                 Reg::pointer_or_null(Kind::Mem { size, ringbuf: false, writable: true }, fresh.id())
             }

@@ -3,6 +3,7 @@
 pub(crate) mod arena;
 mod context;
 mod local;
+mod map_object;
 mod object;
 mod region;
 mod stack;
@@ -17,7 +18,7 @@ use super::{field, kptr, leak, leaks};
 use crate::kernel::Loaded;
 use crate::program::Program;
 use crate::state::{self, Kind, Sock, State, type_name};
-use crate::violation::{Check, Explain, refuse, unsupported};
+use crate::violation::{Check, Explain, refuse};
 use crate::{AccessBase, Code};
 
 pub(crate) use context::unmodified;
@@ -26,7 +27,7 @@ pub(crate) use region::{aligned, buffer, map_direction, packet, region};
 pub(crate) use stack::{initialised, stack_bounds, zero_written_to_bytes};
 
 use context::{argument, context};
-use object::{map_object_written, object_store, socket};
+use object::{object_store, socket};
 use region::{folded, tracepoint_buffer};
 use stack::{stack_read, stack_write};
 
@@ -119,11 +120,8 @@ pub(crate) fn access(
 ) -> Check<Target> {
     let reg = s.reg(base);
     if matches!(reg.kind, Kind::Map(_)) && p.env.privileged() && !reg.nullable {
-        return match intent {
-            Intent::Load | Intent::SignedLoad => unsupported("loads from struct bpf_map"),
-            Intent::Store(_) => map_object_written(p, s, base),
-            _ => not_memory(p, s, base),
-        };
+        aligned(p, reg, off, size, intent.is_atomic())?;
+        return map_object::access(p, s, base, off, size, intent);
     }
     let opaque = matches!(reg.kind, Kind::Map(_) | Kind::PacketEnd | Kind::Func(_) | Kind::Dynptr(_));
     if !reg.is_pointer() || reg.nullable || opaque {

@@ -1,40 +1,17 @@
-//! Objects of the kernel: structs by their types, sockets, maps themselves.
+//! Objects of the kernel: structs by their types, sockets.
 
 use alloc::format;
 
-use skep_abi::MapType;
+use skep_abi::ProgramType;
 use skep_btf::TypeId;
 use skep_isa::Reg;
 
-use super::{Target, not_memory};
+use super::Target;
 use crate::Code;
 use crate::kernel::{self, Loaded};
 use crate::program::Program;
 use crate::state::{self, Kind, Marks, Sock, State, type_name};
 use crate::violation::{Check, Explain, refuse, unsupported};
-
-/// A store to the kernel's own object of a map (`check_ptr_to_map_access`).
-pub(super) fn map_object_written<T>(p: &Program<'_>, s: &State, base: Reg) -> Check<T> {
-    let Kind::Map(map) = s.reg(base).kind else { return not_memory(p, s, base) };
-    let object = match p.map(map).kind {
-        MapType::LPM_TRIE => "lpm_trie",
-        MapType::QUEUE | MapType::STACK => "bpf_queue_stack",
-        MapType::RINGBUF => "bpf_ringbuf_map",
-        MapType::STACK_TRACE => "bpf_stack_map",
-        MapType::HASH
-        | MapType::PERCPU_HASH
-        | MapType::LRU_HASH
-        | MapType::LRU_PERCPU_HASH
-        | MapType::HASH_OF_MAPS => "bpf_htab",
-        // The kinds with indices.
-        _ => "bpf_array",
-    };
-    refuse(Code::ForbiddenAccess, format!("only read from {object} is supported")).explain(
-        "a pointer to a value of the map",
-        format!("r{} is the map itself", base.0),
-        "look a key up in the map, and store to the value",
-    )
-}
 
 /// A load from an object of the kernel (`check_ptr_to_btf_access`). `off` includes the fixed part.
 pub(crate) fn object_load(
@@ -69,6 +46,17 @@ pub(super) fn object_store(
 ) -> Check<Target> {
     let at = object_place(p, s, base, (id, marks), off)?;
     let types = kernel::of(p)?;
+    if let Some((stores, mark)) = connection_mark(p, id)? {
+        let owned = s.reg(base).ref_id != 0 || marks.is_trusted();
+        if owned && (mark..mark + 4).contains(&at) && at + size as u32 <= mark + 4 {
+            return Ok(Target::Kernel(Loaded::NUMBER));
+        }
+        return refuse(Code::ForbiddenAccess, format!("no write support to {stores} at off {at}")).explain(
+            "a store to the mark of a connection that is held",
+            format!("{size} bytes at {at} are stored, the mark is at {mark}"),
+            "use a function of the kernel for the other members",
+        );
+    }
     let Some(member) = types.attached.as_ref().and_then(|a| a.as_member()) else {
         return refuse(Code::ForbiddenAccess, "only read is supported").explain(
             "a load",
@@ -87,6 +75,17 @@ pub(super) fn object_store(
             "store to these members only, each from its start on",
         ),
     }
+}
+
+/// A structure of connections that the program's type may store to, and the offset of the only member that it may
+/// (`nfct_btf_struct_access`).
+fn connection_mark(p: &Program<'_>, id: u32) -> Check<Option<(&'static str, u32)>> {
+    let types = kernel::of(p)?;
+    let may = matches!(p.spec.prog_type, ProgramType::XDP | ProgramType::SCHED_CLS | ProgramType::SCHED_ACT);
+    let Some(name) = ["nf_conn", "nf_conn___init"].into_iter().find(|n| may && types.name(id) == *n) else {
+        return Ok(None);
+    };
+    Ok(types.member_off(types.structure("nf_conn")?, "mark").map(|off| (name, off)))
 }
 
 /// Where in the object an access is, if such objects may be looked at so.
