@@ -5,9 +5,10 @@ mod common;
 use std::sync::Arc;
 
 use skep_abi::{MapFlags, MapType, ProgramType};
+use skep_btf::{Btf, Builder, FuncLinkage, IntEncoding, Type};
 use skep_isa::{Insn, Reg};
 use skep_maps::{Config, Heap, Map};
-use skep_spec::{Environment, Errno, MapDef, ProgramSpec};
+use skep_spec::{Environment, Errno, FieldKind, MapDef, ProgramSpec};
 use skep_verifier::{Options, Verified, verify};
 use skep_vm::{NullHost, Program, Run, Stack};
 
@@ -165,4 +166,62 @@ fn a_helper_without_a_body_is_refused_when_the_program_is_bound_to_this_engine()
         EXIT,
     ]);
     assert!(Program::new(&unreached, &env, vec![]).is_ok());
+}
+
+/// Types with `struct task_struct`, and a map whose values are `struct { struct task_struct __kptr_untrusted *t; }`.
+fn of_tasks() -> (Arc<Btf>, Arc<MapDef>) {
+    let mut b = Builder::new();
+    let int = b.int("int", 4, IntEncoding::Signed);
+    let long = b.int("long", 8, IntEncoding::Signed);
+    let task = b.structure("task_struct", 8, &[("a", long, 0)]);
+    let name = b.name("kptr_untrusted");
+    let tagged = b.add(Type::TypeTag { name, target: task, attribute: false });
+    let pointer = b.ptr(tagged);
+    let value = b.structure("v", 8, &[("t", pointer, 0)]);
+    let btf = Arc::new(b.finish().expect("legal types"));
+    let def = MapDef::new(MapType::ARRAY, 4, 8, 1).named("tasks");
+    let def = MapDef { btf: Some(btf.clone()), key_btf_id: int.0, value_btf_id: value.0, ..def };
+    (btf, Arc::new(def))
+}
+
+#[test]
+fn a_pointer_that_a_map_keeps_for_the_kernel_is_refused_when_the_program_is_bound_to_this_engine() {
+    let (btf, def) = of_tasks();
+    let mut env = Environment::default();
+    env.kernel_types = Some(btf);
+    let insns = vec![
+        insn(0x18, 1, 6, 0, 0),
+        insn(0, 0, 0, 0, 0),
+        insn(0x79, 2, 1, 0, 0),
+        insn(0xb7, 0, 0, 0, 0),
+        EXIT,
+    ];
+    let spec =
+        ProgramSpec { maps: vec![Arc::clone(&def)], ..ProgramSpec::new(ProgramType::SOCKET_FILTER, insns) };
+    let verified = verify(&spec, &env, &Options::default()).expect("Linux takes it");
+    assert_eq!(verified.insns()[2].field, Some(FieldKind::KptrUntrusted));
+    let e = Program::new(&verified, &env, vec![create(&def)]).err().expect("nothing to point to");
+    assert_eq!(e.errno, Errno::ENOTSUPP);
+    assert!(e.to_string().contains("insn 2: a kptr in a map value"), "{e}");
+}
+
+#[test]
+fn a_function_of_the_kernel_is_refused_when_the_program_is_bound_to_this_engine() {
+    let mut b = Builder::new();
+    let proto = b.func_proto(skep_btf::TypeId(0), &[]);
+    let func = b.func("bpf_rcu_read_lock", proto, FuncLinkage::Static);
+    let unlock = b.func("bpf_rcu_read_unlock", proto, FuncLinkage::Static);
+    for target in [func, unlock] {
+        let name = b.name("bpf_kfunc");
+        b.add(Type::DeclTag { name, target, component: None, attribute: false });
+    }
+    let mut env = Environment::default();
+    env.kernel_types = Some(Arc::new(b.finish().expect("legal types")));
+    let call = |id: skep_btf::TypeId| insn(0x85, 0, 2, 0, id.0 as i32);
+    let insns = vec![call(func), call(unlock), insn(0xb7, 0, 0, 0, 0), EXIT];
+    let spec = ProgramSpec { license: "GPL".into(), ..ProgramSpec::new(ProgramType::SCHED_CLS, insns) };
+    let verified = verify(&spec, &env, &Options::default()).expect("Linux takes it");
+    let e = Program::new(&verified, &env, vec![]).err().expect("no body");
+    assert_eq!(e.errno, Errno::ENOTSUPP);
+    assert!(e.to_string().contains("insn 0: kernel function"), "{e}");
 }
