@@ -798,3 +798,45 @@ fn variables_that_each_cpu_has() {
     }
     assert_eq!(wrong, [""; 0]);
 }
+
+/// Calls of an iterator over maps with its map in `r6`, where a function wants one.
+const MAPS_BY_POINTER: &[&str] = &[
+    "if r6 == 0 goto out\nr1 = r6",
+    "r1 = r6",
+    "if r6 == 0 goto out\nr1 = r6\nr1 += 8",
+    "if r6 == 0 goto out\nr1 = *(u64 *)(r6 + INNER)",
+    "r1 = r7",
+    "if r7 == 0 goto out\nr1 = r7",
+    "r1 = r10",
+    "r1 = 0",
+];
+
+#[test]
+fn maps_by_the_kernels_own_pointers() {
+    let Some((kernel, env)) = kernel() else { return };
+    let btf = env.kernel_types.clone().expect("just put there");
+    let find = |name| btf.find_by_name(Some(Kind::Func), name);
+    let (Some(iter), Some(alloc)) = (find("bpf_iter_bpf_map"), find("bpf_arena_alloc_pages")) else {
+        println!("skipped: the kernel has no arenas");
+        return;
+    };
+    let inner = offset(&btf, "bpf_map", "inner_map_meta").to_string();
+    let (mut wrong, mut accepted) = (Vec::new(), 0);
+    for body in MAPS_BY_POINTER {
+        let source = body.replace("INNER", &inner);
+        let mut insns = text(&format!(
+            "r7 = *(u64 *)(r1 + 0)\nr6 = *(u64 *)(r1 + 8)\n{source}\nr2 = 0\nr3 = 1\nr4 = -1\nr5 = 0\ncall 0x7777\nout:\nr0 = 0\nexit"
+        ));
+        for insn in insns.iter_mut().filter(|insn| insn.opcode == 0x85) {
+            *insn = Insn::new(0x85, Reg(0), Reg(2), 0, alloc.0 as i32);
+        }
+        let spec = ProgramSpec {
+            license: "GPL".into(),
+            flags: ProgramSpec::SLEEPABLE,
+            ..spec(AttachType::TRACE_ITER, iter, insns)
+        };
+        accepted += u32::from(compare(&kernel, &env, &spec, &mut wrong, body));
+    }
+    assert_eq!(wrong, [""; 0]);
+    assert!((1..MAPS_BY_POINTER.len() as u32).contains(&accepted), "{accepted}");
+}

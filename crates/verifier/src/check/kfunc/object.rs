@@ -43,10 +43,12 @@ fn is_rcu(value: &state::Reg) -> bool {
     matches!(value.kind, Kind::Btf { marks, .. } | Kind::Local { marks, .. } if marks.has(Marks::RCU))
 }
 
-/// A map, as its object.
+/// A map, as its object. The kernel's own pointer to one will do, but not where it must be the map of another argument
+/// (there, Linux 6.18 takes the pointer for the map).
 pub(super) fn map(a: &mut Args<'_, '_>, i: usize, reg: Reg) -> Check<()> {
     let value = a.s.reg(reg);
-    if !matches!(value.kind, Kind::Map(_)) || value.nullable {
+    let known = matches!(value.kind, Kind::Map(_)) && !value.nullable;
+    if !known && !(i == 0 && matches!(value.kind, Kind::Btf { .. })) {
         return refuse(Code::BadArgument, format!("pointer in R{} isn't map pointer", reg.0)).explain(
             "a map of the program",
             format!("r{} is a {}", reg.0, type_name(value)),
