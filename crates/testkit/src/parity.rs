@@ -26,6 +26,7 @@ pub fn page(release: &str) -> String {
          see the note. –: neither has it.\n\n"
     );
     out += DELIBERATE;
+    out += WITHOUT_VERDICT;
     out += &generated_programs();
     out += &instructions();
     out += &program_types();
@@ -68,8 +69,24 @@ const DELIBERATE: &str = "\
 | objects of the kernel seen under a spin lock, behind it, in a program that may sleep | are still there: an error of Linux | may be gone | `crates/testkit/tests/kernel_types.rs` |
 | per-CPU array in a map of maps, looked up at a constant index | is long enough, though a shorter one may be put there: an error of Linux | may be shorter | `tests/verdicts/inner_maps.txt` |
 | states of a callback behind which its loop was ended, since it comes back to where it was | complete at once: a path is cut at one although another has yet to show what the loop rests on, and an access out of bounds passes: an error of Linux | complete when all that began at the call is explored; a program may need more instructions than are allowed for it | `tests/verdicts/callbacks.txt` |
+| global functions that throw (`bpf_throw`) | what is held at the call is not looked at, and what they throw may be outside the range of what the program returns: references are never released, sections never end: errors of Linux | refused as in other functions | `tests/verdicts/exceptions.txt` |
 | packet of a socket filter's test run | its first 14 bytes come back as zeros | comes back unchanged | `oracle/drive.rs` in `crates/testkit` |
 | `LDDW` with `src` 1 or 2 (a map by descriptor) | a descriptor of the loading process | refused: specifications name maps by index (`src` 5, 6) | `tests/cases/insn/lddw_map_fd.s`, `lddw_map_value_fd.s` |
+
+";
+
+const WITHOUT_VERDICT: &str = "\
+## Without a verdict of the kernel
+
+The kernel that skep was compared with answers EPERM to programs for its functions, hooks and to extensions before it looks at \
+them. What skep says of these rests on Linux 6.18's source and on the expectations of its own tests; where a later version \
+took something back as unsafe, skep does not have it either.
+
+| programs | what rests on that | shown by |
+|---|---|---|
+| `fentry`, `fexit`, `fmod_ret` | arguments and results, helpers; of the functions whose programs may sleep or change the result only system calls, `security_*` and those that the kernel lists itself are known, others are *not supported yet* | `kernel_functions.rs` in `crates/testkit` |
+| `lsm`, `lsm_cgroup` | hooks that are disabled (also `xfrm_decode_session`, since a later version), that sleep (without `bpf_prog_free`, `inet_conn_established`, `current_getsecid_subj`, `task_to_inode`, which later versions took back), whose arguments are not trusted (also `bdev_*_security`); return values; helpers by hook | `kernel_hooks.rs` in `crates/testkit` |
+| `freplace` | which functions may be replaced, and by what; programs of types that are attached by the kernel's types or that may sleep are *not supported yet* | `extensions.rs` in `crates/testkit` |
 
 ";
 
