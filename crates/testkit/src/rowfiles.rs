@@ -12,7 +12,7 @@ use skep_spec::{MapDef, ProgramSpec};
 
 use crate::build::Code;
 use crate::case::show_bytes;
-use crate::oracle::{Input, Tail};
+use crate::oracle::{Input, Inside, Tail};
 use crate::rows;
 
 /// Operand pairs that a person can check by hand.
@@ -187,11 +187,17 @@ fn refused(row: &'static Row) -> Vec<File> {
 
 /// The text of a file: comments, runs, maps, instructions.
 pub fn render(about: &str, spec: &ProgramSpec, inputs: &[Input]) -> String {
-    render_all(about, spec, &[], inputs)
+    render_all(about, spec, &[], &[], inputs)
 }
 
 /// The same with the programs that tail calls lead to.
-pub fn render_all(about: &str, spec: &ProgramSpec, tails: &[Tail], inputs: &[Input]) -> String {
+pub fn render_all(
+    about: &str,
+    spec: &ProgramSpec,
+    tails: &[Tail],
+    insides: &[Inside],
+    inputs: &[Input],
+) -> String {
     let mut text = String::new();
     for line in about.lines() {
         text += &format!("; {line}\n");
@@ -202,6 +208,10 @@ pub fn render_all(about: &str, spec: &ProgramSpec, tails: &[Tail], inputs: &[Inp
     for tail in tails {
         let map = spec.maps.get(tail.map).map_or("missing", |m| &m.name);
         text += &format!("; tail {map} {}: {}\n", tail.index, tail.spec.name);
+    }
+    for Inside { outer, key, map } in insides {
+        let name = |i: usize| spec.maps.get(i).map_or("missing", |m| &m.name);
+        text += &format!("; slot {} {}: {}\n", name(*outer), show_bytes(key), name(*map));
     }
     for input in inputs {
         text += "; run:";
@@ -248,9 +258,10 @@ fn map_line(map: &MapDef) -> String {
     let initial = map.initial.as_ref().map(|b| format!(" initial={}", crate::case::hex(b)));
     let flags = if map.flags.0 == 0 { String::new() } else { format!(" flags={:#x}", map.flags.0) };
     let frozen = if map.frozen { " frozen=1" } else { "" };
+    let inner = if map.inner.is_some() { " inner=inside" } else { "" };
     let lock = map.spin_lock_off().map_or_else(String::new, |off| format!(" lock={off}"));
     format!(
-        ".map {} type={} key={} value={} max_entries={}{flags}{}{frozen}{lock}\n",
+        ".map {} type={} key={} value={} max_entries={}{flags}{}{frozen}{lock}{inner}\n",
         map.name,
         map.kind.name().unwrap_or("unspec"),
         map.key_size,

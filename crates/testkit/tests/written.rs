@@ -17,7 +17,7 @@ fn what_is_written_is_read_again() {
         if g.altered {
             continue;
         }
-        let text = rowfiles::render_all("About it.", &g.spec, &g.tails, &g.inputs);
+        let text = rowfiles::render_all("About it.", &g.spec, &g.tails, &g.insides, &g.inputs);
         let specs = source::assemble(&text).unwrap_or_else(|e| panic!("seed {seed}: {e}\n{text}"));
         let expect = Expectations::parse(&text).unwrap_or_else(|e| panic!("seed {seed}: {e}\n{text}"));
         let inputs: Vec<_> = expect.runs.iter().map(|r| r.input.clone()).collect();

@@ -137,7 +137,10 @@ fn main() -> ExitCode {
     };
     if let Some(seed) = args.show {
         let g = program::generate(seed);
-        println!("{}", rowfiles::render_all(&format!("Seed {seed}."), &g.spec, &g.tails, &g.inputs));
+        println!(
+            "{}",
+            rowfiles::render_all(&format!("Seed {seed}."), &g.spec, &g.tails, &g.insides, &g.inputs)
+        );
         return ExitCode::SUCCESS;
     }
     let oracles = args.oracles();

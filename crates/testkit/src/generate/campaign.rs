@@ -203,7 +203,7 @@ impl Run<'_> {
             Some(Report::Tried { coverage, found }) => {
                 w.order = None;
                 self.in_a_row = 0;
-                self.summary.coverage.merge(coverage);
+                self.summary.coverage.merge(*coverage);
                 found.into_iter().for_each(|found| self.found(found));
                 (self.hear)(News::Tried(self.summary.coverage.programs as u64));
             }

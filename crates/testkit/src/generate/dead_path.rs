@@ -104,7 +104,7 @@ fn is_dead(spec: &ProgramSpec, env: &Environment, path: &[usize]) -> bool {
 
 fn runs(generated: &Generated) -> bool {
     let question = Question {
-        insides: &[],
+        insides: &generated.insides,
         tails: &generated.tails,
         ..Question::new(&generated.spec, Privilege::Privileged, &generated.inputs)
     };
@@ -127,7 +127,8 @@ mod tests {
 
     /// Whether a program is refused by Linux on dead paths only; `None` where there is no Linux to ask.
     fn asked(spec: ProgramSpec) -> Option<bool> {
-        let generated = Generated { spec, tails: Vec::new(), inputs: Vec::new(), ..generate(0) };
+        let generated =
+            Generated { spec, tails: Vec::new(), insides: Vec::new(), inputs: Vec::new(), ..generate(0) };
         Kernel.available().map_err(|why| println!("skipped: dead paths: {why}")).ok()?;
         Some(only_dead_paths(&generated, &Environment::default()))
     }

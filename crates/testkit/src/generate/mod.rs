@@ -174,7 +174,7 @@ pub fn compare(generated: &Generated, oracles: &[&dyn Oracle]) -> Comparison {
     let inputs = if generated.altered { &[][..] } else { &generated.inputs };
     let question = Question {
         brief: true,
-        insides: &[],
+        insides: &generated.insides,
         tails: &generated.tails,
         most_insns: Some(MOST_INSNS),
         ..Question::new(&generated.spec, Privilege::Privileged, inputs)
@@ -214,7 +214,8 @@ mod tests {
             let insns = assemble(&text).expect("it is text");
             let mut spec = ProgramSpec::new(ProgramType::SOCKET_FILTER, insns);
             spec.maps = vec![MapDef::new(MapType::ARRAY, 4, 8, 1).into()];
-            let generated = Generated { spec, tails: Vec::new(), ..program::generate(0) };
+            let generated =
+                Generated { spec, tails: Vec::new(), insides: Vec::new(), ..program::generate(0) };
             low_half_of_an_address("verdict: kernel accepts, interpreter: rejected", &generated)
         };
         assert!(meant("if w1 != 0 goto +1"));

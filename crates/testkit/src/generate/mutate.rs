@@ -201,7 +201,14 @@ fn shorten(map: &mut MapDef) {
 }
 
 fn generated(spec: ProgramSpec) -> Generated {
-    Generated { spec, tails: Vec::new(), inputs: Vec::new(), altered: true, branches: Vec::new() }
+    Generated {
+        spec,
+        tails: Vec::new(),
+        insides: Vec::new(),
+        inputs: Vec::new(),
+        altered: true,
+        branches: Vec::new(),
+    }
 }
 
 /// Slots at which instructions start.

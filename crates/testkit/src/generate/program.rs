@@ -3,7 +3,7 @@
 use skep_spec::ProgramSpec;
 
 use super::make::{self, OUT};
-use crate::oracle::{Input, Tail};
+use crate::oracle::{Input, Inside, Tail};
 
 /// A program, those that it may tail-call, and what to run it on.
 #[derive(Clone, Debug)]
@@ -12,6 +12,8 @@ pub struct Generated {
     pub spec: ProgramSpec,
     /// Programs in its program array.
     pub tails: Vec<Tail>,
+    /// Where its maps are in its map of maps.
+    pub insides: Vec<Inside>,
     /// Inputs, in order.
     pub inputs: Vec<Input>,
     /// Whether an instruction was altered at random, so that it may be illegal.
@@ -46,5 +48,12 @@ pub fn generate(seed: u64) -> Generated {
     if altered {
         made.alter();
     }
-    Generated { spec: made.spec, tails: made.tails, inputs, altered, branches: made.branches }
+    Generated {
+        spec: made.spec,
+        tails: made.tails,
+        insides: made.insides,
+        inputs,
+        altered,
+        branches: made.branches,
+    }
 }

@@ -45,7 +45,7 @@ pub enum Report {
     /// All of them have been tried.
     Tried {
         /// What they reached.
-        coverage: Coverage,
+        coverage: Box<Coverage>,
         /// Where the oracles disagree.
         found: Vec<Divergence>,
     },
@@ -137,7 +137,7 @@ pub fn serve(
     for order in orders.lines() {
         match serde_json::from_str(&order?)? {
             Order::Try { from, to } => {
-                let (mut coverage, mut found) = (Coverage::default(), Vec::new());
+                let (mut coverage, mut found) = (Box::<Coverage>::default(), Vec::new());
                 for seed in from..to {
                     say(&Report::At(seed))?;
                     plant.sprout(seed);
@@ -194,7 +194,7 @@ fn shrink(
 }
 
 fn render(seed: u64, what: &str, g: &program::Generated) -> String {
-    rowfiles::render_all(&format!("Seed {seed}: {what}"), &g.spec, &g.tails, &g.inputs)
+    rowfiles::render_all(&format!("Seed {seed}: {what}"), &g.spec, &g.tails, &g.insides, &g.inputs)
 }
 
 #[cfg(test)]
@@ -242,7 +242,7 @@ mod tests {
         for generated in (0..20).map(program::generate) {
             here.add(&generated, &compare(&generated, &oracles).answers);
         }
-        assert_eq!(coverage, here);
+        assert_eq!(*coverage, here);
         assert!(!here.sides.is_empty() && !here.maps.is_empty() && !here.helpers.is_empty());
     }
 }

@@ -3,8 +3,8 @@
 use std::sync::OnceLock;
 
 use skep_abi::{
-    AttachType, CtxShape, CtxValue, PROGRAM_TYPES, PacketAccess, ProgramType, ProgramTypeRow, ReturnRange,
-    Sleep,
+    AttachType, CtxShape, CtxValue, HELPERS, HelperProto, PROGRAM_TYPES, PacketAccess, ProgramType,
+    ProgramTypeRow, ReturnRange, Sleep,
 };
 use skep_isa::Size;
 
@@ -154,9 +154,12 @@ impl Kind {
         Some(Self { row, weight: of.weight, input: of.input, packet, numbers, stores, most })
     }
 
-    /// Whether the type offers a helper.
+    /// Whether the type offers a helper, with the arguments that it has elsewhere.
     pub fn has(&self, helper: u32) -> bool {
-        self.row.helper_capability(helper, AttachType::UNSPEC).is_some()
+        let usual = HELPERS.iter().find(|h| h.id == helper);
+        let other = |own: &HelperProto| own.id == helper && usual.is_none_or(|usual| usual.args != own.args);
+        !self.row.own_helpers.iter().any(|own| other(own))
+            && self.row.helper_capability(helper, AttachType::UNSPEC).is_some()
     }
 
     /// Programs that sleep may not use program arrays, tries and the like.

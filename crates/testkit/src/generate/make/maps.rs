@@ -270,15 +270,21 @@ impl Gen {
         }
     }
 
-    /// The value of an array with one element, by its address.
-    pub(super) fn map_value(&mut self) {
+    /// The array with one element of `VALUE_BYTES`.
+    pub(super) fn plain_value(&mut self) -> i32 {
         let name = "value";
         let index = self.maps.iter().position(|m| m.name == name).unwrap_or_else(|| {
             self.maps.push(Arc::new(MapDef::new(MapType::ARRAY, 4, VALUE_BYTES as u32, 1).named(name)));
             self.maps.len() - 1
         });
+        index as i32
+    }
+
+    /// The value of an array with one element, by its address.
+    pub(super) fn map_value(&mut self) {
+        let index = self.plain_value();
         let off = 8 * self.rng.below(VALUE_BYTES as usize / 8) as u32;
-        let value = Imm64::MapValueIdx { idx: index as i32, off_bytes: off };
+        let value = Imm64::MapValueIdx { idx: index, off_bytes: off };
         self.op(Op::LoadImm64 { dst: R0, value });
         self.use_memory(VALUE_BYTES as u32 - off);
     }

@@ -19,8 +19,10 @@ mod alu;
 mod branch;
 mod callbacks;
 mod calls;
+mod dynptrs;
 mod emit;
 mod helpers;
+mod inner;
 mod input;
 mod kinds;
 mod locks;
@@ -44,7 +46,7 @@ use skep_spec::{FuncInfo, MapDef, ProgramSpec};
 use kinds::Kind;
 
 use super::rng::Rng;
-use crate::oracle::Tail;
+use crate::oracle::{Inside, Tail};
 
 /// Bytes of `out`: ten registers and the marks.
 pub(super) const OUT: usize = 80 + MARKS;
@@ -130,6 +132,7 @@ struct Gen {
 pub(super) struct Made {
     pub spec: ProgramSpec,
     pub tails: Vec<Tail>,
+    pub insides: Vec<Inside>,
     pub branches: Vec<&'static str>,
     pub loop_control: Vec<usize>,
     kind: &'static Kind,
@@ -184,7 +187,8 @@ pub(super) fn make(seed: u64) -> Made {
     let spec = specs.next().unwrap_or_default();
     let map = g.maps.iter().position(|m| m.kind == skep_abi::MapType::PROG_ARRAY);
     let tails = specs.zip(0..).filter_map(|(spec, index)| Some(Tail { map: map?, index, spec })).collect();
-    Made { spec, tails, branches, loop_control, kind, rng: g.rng }
+    let insides = inner::insides(&g.maps);
+    Made { spec, tails, insides, branches, loop_control, kind, rng: g.rng }
 }
 
 /// A kind of block: how often, where it may stand, what writes it.
@@ -207,6 +211,8 @@ const BLOCKS: &[Block] = &[
     Block { weight: 4, fits: ANYWHERE, write: |g, _| g.ring_buffer() },
     Block { weight: 3, fits: ANYWHERE, write: |g, _| g.queue() },
     Block { weight: 2, fits: ANYWHERE, write: |g, _| g.this_cpu_value() },
+    Block { weight: 2, fits: Gen::grows, write: |g, _| g.map_in_map() },
+    Block { weight: 2, fits: |g, d| g.grows(d) && g.may_have_dynptrs(), write: |g, _| g.dynptr() },
     Block { weight: 5, fits: ANYWHERE, write: |g, _| g.helper_call() },
     Block { weight: 6, fits: |g, _| g.frame.ctx.is_some(), write: |g, _| g.event_data() },
     Block { weight: 12, fits: Gen::grows, write: |g, depth| g.branch(depth) },

@@ -9,7 +9,7 @@ use skep_spec::MapDef;
 use super::{FP, Gen, R0, R1, R2, R3, R4, VALUE, VALUE_BYTES};
 
 impl Gen {
-    fn ring(&mut self) -> i32 {
+    pub(super) fn ring(&mut self) -> i32 {
         let at = self.maps.iter().position(|m| m.kind == MapType::RINGBUF).unwrap_or_else(|| {
             self.maps.push(Arc::new(MapDef::new(MapType::RINGBUF, 0, 0, 4096).named("ring")));
             self.maps.len() - 1
