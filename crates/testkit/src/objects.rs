@@ -6,6 +6,7 @@
 //! struct single { long key; bpf_rb_node rb; };                                                  8
 //! struct chain  { bpf_spin_lock lock; int n; bpf_list_head head (of item.node); };              0 4 8
 //! struct holder { long n; struct plain __kptr *p; };                                            8
+//! struct linked { long *p; struct plain *q; };                                                  0 8
 //! struct large  { long words[65]; };
 //!
 //! lists     { bpf_spin_lock lock; int n; bpf_list_head head (item.node);                        0 4 8
@@ -54,6 +55,8 @@ pub fn types() -> Builder {
     contains(&mut b, chain, 2, "item:node");
     let kptr = tagged(&mut b, "kptr", plain);
     b.structure("holder", 16, &[("n", long, 0), ("p", kptr, 64)]);
+    let (number, object) = (b.ptr(long), b.ptr(plain));
+    b.structure("linked", 16, &[("p", number, 0), ("q", object, 64)]);
     let words = b.array(long, int, 65);
     b.structure("large", 520, &[("words", words, 0)]);
     let members =

@@ -217,6 +217,8 @@ impl Call<'_, '_> {
         if !self.p.object_fields(id).is_some_and(|f| f.has(FieldKind::Refcount)) {
             return self.wrong("arg#0 doesn't point to a type with bpf_refcount field", Reg(1));
         }
+        // The count is looked for behind the pointer. (Linux 6.18 forgets that the pointer may have moved.)
+        unmodified(self.s, Reg(1))?;
         let owning = !marks.has(Marks::NON_OWNING) && value.ref_id != 0;
         self.out.acquires = true;
         self.out.ret = Returned::Local { id, marks: Marks::ALLOC, off: 0, nullable: !owning };
@@ -263,10 +265,10 @@ impl Call<'_, '_> {
     /// The node `r2` of an object that the program owns becomes part of the list or tree.
     fn insert(&mut self, kind: FieldKind, root: &Field) -> Check<()> {
         let value = self.s.reg(Reg(2));
+        self.unmoved(Reg(2), false)?;
         if !matches!(value.kind, Kind::Local { marks: Marks::ALLOC, .. }) || value.nullable {
             return self.wrong("arg#1 expected pointer to allocated object", Reg(2));
         }
-        self.unmoved(Reg(2), false)?;
         self.owned(Reg(2))?;
         self.node(kind, root)?;
         self.out.gives_away = Some(value.ref_id);
@@ -277,6 +279,7 @@ impl Call<'_, '_> {
     /// The node `r2` is in a tree, for all that is known.
     fn member(&self, root: &Field) -> Check<()> {
         let value = self.s.reg(Reg(2));
+        self.unmoved(Reg(2), false)?;
         let known = match value.kind {
             Kind::Local { marks, .. } => marks.has(Marks::NON_OWNING) || value.ref_id != 0,
             _ => false,
@@ -288,7 +291,6 @@ impl Call<'_, '_> {
         if is_sorting(self.p, self.s) {
             return refuse(Code::BadArgument, format!("{} not allowed in rbtree cb", self.name));
         }
-        self.unmoved(Reg(2), false)?;
         self.node(FieldKind::RbNode, root)
     }
 
@@ -401,6 +403,17 @@ impl Call<'_, '_> {
                 reg.0
             );
             return refuse(Code::BadArgument, words);
+        }
+        let moves = match value.kind {
+            Kind::Local { marks, .. } => {
+                matches!(marks.without(Marks::NON_OWNING | Marks::RCU), Marks::ALLOC)
+                    && (!marks.has(Marks::RCU) || marks.has(Marks::NON_OWNING))
+            }
+            Kind::Btf { .. } => true,
+            _ => false,
+        };
+        if !moves || value.nullable {
+            return unmodified(self.s, reg);
         }
         if value.val.as_const() != Some(0) && value.off >= 0 {
             let (name, var) = (state::type_name(value), value.val.tnum());

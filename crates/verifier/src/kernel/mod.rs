@@ -205,14 +205,26 @@ impl Kernel<'_> {
     }
 }
 
-/// The structure that a pointer at `off` of one in any types points to; `None` for other members.
+/// What a member is, in any types.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Member {
+    /// A number.
+    Number,
+    /// A pointer to this structure.
+    Pointer(u32),
+    /// A pointer to something else.
+    Memory,
+}
+
+/// The member at `off` of a structure.
 ///
 /// # Errors
 /// The kernel's words, where `size` bytes there are no member.
-pub(crate) fn pointer_at(btf: &Btf, id: u32, off: u32, size: u32) -> Result<Option<u32>, String> {
+pub(crate) fn member_at(btf: &Btf, id: u32, off: u32, size: u32) -> Result<Member, String> {
     Ok(match walk::access(btf, TypeId(id), off, size)? {
-        walk::Found::Pointer { to, .. } => Some(to.0),
-        walk::Found::Scalar | walk::Found::Memory => None,
+        walk::Found::Pointer { to, .. } => Member::Pointer(to.0),
+        walk::Found::Memory => Member::Memory,
+        walk::Found::Scalar => Member::Number,
     })
 }
 

@@ -6,7 +6,7 @@ use skep_isa::Reg;
 
 use super::{Intent, Target};
 use crate::Code;
-use crate::kernel::{self, Loaded};
+use crate::kernel::{self, Loaded, Member};
 use crate::program::Program;
 use crate::state::{Kind, Marks, State};
 use crate::violation::{Check, Explain, refuse};
@@ -64,15 +64,16 @@ fn member(p: &Program<'_>, (id, marks): (u32, Marks), off: u32, size: u32, inten
         allocated && p.object_size(id).is_some_and(|len| u64::from(off) + u64::from(size) > len.into());
     let found = match beyond {
         true => Err(format!("access beyond struct {name} at off {off} size {size}")),
-        false => kernel::pointer_at(btf, id, off, size),
+        false => kernel::member_at(btf, id, off, size),
     };
     match found {
-        Ok(Some(to)) if !allocated => {
+        Ok(Member::Pointer(to)) if !allocated => {
             let kind = Kind::Local { id: to, marks: Marks::UNTRUSTED };
             Ok(Target::Kernel(Loaded { kind, nullable: false }))
         }
-        // For objects of its own a pointer inside is a number.
-        Ok(_) => Ok(Target::Kernel(Loaded::NUMBER)),
+        Ok(Member::Memory) => Ok(Target::Kernel(Loaded { kind: Kind::Probed, nullable: false })),
+        // In objects of its own a pointer to an object is a number.
+        Ok(Member::Number | Member::Pointer(_)) => Ok(Target::Kernel(Loaded::NUMBER)),
         Err(words) => refuse(Code::OutOfBounds, words).explain(
             format!("an access to a member of struct {name}, at its size"),
             format!("{size} bytes at {off} are none"),
