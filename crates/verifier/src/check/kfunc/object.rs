@@ -47,8 +47,12 @@ fn is_rcu(value: &state::Reg) -> bool {
 /// (there, Linux 6.18 takes the pointer for the map).
 pub(super) fn map(a: &mut Args<'_, '_>, i: usize, reg: Reg) -> Check<()> {
     let value = a.s.reg(reg);
-    let known = matches!(value.kind, Kind::Map(_)) && !value.nullable;
-    if !known && !(i == 0 && matches!(value.kind, Kind::Btf { .. })) {
+    let is_map = match value.kind {
+        Kind::Map(_) => !value.nullable,
+        Kind::Btf { .. } => i == 0,
+        _ => false,
+    };
+    if !is_map {
         return refuse(Code::BadArgument, format!("pointer in R{} isn't map pointer", reg.0)).explain(
             "a map of the program",
             format!("r{} is a {}", reg.0, type_name(value)),
