@@ -35,7 +35,8 @@ pub(crate) struct Node {
 pub(crate) struct Store {
     nodes: Vec<Option<Node>>,
     free: Vec<NodeId>,
-    by_pc: Vec<Vec<NodeId>>,
+    /// By instruction and by the call that made the running frame, as [`Store::list`] counts them.
+    lists: Vec<Vec<NodeId>>,
     in_use: u32,
     pub(crate) peak: u32,
     pub(crate) total: u32,
@@ -46,7 +47,7 @@ impl Store {
         Self {
             nodes: Vec::new(),
             free: Vec::new(),
-            by_pc: vec![Vec::new(); insns],
+            lists: vec![Vec::new(); insns],
             in_use: 0,
             peak: 0,
             total: 0,
@@ -65,17 +66,26 @@ impl Store {
     pub(crate) fn clear(&mut self) {
         self.nodes.clear();
         self.free.clear();
-        self.by_pc.iter_mut().for_each(Vec::clear);
+        self.lists.iter_mut().for_each(Vec::clear);
     }
 
-    /// How many states are stored at an instruction.
-    pub(crate) fn count(&self, pc: usize) -> usize {
-        self.by_pc[pc].len()
+    /// The list that states at an instruction are in, by the call that made their running frame. Linux looks at one list
+    /// alone, so that a state of another call neither counts as a miss nor as a sign of a loop (`explored_state`). Others
+    /// may be in it, at other instructions as well.
+    pub(crate) fn list(&self, pc: usize, state: &State) -> usize {
+        // The main function is called from -1.
+        let callsite = if state.depth() == 0 { u32::MAX } else { state.frame().callsite as u32 };
+        (pc as u32 ^ callsite) as usize % self.lists.len()
     }
 
-    /// The `i`-th state at an instruction, the newest first.
-    pub(crate) fn nth(&self, pc: usize, i: usize) -> NodeId {
-        let list = &self.by_pc[pc];
+    /// How many states are in a list.
+    pub(crate) fn count(&self, list: usize) -> usize {
+        self.lists[list].len()
+    }
+
+    /// The `i`-th state in a list, the newest first.
+    pub(crate) fn nth(&self, list: usize, i: usize) -> NodeId {
+        let list = &self.lists[list];
         list[list.len() - 1 - i]
     }
 
@@ -87,6 +97,7 @@ impl Store {
         parent: Option<NodeId>,
         history: History,
     ) -> NodeId {
+        let list = self.list(pc, &state);
         let node = Node {
             state,
             pc,
@@ -110,7 +121,7 @@ impl Store {
                 self.nodes.len() - 1
             }
         };
-        self.by_pc[pc].push(id);
+        self.lists[list].push(id);
         self.total += 1;
         self.in_use += 1;
         self.peak = self.peak.max(self.in_use);
@@ -131,9 +142,9 @@ impl Store {
         node.misses > node.hits * patience + patience
     }
 
-    /// Forgets the `i`-th state at an instruction, as far as later comparisons go.
-    pub(crate) fn evict(&mut self, pc: usize, i: usize) {
-        let list = &mut self.by_pc[pc];
+    /// Forgets the `i`-th state in a list, as far as later comparisons go.
+    pub(crate) fn evict(&mut self, list: usize, i: usize) {
+        let list = &mut self.lists[list];
         let id = list.remove(list.len() - 1 - i);
         self.node_mut(id).listed = false;
         self.collect(id);
@@ -196,5 +207,19 @@ mod tests {
         assert_eq!(store.node(old).pc, 0);
         store.close(old);
         assert_eq!(store.add(0, State::entry(), None, History::default()), old);
+    }
+
+    #[test]
+    fn states_of_another_call_are_in_another_list() {
+        let mut store = Store::new(64);
+        let called = |callsite| {
+            let mut state = State::entry();
+            crate::transfer::enter(&mut state, callsite, 1);
+            state
+        };
+        let id = store.add(20, called(3), None, History::default());
+        let (same, other) = (store.list(20, &called(3)), store.list(20, &called(5)));
+        assert_eq!((store.count(same), store.count(other)), (1, 0));
+        assert_eq!(store.nth(same, 0), id);
     }
 }

@@ -29,10 +29,15 @@ impl Explorer<'_, '_> {
         let (covers, every_number) = (covers(self.tracks_precision(), false), covers(false, true));
         let mut i = 0;
         let mut seen = 0;
-        while i < self.store.count(pc) {
-            let id = self.store.nth(pc, i);
-            seen += 1;
+        let list = self.store.list(pc, &self.state);
+        while i < self.store.count(list) {
+            let id = self.store.nth(list, i);
             let node = self.store.node(id);
+            if node.pc != pc {
+                i += 1;
+                continue;
+            }
+            seen += 1;
             if node.branches > 0 {
                 let goes_around = match store {
                     None => false,
@@ -65,7 +70,7 @@ impl Explorer<'_, '_> {
                 self.cost_missed(id, &live, how);
             }
             if self.store.miss(id, add, store.is_some()) {
-                self.store.evict(pc, i);
+                self.store.evict(list, i);
             } else {
                 i += 1;
             }
