@@ -255,7 +255,9 @@ impl<'a, 'p> Args<'a, 'p> {
             (false, _) => Marks::NONE,
         };
         let call = iter::argument(self.p, self.s, reg, &function, marks)?;
-        self.found.0.touched.push((call.frame, -8 * (call.first as i32 + 1)));
+        let off = -8 * (call.first as i32 + 1);
+        self.found.0.touched.push((call.frame, off));
+        self.found.0.stack_reads.push((call.frame, off, 8 * function.slots));
         self.found.0.iter = Some(call);
         Ok(())
     }
@@ -272,6 +274,7 @@ impl<'a, 'p> Args<'a, 'p> {
         let begins = matches!(self.proto.row.effect, KfuncEffect::Enters(_));
         let call = irq::argument(self.s, reg, begins, false)?;
         self.found.0.touched.push((call.frame, call.off()));
+        self.found.0.stack_reads.push((call.frame, call.off(), 8));
         self.found.0.irq = Some(call);
         Ok(())
     }
