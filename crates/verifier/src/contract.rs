@@ -125,7 +125,7 @@ pub(crate) enum Returned {
     /// An object of the program's own types, `off` bytes into it, or NULL if so said.
     Local { id: u32, marks: Marks, off: i32, nullable: bool },
     /// Memory of a dynptr, or NULL.
-    Slice { size: u32, dynptr: u32, ref_id: u32, writable: bool, packet: bool },
+    Slice { size: u32, dynptr: u32, ref_id: u32, writable: bool, packet: bool, stays: bool },
     /// An object of the kernel, or NULL if so said.
     Object { id: u32, marks: Marks, nullable: bool },
 }

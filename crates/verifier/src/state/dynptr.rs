@@ -113,14 +113,14 @@ impl Stack {
 }
 
 impl State {
-    /// Before `len` bytes of a stack are written: the dynptrs that they are part of are no more. Their slices are void, but for
-    /// those of packets and those that are only read: Linux 6.18 leaves them, and the memory stays.
+    /// Before `len` bytes of a stack are written: the dynptrs that they are part of are no more. Void is what
+    /// `bpf_dynptr_data` gave of them; what functions of the kernel gave, Linux 6.18 leaves, and the memory stays.
     pub(crate) fn destroy_dynptrs(&mut self, frame: usize, off: i32, len: usize, void: &Reg) {
         if self.frames[frame].stack.dynptrs_in(off, len).next().is_none() {
             return;
         }
         let gone = self.frame_at_mut(frame).stack.remove(|d| d.lies_in(off, len));
-        self.void_slices(&gone, void, |writable, packet| writable && !packet);
+        self.void_slices(&gone, void, |stays| !stays);
     }
 
     /// A new dynptr at a slot, in the place of what was there.
@@ -137,16 +137,16 @@ impl State {
         for frame in 0..self.frames.len() {
             if self.frames[frame].stack.dynptrs.iter().any(|d| d.ref_id == ref_id) {
                 let gone = self.frame_at_mut(frame).stack.remove(|d| d.ref_id == ref_id);
-                self.void_slices(&gone, void, |_, _| true);
+                self.void_slices(&gone, void, |_| true);
             }
         }
     }
 
-    fn void_slices(&mut self, ids: &[u32], void: &Reg, goes: impl Fn(bool, bool) -> bool) {
+    fn void_slices(&mut self, ids: &[u32], void: &Reg, goes: impl Fn(bool) -> bool) {
         self.for_each_reg(|r| {
-            if let Kind::Slice { dynptr, writable, packet, .. } = r.kind
+            if let Kind::Slice { dynptr, stays, .. } = r.kind
                 && ids.contains(&dynptr)
-                && goes(writable, packet)
+                && goes(stays)
             {
                 *r = void.clone();
             }

@@ -32,8 +32,9 @@ pub(crate) enum Kind {
     Stack { frame: u8 },
     /// Memory that a helper or a function of the kernel returned.
     Mem { size: u32, ringbuf: bool, writable: bool },
-    /// A part of the memory of a dynptr, by the dynptr's id.
-    Slice { size: u32, dynptr: u32, writable: bool, packet: bool },
+    /// A part of the memory of a dynptr, by the dynptr's id. `packet`: void when the packet changes; `stays`: good when the
+    /// dynptr is written over.
+    Slice { size: u32, dynptr: u32, writable: bool, packet: bool, stays: bool },
     /// A dynptr that a function was given; its id tells its slices from others.
     Dynptr(DynptrType),
     /// `struct bpf_flow_keys`, which a flow dissector fills in.

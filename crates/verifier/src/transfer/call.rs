@@ -127,8 +127,9 @@ pub(super) fn helper(p: &Program<'_>, s: &mut State, pc: usize, facts: &Facts, f
             reg
         }
         Returned::Sock(sock) => Reg::pointer_or_null(Kind::Sock(sock), fresh.id()),
-        Returned::Slice { size, dynptr, ref_id, writable, packet } => {
-            let mut reg = Reg::pointer_or_null(Kind::Slice { size, dynptr, writable, packet }, fresh.id());
+        Returned::Slice { size, dynptr, ref_id, writable, packet, stays } => {
+            let mut reg =
+                Reg::pointer_or_null(Kind::Slice { size, dynptr, writable, packet, stays }, fresh.id());
             reg.ref_id = ref_id;
             reg
         }

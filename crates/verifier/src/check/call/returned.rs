@@ -108,7 +108,7 @@ impl Args<'_, '_> {
             Ret::DynptrMemOrNull => match (self.dynptr, self.alloc_size) {
                 (Some(dynptr::Given { id, ref_id, .. }), Some(size)) => {
                     // Of packets the helper gives NULL.
-                    Returned::Slice { size, dynptr: id, ref_id, writable: true, packet: false }
+                    Returned::Slice { size, dynptr: id, ref_id, writable: true, packet: false, stays: false }
                 }
                 _ => {
                     return refuse(

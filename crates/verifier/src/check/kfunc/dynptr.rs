@@ -70,6 +70,6 @@ impl Args<'_, '_> {
         }
         let (dynptr, packet) = (given.id, given.kind.is_packet());
         // The kernel's field is 32 bits wide, as is the function's parameter.
-        Ok(Returned::Slice { size: size as u32, dynptr, ref_id: 0, writable, packet })
+        Ok(Returned::Slice { size: size as u32, dynptr, ref_id: 0, writable, packet, stays: true })
     }
 }
