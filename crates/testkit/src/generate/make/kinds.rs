@@ -158,7 +158,7 @@ impl Kind {
     pub fn has(&self, helper: u32) -> bool {
         let usual = HELPERS.iter().find(|h| h.id == helper);
         let other = |own: &HelperProto| own.id == helper && usual.is_none_or(|usual| usual.args != own.args);
-        !self.row.own_helpers.iter().any(|own| other(own))
+        !self.row.own_helpers.iter().any(other)
             && self.row.helper_capability(helper, AttachType::UNSPEC).is_some()
     }
 
