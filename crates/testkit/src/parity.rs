@@ -70,6 +70,8 @@ const DELIBERATE: &str = "\
 | per-CPU array in a map of maps, looked up at a constant index | is long enough, though a shorter one may be put there: an error of Linux | may be shorter | `tests/verdicts/inner_maps.txt` |
 | states of a callback behind which its loop was ended, since it comes back to where it was | complete at once: a path is cut at one although another has yet to show what the loop rests on, and an access out of bounds passes: an error of Linux | complete when all that began at the call is explored; a program may need more instructions than are allowed for it | `tests/verdicts/callbacks.txt` |
 | global functions that throw (`bpf_throw`) | what is held at the call is not looked at, and what they throw may be outside the range of what the program returns: references are never released, sections never end: errors of Linux | refused as in other functions | `tests/verdicts/exceptions.txt` |
+| what functions write through a dynptr of a packet (`bpf_dynptr_copy`, `bpf_dynptr_memset`, `bpf_probe_read_…_dynptr`, a global function that is given one) | packet pointers and slices stay good, though the packet may move: an error of Linux | void, as after `bpf_dynptr_write` | `tests/verdicts/dynptr_functions.txt` |
+| slice of a ring buffer record (`bpf_dynptr_slice`) behind the record's end | good, though the record is another's: an error of Linux | void | `tests/verdicts/dynptr_functions.txt` |
 | packet of a socket filter's test run | its first 14 bytes come back as zeros | comes back unchanged | `oracle/drive.rs` in `crates/testkit` |
 | `LDDW` with `src` 1 or 2 (a map by descriptor) | a descriptor of the loading process | refused: specifications name maps by index (`src` 5, 6) | `tests/cases/insn/lddw_map_fd.s`, `lddw_map_value_fd.s` |
 

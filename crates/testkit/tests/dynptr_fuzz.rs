@@ -4,8 +4,8 @@
 //! A program makes dynptrs at a few places of its stack, some of which overlap, copies, reads, writes, slices and ends
 //! them, and stores and loads beside and over them, in branches and loops. The generator keeps in mind roughly where what
 //! is, so that most of it is legal. `SKEP_FUZZ=N` makes N programs instead of a few, `SKEP_SEED=N` begins elsewhere.
-//! Programs that only skep refuses are counted, and may be few: they use a slice of a record that was submitted, which Linux
-//! 6.18 forgets.
+//! Programs that only skep refuses are counted, and may be few: they use a slice of a record that was submitted, or of a
+//! packet that another function has written to, which Linux 6.18 forgets.
 
 use std::fmt::Write as _;
 use std::os::fd::AsFd;
