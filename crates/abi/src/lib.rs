@@ -39,7 +39,9 @@ pub use kernel_args::{
     ITERATORS, IterArg, NULLABLE_TRACEPOINT_ARGS, iterator, target_offers, tracepoint_arg_nullable,
 };
 pub use kfunc::{Kfunc, KfuncEffect, KfuncFlags, KfuncUsers, Only, Undisturbed, kfunc, kfuncs};
-pub use lsm::{HOOK, HOOKS, hook_is_disabled, hook_is_trusted, hook_offers, hook_returns, hook_sleeps};
+pub use lsm::{
+    HOOK, HOOKS, hook_arg_nullable, hook_is_disabled, hook_is_trusted, hook_offers, hook_returns, hook_sleeps,
+};
 pub use map::{KERNEL_MAP_TYPES, MAP_TYPES, MapFlags, MapType, MapTypeRow, Rule, UpdateFlags};
 pub use object_fn::{OBJECT_FNS, ObjectFn, object_fn};
 pub use prog::{

@@ -129,6 +129,9 @@ const UNTRUSTED: &[&str] = &[
     "task_free",
 ];
 
+/// Arguments of hooks, by place, that may be NULL: later versions say so in their types (of a mapping without a file).
+const NULLABLE: &[(&str, u32)] = &[("mmap_file", 0)];
+
 /// Hooks that are answered with 0 or 1 (`bool_lsm_hooks`).
 const YES_OR_NO: &[&str] = &["audit_rule_known", "inode_xattr_skipcap", "xfrm_state_pol_flow_match"];
 
@@ -150,6 +153,11 @@ pub fn hook_is_disabled(hook: &str) -> bool {
 /// Whether what the hook's arguments point to is there while the program runs.
 pub fn hook_is_trusted(hook: &str) -> bool {
     !UNTRUSTED.contains(&hook)
+}
+
+/// Whether an argument of a hook may be NULL.
+pub fn hook_arg_nullable(hook: &str, arg: u32) -> bool {
+    NULLABLE.contains(&(hook, arg))
 }
 
 /// What a hook that returns something may return (`bpf_lsm_get_retval_range`).

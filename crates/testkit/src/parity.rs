@@ -87,7 +87,7 @@ took something back as unsafe, skep does not have it either.
 | programs | what rests on that | shown by |
 |---|---|---|
 | `fentry`, `fexit`, `fmod_ret` | arguments and results, helpers; of the functions whose programs may sleep or change the result only system calls, `security_*` and those that the kernel lists itself are known, others are *not supported yet* | `kernel_functions.rs` in `crates/testkit` |
-| `lsm`, `lsm_cgroup` | hooks that are disabled (also `xfrm_decode_session`, since a later version), that sleep (without `bpf_prog_free`, `inet_conn_established`, `current_getsecid_subj`, `task_to_inode`, which later versions took back), whose arguments are not trusted (also `bdev_*_security`); return values; helpers by hook | `kernel_hooks.rs` in `crates/testkit` |
+| `lsm`, `lsm_cgroup` | hooks that are disabled (also `xfrm_decode_session`, since a later version), that sleep (without `bpf_prog_free`, `inet_conn_established`, `current_getsecid_subj`, `task_to_inode`, which later versions took back), whose arguments are not trusted (also `bdev_*_security`) or may be NULL (the file of `mmap_file`); return values; helpers by hook | `kernel_hooks.rs` in `crates/testkit` |
 | `freplace` | which functions may be replaced, and by what; programs of types that are attached by the kernel's types or that may sleep are *not supported yet* | `extensions.rs` in `crates/testkit` |
 
 ";

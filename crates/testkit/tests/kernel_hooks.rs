@@ -127,6 +127,15 @@ const FOR_HOOKS: &[(AttachType, &str, &str, bool)] = &[
     (MAC, "file_open", "r1 = *(u64 *)(r1 + 0)\n*(u64 *)(r1 + 0) = 1\nr0 = 0\nexit", false),
     (MAC, "file_open", "*(u64 *)(r1 + 0) = 1\nr0 = 0\nexit", false),
     (MAC, "file_open", "r2 = *(u32 *)(r1 + 0)\nr0 = 0\nexit", false),
+    // A mapping may have no file.
+    (MAC, "mmap_file", "r2 = *(u64 *)(r1 + 0)\nr2 = *(u32 *)(r2 + 0)\nr0 = 0\nexit", false),
+    (
+        MAC,
+        "mmap_file",
+        "r2 = *(u64 *)(r1 + 0)\nif r2 == 0 goto +1\nr2 = *(u32 *)(r2 + 0)\nr0 = 0\nexit",
+        true,
+    ),
+    (MAC, "file_open", "r2 = *(u64 *)(r1 + 0)\nr2 = *(u32 *)(r2 + 0)\nr0 = 0\nexit", true),
     // Helpers.
     (MAC, "file_open", "call 186\nr0 = 0\nexit", false),
     (CGROUP, "socket_bind", "call 186\nr0 = 1\nexit", true),

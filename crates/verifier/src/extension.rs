@@ -42,7 +42,7 @@ pub(crate) fn as_extended(spec: &ProgramSpec, env: &Environment) -> Check<Option
     }
     let row = env.program_type(extended.prog_type);
     let known = row.is_some_and(|row| {
-        row.ctx.shape != CtxShape::Arguments && row.sleep_for(extended.attach_type) == Sleep::Never
+        row.ctx.shape != CtxShape::Arguments && row.sleep_for(extended.attach_type) != Sleep::Always
     });
     if !known || extended.flags & ProgramSpec::SLEEPABLE != 0 {
         let kind = extended.prog_type.name().unwrap_or("unknown");

@@ -246,7 +246,8 @@ impl<'a> Attached<'a> {
                 let listed = match &self.point {
                     Point::Tracepoint => skep_abi::tracepoint_arg_nullable(self.name, n as u32),
                     Point::Member(member) => member.may_be_null(n),
-                    Point::Iterator(_) | Point::Function | Point::Hook { .. } => false,
+                    Point::Hook { .. } => skep_abi::hook_arg_nullable(self.name, n as u32),
+                    Point::Iterator(_) | Point::Function => false,
                 };
                 (if self.trusted { Marks::TRUSTED } else { Marks::NONE }, suffix || listed)
             }

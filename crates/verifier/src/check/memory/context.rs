@@ -63,7 +63,9 @@ pub(super) fn argument(attached: &Attached<'_>, off: i32, size: usize, intent: I
     match u32::try_from(off) {
         Ok(at) if !intent.writes() && (at as usize).is_multiple_of(size) => {
             let loaded = attached.load(at, size as u32)?;
-            Ok(match attached.known_result(at) {
+            // Of a part of the word only where that is its low part.
+            let low = size == 8 || cfg!(target_endian = "little");
+            Ok(match attached.known_result(at).filter(|_| low) {
                 Some((min, max)) => Target::Result { min, max },
                 None => Target::Argument(loaded),
             })
