@@ -387,6 +387,34 @@ fn arguments() {
     kernel.done(3000);
 }
 
+/// Calls with a map that an iterator gives in `r6`, or with the task of one over tasks.
+const MAPS: &[&str] = &[
+    "if r6 == 0 goto +6\nr1 = r6\nr2 = 0\nr3 = 1\nr4 = -1\nr5 = 0\ncall bpf_arena_alloc_pages",
+    "r1 = r6\nr2 = 0\nr3 = 1\nr4 = -1\nr5 = 0\ncall bpf_arena_alloc_pages",
+    "if r6 == 0 goto +7\nr1 = r6\nr1 += 8\nr2 = 0\nr3 = 1\nr4 = -1\nr5 = 0\ncall bpf_arena_alloc_pages\nr3 = 0",
+    "if r6 == 0 goto +3\nr1 = r6\ncall bpf_map_sum_elem_count\nr3 = 0",
+    "if r6 == 0 goto +3\nr1 = r6\ncall bpf_task_acquire\nr3 = 0",
+];
+
+#[test]
+fn maps_of_iterators() {
+    let Some(mut kernel) = kernel() else { return };
+    for target in ["bpf_iter_bpf_map", "bpf_iter_task"] {
+        let id = kernel.btf.find_by_name(Some(Kind::Func), target).expect("it has such an iterator");
+        for body in MAPS {
+            let insns = kernel.insns(&format!("r6 = *(u64 *)(r1 + 8)\n{body}\nr0 = 0\nexit"));
+            let spec = ProgramSpec {
+                attach_btf_id: id.0,
+                flags: ProgramSpec::SLEEPABLE,
+                ..kernel.spec((ProgramType::TRACING, AttachType::TRACE_ITER), insns)
+            };
+            let _ = kernel.ask(&spec, || format!("{target}: {body}"));
+        }
+    }
+    assert!(kernel.accepted >= 2, "{}", kernel.accepted);
+    kernel.done(10);
+}
+
 /// Stores to a connection in `r6`: only its mark may be stored to, which is at `MARK`.
 const STORES: &[&str] = &[
     "*(u32 *)(r6 + MARK) = 1",
