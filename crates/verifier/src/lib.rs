@@ -17,11 +17,24 @@
 //! state       registers, stack, references; when one state covers another
 //! contract    what a helper call needs and gives
 //! signature   what a global function takes
+//! exceptions  where a program may leave all its functions at once
+//! extension   programs that replace a function of another
 //! check       (instruction, state) → facts or refusal; changes nothing
 //! transfer    (instruction, state, facts) → state; refuses nothing
 //! explore     order of paths, pruning, loops, budgets
 //! depth       the stack of call chains
-//! report      the kernel's log, and the explanation for people
+//! report      the kernel's log, the explanation for people, the guide to kinds of rejection
+//! verdict     the rooms in their order
+//! ```
+//!
+//! What they share: `program`, `limits`, `options`, `violation`; what a caller gets: `verified`, `digest`, `rejection`, `code`.
+//!
+//! ```text
+//!   ProgramSpec ─► structure ─► cfg ─► liveness ─► loops ─► explore ─► depth ─► Verified
+//!                                                             │  ▲
+//!                                       each instruction: check  transfer
+//!                                              (Facts) └──────►──┘
+//!   any of them ─► Violation ─► Rejection, by report
 //! ```
 #![no_std]
 #![forbid(unsafe_code)]
