@@ -136,9 +136,9 @@ impl Mutants {
             [ours, kernel] => oracle::disagreement(("interpreter", ours), ("kernel", kernel)),
             _ => None,
         };
-        let what = what.filter(|what| !meant(what, generated));
-        let refused = what.as_ref().is_some_and(|w| w.starts_with("verdict: interpreter accepts, kernel: "));
         let env = self.environment();
+        let what = what.filter(|what| !meant(what, generated, &env));
+        let refused = what.as_ref().is_some_and(|w| w.starts_with("verdict: interpreter accepts, kernel: "));
         let dead_path = refused && dead_path::only_dead_paths(generated, &env);
         let known_better = refused && !dead_path && dead_path::number_known_better(generated, &env);
         let what = what.filter(|_| !dead_path && !known_better);
