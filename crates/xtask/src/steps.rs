@@ -139,7 +139,7 @@ pub fn bless(args: &[String]) -> Vec<Step> {
 }
 
 /// Benchmarks: all, those of `crates/benches` that the words for `cargo bench` name, for `load` the loader beside libbpf, or
-/// for `verify` the verifier beside the kernel's, with their own words behind.
+/// for `verify` the verifier beside the kernel's (and, with `--prevail`, PREVAIL's), with their own words behind.
 pub fn bench(args: &[String]) -> Vec<Step> {
     let load = |args: &[String]| {
         let args = args.to_vec();
@@ -158,8 +158,19 @@ pub fn bench(args: &[String]) -> Vec<Step> {
         && first == "verify"
     {
         let mut cargo = vec!["run", "--release", "--quiet", "-p", "benches", "--bin", "verify", "--"];
-        cargo.extend(rest.iter().map(String::as_str));
-        return vec![Step::cargo("verify", &cargo)];
+        let mut steps = Vec::new();
+        for word in rest {
+            cargo.push(word);
+            if word == "--prevail" {
+                let manifest = "tests/prevail/Cargo.toml";
+                let build =
+                    ["build", "--release", "--quiet", "--manifest-path", manifest, "--target-dir", "target"];
+                steps.push(Step::cargo("tests/prevail", &build));
+                cargo.push("target/release/prevail-peer");
+            }
+        }
+        steps.push(Step::cargo("verify", &cargo));
+        return steps;
     }
     let mut cargo = vec!["bench", "-p", "benches"];
     cargo.extend(args.iter().map(String::as_str));

@@ -11,7 +11,7 @@ use skep_linux::LinuxBackend;
 use skep_spec::{Environment, LoadOptions, ProgramSpec};
 use skep_verifier::{Options, Verified, verify};
 
-use crate::row::{Cost, Row};
+use crate::row::{Cost, Row, Verdict};
 
 /// No more rounds once one program has taken this long.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -60,8 +60,9 @@ pub fn object(path: &Path, rounds: &str) -> Result<(), String> {
     let linux = LinuxBackend::new();
     for entry in asked.object.programs() {
         let Some(spec) = asked.spec(entry) else { continue };
-        let mut row = Row { program: entry.name.clone(), ..Row::default() };
+        let mut row = Row { section: entry.section.clone(), program: entry.name.clone(), ..Row::default() };
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        row.skep.verdict = Verdict::Refuses;
         let start = Instant::now();
         for _ in 0..rounds {
             let (took, verified) = asked.skep(&spec);
@@ -69,17 +70,15 @@ pub fn object(path: &Path, rounds: &str) -> Result<(), String> {
             if let Some(verified) = verified {
                 let stats = verified.stats();
                 row.skep = Cost {
-                    accepts: true,
+                    verdict: Verdict::Accepts,
                     micros: 0.0,
                     insns: stats.insns_processed.into(),
                     total_states: stats.total_states.into(),
                     peak_states: stats.peak_states.into(),
                 };
             }
-            if let Some(cost) = kernel(&linux, &spec) {
-                theirs.push(cost.micros);
-                row.kernel = cost;
-            }
+            row.kernel = kernel(&linux, &spec);
+            theirs.push(row.kernel.micros);
             if !row.both() || start.elapsed() > PATIENCE {
                 break;
             }
@@ -111,17 +110,28 @@ fn kib(field: &str) -> Result<u64, String> {
     number.ok_or_else(|| format!("/proc/self/status has no {field}"))
 }
 
-/// What the kernel says at log level 4, if it accepts.
-fn kernel(linux: &LinuxBackend, spec: &ProgramSpec) -> Option<Cost> {
-    let maps: Vec<_> = spec.maps.iter().map(|m| linux.create(m)).collect::<Result<_, _>>().ok()?;
+/// What the kernel says at log level 4.
+fn kernel(linux: &LinuxBackend, spec: &ProgramSpec) -> Cost {
+    let Ok(maps) = spec.maps.iter().map(|m| linux.create(m)).collect::<Result<Vec<_>, _>>() else {
+        return Cost::default();
+    };
     let fds: Vec<_> = maps.iter().map(|m| m.as_fd()).collect();
-    let program = linux.load_program(spec, &fds, LoadOptions { log_level: 4 }).ok()?;
+    match linux.load_program(spec, &fds, LoadOptions { log_level: 4 }) {
+        Ok(program) => cost(program.log()).unwrap_or_default(),
+        // Who does not get to the verifier gets no words from it.
+        Err(refused) if refused.log.is_empty() => Cost::default(),
+        Err(_) => Cost { verdict: Verdict::Refuses, ..Cost::default() },
+    }
+}
+
+/// The figures in the kernel's log of a program that it accepts.
+fn cost(log: &str) -> Option<Cost> {
     let number = |after: &str| {
-        let rest = program.log().split_once(after)?.1.trim_start();
+        let rest = log.split_once(after)?.1.trim_start();
         rest.split(|c: char| !c.is_ascii_digit()).next()?.parse::<u64>().ok()
     };
     Some(Cost {
-        accepts: true,
+        verdict: Verdict::Accepts,
         micros: number("verification time")? as f64,
         insns: number("processed")?,
         total_states: number("total_states")?,

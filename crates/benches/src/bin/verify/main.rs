@@ -1,15 +1,22 @@
 //! skep's verifier beside the kernel's, on real objects: time, steps, states, memory.
 //!
-//!     cargo xtask bench verify [--all] [--rounds N] [FOLDER|OBJECT…]
+//!     cargo xtask bench verify [--prevail] [--seconds N] [--all] [--rounds N] [FOLDER|OBJECT…]
 //!
 //! Without a folder: the objects of this repository and, where `cargo xtask selftests` has left them, those of the kernel's
 //! own tests. Each program is asked of both in one process, alternately; medians count. The kernel's time is the one that it
 //! reports at log level 4 (`verification time`), of its verifier alone. Only programs that both accept are compared.
 //! `--all` prints a line for each of them.
+//!
+//! With `--prevail` (which `cargo xtask` builds, and follows with its path) PREVAIL's Rust port is asked about each program
+//! that the kernel's verifier judged, the refused ones too, with at most so many seconds of processor time for each (60).
 #![forbid(unsafe_code)]
 
 #[cfg(target_os = "linux")]
 mod ask;
+#[cfg(target_os = "linux")]
+mod beside;
+#[cfg(target_os = "linux")]
+mod prevail;
 #[cfg(target_os = "linux")]
 mod row;
 #[cfg(target_os = "linux")]
@@ -44,8 +51,8 @@ mod linux {
 
     use skep_linux::LinuxBackend;
 
-    use crate::row::Row;
-    use crate::table;
+    use crate::row::{Row, Verdict};
+    use crate::{beside, prevail, table};
 
     /// From this many instructions on, a program's memory is measured.
     const LARGE: u64 = 5_000;
@@ -86,6 +93,7 @@ mod linux {
 
     pub fn bench(args: &[String]) -> Result<(), String> {
         let (mut all, mut rounds, mut folders) = (false, benches::ROUNDS, Vec::new());
+        let (mut peer, mut seconds) = (None, 60);
         let mut args = args.iter();
         while let Some(arg) = args.next() {
             match arg.as_str() {
@@ -94,8 +102,18 @@ mod linux {
                     let n = args.next().and_then(|n| n.parse().ok());
                     rounds = n.ok_or("--rounds wants a number")?;
                 }
+                "--seconds" => {
+                    let n = args.next().and_then(|n| n.parse().ok());
+                    seconds = n.ok_or("--seconds wants a number")?;
+                }
+                "--prevail" => {
+                    peer = Some(args.next().ok_or("--prevail wants the path of tests/prevail, built")?)
+                }
                 word if word.starts_with('-') => {
-                    return Err("usage: verify [--all] [--rounds N] [FOLDER|OBJECT…]".into());
+                    return Err(
+                        "usage: verify [--prevail PATH] [--seconds N] [--all] [--rounds N] [FOLDER|OBJECT…]"
+                            .into(),
+                    );
                 }
                 folder => folders.push(PathBuf::from(folder)),
             }
@@ -120,7 +138,15 @@ mod linux {
         for row in rows.iter_mut().filter(|r| r.both() && r.skep.insns >= LARGE) {
             row.kib = child(&["--memory", &row.path, &row.program])?.trim().parse().ok();
         }
+        if let Some(peer) = peer {
+            for row in rows.iter_mut().filter(|r| r.kernel.verdict != Verdict::None) {
+                row.prevail = Some(prevail::ask(peer.as_ref(), row, rounds, seconds)?);
+            }
+        }
         table::print(files.len(), &rows, all);
+        if peer.is_some() {
+            beside::print(&rows, all);
+        }
         Ok(())
     }
 }

@@ -3,11 +3,26 @@
 use std::fmt;
 use std::path::Path;
 
+use crate::prevail::Peer;
+
+/// What was said of a program.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nothing: its maps, its types or where it belongs cannot be had, so that no verifier saw it.
+    #[default]
+    None,
+    Refuses,
+    Accepts,
+}
+
+impl Verdict {
+    const ALL: [Self; 3] = [Self::None, Self::Refuses, Self::Accepts];
+}
+
 /// What a verification took.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Cost {
-    /// It accepts.
-    pub accepts: bool,
+    pub verdict: Verdict,
     /// Microseconds, the median.
     pub micros: f64,
     /// Instructions processed.
@@ -23,17 +38,21 @@ pub struct Cost {
 pub struct Row {
     /// The object.
     pub path: String,
+    /// Without libbpf's `?`.
+    pub section: String,
     pub program: String,
     pub kernel: Cost,
     pub skep: Cost,
     /// Most memory that skep took, if it was measured.
     pub kib: Option<u64>,
+    /// What PREVAIL says, if it was asked.
+    pub prevail: Option<Peer>,
 }
 
 impl Row {
     /// Both accept.
     pub fn both(&self) -> bool {
-        self.kernel.accepts && self.skep.accepts
+        self.kernel.verdict == Verdict::Accepts && self.skep.verdict == Verdict::Accepts
     }
 
     /// File and program.
@@ -45,11 +64,12 @@ impl Row {
     /// A line of [`fmt::Display`] again.
     pub fn parse(path: &str, line: &str) -> Option<Self> {
         let mut words = line.split('\t');
-        let mut row = Self { path: path.into(), program: words.next()?.into(), ..Self::default() };
+        let (section, program) = (words.next()?.into(), words.next()?.into());
+        let mut row = Self { path: path.into(), section, program, ..Self::default() };
         for cost in [&mut row.kernel, &mut row.skep] {
             let mut number = || words.next()?.parse::<f64>().ok();
             *cost = Cost {
-                accepts: number()? != 0.0,
+                verdict: *Verdict::ALL.get(number()? as usize)?,
                 micros: number()?,
                 insns: number()? as u64,
                 total_states: number()? as u64,
@@ -62,9 +82,9 @@ impl Row {
 
 impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.program)?;
-        for Cost { accepts, micros, insns, total_states, peak_states } in [self.kernel, self.skep] {
-            write!(f, "\t{}\t{micros}\t{insns}\t{total_states}\t{peak_states}", u8::from(accepts))?;
+        write!(f, "{}\t{}", self.section, self.program)?;
+        for Cost { verdict, micros, insns, total_states, peak_states } in [self.kernel, self.skep] {
+            write!(f, "\t{}\t{micros}\t{insns}\t{total_states}\t{peak_states}", verdict as u8)?;
         }
         Ok(())
     }
