@@ -48,17 +48,14 @@ impl Ids {
         true
     }
 
-    /// As [`Self::matches`], where 0 counts as an id of its own.
+    /// As [`Self::matches`], where a new 0 counts as an id of its own: two numbers that have nothing to do with each
+    /// other are not two that have.
     fn scalars_match(&mut self, old: u32, new: u32) -> bool {
-        let mut own = |id: u32| {
-            if id != 0 {
-                return id;
-            }
-            self.fresh += 1;
-            u32::MAX - self.fresh
-        };
-        let (old, new) = (own(old), own(new));
-        self.matches(old, new)
+        if new != 0 {
+            return self.matches(old, new);
+        }
+        self.fresh += 1;
+        self.matches(old, u32::MAX - self.fresh)
     }
 }
 
@@ -148,7 +145,8 @@ fn regs_match(old: &Reg, new: &Reg, how: Exactness, ids: &mut Ids) -> bool {
                 return true;
             }
             let covered = if same_bounds { old.val == new.val } else { old.val.contains(&new.val) };
-            old.delta == new.delta && ids.scalars_match(old.id, new.id) && covered
+            // A number of its own: whatever the new one has to do with others only says more of it.
+            covered && (old.id == 0 || (old.delta == new.delta && ids.scalars_match(old.id, new.id)))
         }
         (Kind::MapValue(a), Kind::MapValue(b)) | (Kind::MapKey(a), Kind::MapKey(b)) if a == b => {
             ranges_match(old, new, ids)
@@ -243,5 +241,43 @@ fn slots_match(old: &Slot, new: &Slot, may_leak: bool, how: Exactness, ids: &mut
         (None, _) => bytes,
         (Some(a), Some(b)) => bytes && regs_match(a, b, how, ids),
         (Some(_), None) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use crate::domain::Scalar;
+
+    /// Whether numbers with new ids and distances add nothing to those with the old, one by one.
+    fn covers(old: &[(u32, Option<i32>)], new: &[(u32, Option<i32>)]) -> bool {
+        let number = |&(id, delta): &(u32, Option<i32>)| Reg { id, delta, ..Reg::scalar(Scalar::UNKNOWN) };
+        let how = Exactness::Covers {
+            track_precision: false,
+            may_leak: false,
+            same_bounds: false,
+            same_stack: false,
+        };
+        let mut ids = Ids::default();
+        old.iter().zip(new).all(|(old, new)| regs_match(&number(old), &number(new), how, &mut ids))
+    }
+
+    #[test]
+    fn what_a_number_has_to_do_with_others_may_only_be_more() {
+        let (own, one, two) = ((0, None), (7, None), (9, None));
+        let next = |id| (id, Some(1));
+        assert!(covers(&[own, own], &[own, own]));
+        assert!(covers(&[own, own], &[one, one]));
+        assert!(covers(&[own, two], &[one, one]));
+        assert!(covers(&[own, own], &[one, next(7)]));
+        assert!(covers(&[one, one], &[two, two]));
+        assert!(covers(&[one, next(7)], &[two, next(9)]));
+
+        assert!(!covers(&[one, one], &[own, own]));
+        assert!(!covers(&[one, one], &[own, one]));
+        assert!(!covers(&[one, one], &[one, two]));
+        assert!(!covers(&[one, one], &[one, next(7)]));
+        assert!(!covers(&[one, next(7)], &[one, (7, Some(2))]));
     }
 }
