@@ -1,9 +1,8 @@
 //! What a comparison teaches about both its operands, and whether its outcome is known.
 
 use super::lane::Lane;
-use super::rules;
+use super::rules::{self, Bv, limits};
 use super::scalar::{Bits, Scalar, settle};
-use super::tnum::Tnum;
 
 /// A comparison of two numbers of one width.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -188,21 +187,12 @@ impl Fact {
             },
             // If only one bit can be common, it is; if none can, they have none.
             Fact::Set => {
-                let possible = a.tnum.max() & b.tnum.max();
-                let certain = match possible.count_ones() {
-                    0 => return None,
-                    1 => Tnum::new(possible, !possible)?,
-                    _ => Tnum::UNKNOWN,
-                };
-                let with = |lane: &Lane| Some(Lane { tnum: lane.tnum.meet(certain)?, ..*lane });
-                (with(a)?, with(b)?)
+                let (x, y) = a.tnum.sharing(b.tnum)?;
+                (Lane { tnum: x, ..*a }, Lane { tnum: y, ..*b })
             }
             // A bit known to be one on one side is zero on the other.
             Fact::Clear => {
-                let without = |lane: &Lane, ones: u64| {
-                    Some(Lane { tnum: lane.tnum.meet(Tnum::new(0, !ones)?)?, ..*lane })
-                };
-                (without(a, b.tnum.value())?, without(b, a.tnum.value())?)
+                (Lane { tnum: a.tnum.apart(b.tnum)?, ..*a }, Lane { tnum: b.tnum.apart(a.tnum)?, ..*b })
             }
             Fact::Less { signed: false } => {
                 if a.umin >= b.umax {
@@ -219,10 +209,12 @@ impl Fact {
                 (a.with_bounds(&x), b.with_bounds(&y))
             }
             Fact::NotGreater { signed: false } => {
-                (Lane { umax: a.umax.min(b.umax), ..*a }, Lane { umin: b.umin.max(a.umin), ..*b })
+                let (x, y) = limits::bounds_assume_ule(&a.bounds(), &b.bounds());
+                (a.with_bounds(&x), b.with_bounds(&y))
             }
             Fact::NotGreater { signed: true } => {
-                (Lane { smax: a.smax.min(b.smax), ..*a }, Lane { smin: b.smin.max(a.smin), ..*b })
+                let (x, y) = limits::bounds_assume_sle(&a.bounds(), &b.bounds());
+                (a.with_bounds(&x), b.with_bounds(&y))
             }
         };
         Some((a.reduce()?, b.reduce()?))
@@ -236,8 +228,9 @@ fn without(lane: &Lane, x: u64) -> Lane {
         if span.lo == span.hi && span.lo == x {
             return None;
         }
-        span.lo += u64::from(span.lo == x);
-        span.hi -= u64::from(span.hi == x);
+        let word = |bits| Bv::new(lane.width, bits);
+        let (lo, hi) = limits::ends_without(&(word(span.lo), word(span.hi)), &word(x));
+        (span.lo, span.hi) = (lo.bits, hi.bits);
         Some(span)
     });
     lane.with_spans(&spans).unwrap_or(*lane)

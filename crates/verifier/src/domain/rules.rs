@@ -5,6 +5,8 @@
 //! print themselves as SMT-LIB terms, which `cargo xtask prove` hands to z3.
 //! There are no branches on values in here, only [`Word::select`].
 
+pub mod limits;
+
 /// A bit vector that is computed with, or written down.
 pub trait Word: Clone {
     /// What a comparison gives.
@@ -193,6 +195,30 @@ pub fn known_shr<W: Word>(a: &Known<W>, amount: &W) -> Known<W> {
 /// Arithmetic shift right by a constant: the sign bit is copied with what is known or unknown about it.
 pub fn known_sar<W: Word>(a: &Known<W>, amount: &W) -> Known<W> {
     Known { value: a.value.sar(amount), mask: a.mask.sar(amount) }
+}
+
+/// The value without its `up` highest bits read as two's complement: an unknown sign makes all above unknown.
+pub fn known_sign_extend<W: Word>(a: &Known<W>, up: &W) -> Known<W> {
+    known_sar(&known_shl(a, up), up)
+}
+
+/// Everything that agrees with `from` above the bits of `below`, which is `2^k - 1`.
+pub fn known_prefix<W: Word>(from: &W, below: &W) -> Known<W> {
+    Known { value: from.and(&below.not()), mask: below.clone() }
+}
+
+/// What `x & y != 0` teaches of both, and whether it is possible: if only one bit can be common, it is.
+pub fn known_sharing<W: Word>(a: &Known<W>, b: &Known<W>) -> (Known<W>, W::Bool) {
+    let (zero, one) = (a.value.lit(0), a.value.lit(1));
+    let possible = a.value.or(&a.mask).and(&b.value.or(&b.mask));
+    let single = possible.and(&possible.sub(&one)).eq(&zero);
+    let certain = W::select(&single, &possible, &zero);
+    (Known { mask: certain.not(), value: certain }, W::negate(&possible.eq(&zero)))
+}
+
+/// What `x & y == 0` teaches of `x`: a bit known to be one in `y` is zero.
+pub fn known_apart<W: Word>(y: &Known<W>) -> Known<W> {
+    Known { value: y.value.lit(0), mask: y.value.not() }
 }
 
 /// Product of two tnums of `width` bits, by long multiplication.

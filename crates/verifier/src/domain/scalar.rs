@@ -1,6 +1,7 @@
 //! What is known about a 64-bit register: its 64 bits and its low 32 bits, each informing the other.
 
 use super::lane::{Lane, ROUNDS, Span, Spans};
+use super::rules::{Bv, limits};
 use super::tnum::{Tnum, low_mask};
 
 /// The width of an operation or comparison.
@@ -330,22 +331,19 @@ pub(super) fn tighten(mut wide: Lane, mut low: Lane) -> Option<(Lane, Lane)> {
 /// The least value that is at least `x` and has its low `half` bits in one of the spans. It may be above
 /// every value of the width, which the caller sees by comparing with the other end.
 fn next_with_low(x: u64, half: u32, allowed: &Spans) -> Option<u64> {
-    let (high, low) = (x & !low_mask(half), x & low_mask(half));
-    let mut spans = allowed.iter().flatten();
-    if let Some(span) = spans.find(|span| low <= span.hi) {
-        return Some(high | low.max(span.lo));
-    }
-    let first = allowed.iter().flatten().next()?;
-    Some(high.checked_add(1 << half)? | first.lo)
+    let word = |bits| Bv::new(64, bits);
+    let (next, exists) = limits::next_with_low(&word(x), &word(low_mask(half)), &ends_of(allowed));
+    exists.then_some(next.bits)
 }
 
 /// The greatest value that is at most `x` and has its low `half` bits in one of the spans.
 fn prev_with_low(x: u64, half: u32, allowed: &Spans) -> Option<u64> {
-    let (high, low) = (x & !low_mask(half), x & low_mask(half));
-    let mut spans = allowed.iter().flatten().rev();
-    if let Some(span) = spans.find(|span| low >= span.lo) {
-        return Some(high | low.min(span.hi));
-    }
-    let last = allowed.iter().flatten().next_back()?;
-    Some(high.checked_sub(1 << half)? | last.hi)
+    let word = |bits| Bv::new(64, bits);
+    let (prev, exists) = limits::prev_with_low(&word(x), &word(low_mask(half)), &ends_of(allowed));
+    exists.then_some(prev.bits)
+}
+
+fn ends_of(spans: &Spans) -> [limits::Ends<Bv>; 2] {
+    let word = |bits| Bv::new(64, bits);
+    spans.map(|span| span.map_or((word(1), word(0)), |span| (word(span.lo), word(span.hi))))
 }

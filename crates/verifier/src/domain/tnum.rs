@@ -34,10 +34,10 @@ impl Tnum {
     ///
     /// Ends in the wrong order give the tnum of the reversed range. Loses: everything inside the range below
     /// the first bit that differs.
-    pub const fn range(min: u64, max: u64) -> Tnum {
+    pub fn range(min: u64, max: u64) -> Tnum {
         let differ = min ^ max;
-        let mask = if differ == 0 { 0 } else { u64::MAX >> differ.leading_zeros() };
-        Tnum { value: min & !mask, mask }
+        let below = if differ == 0 { 0 } else { u64::MAX >> differ.leading_zeros() };
+        Tnum::from_known(rules::known_prefix(&Bv::new(64, min), &Bv::new(64, below)))
     }
 
     /// The bits known to be one; also the least member, read as unsigned.
@@ -240,12 +240,9 @@ impl Tnum {
     }
 
     /// The low `bits` bits (1 to 64) read as two's complement: an unknown sign bit makes all above unknown.
-    pub const fn sign_extend(self, bits: u32) -> Tnum {
-        let up = 64 - bits;
-        Tnum {
-            value: ((self.value << up) as i64 >> up) as u64,
-            mask: ((self.mask << up) as i64 >> up) as u64,
-        }
+    pub fn sign_extend(self, bits: u32) -> Tnum {
+        let up = Bv::new(64, u64::from(64 - bits));
+        Tnum::from_known(rules::known_sign_extend(&self.known(64), &up))
     }
 
     /// The low `bits` bits (16, 32 or 64) with their bytes reversed, zero above. Exact.
@@ -281,6 +278,18 @@ impl Tnum {
     /// This with the low 32 bits known to be `value`.
     pub const fn const_subreg(self, value: u32) -> Tnum {
         self.with_subreg(Tnum::constant(value as u64))
+    }
+
+    /// The members of `self` and of `rhs` that share a bit with a member of the other; `None` if none do.
+    pub(super) fn sharing(self, rhs: Tnum) -> Option<(Tnum, Tnum)> {
+        let (certain, possible) = rules::known_sharing(&self.known(64), &rhs.known(64));
+        let certain = possible.then_some(Tnum::from_known(certain))?;
+        Some((self.meet(certain)?, rhs.meet(certain)?))
+    }
+
+    /// The members that share no bit with some member of `rhs`; `None` if all do.
+    pub(super) fn apart(self, rhs: Tnum) -> Option<Tnum> {
+        self.meet(Tnum::from_known(rules::known_apart(&rhs.known(64))))
     }
 
     fn with(self, rhs: Tnum, rule: fn(&Known<Bv>, &Known<Bv>) -> Known<Bv>) -> Tnum {

@@ -7,6 +7,7 @@
 //! signed value divided by -1 is itself.
 
 use super::lane::{Lane, Span};
+use super::rules::limits::{self, Ends};
 use super::rules::{self, Bounds, Bv};
 use super::tnum::{Tnum, low_mask};
 
@@ -142,17 +143,17 @@ impl Lane {
 
     /// Bitwise and. Span by span, with the tnum of each span: not above either operand.
     pub fn and(&self, rhs: &Lane) -> Lane {
-        self.bitwise(rhs, Tnum::and, |x, y| (0, x.hi.min(y.hi)))
+        self.bitwise(rhs, Tnum::and, limits::ends_and)
     }
 
     /// Bitwise or. Span by span, with the tnum of each span: not below either operand.
     pub fn or(&self, rhs: &Lane) -> Lane {
-        self.bitwise(rhs, Tnum::or, |x, y| (x.lo.max(y.lo), u64::MAX))
+        self.bitwise(rhs, Tnum::or, limits::ends_or)
     }
 
     /// Bitwise exclusive or. Span by span, with the tnum of each span: not above the sum of the operands.
     pub fn xor(&self, rhs: &Lane) -> Lane {
-        self.bitwise(rhs, Tnum::xor, |x, y| (0, x.hi.saturating_add(y.hi)))
+        self.bitwise(rhs, Tnum::xor, limits::ends_xor)
     }
 
     /// Loses: correlation between the bits of one span beyond the bound that `limits` gives.
@@ -160,20 +161,25 @@ impl Lane {
         &self,
         rhs: &Lane,
         op: impl Fn(Tnum, Tnum) -> Tnum,
-        limits: impl Fn(Span, Span) -> (u64, u64),
+        limits: fn(&Ends<Bv>, &Ends<Bv>) -> Ends<Bv>,
     ) -> Lane {
         let known = |lane: &Lane, s: Span| lane.tnum.meet(Tnum::range(s.lo, s.hi)).unwrap_or(lane.tnum);
         let mut result: Option<Lane> = None;
         for x in self.spans().into_iter().flatten() {
             for y in rhs.spans().into_iter().flatten() {
-                let (lo, hi) = limits(x, y);
-                let umax = hi.min(low_mask(self.width));
+                let (lo, hi) = limits(&self.ends(x.lo, x.hi), &self.ends(y.lo, y.hi));
                 let tnum = op(known(self, x), known(rhs, y));
-                let part = Lane { tnum, umin: lo, umax, ..Lane::unknown(self.width) }.reduced_or_top();
+                let part = Lane { tnum, umin: lo.bits, umax: hi.bits, ..Lane::unknown(self.width) };
+                let part = part.reduced_or_top();
                 result = Some(result.map_or(part, |all| all.join(&part)));
             }
         }
         result.unwrap_or(Lane::unknown(self.width)).with_tnum(op(self.tnum, rhs.tnum))
+    }
+
+    /// An interval of bit patterns of this width.
+    fn ends(&self, lo: u64, hi: u64) -> Ends<Bv> {
+        (Bv::new(self.width, lo), Bv::new(self.width, hi))
     }
 
     /// The least and greatest shift amount: `self` modulo the width, which is a power of two.
@@ -226,16 +232,18 @@ impl Lane {
     pub fn rsh(&self, rhs: &Lane) -> Lane {
         let (amounts, least, most) = rhs.amounts();
         let tnum = self.tnum.shift_by(amounts, least, most, Tnum::rsh);
-        Lane::from_unsigned(self.width, self.umin >> most, self.umax >> least).with_tnum(tnum)
+        let by = self.ends(u64::from(least), u64::from(most));
+        let (lo, hi) = limits::ends_shr(&self.ends(self.umin, self.umax), &by);
+        Lane::from_unsigned(self.width, lo.bits, hi.bits).with_tnum(tnum)
     }
 
     /// Arithmetic shift right by `rhs` modulo the width: moves every value towards 0 or -1.
     pub fn arsh(&self, rhs: &Lane) -> Lane {
         let (amounts, least, most) = rhs.amounts();
         let tnum = self.tnum.shift_by(amounts, least, most, |t, n| t.arsh(n, self.width));
-        let lo = (self.smin >> least).min(self.smin >> most);
-        let hi = (self.smax >> least).max(self.smax >> most);
-        Lane::from_signed(self.width, lo, hi).with_tnum(tnum)
+        let by = self.ends(u64::from(least), u64::from(most));
+        let (lo, hi) = limits::ends_sar(&self.ends(self.smin as u64, self.smax as u64), &by);
+        Lane::from_signed(self.width, lo.signed(), hi.signed()).with_tnum(tnum)
     }
 
     /// The low `bits` bits (at most the width) as a lane of that width. Keeps each span that does not cover
