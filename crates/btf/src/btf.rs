@@ -10,7 +10,9 @@ use core::fmt;
 
 use crate::check;
 use crate::facts::Facts;
+use crate::names::Table;
 use crate::raw::{Kinds, Record};
+use crate::relo::essential;
 use crate::store::Store;
 use crate::{At, Endian, Error, Kind, Name, Type, TypeId};
 
@@ -231,12 +233,16 @@ impl Btf {
 
     /// Ids of types of these kinds, in their order: the base's, then our own.
     pub(crate) fn of_kinds(&self, kinds: Kinds) -> impl Iterator<Item = TypeId> {
-        // A base may stand on another.
+        self.stack().flat_map(move |btf| btf.own_of_kinds(kinds))
+    }
+
+    /// The bases, which may stand on others, and then this one.
+    fn stack(&self) -> impl Iterator<Item = &Self> {
         let mut from = alloc::vec![self];
         while let Some(base) = from.last().and_then(|b| b.base.as_deref()) {
             from.push(base);
         }
-        from.into_iter().rev().flat_map(move |btf| btf.own_of_kinds(kinds))
+        from.into_iter().rev()
     }
 
     /// Ids of own types of these kinds, in their order.
@@ -247,13 +253,17 @@ impl Btf {
 
     /// The text of a name; empty for one that does not belong to this `Btf`.
     pub fn str(&self, name: Name) -> &str {
+        core::str::from_utf8(self.name_bytes(name)).unwrap_or("")
+    }
+
+    /// The bytes of a name.
+    fn name_bytes(&self, name: Name) -> &[u8] {
         let bytes = self.bytes_from(name);
-        let bytes = CStr::from_bytes_until_nul(bytes).map_or(bytes, CStr::to_bytes);
-        core::str::from_utf8(bytes).unwrap_or("")
+        CStr::from_bytes_until_nul(bytes).map_or(bytes, CStr::to_bytes)
     }
 
     /// Whether a name is this text: without looking further than they are the same.
-    pub(crate) fn is_named(&self, name: Name, text: &str) -> bool {
+    pub fn is_named(&self, name: Name, text: &str) -> bool {
         self.bytes_from(name).strip_prefix(text.as_bytes()).is_some_and(|rest| rest.first() == Some(&0))
     }
 
@@ -284,37 +294,57 @@ impl Btf {
         (!name.is_none()).then(|| self.str(name))
     }
 
-    /// The first type with this name, of this kind if one is given. Looks at every type, unless it is asked often.
+    /// The first type with this name, of this kind if one is given.
     pub fn find_by_name(&self, kind: Option<Kind>, name: &str) -> Option<TypeId> {
-        let kinds = kind.map_or(Kinds::NAMED, |k| Kinds::of(&[k]));
         let in_base = self.base.as_ref().and_then(|b| b.find_by_name(kind, name));
-        in_base.or_else(|| self.find_own_of(kinds, name))
+        in_base.or_else(|| self.find_own_of(kind, name))
     }
 
-    /// The first own type of these kinds with this name.
-    fn find_own_of(&self, kinds: Kinds, name: &str) -> Option<TypeId> {
+    /// The first own type with this name, of this kind if one is given.
+    fn find_own_of(&self, kind: Option<Kind>, name: &str) -> Option<TypeId> {
         let records = self.own.records();
         let named = |index: &usize| {
             let name_of = records.get(*index).map(|r| r.name());
             name_of.is_some_and(|n| !n.is_none() && self.is_named(n, name))
         };
-        let all_names = || {
-            let name_of = move |index| {
-                let name = records.get(index)?.name();
-                let bytes = self.bytes_from(name);
-                let bytes = CStr::from_bytes_until_nul(bytes).map_or(bytes, CStr::to_bytes);
-                (!name.is_none()).then_some((index, bytes))
-            };
-            records.of_kinds(Kinds::NAMED).filter_map(name_of)
-        };
-        let index = match self.own.names.table(records.len(), all_names) {
-            Some(table) => {
-                let of_kind = |i: &usize| records.is(*i, kinds);
-                table.candidates(name.as_bytes()).filter(of_kind).find(named)
+        let index = match kind.and_then(|kind| self.name_table(kind)) {
+            Some(table) => table.candidates(essential(name.as_bytes())).find(named),
+            None => {
+                let kinds = kind.map_or(Kinds::NAMED, |k| Kinds::of(&[k]));
+                records.of_kinds(kinds).find(named)
             }
-            None => records.of_kinds(kinds).find(named),
         };
         index.map(|index| TypeId(self.first + index as u32))
+    }
+
+    /// The types of this kind whose names without their last `___flavour` are this one, in order of their ids: the
+    /// base's, then our own.
+    pub fn find_flavours(&self, kind: Kind, name: &str) -> Vec<TypeId> {
+        let mut found = self.base.as_ref().map_or_else(Vec::new, |b| b.find_flavours(kind, name));
+        let records = self.own.records();
+        let is_one = |index: &usize| {
+            let name_of = records.get(*index).map(|r| r.name()).filter(|n| !n.is_none());
+            let begins = |n: &Name| self.bytes_from(*n).starts_with(name.as_bytes());
+            name_of.filter(begins).is_some_and(|n| essential(self.name_bytes(n)) == name.as_bytes())
+        };
+        let id = |index: usize| TypeId(self.first + index as u32);
+        match self.name_table(kind) {
+            Some(table) => found.extend(table.candidates(name.as_bytes()).filter(is_one).map(id)),
+            None => found.extend(records.of_kinds(Kinds::of(&[kind])).filter(is_one).map(id)),
+        }
+        found
+    }
+
+    /// The own types of a kind by name, if there is a table of them.
+    fn name_table(&self, kind: Kind) -> Option<&Table> {
+        let records = self.own.records();
+        self.own.names.table(kind, records.len(), || {
+            let name_of = move |index| {
+                let name = records.get(index)?.name();
+                (!name.is_none()).then(|| (index, self.name_bytes(name)))
+            };
+            records.of_kinds(Kinds::of(&[kind])).filter_map(name_of)
+        })
     }
 
     /// The first own type with this kind and name.
@@ -354,9 +384,10 @@ impl Btf {
 
     /// Tags on a declaration: those of the whole for `component` `None`, else of that member or parameter.
     pub fn decl_tags(&self, id: TypeId, component: Option<u32>) -> impl Iterator<Item = &str> {
-        let wanted = move |r: &Record<'_>| r.target() == id && r.component() == component;
-        let tags = self.of_kinds(Kinds::of(&[Kind::DeclTag])).filter_map(|id| self.record(id));
-        tags.filter(wanted).map(|r| self.str(r.name()))
+        let wanted = move |r: &Record<'_>| r.component() == component;
+        self.stack()
+            .flat_map(move |btf| btf.own.tags.on(id.0, btf.own.records()).filter(wanted))
+            .map(|r| self.str(r.name()))
     }
 }
 

@@ -36,6 +36,7 @@ mod raw;
 pub mod relo;
 mod remap;
 mod store;
+mod tags;
 mod types;
 mod write;
 

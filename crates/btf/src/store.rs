@@ -12,6 +12,7 @@ use crate::Endian;
 use crate::facts::{Derived, Kept};
 use crate::names::Names;
 use crate::raw::{Kinds, Record};
+use crate::tags::Tags;
 use crate::types::*;
 
 /// Types whose places for decoded ones are made together.
@@ -27,6 +28,7 @@ pub(crate) struct Store {
     /// What is known of the types that hang on others, in their order.
     pub(crate) facts: Vec<Kept>,
     pub(crate) names: Names,
+    pub(crate) tags: Tags,
     /// Types that have been asked for.
     decoded: Box<[OnceBox<Chunk>]>,
 }
@@ -122,7 +124,7 @@ impl Store {
     pub(crate) fn new(bytes: Cow<'static, [u8]>, layout: Layout) -> Self {
         let chunks = (layout.places.len() - 1).div_ceil(CHUNK);
         let decoded = (0..chunks).map(|_| OnceBox::new()).collect();
-        Self { bytes, layout, facts: Vec::new(), names: Names::default(), decoded }
+        Self { bytes, layout, facts: Vec::new(), names: Names::default(), tags: Tags::default(), decoded }
     }
 
     /// The section as it was read.

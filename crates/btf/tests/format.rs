@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::sync::Arc;
+
 use common::raw;
 use proptest::prelude::*;
 use skep_btf::*;
@@ -372,26 +374,56 @@ fn the_kernels_own() {
 }
 
 #[test]
-fn names_are_found_as_before_once_they_are_asked_for_often() {
+fn names_flavours_and_tags_are_found_as_by_a_look_at_every_type() {
+    let add = |b: &mut Builder, target: TypeId| {
+        for n in 0..5000u32 {
+            let flavour = ["", "", "___x", "_x", "___y___z"][n as usize % 5];
+            let name = format!("t{}{flavour}", n / 14);
+            match n % 4 {
+                0 => _ = b.structure(&name, 4, &[("a", target, 0)]),
+                1 => _ = b.typedef(&name, target),
+                2 => _ = b.ptr(target),
+                _ => {
+                    let (name, on) = (b.name(&name), TypeId(b.next_id().0 - 3 - 4 * (n % 7).min(n / 4)));
+                    b.add(Type::DeclTag { name, target: on, component: None, attribute: false });
+                }
+            };
+        }
+    };
     let mut b = Builder::new();
     let int = b.int("int", 4, IntEncoding::Signed);
-    for n in 0..5000u32 {
-        match n % 3 {
-            0 => b.structure(&format!("t{}", n / 7), 4, &[("a", int, 0)]),
-            1 => b.typedef(&format!("t{}", n / 7), int),
-            _ => b.ptr(int),
-        };
-    }
-    let btf = b.finish().expect("all parts fit");
-    let looked_at = |kind: Option<Kind>, name: &str| {
-        btf.ids().find(|id| kind.is_none_or(|k| btf.kind(*id) == Some(k)) && btf.name(*id) == Some(name))
-    };
-    for n in 0..730 {
-        let name = format!("t{n}");
-        for kind in [None, Some(Kind::Struct), Some(Kind::Typedef), Some(Kind::Func)] {
-            assert_eq!(btf.find_by_name(kind, &name), looked_at(kind, &name), "{kind:?} {name}");
+    add(&mut b, int);
+    let base = Arc::new(b.finish().expect("all parts fit"));
+    let mut b = Builder::split(Arc::clone(&base));
+    add(&mut b, int);
+    for btf in [&base, &b.finish().expect("all parts fit")] {
+        let all: Vec<(TypeId, Kind, &str)> =
+            btf.ids().filter_map(|id| Some((id, btf.kind(id)?, btf.name(id)?))).collect();
+        for n in 0..360 {
+            for name in [format!("t{n}"), format!("t{n}_x"), format!("t{n}___x"), format!("t{n}___y")] {
+                for kind in [None, Some(Kind::Struct), Some(Kind::Typedef), Some(Kind::Func)] {
+                    let is = |k: Kind| kind.is_none_or(|kind| kind == k);
+                    let first = all.iter().find(|(_, k, own)| is(*k) && *own == name).map(|(id, ..)| *id);
+                    assert_eq!(btf.find_by_name(kind, &name), first, "{kind:?} {name}");
+                    let Some(kind) = kind else { continue };
+                    let same = |own: &str| skep_btf::relo::essential_name(own) == name;
+                    let flavours = all.iter().filter(|(_, k, own)| *k == kind && same(own));
+                    let flavours: Vec<TypeId> = flavours.map(|(id, ..)| *id).collect();
+                    assert_eq!(btf.find_flavours(kind, &name), flavours, "{kind:?} {name}");
+                }
+            }
         }
+        let tag = |id| match btf.ty(id) {
+            Some(Type::DeclTag { name, target, .. }) => Some((*target, btf.str(*name))),
+            _ => None,
+        };
+        let tags: Vec<(TypeId, &str)> = btf.ids().filter_map(tag).collect();
+        assert!(!tags.is_empty());
+        for id in btf.ids().take(2000) {
+            let wanted: Vec<&str> = tags.iter().filter(|(on, _)| *on == id).map(|(_, tag)| *tag).collect();
+            assert_eq!(btf.decl_tags(id, None).collect::<Vec<_>>(), wanted, "{id:?}");
+        }
+        assert_eq!(btf.find_by_name(None, "int"), Some(int));
+        assert_eq!(btf.find_by_name(None, ""), None);
     }
-    assert_eq!(btf.find_by_name(None, "int"), Some(int));
-    assert_eq!(btf.find_by_name(None, ""), None);
 }

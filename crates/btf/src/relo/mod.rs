@@ -35,6 +35,11 @@ use crate::{Btf, Kind, Type};
 
 /// The part of a name that counts: without its last `___flavour`.
 pub(crate) fn essential(name: &[u8]) -> &[u8] {
+    // Three underscores in a row have one at one of these places, and another beside it. Most names have none.
+    let two = |at: usize| name[at] == b'_' && (name[at - 1] == b'_' || name.get(at + 1) == Some(&b'_'));
+    if !(2..name.len()).step_by(3).any(two) {
+        return name;
+    }
     let separator = |at: &usize| {
         let w = &name[*at..*at + 5];
         w[0] != b'_' && &w[1..4] == b"___" && w[4] != b'_'

@@ -258,7 +258,7 @@ impl<'a> Attached<'a> {
         }
         // The kernel says of these what they are, whatever the tags of their types.
         let to = match &self.point {
-            Point::Member(member) => member.seen_as(self.btf, to),
+            Point::Member(member) => member.seen_as(to),
             Point::Tracepoint | Point::Iterator(_) | Point::Function | Point::Hook { .. } => to,
         };
         Ok(pointer(to, marks, nullable))

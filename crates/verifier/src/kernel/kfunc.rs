@@ -282,15 +282,9 @@ impl Kernel<'_> {
         if let Some(known) = known {
             return known;
         }
-        let mut same = self
-            .btf
-            .iter_kinds([kind])
-            .filter(|(_, t)| essential(self.btf.str(t.name())) == name)
-            .map(|(id, _)| id.0);
-        let found = match (same.next(), same.count()) {
-            (Some(id), 0) => Ok(id),
-            (Some(_), more) => Err(more + 1),
-            (None, _) => Err(0),
+        let found = match self.btf.find_flavours(kind, name)[..] {
+            [id] => Ok(id.0),
+            ref several => Err(several.len()),
         };
         self.counterparts.borrow_mut().push((kind, name.into(), found));
         found

@@ -3,6 +3,8 @@
 
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
+use core::cell::OnceCell;
 
 use skep_abi::{ReturnRange, Stored, StructOps};
 use skep_btf::{Btf, Kind, Param, Type, TypeId};
@@ -22,6 +24,16 @@ pub(crate) struct Member<'a> {
     /// The parameters of the function that stands in for the member.
     stub: &'a [Param],
     btf: &'a Btf,
+    object: Option<TypeId>,
+    stands_for_object: Option<TypeId>,
+    /// Offset and bytes of what programs store to, when it was asked for.
+    places: OnceCell<Places>,
+}
+
+/// Members that are stored to as they are, and those that are stored to at any place.
+struct Places {
+    members: Vec<(u32, u32)>,
+    areas: Vec<(u32, u32)>,
 }
 
 impl<'a> Attached<'a> {
@@ -87,7 +99,15 @@ impl<'a> Attached<'a> {
             Type::Ptr { .. } => Some(ReturnRange::Within(0, 0)),
             _ => None,
         };
-        let point = Point::Member(Member { ops, stub, btf });
+        let named = |name: &str| btf.find_by_name(Some(Kind::Struct), name);
+        let point = Point::Member(Member {
+            ops,
+            stub,
+            btf,
+            object: named(ops.object),
+            stands_for_object: ops.stands_for_object.and_then(named),
+            places: OnceCell::new(),
+        });
         Ok(Self { btf, name, params, point, trusted: true, result: None, returns })
     }
 }
@@ -112,10 +132,9 @@ impl Member<'_> {
     }
 
     /// What an argument that points to the type points to for the program (`bpf_tcp_ca_is_valid_access`).
-    pub(super) fn seen_as(&self, btf: &Btf, to: TypeId) -> TypeId {
-        let named = |name: &str| btf.find_by_name(Some(Kind::Struct), name);
-        match self.ops.stands_for_object.and_then(named) {
-            Some(id) if id == to => named(self.ops.object).unwrap_or(to),
+    pub(super) fn seen_as(&self, to: TypeId) -> TypeId {
+        match self.stands_for_object {
+            Some(id) if id == to => self.object.unwrap_or(to),
             _ => to,
         }
     }
@@ -124,7 +143,7 @@ impl Member<'_> {
     /// `bpf_verifier_ops`).
     pub(crate) fn stores(&self, id: TypeId, off: u32, size: u32) -> Result<(), String> {
         let object = self.ops.object;
-        if self.btf.find_by_name(Some(Kind::Struct), object) != Some(id) {
+        if self.object != Some(id) {
             return Err(match self.ops.stored {
                 Stored::Whole => format!("only access to {object} is supported"),
                 Stored::Members(_) => "only read is supported".into(),
@@ -143,19 +162,27 @@ impl Member<'_> {
             }
             Stored::Members(members) => members,
         };
-        let place = |(structure, path): &(&str, &str)| {
-            let id = self.btf.find_by_name(Some(Kind::Struct), structure)?;
-            walk::place(self.btf, id, path)
-        };
-        let exact = members.iter().filter_map(place).find(|(start, _)| *start == off);
+        let places = self.places.get_or_init(|| self.places(members));
+        let exact = places.members.iter().copied().find(|(start, _)| *start == off);
         let inside = || {
             let covers = |(start, bytes): &(u32, u32)| off >= *start && off - *start < *bytes;
-            self.ops.areas.iter().filter_map(place).find(covers)
+            places.areas.iter().copied().find(covers)
         };
         match exact.or_else(inside) {
             Some((start, bytes)) if end <= u64::from(start) + u64::from(bytes) => Ok(()),
             Some((start, bytes)) => Err(beyond(start.saturating_add(bytes))),
             None => Err(format!("no write support to {object} at off {off}")),
+        }
+    }
+
+    fn places(&self, members: &[(&str, &str)]) -> Places {
+        let place = |(structure, path): &(&str, &str)| {
+            let id = self.btf.find_by_name(Some(Kind::Struct), structure)?;
+            walk::place(self.btf, id, path)
+        };
+        Places {
+            members: members.iter().filter_map(place).collect(),
+            areas: self.ops.areas.iter().filter_map(place).collect(),
         }
     }
 }

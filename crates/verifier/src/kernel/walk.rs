@@ -76,20 +76,20 @@ enum Inside {
 fn within(btf: &Btf, id: TypeId, off: u32, size: u32, in_union: &mut bool) -> Result<Inside, String> {
     let id = btf.resolve(id);
     let ty = btf.ty(id).unwrap_or(&Type::Void);
-    let name = btf.str(ty.name());
+    let name = || btf.str(ty.name());
     let (members, bytes) = match ty {
         Type::Struct { members, size, .. } => (members, *size),
         Type::Union { members, size, .. } => {
             *in_union |= members.len() != 1;
             (members, *size)
         }
-        _ => return Err(format!("Type '{name}' is not a struct")),
+        _ => return Err(format!("Type '{}' is not a struct", name())),
     };
     let scalar = Ok(Inside::Is(Step::Found(Found::Scalar)));
     let end = u64::from(off) + u64::from(size);
     if end > bytes.into() {
         return beyond(btf, members, off)
-            .ok_or_else(|| format!("access beyond struct {name} at off {off} size {size}"));
+            .ok_or_else(|| format!("access beyond struct {} at off {off} size {size}", name()));
     }
     for member in members {
         let start = member.off_bits / 8;
@@ -106,9 +106,9 @@ fn within(btf: &Btf, id: TypeId, off: u32, size: u32, in_union: &mut bool) -> Re
         if off < start {
             break;
         }
-        let field = btf.str(member.name);
+        let field = || btf.str(member.name);
         let Some((element, count, element_bytes)) = element(btf, member.ty) else {
-            return Err(format!("field {field} doesn't have size"));
+            return Err(format!("field {} doesn't have size", field()));
         };
         let true_end = u64::from(start) + u64::from(element_bytes) * u64::from(count);
         if u64::from(off) >= true_end {
@@ -126,7 +126,9 @@ fn within(btf: &Btf, id: TypeId, off: u32, size: u32, in_union: &mut bool) -> Re
             Type::Ptr { target } => {
                 if element_bytes != size || off != at {
                     return Err(format!(
-                        "cannot access ptr member {field} with moff {at} in struct {name} with off {off} size {size}"
+                        "cannot access ptr member {} with moff {at} in struct {} with off {off} size {size}",
+                        field(),
+                        name()
                     ));
                 }
                 return Ok(Inside::Is(Step::Found(pointer(btf, *target, member.name, *in_union))));
@@ -135,12 +137,14 @@ fn within(btf: &Btf, id: TypeId, off: u32, size: u32, in_union: &mut bool) -> Re
         }
         if end > true_end && !*in_union {
             return Err(format!(
-                "access beyond the end of member {field} (mend:{true_end}) in struct {name} with off {off} size {size}"
+                "access beyond the end of member {} (mend:{true_end}) in struct {} with off {off} size {size}",
+                field(),
+                name()
             ));
         }
         return scalar;
     }
-    Err(format!("struct {name} doesn't have field at offset {off}"))
+    Err(format!("struct {} doesn't have field at offset {off}", name()))
 }
 
 /// What is behind a structure's end, if its last member is an array without a length.
@@ -209,12 +213,10 @@ fn named(btf: &Btf, id: TypeId, name: &str, depth: u32) -> Option<(u32, TypeId)>
     }
     btf.resolved(id).members().iter().find_map(|member| {
         let at = member.off_bits / 8;
-        match btf.str(member.name) {
-            "" => {
-                let (off, ty) = named(btf, member.ty, name, depth + 1)?;
-                Some((at.checked_add(off)?, ty))
-            }
-            own => (own == name && member.bitfield_bits == 0).then_some((at, member.ty)),
+        if btf.is_named(member.name, "") {
+            let (off, ty) = named(btf, member.ty, name, depth + 1)?;
+            return Some((at.checked_add(off)?, ty));
         }
+        (member.bitfield_bits == 0 && btf.is_named(member.name, name)).then_some((at, member.ty))
     })
 }
