@@ -14,6 +14,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 mod operators;
+mod whole;
 
 use skep_verifier::domain::rules::{self, Bounds, Known, Word};
 
@@ -187,12 +188,18 @@ fn within(b: &Bounds<Term>, x: &Term) -> Fact {
     unsigned.and(&b.smin.sle(x).and(&x.sle(&b.smax)))
 }
 
-/// A rule and the claim that is to be proved of it, at a width.
+/// A rule and the claim that is to be proved of it, at a width; 0 for all integers.
 struct Obligation {
     name: &'static str,
     width: u32,
     holds: bool,
     claim: fn(&Query) -> Fact,
+}
+
+impl Obligation {
+    fn extent(&self) -> String {
+        if self.width == 0 { "all integers".into() } else { format!("{:2} bits", self.width) }
+    }
 }
 
 type KnownRule = fn(&Known<Term>, &Known<Term>) -> Known<Term>;
@@ -394,9 +401,10 @@ fn obligations() -> Vec<Obligation> {
 
 fn query(obligation: &Obligation) -> String {
     let q = Query { script: Script::default(), width: obligation.width };
+    let logic = if obligation.width == 0 { "QF_NIA" } else { "QF_BV" };
     let claim = (obligation.claim)(&q);
     let lines = q.script.borrow().join("\n");
-    format!("(set-logic QF_BV)\n{lines}\n(assert (not {}))\n(check-sat)\n", claim.name)
+    format!("(set-logic {logic})\n{lines}\n(assert (not {}))\n(check-sat)\n", claim.name)
 }
 
 /// `sat`, `unsat`, or whatever else z3 says; `None` if there is no z3.
@@ -418,11 +426,11 @@ fn main() -> ExitCode {
     let (mut proved, mut failed) = (0, 0);
     let wanted: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).collect();
     let named = |name: &str| wanted.is_empty() || wanted.iter().any(|part| name.contains(part.as_str()));
-    let all = obligations().into_iter().chain(operators::obligations());
+    let all = obligations().into_iter().chain(operators::obligations()).chain(whole::obligations());
     for obligation in all.filter(|obligation| named(obligation.name)) {
         let script = query(&obligation);
         if print {
-            println!("; {} at {} bits\n{script}", obligation.name, obligation.width);
+            println!("; {}, {}\n{script}", obligation.name, obligation.extent());
             continue;
         }
         let start = Instant::now();
@@ -441,8 +449,8 @@ fn main() -> ExitCode {
         proved += u32::from(good);
         failed += u32::from(!good);
         let detail = if good { String::new() } else { format!(" ({answer})") };
-        let (name, width, time) = (obligation.name, obligation.width, start.elapsed().as_secs_f32());
-        println!("{name:32} {width:2} bits  {verdict}{detail}  {time:.2} s");
+        let (name, extent, time) = (obligation.name, obligation.extent(), start.elapsed().as_secs_f32());
+        println!("{name:32} {extent:12}  {verdict}{detail}  {time:.2} s");
     }
     if !print {
         println!("{proved} as they must be, {failed} failed");

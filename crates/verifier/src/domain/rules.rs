@@ -5,6 +5,7 @@
 //! print themselves as SMT-LIB terms, which `cargo xtask prove` hands to z3.
 //! There are no branches on values in here, only [`Word::select`].
 
+pub mod exact;
 pub mod limits;
 
 /// A bit vector that is computed with, or written down.

@@ -7,6 +7,7 @@
 //! signed value divided by -1 is itself.
 
 use super::lane::{Lane, Span};
+use super::rules::exact::{self, Exact};
 use super::rules::limits::{self, Ends};
 use super::rules::{self, Bounds, Bv};
 use super::tnum::{Tnum, low_mask};
@@ -45,11 +46,11 @@ impl Lane {
     /// Product. The exact unsigned and signed products lie between those of the ends (a bilinear function is
     /// extreme at corners); each run is kept if it is shorter than `2^w`. Loses: gaps, and runs that wrap.
     pub fn mul(&self, rhs: &Lane) -> Lane {
-        let wide = |x: u64, y: u64| u128::from(x) * u128::from(y);
-        let (lo, hi) = (wide(self.umin, rhs.umin), wide(self.umax, rhs.umax));
+        let wide = |lane: &Lane| (u128::from(lane.umin), u128::from(lane.umax));
+        let (lo, hi) = exact::whole_mul(&wide(self), &wide(rhs));
         let unsigned = Lane::from_run(self.width, lo as u64, hi - lo);
-        let (lo, hi) =
-            extremes([self.smin, self.smax], [rhs.smin, rhs.smax], |x, y| i128::from(x) * i128::from(y));
+        let wide = |lane: &Lane| (i128::from(lane.smin), i128::from(lane.smax));
+        let (lo, hi) = exact::corners(&wide(self), &wide(rhs), i128::times);
         let signed = Lane::from_integers(self.width, lo, hi);
         unsigned.and_also(signed).with_tnum(self.tnum.mul_width(self.width, rhs.tnum))
     }
@@ -60,8 +61,9 @@ impl Lane {
         if rhs.umax == 0 {
             return Lane::known(self.width, 0);
         }
-        let least = if rhs.umin == 0 { 0 } else { self.umin / rhs.umax };
-        let lane = Lane::from_unsigned(self.width, least, self.umax / rhs.umin.max(1));
+        let (least, most) = exact::whole_div(&(self.umin, self.umax), &(rhs.umin.max(1), rhs.umax));
+        let least = if rhs.umin == 0 { 0 } else { least };
+        let lane = Lane::from_unsigned(self.width, least, most);
         if rhs.is_const() && rhs.umin.is_power_of_two() {
             return lane.with_tnum(self.tnum.rsh(rhs.umin.trailing_zeros()));
         }
@@ -88,10 +90,11 @@ impl Lane {
     /// Signed quotient, rounded towards zero. For divisors of one sign it is extreme at the corners; the two
     /// signs are taken apart, and a divisor that may be zero adds 0. Loses: known bits.
     pub fn sdiv(&self, rhs: &Lane) -> Lane {
-        let quotient = |x: i64, y: i64| i128::from(x) / i128::from(y);
+        let wide = |lo: i64, hi: i64| (i128::from(lo), i128::from(hi));
         let part = |lo: i64, hi: i64| {
             (lo <= hi).then(|| {
-                let (lo, hi) = extremes([self.smin, self.smax], [lo, hi], quotient);
+                let dividends = wide(self.smin, self.smax);
+                let (lo, hi) = exact::corners(&dividends, &wide(lo, hi), i128::quotient);
                 Lane::from_integers(self.width, lo, hi)
             })
         };
@@ -276,11 +279,4 @@ impl Lane {
     pub fn reverse_bytes(&self, bits: u32) -> Lane {
         Lane::from_tnum(self.width, self.tnum.reverse_bytes(bits))
     }
-}
-
-/// The least and greatest of `f` over the four corners.
-fn extremes(xs: [i64; 2], ys: [i64; 2], f: impl Fn(i64, i64) -> i128) -> (i128, i128) {
-    let corners = [f(xs[0], ys[0]), f(xs[0], ys[1]), f(xs[1], ys[0]), f(xs[1], ys[1])];
-    let fold = |pick: fn(i128, i128) -> i128| corners[1..].iter().copied().fold(corners[0], pick);
-    (fold(i128::min), fold(i128::max))
 }
