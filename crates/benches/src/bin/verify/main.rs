@@ -1,6 +1,8 @@
 //! skep's verifier beside the kernel's, on real objects: time, steps, states, memory.
 //!
-//!     cargo xtask bench verify [--prevail] [--seconds N] [--all] [--rounds N] [FOLDER|OBJECT…]
+//! ```text
+//! cargo xtask bench verify [--prevail] [--seconds N] [--all] [--rounds N] [FOLDER|OBJECT…]
+//! ```
 //!
 //! Without a folder: the objects of this repository and, where `cargo xtask selftests` has left them, those of the kernel's
 //! own tests. Each program is asked of both in one process, alternately; medians count. The kernel's time is the one that it
