@@ -4,6 +4,7 @@ use alloc::format;
 
 use skep_isa::Reg;
 
+use super::object::place_in;
 use super::{Intent, Target};
 use crate::Code;
 use crate::kernel::{self, Loaded, Member};
@@ -26,15 +27,8 @@ pub(super) fn access(
         let words = format!("'struct {name}' access is allowed only to CAP_PERFMON and CAP_SYS_ADMIN");
         return refuse(Code::PointerLeak, words);
     }
-    let var = &s.reg(base).val;
-    let what = match (u32::try_from(off), var.as_const()) {
-        (Err(_), _) => format!("invalid negative access: off={off}"),
-        (_, None | Some(1..)) => format!("invalid variable offset: off={off}, var_off={}", var.tnum()),
-        _ if marks.has(Marks::USER) => format!("access user memory: off={off}"),
-        _ if marks.has(Marks::PER_CPU) => format!("access percpu memory: off={off}"),
-        (Ok(at), Some(0)) => return member(p, (id, marks), at, size as u32, intent),
-    };
-    refuse(Code::OutOfBounds, format!("R{} is ptr_{name} {what}", base.0))
+    let at = place_in(s, base, name, marks, off)?;
+    member(p, (id, marks), at, size as u32, intent)
 }
 
 fn member(p: &Program<'_>, (id, marks): (u32, Marks), off: u32, size: u32, intent: Intent) -> Check<Target> {

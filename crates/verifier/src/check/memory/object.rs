@@ -100,6 +100,12 @@ fn object_place(p: &Program<'_>, s: &State, base: Reg, (id, marks): (u32, Marks)
         let words = format!("Cannot access kernel 'struct {name}' from non-GPL compatible program");
         return refuse(Code::GplOnly, words);
     }
+    place_in(s, base, name, marks, off)
+}
+
+/// Where in the structure `name` an access is: at a number that is known and not negative, in memory that is the
+/// kernel's own and not each CPU's.
+pub(super) fn place_in(s: &State, base: Reg, name: &str, marks: Marks, off: i32) -> Check<u32> {
     let var = &s.reg(base).val;
     let what = match (u32::try_from(off), var.as_const()) {
         (Err(_), _) => format!("invalid negative access: off={off}"),
