@@ -42,6 +42,10 @@ pub enum KfuncEffect {
     CastsReadOnly,
     /// Gives 8 bytes that may be written.
     SessionCookie,
+    /// Takes the lock that it is given, or fails; with flags, and turns interrupts off.
+    TakesLock,
+    /// Gives the lock back.
+    GivesLock,
     /// Must never be reached.
     Traps,
     /// Leaves the program, however deep its calls are.

@@ -15,6 +15,7 @@
 //!             task_struct __kptr_untrusted *u; item __kptr *i; }                                32 40
 //! works     { long n; bpf_timer t; bpf_wq w; }                                                  0 8 24
 //! tasks     { long n; bpf_task_work w; }                                                        0 8
+//! restrees  { bpf_res_spin_lock lock; int n; bpf_rb_root singles (single.rb); }                 0 4 8
 //! shared    { struct plain __uptr *p; long n; }, of tasks                                       0 8
 //! ```
 
@@ -25,8 +26,18 @@ use skep_btf::{Btf, Builder, IntEncoding, Type, TypeId};
 use skep_spec::{FieldKind, MapDef};
 
 /// Names of the maps that [`maps`] gives.
-pub const MAPS: &[&str] =
-    &["lists", "listhash", "pointers", "pointerhash", "works", "otherworks", "tasks", "othertasks", "shared"];
+pub const MAPS: &[&str] = &[
+    "lists",
+    "listhash",
+    "pointers",
+    "pointerhash",
+    "works",
+    "otherworks",
+    "tasks",
+    "othertasks",
+    "shared",
+    "restrees",
+];
 
 /// The types, for functions to be added.
 pub fn types() -> Builder {
@@ -40,7 +51,7 @@ pub fn types() -> Builder {
             b.structure(kind.name(), size, &[("v", words, 0)])
         }
     };
-    let lock = field(FieldKind::SpinLock);
+    let (lock, noticing) = (field(FieldKind::SpinLock), field(FieldKind::ResSpinLock));
     let (timer, work, task_work) =
         (field(FieldKind::Timer), field(FieldKind::Workqueue), field(FieldKind::TaskWork));
     let (head, node) = (field(FieldKind::ListHead), field(FieldKind::ListNode));
@@ -65,6 +76,9 @@ pub fn types() -> Builder {
     contains(&mut b, lists, 2, "item:node");
     contains(&mut b, lists, 3, "item:rb");
     contains(&mut b, lists, 4, "single:rb");
+    let members = [("lock", noticing, 0), ("n", int, 32), ("singles", root, 64)];
+    let trees = b.structure("restrees", 24, &members);
+    contains(&mut b, trees, 2, "single:rb");
     let per_cpu = tagged(&mut b, "percpu_kptr", plain);
     let (owned, untrusted) = (tagged(&mut b, "kptr", task), tagged(&mut b, "kptr_untrusted", task));
     let item = tagged(&mut b, "kptr", item);
@@ -116,6 +130,7 @@ pub fn maps(btf: &Arc<Btf>) -> Vec<MapDef> {
         }
         .named(name)
     };
-    let values = ["lists", "lists", "pointers", "pointers", "works", "works", "tasks", "tasks", "shared"];
+    let values =
+        ["lists", "lists", "pointers", "pointers", "works", "works", "tasks", "tasks", "shared", "restrees"];
     MAPS.iter().zip(values).map(|(name, value)| map(name, value)).collect()
 }

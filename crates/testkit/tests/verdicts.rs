@@ -68,6 +68,8 @@ fn maps() -> Vec<Arc<MapDef>> {
         constants(b"abc", 4, 2).named("two"),
         locked(MapDef::new(MapType::ARRAY, 4, 16, 1)).named("locked"),
         locked(MapDef::new(MapType::HASH, 4, 16, 8)).named("lockedhash"),
+        noticing(MapDef::new(MapType::ARRAY, 4, 16, 1)).named("reslocked"),
+        noticing(MapDef::new(MapType::HASH, 4, 16, 8)).named("reslockedhash"),
         MapDef::new(MapType::PERCPU_HASH, 8, 8, 16).named("percpu8"),
         MapDef::new(MapType::PERCPU_ARRAY, 4, 8, 4).named("percpuarray8"),
         MapDef::new(MapType::LRU_HASH, 8, 8, 16).named("lru8"),
@@ -159,10 +161,19 @@ fn flexible(def: MapDef) -> MapDef {
 
 /// With values `struct { int n; struct bpf_spin_lock lock; long m; }`.
 fn locked(def: MapDef) -> MapDef {
+    with_lock(def, "bpf_spin_lock")
+}
+
+/// With values `struct { int n; struct bpf_res_spin_lock lock; long m; }`.
+fn noticing(def: MapDef) -> MapDef {
+    with_lock(def, "bpf_res_spin_lock")
+}
+
+fn with_lock(def: MapDef, name: &str) -> MapDef {
     let mut b = Builder::new();
     let int = b.int("int", 4, IntEncoding::Signed);
     let long = b.int("long", 8, IntEncoding::Signed);
-    let lock = b.structure("bpf_spin_lock", 4, &[("val", int, 0)]);
+    let lock = b.structure(name, 4, &[("val", int, 0)]);
     let value = b.structure("value", 16, &[("n", int, 0), ("lock", lock, 32), ("m", long, 64)]);
     let btf = b.finish().expect("legal types");
     MapDef { btf: Some(Arc::new(btf)), key_btf_id: int.0, value_btf_id: value.0, ..def }

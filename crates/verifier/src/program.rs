@@ -149,7 +149,7 @@ impl Program<'_> {
 
     /// Whether nothing that is looked at goes away meanwhile (`in_rcu_cs`): so in programs that cannot sleep.
     pub(crate) fn in_rcu(&self, s: &State) -> bool {
-        s.sections.rcu || s.lock.is_some() || !self.may_sleep(s)
+        s.sections.rcu || !s.locks.is_empty() || !self.may_sleep(s)
     }
 
     /// Whether what runs now may sleep (`in_sleepable`).

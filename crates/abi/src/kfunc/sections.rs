@@ -30,15 +30,18 @@ pub(super) static ROWS: &[Kfunc] = &[
         F::RET_NULL.with(F::UNDER_LOCK),
         U::COMMON,
         "Takes a lock, or says that it would not end.",
-    ),
-    row("bpf_res_spin_unlock", F::UNDER_LOCK, U::COMMON, "Gives a lock back."),
+    )
+    .doing(KfuncEffect::TakesLock),
+    row("bpf_res_spin_unlock", F::UNDER_LOCK, U::COMMON, "Gives a lock back.").doing(KfuncEffect::GivesLock),
     row(
         "bpf_res_spin_lock_irqsave",
         F::RET_NULL.with(F::UNDER_LOCK),
         U::COMMON,
         "Takes a lock without interrupts, or says that it would not end.",
-    ),
-    row("bpf_res_spin_unlock_irqrestore", F::UNDER_LOCK, U::COMMON, "Gives a lock back, and interrupts."),
+    )
+    .doing(KfuncEffect::TakesLock),
+    row("bpf_res_spin_unlock_irqrestore", F::UNDER_LOCK, U::COMMON, "Gives a lock back, and interrupts.")
+        .doing(KfuncEffect::GivesLock),
     row("bpf_throw", F::NONE, U::GENERIC, "Leaves the program at once.").doing(KfuncEffect::Throws),
     row("__bpf_trap", F::NONE, U::COMMON, "What compilers put where a program's meaning ends.")
         .doing(KfuncEffect::Traps),

@@ -73,7 +73,7 @@ pub(super) fn argument(s: &State, reg: Reg, begins: bool, by_lock: bool) -> Chec
         );
     };
     if irq.by_lock != by_lock {
-        let name = |lock| if lock { "res_spin_lock" } else { "bpf_local_irq" };
+        let name = |lock| if lock { "lock" } else { "native" };
         let words = format!(
             "irq flag acquired by {} kfuncs cannot be restored with {} kfuncs",
             name(irq.by_lock),

@@ -138,7 +138,7 @@ pub(crate) fn insn(p: &Program<'_>, s: &State, pc: usize, op: Op) -> Check<Facts
         Op::Call(CallTarget::Kfunc { btf_id: 0, .. }) => {
             refuse(Code::BadInsn, "invalid kernel function call not eliminated in verifier pass")
         }
-        Op::Call(CallTarget::Kfunc { btf_id, btf_idx }) => kfunc::call(p, s, btf_id, btf_idx),
+        Op::Call(CallTarget::Kfunc { btf_id, btf_idx }) => kfunc::call(p, s, pc, btf_id, btf_idx),
         Op::Exit => exit::exit(p, s),
         Op::CallIndirect { .. } => unsupported(format!("indirect call (callx) at insn {pc}")),
         Op::JumpIndirect { .. } => unsupported(format!("indirect jump (gotox) at insn {pc}")),

@@ -35,6 +35,8 @@ pub(super) fn change(p: &Program<'_>, s: &State, name: &str, effect: KfuncEffect
         | KfuncEffect::CastsContext
         | KfuncEffect::CastsReadOnly
         | KfuncEffect::SessionCookie
+        | KfuncEffect::TakesLock
+        | KfuncEffect::GivesLock
         | KfuncEffect::Traps
         | KfuncEffect::Throws
         | KfuncEffect::NeedsDevice => return Ok(()),

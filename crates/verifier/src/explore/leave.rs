@@ -1,4 +1,4 @@
-//! Ways out of a function that was called.
+//! Ways out of a function that was called, and calls that may fail.
 
 use skep_isa::{Op, Reg};
 
@@ -37,6 +37,15 @@ impl Explorer<'_, '_> {
         self.history.note_left();
         self.state.set(Reg::R0, state::Reg::scalar(Scalar::known(0)));
         Ok(self.leave(pc))
+    }
+
+    /// Puts aside what follows if a lock is not taken (`PROCESS_LOCK_FAIL`).
+    pub(super) fn lock_fails(&mut self, pc: usize) -> Check<()> {
+        let mut state = self.state.clone();
+        transfer::lock_fails(&mut state);
+        self.put_aside(Decision { pc, taken: false }, self.p.next(pc), state)?;
+        self.decided(pc, true);
+        Ok(())
     }
 
     /// Puts aside what follows in the caller of this function if its tail call succeeds.

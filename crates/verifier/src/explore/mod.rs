@@ -22,6 +22,7 @@ use alloc::format;
 use alloc::vec;
 use alloc::vec::Vec;
 
+use skep_abi::KfuncEffect;
 use skep_isa::{CallTarget, Op, Reg};
 
 pub use cost::{Difference, InsnCost};
@@ -299,6 +300,9 @@ impl<'p, 'a> Explorer<'p, 'a> {
             _ => {
                 if matches!(op, Op::Call(CallTarget::Helper(contract::TAIL_CALL))) {
                     self.tail_call(pc)?;
+                }
+                if facts.kfunc == Some(KfuncEffect::TakesLock) {
+                    self.lock_fails(pc)?;
                 }
                 if let Op::Call(CallTarget::Subprog(off)) = op
                     && let Some(callee) = self.p.global_callee(pc, off)

@@ -249,10 +249,10 @@ pub(crate) fn known(p: &Program<'_>, state: &State) -> Vec<Known> {
     frame(p, state.depth(), state.frame())
 }
 
-/// References and the lock that are held, and that a helper has called the running function, as they stand behind the registers.
+/// References and locks that are held, and that a helper has called the running function, as they stand behind the registers.
 pub(crate) fn references(state: &State) -> String {
     let mut out = String::new();
-    let locks = state.lock.iter().map(|l| l.id).filter(|&id| id != 0);
+    let locks = state.locks.iter().map(|l| l.id).filter(|&id| id != 0);
     for (i, id) in state.refs.iter().map(|r| r.id).chain(locks).enumerate() {
         let _ = write!(out, "{}{id}", if i == 0 { " refs=" } else { "," });
     }

@@ -74,6 +74,7 @@ fn refs_and_calls_match(old: &State, new: &State) -> bool {
         && old.refs.len() == new.refs.len()
         && old.sections == new.sections
         && old.irqs.len() == new.irqs.len()
+        && old.locks.len() == new.locks.len()
         && old.sleeps == new.sleeps
 }
 
@@ -85,11 +86,11 @@ pub(crate) fn equal(old: &State, new: &State, live: &[RegSet], how: Exactness) -
     }
     let mut ids = Ids::default();
     let refs_match = old.refs.iter().zip(&new.refs).all(|(a, b)| ids.matches(a.id, b.id));
-    let locks_match = match (old.lock, new.lock) {
-        (None, None) => true,
-        (Some(a), Some(b)) => a.of == b.of && ids.matches(a.id, b.id),
-        (Some(_), None) | (None, Some(_)) => false,
-    };
+    let locks_match = old
+        .locks
+        .iter()
+        .zip(&new.locks)
+        .all(|(a, b)| (a.kind, a.of) == (b.kind, b.of) && ids.matches(a.id, b.id));
     let irqs_match = old.irqs.iter().zip(&new.irqs).all(|(a, b)| ids.matches(a.id, b.id));
     refs_match
         && irqs_match

@@ -59,9 +59,21 @@ pub(crate) enum Locked {
     Object,
 }
 
-/// The `bpf_spin_lock` that is held.
+/// What sort of lock it is, and how it was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LockKind {
+    /// A `bpf_spin_lock`.
+    Plain,
+    /// A `bpf_res_spin_lock`, which notices deadlocks.
+    Noticing,
+    /// The same, and interrupts are off.
+    NoInterrupts,
+}
+
+/// A lock that is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Lock {
+    pub(crate) kind: LockKind,
     /// Where it is.
     pub(crate) of: Locked,
     /// Tells values of the map, and objects, apart; 0 for the only one.
@@ -84,7 +96,8 @@ pub(crate) struct Sections {
 pub(crate) struct State {
     pub(crate) frames: Vec<Rc<Frame>>,
     pub(crate) refs: Vec<Reference>,
-    pub(crate) lock: Option<Lock>,
+    /// The locks that are held; the last is given back first.
+    pub(crate) locks: Vec<Lock>,
     /// The sections that have begun.
     pub(crate) sections: Sections,
     /// Where interrupts were turned off; the last ends first.
@@ -105,7 +118,7 @@ impl State {
         Self {
             frames: vec![Rc::new(frame)],
             refs: Vec::new(),
-            lock: None,
+            locks: Vec::new(),
             sections: Sections::default(),
             irqs: Vec::new(),
             sleeps: false,

@@ -9,8 +9,8 @@ use skep_spec::FieldKind;
 
 use super::Fresh;
 use crate::check::Facts;
-use crate::contract::{Callback, CallbackArgs, Later, LockChange, Returned};
-use crate::domain::Scalar;
+use crate::contract::{self, Callback, CallbackArgs, Later, LockChange, Returned};
+use crate::domain::{Scalar, Tnum};
 use crate::program::Program;
 use crate::signature::Param;
 use crate::state::{Byte, DynptrType, Frame, Kept, Kind, Marks, Reference, Reg, State};
@@ -88,9 +88,9 @@ pub(super) fn helper(p: &Program<'_>, s: &mut State, pc: usize, facts: &Facts, f
         super::dynptr::change(s, pc, change, &void(p), fresh);
     }
     match call.lock {
-        Some(LockChange::Take(lock)) => s.lock = Some(lock),
+        Some(LockChange::Take(lock)) => s.locks.push(lock),
         Some(LockChange::Give) => {
-            s.lock = None;
+            s.locks.pop();
             let void = void(p);
             s.for_each_reg(|r| {
                 if matches!(r.kind, Kind::Local { marks, .. } if marks.has(Marks::NON_OWNING)) {
@@ -207,12 +207,24 @@ pub(super) fn kfunc(p: &Program<'_>, s: &mut State, pc: usize, facts: &Facts, fr
             | KfuncEffect::CastsContext
             | KfuncEffect::CastsReadOnly
             | KfuncEffect::SessionCookie
+            | KfuncEffect::TakesLock
+            | KfuncEffect::GivesLock
             | KfuncEffect::Traps
             | KfuncEffect::Throws
             | KfuncEffect::NeedsDevice,
         )
         | None => {}
     }
+}
+
+/// The lock was not taken: `r0` is an error. Linux 6.18 takes its high half for copies of the sign, but the function
+/// returns 32 bits.
+pub(crate) fn lock_fails(s: &mut State) {
+    lose_arguments(s);
+    let failed = (-contract::MAX_ERRNO as i32, -1);
+    let (any, signed) = ((0, u64::MAX), (i64::MIN, i64::MAX));
+    let r0 = Scalar::from_all_parts(Tnum::UNKNOWN, any, signed, (0, u32::MAX), failed);
+    s.set(R::R0, r0.map_or_else(Reg::unknown, Reg::scalar));
 }
 
 /// A pointer to a map's value, told apart from those to others if it has a lock.

@@ -13,7 +13,9 @@ pub(crate) mod pointer;
 use skep_abi::MapType;
 use skep_isa::{CallTarget, Imm64, Op, Operand};
 
-pub(crate) use call::{Left, call_back, call_later, enter, global_entry, leave, leave_by_tail_call};
+pub(crate) use call::{
+    Left, call_back, call_later, enter, global_entry, leave, leave_by_tail_call, lock_fails,
+};
 pub(crate) use iter::advance;
 
 use crate::check::Facts;
@@ -67,7 +69,13 @@ pub(crate) fn apply(
         // A function of the program only if it is global: the others are entered.
         Op::Call(CallTarget::Kfunc { .. }) => match (&facts.iter, facts.irq) {
             (Some(call), _) => iter::call(p, s, pc, call, fresh),
-            (None, Some(call)) => irq::call(p, s, pc, call, fresh),
+            (None, Some(call)) => {
+                irq::call(p, s, pc, call, fresh);
+                // A lock goes with it.
+                if facts.helper.is_some() {
+                    call::kfunc(p, s, pc, facts, fresh);
+                }
+            }
             (None, None) => call::kfunc(p, s, pc, facts, fresh),
         },
         Op::Call(CallTarget::Helper(_) | CallTarget::Subprog(_)) => call::helper(p, s, pc, facts, fresh),

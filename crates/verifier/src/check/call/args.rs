@@ -13,7 +13,7 @@ use super::super::{allocated, dynptr, kptr, leak, leaks, lock, object, readable,
 use super::Args;
 use crate::Code;
 use crate::contract::{self, DynptrChange, Held, arg_reg};
-use crate::state::{self, Byte, DynptrType, Kind, Marks, Sock, place, type_name};
+use crate::state::{self, Byte, DynptrType, Kind, LockKind, Marks, Sock, place, type_name};
 use crate::violation::{Check, Explain, refuse, unsupported};
 
 impl Args<'_, '_> {
@@ -111,7 +111,7 @@ impl Args<'_, '_> {
                     return refuse(Code::Lock, "can't spin_{lock,unlock} in rbtree cb");
                 }
                 let takes = self.proto.id == contract::SPIN_LOCK;
-                self.out.lock = Some(lock::change(self.p, self.s, self.pc, reg, takes)?);
+                self.out.lock = Some(lock::change(self.p, self.s, self.pc, reg, LockKind::Plain, takes)?);
                 Ok(())
             }
             ArgKind::Timer => {

@@ -11,11 +11,11 @@ use crate::check::dynptr::Given;
 use crate::check::given::Used;
 use crate::check::memory::unmodified;
 use crate::check::sized::Pair;
-use crate::check::{Facts, irq, iter, reference, strings};
+use crate::check::{Facts, allocated, irq, iter, lock, reference, strings};
 use crate::contract::{HelperFacts, arg_reg};
 use crate::kernel::{self, KfuncArg, KfuncParam, KfuncProto, Number, SizeBy};
 use crate::program::Program;
-use crate::state::{self, Kind, Marks, State, type_name};
+use crate::state::{self, Kind, LockKind, Marks, State, type_name};
 use crate::transfer::jump;
 use crate::violation::{Check, Explain, refuse, unsupported};
 
@@ -24,6 +24,8 @@ pub(super) struct Args<'a, 'p> {
     pub(super) p: &'a Program<'p>,
     pub(super) s: &'a State,
     pub(super) proto: &'a KfuncProto,
+    /// The call.
+    pc: usize,
     /// The number of the function.
     id: u32,
     pub(super) found: (Facts, HelperFacts),
@@ -38,9 +40,9 @@ pub(super) struct Args<'a, 'p> {
 }
 
 impl<'a, 'p> Args<'a, 'p> {
-    pub(super) fn new(p: &'a Program<'p>, s: &'a State, proto: &'a KfuncProto, id: u32) -> Self {
+    pub(super) fn new(p: &'a Program<'p>, s: &'a State, proto: &'a KfuncProto, pc: usize, id: u32) -> Self {
         let found = (Facts::default(), HelperFacts::default());
-        Self { p, s, proto, id, found, ref_id: 0, constant: None, dynptr: None, memory: None }
+        Self { p, s, proto, pc, id, found, ref_id: 0, constant: None, dynptr: None, memory: None }
     }
 
     /// Checks all of them.
@@ -135,6 +137,7 @@ impl<'a, 'p> Args<'a, 'p> {
             }
             KfuncArg::Iterator => self.iterator(reg)?,
             KfuncArg::IrqFlag => self.interrupts(reg)?,
+            KfuncArg::ResLock => self.lock(i, reg)?,
             KfuncArg::Dynptr { uninit: false } => self.used_dynptr(i, reg)?,
             KfuncArg::Dynptr { uninit: true } => self.made_dynptr(reg)?,
             KfuncArg::Allocated
@@ -145,7 +148,6 @@ impl<'a, 'p> Args<'a, 'p> {
             | KfuncArg::TreeNode
             | KfuncArg::WorkQueue
             | KfuncArg::TaskWork
-            | KfuncArg::ResLock
             | KfuncArg::Callback => return self.not_yet(i, what(param.arg)),
         }
         Ok(1)
@@ -271,11 +273,38 @@ impl<'a, 'p> Args<'a, 'p> {
 
     /// Where it is kept whether interrupts come.
     fn interrupts(&mut self, reg: Reg) -> Check<()> {
-        let begins = matches!(self.proto.row.effect, KfuncEffect::Enters(_));
-        let call = irq::argument(self.s, reg, begins, false)?;
+        let effect = self.proto.row.effect;
+        let begins = matches!(effect, KfuncEffect::Enters(_) | KfuncEffect::TakesLock);
+        let by_lock = matches!(effect, KfuncEffect::TakesLock | KfuncEffect::GivesLock);
+        let call = irq::argument(self.s, reg, begins, by_lock)?;
         self.found.0.touched.push((call.frame, call.off()));
         self.found.0.stack_reads.push((call.frame, call.off(), 8));
         self.found.0.irq = Some(call);
+        Ok(())
+    }
+
+    /// A lock that is taken, or given back.
+    fn lock(&mut self, i: usize, reg: Reg) -> Check<()> {
+        let value = self.s.reg(reg);
+        let fits = matches!(value.kind, Kind::MapValue(_) | Kind::Local { marks: Marks::ALLOC, .. });
+        if !fits || value.nullable {
+            let words = format!("arg#{i} doesn't point to map value or allocated object");
+            return refuse(Code::BadArgument, words).explain(
+                "the address of a struct bpf_res_spin_lock in a map value or an object of the program",
+                format!("r{} is {}", reg.0, state::register(self.p, self.s.depth(), value)),
+                "compare the pointer with NULL first, and pass the lock's own address",
+            );
+        }
+        let kind = match self.proto.params.iter().any(|p| p.arg == KfuncArg::IrqFlag) {
+            true => LockKind::NoInterrupts,
+            false => LockKind::Noticing,
+        };
+        // Linux 6.18 forgets this of the locks that notice deadlocks.
+        if allocated::is_sorting(self.p, self.s) {
+            return refuse(Code::Lock, "can't spin_{lock,unlock} in rbtree cb");
+        }
+        let takes = self.proto.row.effect == KfuncEffect::TakesLock;
+        self.found.1.lock = Some(lock::change(self.p, self.s, self.pc, reg, kind, takes)?);
         Ok(())
     }
 
@@ -308,7 +337,6 @@ fn what(arg: KfuncArg) -> &'static str {
         KfuncArg::TreeNode => "a node of a tree",
         KfuncArg::WorkQueue => "a struct bpf_wq",
         KfuncArg::TaskWork => "a struct bpf_task_work",
-        KfuncArg::ResLock => "a struct bpf_res_spin_lock",
         KfuncArg::Callback => "a function that is called back",
         KfuncArg::Ignored
         | KfuncArg::Program
@@ -316,6 +344,7 @@ fn what(arg: KfuncArg) -> &'static str {
         | KfuncArg::Ctx
         | KfuncArg::Iterator
         | KfuncArg::IrqFlag
+        | KfuncArg::ResLock
         | KfuncArg::Dynptr { .. }
         | KfuncArg::ConstStr
         | KfuncArg::Map

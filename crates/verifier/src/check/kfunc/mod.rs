@@ -16,7 +16,7 @@ use skep_isa::{CallTarget, Op};
 
 use super::{Facts, allocated, lock, section, throw};
 use crate::Code;
-use crate::contract::HelperFacts;
+use crate::contract::{HelperFacts, Returned};
 use crate::kernel::KfuncProto;
 use crate::program::Program;
 use crate::state::State;
@@ -83,7 +83,7 @@ fn not_allowed<T>(p: &Program<'_>, name: &str, known: String) -> Check<T> {
 }
 
 /// A call.
-pub(super) fn call(p: &Program<'_>, s: &State, btf_id: i32, module: i16) -> Check<Facts> {
+pub(super) fn call(p: &Program<'_>, s: &State, pc: usize, btf_id: i32, module: i16) -> Check<Facts> {
     let proto = offered(p, btf_id, module);
     let under_lock = proto.as_ref().is_ok_and(|k| k.row.flags.has(KfuncFlags::UNDER_LOCK));
     if !under_lock {
@@ -109,7 +109,9 @@ pub(super) fn call(p: &Program<'_>, s: &State, btf_id: i32, module: i16) -> Chec
         | KfuncEffect::Leaves(_)
         | KfuncEffect::CastsContext
         | KfuncEffect::CastsReadOnly
-        | KfuncEffect::SessionCookie => {}
+        | KfuncEffect::SessionCookie
+        | KfuncEffect::TakesLock
+        | KfuncEffect::GivesLock => {}
     }
     if row.flags.has(KfuncFlags::SLEEPABLE) && !p.may_sleep(s) {
         let words = format!("program must be sleepable to call sleepable kfunc {}", row.name);
@@ -128,17 +130,22 @@ pub(super) fn call(p: &Program<'_>, s: &State, btf_id: i32, module: i16) -> Chec
     {
         return allocated::call(p, s, name, what);
     }
-    let mut args = args::Args::new(p, s, &proto, btf_id as u32);
+    let mut args = args::Args::new(p, s, &proto, pc, btf_id as u32);
     args.all()?;
     section::change(p, s, row.name, row.effect)?;
     if row.flags.has(KfuncFlags::SLEEPABLE) {
         section::may_not_sleep(s, &format!("kernel func {} is sleepable within", row.name))?;
     }
-    if args.found.0.iter.is_some() || args.found.0.irq.is_some() {
+    let taken = args.found.1.lock.is_some();
+    if args.found.0.iter.is_some() || (args.found.0.irq.is_some() && !taken) {
         // What the iterator gives stands in what is known of it.
         return Ok(args.found.0);
     }
-    let ret = args.returned()?;
+    let ret = match row.effect {
+        // That it failed is another path.
+        KfuncEffect::TakesLock => Returned::Within(0, 0),
+        _ => args.returned()?,
+    };
     let (mut facts, out) = args.found;
     facts.helper = Some(HelperFacts {
         ret,

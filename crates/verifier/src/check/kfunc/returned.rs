@@ -36,6 +36,8 @@ impl Args<'_, '_> {
             KfuncEffect::None
             | KfuncEffect::Enters(_)
             | KfuncEffect::Leaves(_)
+            | KfuncEffect::TakesLock
+            | KfuncEffect::GivesLock
             | KfuncEffect::Traps
             | KfuncEffect::Throws
             | KfuncEffect::NeedsDevice => {}
