@@ -1,0 +1,139 @@
+//! Our side: direct calls of what a program's helpers call, each operation [`OPS`] times a run, as the programs do.
+#![allow(unsafe_code)]
+
+use std::collections::HashMap;
+use std::hint::black_box;
+use std::sync::Arc;
+
+use skep_maps::{Bytes, BytesMut, Config, Heap, Map, Ringbuf};
+use skep_spec::MapDef;
+
+use crate::clock::thread_ns;
+use crate::programs::{MIX, OPS};
+
+/// The virtual CPU that the calls name.
+const CPU: u32 = 0;
+
+/// What a domain of two CPUs gives maps here.
+pub fn config() -> Config {
+    Config { relax: std::thread::yield_now, ..Config::new(2) }
+}
+
+/// Maps, and the counter that keys are made of.
+pub struct Ours {
+    maps: HashMap<String, Arc<Map>>,
+    counter: u32,
+    failed: u64,
+}
+
+impl Ours {
+    pub fn new(defs: &[Arc<MapDef>]) -> Self {
+        let create =
+            |def: &Arc<MapDef>| (def.name.clone(), Map::create(def, &config(), &Heap).expect("a legal map"));
+        Self { maps: defs.iter().map(create).collect(), counter: 0, failed: 0 }
+    }
+
+    /// A map by its name.
+    pub fn map(&self, name: &str) -> &Arc<Map> {
+        &self.maps[name]
+    }
+
+    /// How often an operation did not do what its name says.
+    pub fn failed(&self) -> u64 {
+        self.failed
+    }
+
+    /// Does an operation; nanoseconds of this thread for each.
+    pub fn run(&mut self, name: &str, repeat: u32) -> f64 {
+        let small = |hash: u32| hash >> 16 & 1023;
+        let other = |hash: u32| hash >> 16 & 1023 | 0x4000_0000;
+        let map = |name: &str| self.maps[name].clone();
+        let ns = match name {
+            "empty" => self.times(repeat, small, |_, _| true),
+            "array" => self.times(repeat, small, found(&map("array"))),
+            "percpu_array" => self.times(repeat, small, found(&map("percpu_array"))),
+            "hash_hit" => self.times(repeat, small, found(&map("hash"))),
+            "hash_miss" => self.times(repeat, other, absent(&map("hash"))),
+            "large_hit" => self.times(repeat, |hash| hash >> 8 & 0xf_ffff, found(&map("large"))),
+            "percpu_hash" => self.times(repeat, small, found(&map("percpu_hash"))),
+            "hash_update" => self.times(repeat, small, put(&map("hash"))),
+            "insert_delete" => {
+                let room = map("room");
+                let put = put(&room);
+                self.times(repeat, other, |key, i| put(key, i) && room.delete(key.into(), CPU).is_ok())
+            }
+            "lru_hit" => self.times(repeat, small, found(&map("lru"))),
+            "lru_evict" => self.times(repeat, |hash| hash, put(&map("lru_full"))),
+            "lpm" => {
+                let lpm = map("lpm");
+                let look = |key: &[u8; 4], _| {
+                    let mut whole = [32, 0, 0, 0, 0, 0, 0, 0];
+                    whole[4..].copy_from_slice(key);
+                    black_box(lpm.lookup((&whole).into(), CPU));
+                    true
+                };
+                self.times(repeat, |hash| hash, look)
+            }
+            "queue" => {
+                let queue = map("queue");
+                let mut out = [0u8; 8];
+                let both = |_: &[u8; 4], i: u32| {
+                    let value = black_box(u64::from(i).to_ne_bytes());
+                    let pushed = queue.push((&value).into(), 0, CPU);
+                    pushed.is_ok() && queue.pop(&mut BytesMut::from(&mut out[..]), CPU).is_ok()
+                };
+                self.times(repeat, small, both)
+            }
+            "ring" => {
+                let map = map("ring");
+                let ring = map.ringbuf().expect("it is one");
+                self.times(repeat, small, |_, i| submit(ring, i))
+            }
+            other => panic!("no operation {other}"),
+        };
+        ns / f64::from(repeat * OPS)
+    }
+
+    /// Nanoseconds of it all.
+    #[inline(always)]
+    fn times(
+        &mut self,
+        repeat: u32,
+        key: impl Fn(u32) -> u32,
+        mut operation: impl FnMut(&[u8; 4], u32) -> bool,
+    ) -> f64 {
+        let (mut counter, mut failed) = (self.counter, 0);
+        let start = thread_ns();
+        for _ in 0..repeat * OPS {
+            let key = black_box(key(counter.wrapping_mul(MIX)).to_ne_bytes());
+            failed += u64::from(!operation(&key, counter));
+            counter = counter.wrapping_add(1);
+        }
+        let ns = thread_ns() - start;
+        (self.counter, self.failed) = (counter, self.failed + failed);
+        ns
+    }
+}
+
+fn found(map: &Map) -> impl Fn(&[u8; 4], u32) -> bool {
+    |key, _| black_box(map.lookup(key.into(), CPU)).is_some()
+}
+
+fn absent(map: &Map) -> impl Fn(&[u8; 4], u32) -> bool {
+    |key, _| black_box(map.lookup(key.into(), CPU)).is_none()
+}
+
+fn put(map: &Map) -> impl Fn(&[u8; 4], u32) -> bool {
+    |key, i| {
+        let value = black_box(u64::from(i).to_ne_bytes());
+        map.update(key.into(), Bytes::from(&value), 0, CPU).is_ok()
+    }
+}
+
+fn submit(ring: &Ringbuf, i: u32) -> bool {
+    let Ok(addr) = ring.reserve(64, 0, CPU) else { return false };
+    let first = std::ptr::with_exposed_provenance_mut::<u64>(addr as usize);
+    // SAFETY: 64 bytes that are reserved for us, aligned to 8; only atomics look at them otherwise.
+    unsafe { first.write_volatile(i.into()) };
+    ring.submit(addr, Ringbuf::NO_WAKEUP).is_ok()
+}
