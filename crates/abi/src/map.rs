@@ -242,7 +242,7 @@ const ARRAY_FLAGS: u32 = MapFlags::NUMA_NODE
 const LOOKUP_UPDATE_DELETE: &[u32] = &[1, 2, 3, 164];
 const LOOKUP_PERCPU: &[u32] = &[1, 2, 3, 164, 195];
 
-/// Queues and stacks.
+/// Queues, stacks and bloom filters.
 const NO_KEYS: MapTypeRow = MapTypeRow {
     id: MapType::QUEUE,
     key: Rule::Zero,
@@ -382,6 +382,12 @@ pub static MAP_TYPES: &[MapTypeRow] = &[
         per_cpu: false,
         value_pointers: false,
         helpers: &[27],
+    },
+    MapTypeRow {
+        id: MapType::BLOOM_FILTER,
+        flags: NO_KEYS.flags | MapFlags::ZERO_SEED,
+        helpers: &[87, 89],
+        ..NO_KEYS
     },
     MapTypeRow { id: MapType::QUEUE, ..NO_KEYS },
     MapTypeRow { id: MapType::STACK, ..NO_KEYS },

@@ -115,7 +115,10 @@ impl BackendMap for LinuxMap {
     }
 
     fn lookup(&self, key: &[u8], flags: u64) -> Result<Vec<u8>, Error> {
-        self.check_key(key)?;
+        match self.fd.holds_values_only() {
+            true => self.check("value", key.len(), self.fd.value_len())?,
+            false => self.check_key(key)?,
+        }
         self.fd.lookup(key, flags).map_err(|e| self.error(e, "looking up a key in"))
     }
 

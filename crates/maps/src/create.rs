@@ -61,7 +61,9 @@ pub(crate) fn check(def: &MapDef, config: &Config, memory: &dyn Memory) -> Resul
         flags.0.into(),
         "BPF_F_RDONLY and BPF_F_WRONLY exclude each other",
     )?;
-    check.that(def.map_extra == 0, Errno::EINVAL, "map_extra", def.map_extra, "the kind has none, set 0")?;
+    let extra = def.map_extra;
+    let bloom = def.kind == MapType::BLOOM_FILTER;
+    check.that(extra == 0 || bloom, Errno::EINVAL, "map_extra", extra, "the kind has none, set 0")?;
     check.that(
         !flags.has(MapFlags::NUMA_NODE) || def.numa_node == 0 || def.numa_node == NO_NODE,
         Errno::EINVAL,
@@ -82,13 +84,14 @@ pub(crate) fn check(def: &MapDef, config: &Config, memory: &dyn Memory) -> Resul
         MapType::QUEUE | MapType::STACK => queue(&check)?,
         MapType::STACK_TRACE => stack_trace(&check)?,
         MapType::RINGBUF => ringbuf(&check, memory.page_size())?,
+        MapType::BLOOM_FILTER => bloom_filter(&check)?,
         kind => {
             let what = "not supported yet here: use array, percpu_array, hash, percpu_hash, lru_hash, lru_percpu_hash, \
-                 lpm_trie, prog_array, array_of_maps, hash_of_maps, perf_event_array, queue, stack, stack_trace or ringbuf";
+                 lpm_trie, prog_array, array_of_maps, hash_of_maps, perf_event_array, queue, stack, stack_trace, ringbuf or bloom_filter";
             return Err(check.fail(Errno::EINVAL, "type", kind.0.into(), what));
         }
     }
-    let hashed = is_hash(def.kind);
+    let hashed = is_hash(def.kind) || bloom;
     let max_entries = match flags.has(MapFlags::NO_COMMON_LRU) {
         true => per_cpu_lists(def.max_entries, config.cpus),
         false => def.max_entries,
@@ -102,6 +105,7 @@ pub(crate) fn check(def: &MapDef, config: &Config, memory: &dyn Memory) -> Resul
         stride: stride
             .ok_or_else(|| check.fail(Errno::ENOMEM, "value_size", def.value_size.into(), "too large"))?,
         max_entries,
+        map_extra: extra,
         flags,
         cpus: config.cpus,
         page: memory.page_size(),
@@ -311,6 +315,19 @@ fn queue(check: &Check<'_>) -> Result<(), Error> {
     known_flags(check, ACCESS | MapFlags::NUMA_NODE)?;
     let size = u64::from(def.value_size);
     check.that(size <= KMALLOC_MAX, Errno::E2BIG, "value_size", size, "a value has at most 4194304 bytes")
+}
+
+fn bloom_filter(check: &Check<'_>) -> Result<(), Error> {
+    let def = check.0;
+    let size = u64::from(def.value_size);
+    check.that(size <= KMALLOC_MAX, Errno::E2BIG, "value_size", size, "a value has at most 4194304 bytes")?;
+    let what = "a bloom filter has no keys, set 0";
+    check.that(def.key_size == 0, Errno::EINVAL, "key_size", def.key_size.into(), what)?;
+    check.that(def.value_size != 0, Errno::EINVAL, "value_size", 0, "must be at least 1")?;
+    check.that(def.max_entries != 0, Errno::EINVAL, "max_entries", 0, "must be at least 1")?;
+    known_flags(check, ACCESS | MapFlags::NUMA_NODE | MapFlags::ZERO_SEED)?;
+    let what = "the number of hashes is from 1 to 15, or 0 for 5";
+    check.that(def.map_extra <= 15, Errno::EINVAL, "map_extra", def.map_extra, what)
 }
 
 fn ringbuf(check: &Check<'_>, page: usize) -> Result<(), Error> {

@@ -25,6 +25,8 @@ pub(crate) struct Geometry {
     /// Bytes from one value to the next: `value_size` rounded up to 8.
     pub stride: usize,
     pub max_entries: u32,
+    /// `map_extra` of the definition: a bloom filter's number of hashes.
+    pub map_extra: u64,
     pub flags: MapFlags,
     pub cpus: u32,
     /// Bytes of a page, for the payload's layout.

@@ -43,10 +43,12 @@ extern crate alloc;
 extern crate std;
 
 mod array;
+mod bloom_filter;
 mod create;
 mod geometry;
 mod grace;
 mod hash;
+mod jhash;
 mod lpm_trie;
 mod map;
 mod map_of_maps;

@@ -9,6 +9,7 @@ use skep_abi::{MapFlags, MapType, UpdateFlags};
 use skep_spec::{Errno, Error, MapDef};
 
 use crate::array::{Array, ArrayGeometry};
+use crate::bloom_filter::BloomFilter;
 use crate::geometry::{FROZEN, Geometry};
 use crate::hash::Hash;
 use crate::lpm_trie::LpmTrie;
@@ -77,6 +78,7 @@ pub(crate) trait Ops {
 
 pub(crate) enum Kind {
     Array(Array),
+    BloomFilter(BloomFilter),
     PercpuArray(PercpuArray),
     Hash(Hash),
     LpmTrie(LpmTrie),
@@ -116,6 +118,7 @@ impl Map {
         let kind = match def.kind {
             _ if let Some(inner) = inner => MapOfMaps::new(geometry, inner, memory).map(Kind::MapOfMaps),
             MapType::ARRAY => Array::new(geometry, memory).map(Kind::Array),
+            MapType::BLOOM_FILTER => BloomFilter::new(geometry, memory).map(Kind::BloomFilter),
             MapType::PERCPU_ARRAY => PercpuArray::new(geometry, memory).map(Kind::PercpuArray),
             kind if crate::create::is_hash(kind) => Hash::new(geometry, memory).map(Kind::Hash),
             MapType::LPM_TRIE => LpmTrie::new(geometry, memory).map(Kind::LpmTrie),
@@ -159,6 +162,7 @@ impl Map {
     fn ops(&self) -> &dyn Ops {
         match &self.kind {
             Kind::Array(k) => k,
+            Kind::BloomFilter(k) => k,
             Kind::PercpuArray(k) => k,
             Kind::Hash(k) => k,
             Kind::LpmTrie(k) => k,
@@ -194,6 +198,11 @@ impl Map {
     /// Elements; bytes for ring buffers.
     pub fn max_entries(&self) -> u32 {
         self.geometry.max_entries
+    }
+
+    /// `map_extra` as given: a bloom filter's number of hashes.
+    pub fn map_extra(&self) -> u64 {
+        self.geometry.map_extra
     }
 
     /// Creation flags.
@@ -235,7 +244,8 @@ impl Map {
             Kind::Hash(hash) => hash.lookup(key, cpu),
             Kind::PercpuArray(array) => array.lookup(key, cpu),
             Kind::LpmTrie(trie) => trie.lookup(key, cpu),
-            Kind::MapOfMaps(_)
+            Kind::BloomFilter(_)
+            | Kind::MapOfMaps(_)
             | Kind::PerfEventArray(_)
             | Kind::ProgArray(_)
             | Kind::Queue(_)
@@ -257,6 +267,7 @@ impl Map {
             Kind::LpmTrie(trie) => trie.begin_run(cpu),
             Kind::MapOfMaps(of) => of.begin_run(cpu),
             Kind::Array(_)
+            | Kind::BloomFilter(_)
             | Kind::PercpuArray(_)
             | Kind::Hash(_)
             | Kind::PerfEventArray(_)
@@ -273,6 +284,7 @@ impl Map {
             Kind::LpmTrie(trie) => trie.end_run(cpu),
             Kind::MapOfMaps(of) => of.end_run(cpu),
             Kind::Array(_)
+            | Kind::BloomFilter(_)
             | Kind::PercpuArray(_)
             | Kind::Hash(_)
             | Kind::PerfEventArray(_)
@@ -327,6 +339,7 @@ impl Map {
             Kind::Queue(queue) if value.len() == self.geometry.value_size => {
                 queue.push(value, flags, Owner::cpu(cpu))
             }
+            Kind::BloomFilter(filter) if value.len() == self.geometry.value_size => filter.push(value, flags),
             _ => Err(Errno::EINVAL),
         }
     }
@@ -349,6 +362,17 @@ impl Map {
     /// As [`Self::pop`], but for `EPERM`.
     pub fn peek(&self, to: &mut BytesMut<'_>, cpu: u32) -> Result<(), Errno> {
         self.next_value(to, false, Owner::cpu(cpu))
+    }
+
+    /// `bpf_map_peek_elem` on a bloom filter: whether a value may have been added.
+    ///
+    /// # Errors
+    /// As the helper: `ENOENT` when it was certainly not; `EINVAL` other kinds and lengths.
+    pub fn peek_value(&self, value: Bytes<'_>) -> Result<(), Errno> {
+        match &self.kind {
+            Kind::BloomFilter(filter) if value.len() == self.geometry.value_size => filter.peek(value),
+            _ => Err(Errno::EINVAL),
+        }
     }
 
     fn next_value(&self, to: &mut BytesMut<'_>, take: bool, owner: Owner) -> Result<(), Errno> {
@@ -438,7 +462,7 @@ impl Map {
     // --- Host side --------------------------------------------------------------------------------------
 
     /// A copy of a key's value, [`Self::host_value_size`] bytes (`BPF_MAP_LOOKUP_ELEM`); a program array or map of
-    /// maps gives the id.
+    /// maps gives the id. A bloom filter is asked for a value, which stands in the key's place, and gives it back.
     ///
     /// # Errors
     /// `ENOENT` absent key, `EINVAL` key of the wrong size or unknown flags, `EPERM` on a `BPF_F_WRONLY` map,
@@ -450,7 +474,10 @@ impl Map {
         }
         self.may_read(OP)?;
         self.no_lock(OP, flags)?;
-        self.key_length(OP, key)?;
+        match self.kind {
+            Kind::BloomFilter(_) => self.value_length(OP, key)?,
+            _ => self.key_length(OP, key)?,
+        }
         let len = self.host_value_size();
         let mut out = Vec::new();
         out.try_reserve_exact(len)
@@ -476,11 +503,7 @@ impl Map {
         self.may_write(OP)?;
         self.no_lock(OP, flags)?;
         self.key_length(OP, key)?;
-        if value.len() != self.host_value_size() {
-            let why =
-                format!("the value has {} bytes, the map's have {}", value.len(), self.host_value_size());
-            return Err(self.error(Errno::EINVAL, OP, &why));
-        }
+        self.value_length(OP, value)?;
         self.ops()
             .update_from_host(key.into(), value.into(), flags)
             .map_err(|e| self.error(e, OP, self.words(e)))
@@ -650,12 +673,23 @@ impl Map {
         Ok(())
     }
 
+    fn value_length(&self, op: &str, value: &[u8]) -> Result<(), Error> {
+        let size = self.host_value_size();
+        if value.len() != size {
+            let why = format!("the value has {} bytes, the map's have {size}", value.len());
+            return Err(self.error(Errno::EINVAL, op, &why));
+        }
+        Ok(())
+    }
+
     /// What an error number of a kind's operation means.
     pub(crate) fn words(&self, errno: Errno) -> &'static str {
         let hash = matches!(self.kind, Kind::Hash(_));
         let queue = matches!(self.kind, Kind::Queue(_));
         match errno {
             Errno::ENOENT if matches!(self.kind, Kind::StackTrace(_)) => "no such stack",
+            Errno::ENOENT if matches!(self.kind, Kind::BloomFilter(_)) => "the value was not added",
+            Errno::EOPNOTSUPP => "the kind has no such operation",
             Errno::ENOENT if queue => "it is empty",
             Errno::E2BIG if queue => "it is full: max_entries values; BPF_EXIST drops the oldest",
             Errno::ENOENT => "no such key",

@@ -227,6 +227,7 @@ impl Map {
         match &self.kind {
             Kind::MapOfMaps(of) => Some(of),
             Kind::Array(_)
+            | Kind::BloomFilter(_)
             | Kind::PercpuArray(_)
             | Kind::Hash(_)
             | Kind::LpmTrie(_)

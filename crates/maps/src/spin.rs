@@ -75,7 +75,8 @@ impl Map {
         let (block, base, len) = match &self.kind {
             Kind::Array(array) => array.area(),
             Kind::Hash(hash) => hash.area(),
-            Kind::PercpuArray(_)
+            Kind::BloomFilter(_)
+            | Kind::PercpuArray(_)
             | Kind::LpmTrie(_)
             | Kind::MapOfMaps(_)
             | Kind::PerfEventArray(_)

@@ -277,6 +277,10 @@ mod switching {
             super::step();
             self.0.fetch_sub(v, order)
         }
+        pub fn fetch_or(&self, v: u32, order: Ordering) -> u32 {
+            super::step();
+            self.0.fetch_or(v, order)
+        }
     }
 }
 

@@ -49,7 +49,8 @@ impl Map {
     pub fn can_walk(&self) -> bool {
         match &self.kind {
             Kind::Array(_) | Kind::PercpuArray(_) | Kind::Hash(_) => true,
-            Kind::LpmTrie(_)
+            Kind::BloomFilter(_)
+            | Kind::LpmTrie(_)
             | Kind::MapOfMaps(_)
             | Kind::PerfEventArray(_)
             | Kind::ProgArray(_)
@@ -71,7 +72,8 @@ impl Map {
             Kind::Hash(hash) => return hash.step(walk, cpu),
             Kind::Array(array) => Some(array.value(index)),
             Kind::PercpuArray(array) => array.value(index, cpu),
-            Kind::LpmTrie(_)
+            Kind::BloomFilter(_)
+            | Kind::LpmTrie(_)
             | Kind::MapOfMaps(_)
             | Kind::PerfEventArray(_)
             | Kind::ProgArray(_)

@@ -7,7 +7,7 @@ use skep_maps::{Config, Heap, Map};
 use skep_spec::{Errno, MapDef};
 use support::KernelMap;
 
-const KINDS: [MapType; 15] = [
+const KINDS: [MapType; 16] = [
     MapType::ARRAY,
     MapType::HASH,
     MapType::PERCPU_ARRAY,
@@ -23,6 +23,7 @@ const KINDS: [MapType; 15] = [
     MapType::QUEUE,
     MapType::STACK,
     MapType::RINGBUF,
+    MapType::BLOOM_FILTER,
 ];
 const SIZES: [u32; 30] = [
     0,
@@ -114,7 +115,7 @@ fn legal(kind: MapType) -> MapDef {
     match kind {
         MapType::RINGBUF => MapDef::new(kind, 0, 0, 4096),
         MapType::STACK_TRACE => MapDef::new(kind, 4, 32, 4),
-        MapType::QUEUE | MapType::STACK => MapDef::new(kind, 0, 4, 4),
+        MapType::QUEUE | MapType::STACK | MapType::BLOOM_FILTER => MapDef::new(kind, 0, 4, 4),
         MapType::LPM_TRIE => MapDef { flags: MapFlags(MapFlags::NO_PREALLOC), ..MapDef::new(kind, 8, 4, 4) },
         _ if kind.holds_maps() => {
             let inner = Some(Box::new(MapDef::new(MapType::ARRAY, 4, 8, 2)));
@@ -169,7 +170,9 @@ fn flags() {
         for numa_node in [0, 1, 63, 4096, u32::MAX - 1, u32::MAX] {
             ask(&MapDef { flags: MapFlags(MapFlags::NUMA_NODE), numa_node, ..legal(kind) });
         }
-        ask(&MapDef { map_extra: 1, ..legal(kind) });
+        for map_extra in [1, 5, 15, 16, 0x11] {
+            ask(&MapDef { map_extra, ..legal(kind) });
+        }
         ask(&MapDef { map_extra: 1 << 40, ..legal(kind) });
     }
 }

@@ -149,7 +149,8 @@ pub struct RunStats {
 pub trait BackendMap: Send + Sync {
     /// Description.
     fn info(&self) -> MapInfo;
-    /// The value of a key; for per-CPU maps the values of all CPUs in order, each rounded up to 8 bytes.
+    /// The value of a key; for per-CPU maps the values of all CPUs in order, each rounded up to 8 bytes. A bloom filter
+    /// is asked for a value, which stands in the key's place, and gives it back.
     ///
     /// # Errors
     /// `ENOENT` when the key is absent, `EINVAL` for a key of the wrong size.

@@ -120,7 +120,7 @@ impl BackendMap for UserMap {
             value_size: self.map.value_size(),
             max_entries: self.map.max_entries(),
             flags: self.map.flags().0,
-            map_extra: 0,
+            map_extra: self.map.map_extra(),
         }
     }
 

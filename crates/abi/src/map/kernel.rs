@@ -1,7 +1,7 @@
 //! Kinds of maps that only a kernel has, since what they hold is the kernel's: sockets, devices, control groups, tasks.
 //! Programs on them are verified, and run in Linux only.
 
-use super::{KMALLOC_MAX, MapFlags, MapType, MapTypeRow, Rule};
+use super::{MapFlags, MapType, MapTypeRow, Rule};
 
 const ACCESS: u32 = MapFlags::NUMA_NODE | MapFlags::RDONLY | MapFlags::WRONLY;
 const ACCESS_OF_BOTH: u32 = ACCESS | MapFlags::RDONLY_PROG | MapFlags::WRONLY_PROG;
@@ -112,16 +112,6 @@ pub static KERNEL_MAP_TYPES: &[MapTypeRow] = &[
         per_cpu: false,
         value_pointers: false,
         helpers: &[33, 37],
-    },
-    MapTypeRow {
-        id: MapType::BLOOM_FILTER,
-        key: Rule::Zero,
-        value: Rule::Between(1, KMALLOC_MAX),
-        entries: Rule::Between(1, u32::MAX),
-        flags: ACCESS_OF_BOTH | MapFlags::ZERO_SEED,
-        per_cpu: false,
-        value_pointers: false,
-        helpers: &[87, 89],
     },
     // What the kernel calls. Programs are its members; none looks into it.
     MapTypeRow {

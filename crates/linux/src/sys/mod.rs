@@ -132,8 +132,22 @@ impl MapFd {
         Ok(address(key))
     }
 
+    /// Whether it is asked for values, which stand in the key's place.
+    pub fn holds_values_only(&self) -> bool {
+        const BLOOM_FILTER: u32 = 30;
+        self.info.map_type == BLOOM_FILTER
+    }
+
     /// `BPF_MAP_LOOKUP_ELEM`.
     pub fn lookup(&self, key: &[u8], flags: u64) -> Result<Vec<u8>, Errno> {
+        if self.holds_values_only() {
+            let mut value = key.to_vec();
+            if value.len() != self.value_len {
+                return Err(Errno::EINVAL);
+            }
+            self.elem(cmd::MAP_LOOKUP_ELEM, 0, address_mut(&mut value), flags)?;
+            return Ok(value);
+        }
         let key = self.key(key)?;
         let mut value = vec![0; self.value_len];
         self.elem(cmd::MAP_LOOKUP_ELEM, key, address_mut(&mut value), flags)?;

@@ -79,6 +79,13 @@ impl KernelMap {
         Ok(out)
     }
 
+    /// Whether a bloom filter has a value.
+    pub fn has(&self, value: &[u8], flags: u64) -> Result<Vec<u8>, Errno> {
+        let asked = value.to_vec();
+        bpf(MAP_LOOKUP, &mut self.elem(None, &asked, flags))?;
+        Ok(asked)
+    }
+
     pub fn update(&self, key: &[u8], value: &[u8], flags: u64) -> Result<(), Errno> {
         bpf(MAP_UPDATE, &mut self.elem(Some(key), value, flags)).map(drop)
     }

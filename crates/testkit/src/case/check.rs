@@ -8,7 +8,7 @@ use skep_spec::ProgramSpec;
 
 use super::expect::{Expectations, Expected, show_map, show_run};
 use super::source;
-use crate::oracle::{self, Inside, Oracle, Outcome, Question, Tail, Verdict};
+use crate::oracle::{self, Element, Inside, Oracle, Outcome, Question, Tail, Verdict};
 
 /// What came of all files.
 #[derive(Debug, Default)]
@@ -61,6 +61,7 @@ struct Case {
     spec: ProgramSpec,
     tails: Vec<Tail>,
     insides: Vec<Inside>,
+    elements: Vec<Element>,
     maps: Vec<String>,
     inputs: Vec<oracle::Input>,
 }
@@ -87,8 +88,12 @@ fn read(path: &Path) -> Result<Case, String> {
         Ok::<_, String>(Inside { outer: at(outer)?, key: key.clone(), map: at(map)? })
     };
     let insides = expect.insides.iter().map(inside).collect::<Result<_, _>>()?;
+    let element = |(map, key, value): &(String, Vec<u8>, Vec<u8>)| {
+        Ok::<_, String>(Element { map: at(map)?, key: key.clone(), value: value.clone() })
+    };
+    let elements = expect.elements.iter().map(element).collect::<Result<_, _>>()?;
     let inputs = expect.runs.iter().map(|r| r.input.clone()).collect();
-    Ok(Case { text, expect, spec, tails, insides, maps, inputs })
+    Ok(Case { text, expect, spec, tails, insides, elements, maps, inputs })
 }
 
 fn ask(case: &Case, oracle: &dyn Oracle) -> Result<Outcome, Verdict> {
@@ -99,7 +104,8 @@ fn ask(case: &Case, oracle: &dyn Oracle) -> Result<Outcome, Verdict> {
         }
     } else {
         let question = Question::new(&case.spec, case.expect.privilege, &case.inputs);
-        oracle.answer(&Question { tails: &case.tails, insides: &case.insides, ..question })
+        let Case { tails, insides, elements, .. } = case;
+        oracle.answer(&Question { tails, insides, elements, ..question })
     }
 }
 

@@ -36,6 +36,8 @@ pub struct Expectations {
     pub tails: Vec<(String, u32, String)>,
     /// Maps in maps of maps: the outer map, the key, the map's name.
     pub insides: Vec<(String, Vec<u8>, String)>,
+    /// Elements that maps have before the first run: the map, the key, the value.
+    pub elements: Vec<(String, Vec<u8>, Vec<u8>)>,
     /// The verdict; `None` before it is blessed.
     pub verdict: Option<Expected>,
     /// The line, from 1, that carries `; error`.
@@ -66,6 +68,7 @@ impl Expectations {
             program: None,
             tails: Vec::new(),
             insides: Vec::new(),
+            elements: Vec::new(),
             verdict: None,
             error_line: None,
             runs: Vec::new(),
@@ -119,6 +122,10 @@ impl Expectations {
                 }
                 if let Some((map, key)) = word.strip_prefix("slot ").and_then(|w| w.trim().split_once(' ')) {
                     self.insides.push((map.into(), parse_bytes(key.trim())?, rest.into()));
+                }
+                if let Some((map, key)) = word.strip_prefix("element ").and_then(|w| w.trim().split_once(' '))
+                {
+                    self.elements.push((map.into(), parse_bytes(key.trim())?, parse_bytes(rest)?));
                 }
                 if let Some(name) = word.strip_prefix("map ") {
                     self.maps.push((name.trim().into(), rest.into()));

@@ -91,6 +91,10 @@ fn map(decl: &MapDecl, before: &[Arc<MapDef>]) -> Result<Arc<MapDef>, String> {
                 let inner = inner.ok_or_else(|| bad(&format!("no map `{value}` before it")))?;
                 def.inner = Some(Box::new(MapDef { name: String::new(), ..MapDef::clone(inner) }));
             }
+            "extra" => {
+                let extra = super::bytes::parse_word(value);
+                def.map_extra = extra.map_err(|_| bad(&format!("`extra={value}`: a number is wanted")))?;
+            }
             "frozen" => def.frozen = value == "1",
             "lock" => {
                 let off = value.parse().map_err(|_| bad(&format!("`lock={value}`: an offset is wanted")))?;

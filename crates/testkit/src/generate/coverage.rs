@@ -67,6 +67,7 @@ pub const LEFT_OUT: &[(&str, &str)] = &[
     ("bpf_redirect_peer", "needs a pair of interfaces"),
     ("bpf_get_stack", "walks the machine's frames"),
     ("bpf_get_stackid", "walks the machine's frames"),
+    ("map bloom_filter", "has no elements to read back; files and operations compare it"),
     ("map stack_trace", "holds the machine's frames"),
     ("bpf_get_ns_current_pid_tgid", "needs the machine's name spaces"),
 ];

@@ -8,7 +8,7 @@ use skep_spec::{
     RunOutput,
 };
 
-use super::{Input, Inside, MapContents, Outcome, RunResult, Tail, Verdict};
+use super::{Element, Input, Inside, MapContents, Outcome, RunResult, Tail, Verdict};
 
 /// The verdict that a failed load amounts to.
 pub(super) fn verdict_of(e: &LoadError) -> Verdict {
@@ -57,10 +57,17 @@ pub(super) fn load_tails(
     Ok(())
 }
 
-/// Puts maps into maps of maps.
-pub(super) fn fill(maps: &[Arc<dyn BackendMap>], insides: &[Inside]) -> Result<(), Verdict> {
+/// Puts maps into maps of maps, and elements into others.
+pub(super) fn fill(
+    maps: &[Arc<dyn BackendMap>],
+    insides: &[Inside],
+    elements: &[Element],
+) -> Result<(), Verdict> {
     for Inside { outer, key, map } in insides {
         maps[*outer].set_map(key, &*maps[*map]).map_err(|e| Verdict::Skipped(e.to_string()))?;
+    }
+    for Element { map, key, value } in elements {
+        maps[*map].update(key, value, 0).map_err(|e| Verdict::Skipped(e.to_string()))?;
     }
     Ok(())
 }

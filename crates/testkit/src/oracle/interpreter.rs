@@ -13,7 +13,9 @@ use skep_user::TestRun;
 use skep_verifier::{Code, Options, Rejection, Verified, verify};
 use skep_vm::{COMM_BYTES, Host, Program, Programs, Task};
 
-use super::{Answer, Input, Inside, MapContents, Oracle, Outcome, Privilege, Question, Tail, Verdict, drive};
+use super::{
+    Answer, Element, Input, Inside, MapContents, Oracle, Outcome, Privilege, Question, Tail, Verdict, drive,
+};
 
 /// Fuel of a run: far more than any test needs.
 const FUEL: u64 = 1 << 26;
@@ -50,6 +52,10 @@ impl Oracle for Interpreter {
         };
         for Inside { outer, key, map } in question.insides {
             let put = maps[*outer].set_map(key, *map as u32 + 1, &maps[*map], 0);
+            put.map_err(|e| Verdict::Skipped(e.to_string()))?;
+        }
+        for Element { map, key, value } in question.elements {
+            let put = maps[*map].update_from_host(key, value, 0);
             put.map_err(|e| Verdict::Skipped(e.to_string()))?;
         }
         let program = build(question.spec)?;

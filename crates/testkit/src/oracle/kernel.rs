@@ -77,7 +77,7 @@ fn load(question: &Question<'_>) -> Result<Loaded, Verdict> {
     let maps = drive::maps(backend, question.spec)?;
     let load = || {
         let program = drive::load(backend, question.spec, &maps, question.brief)?;
-        drive::fill(&maps, question.insides)?;
+        drive::fill(&maps, question.insides, question.elements)?;
         drive::load_tails(backend, question.tails, &maps, question.brief)?;
         Ok(program)
     };

@@ -104,6 +104,17 @@ pub struct Inside {
     pub map: usize,
 }
 
+/// An element that a map has before the first run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Element {
+    /// The map, by its index in [`ProgramSpec::maps`].
+    pub map: usize,
+    /// The key.
+    pub key: Vec<u8>,
+    /// The value, as the host writes it.
+    pub value: Vec<u8>,
+}
+
 /// What an oracle is asked.
 #[derive(Clone, Copy, Debug)]
 pub struct Question<'a> {
@@ -113,6 +124,8 @@ pub struct Question<'a> {
     pub tails: &'a [Tail],
     /// Where its maps are in its maps of maps.
     pub insides: &'a [Inside],
+    /// What its maps hold beside that.
+    pub elements: &'a [Element],
     /// Who loads it.
     pub privilege: Privilege,
     /// Runs, in order.
@@ -126,7 +139,8 @@ pub struct Question<'a> {
 impl<'a> Question<'a> {
     /// A single program, and all that an oracle says about it.
     pub fn new(spec: &'a ProgramSpec, privilege: Privilege, inputs: &'a [Input]) -> Self {
-        Self { spec, tails: &[], insides: &[], privilege, inputs, brief: false, most_insns: None }
+        let (tails, insides, elements) = (&[], &[], &[]);
+        Self { spec, tails, insides, elements, privilege, inputs, brief: false, most_insns: None }
     }
 }
 

@@ -5,7 +5,7 @@ use skep_maps::Map;
 
 use super::{Args, Call, status};
 use crate::Program;
-use crate::bound::{self, MapRef};
+use crate::bound;
 use crate::mem::Mem;
 use crate::trap::TrapKind;
 
@@ -106,7 +106,8 @@ pub(super) fn lookup_percpu_elem(
 
 /// `bpf_map_push_elem(map, value, flags)`: 0 or a negative error number.
 pub(super) fn push_elem(call: &mut Call<'_, '_, '_>, [map, value, flags, ..]: Args) -> Result<u64, TrapKind> {
-    let map = queue(call, map, "bpf_map_push_elem")?;
+    let map = call.map(map)?;
+    no_keys(&map, "bpf_map_push_elem", &[MapType::QUEUE, MapType::STACK, MapType::BLOOM_FILTER])?;
     let (len, vcpu) = (u64::from(map.value_size()), call.state.vcpu);
     match call.mem.bytes(value, len) {
         Some(value) => Ok(status(map.push(value, flags, vcpu))),
@@ -116,7 +117,8 @@ pub(super) fn push_elem(call: &mut Call<'_, '_, '_>, [map, value, flags, ..]: Ar
 
 /// `bpf_map_pop_elem(map, value)`: 0, or a negative error number and zeros.
 pub(super) fn pop_elem(call: &mut Call<'_, '_, '_>, [map, value, ..]: Args) -> Result<u64, TrapKind> {
-    let map = queue(call, map, "bpf_map_pop_elem")?;
+    let map = call.map(map)?;
+    no_keys(&map, "bpf_map_pop_elem", &[MapType::QUEUE, MapType::STACK])?;
     let (len, vcpu) = (u64::from(map.value_size()), call.state.vcpu);
     match call.mem.bytes_mut(value, len) {
         Some(mut to) => Ok(status(map.pop(&mut to, vcpu))),
@@ -124,20 +126,26 @@ pub(super) fn pop_elem(call: &mut Call<'_, '_, '_>, [map, value, ..]: Args) -> R
     }
 }
 
-/// `bpf_map_peek_elem(map, value)`: 0, or a negative error number and zeros.
+/// `bpf_map_peek_elem(map, value)`: 0, or a negative error number and zeros; a bloom filter only reads the value.
 pub(super) fn peek_elem(call: &mut Call<'_, '_, '_>, [map, value, ..]: Args) -> Result<u64, TrapKind> {
-    let map = queue(call, map, "bpf_map_peek_elem")?;
+    let map = call.map(map)?;
     let (len, vcpu) = (u64::from(map.value_size()), call.state.vcpu);
+    if map.kind() == MapType::BLOOM_FILTER {
+        return match call.mem.bytes(value, len) {
+            Some(value) => Ok(status(map.peek_value(value))),
+            None => Err(call.fault(value, len, false)),
+        };
+    }
+    no_keys(&map, "bpf_map_peek_elem", &[MapType::QUEUE, MapType::STACK])?;
     match call.mem.bytes_mut(value, len) {
         Some(mut to) => Ok(status(map.peek(&mut to, vcpu))),
         None => Err(call.fault(value, len, true)),
     }
 }
 
-fn queue<'c>(call: &Call<'c, '_, '_>, map: u64, helper: &'static str) -> Result<MapRef<'c>, TrapKind> {
-    let map = call.map(map)?;
+fn no_keys(map: &Map, helper: &'static str, kinds: &[MapType]) -> Result<(), TrapKind> {
     match map.kind() {
-        MapType::QUEUE | MapType::STACK => Ok(map),
+        map_type if kinds.contains(&map_type) => Ok(()),
         map_type => Err(TrapKind::WrongMap { helper, map_type }),
     }
 }
@@ -158,6 +166,7 @@ pub(super) fn has_values(map: &Map, helper: &'static str) -> Result<(), TrapKind
         | MapType::QUEUE
         | MapType::STACK
         | MapType::STACK_TRACE
+        | MapType::BLOOM_FILTER
         | MapType::RINGBUF) => Err(TrapKind::WrongMap { helper, map_type }),
         _ => Ok(()),
     }
