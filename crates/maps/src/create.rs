@@ -10,6 +10,7 @@ use crate::geometry::Geometry;
 use crate::map::Config;
 use crate::mem::Memory;
 use crate::stack_trace::BUILD_ID;
+use crate::sync::CPUS;
 
 /// `KMALLOC_MAX_SIZE` on x86-64.
 const KMALLOC_MAX: u64 = 4 << 20;
@@ -48,10 +49,10 @@ impl Check<'_> {
 pub(crate) fn check(def: &MapDef, config: &Config, memory: &dyn Memory) -> Result<Geometry, Error> {
     let check = Check(def);
     let flags = def.flags;
-    if config.cpus == 0 || config.cpus > i32::MAX as u32 {
+    if config.cpus == 0 || config.cpus > CPUS {
         return Err(Error::new(
             Errno::EINVAL,
-            format!("map `{}`: a domain of {} CPUs", def.name, config.cpus),
+            format!("map `{}`: a domain of {} CPUs, from 1 to {CPUS} are possible", def.name, config.cpus),
         ));
     }
     check.that(
@@ -111,7 +112,7 @@ pub(crate) fn check(def: &MapDef, config: &Config, memory: &dyn Memory) -> Resul
         page: memory.page_size(),
         seed: if !hashed || flags.has(MapFlags::ZERO_SEED) { 0 } else { config.seed },
         spin_lock: spin_lock(&check)?,
-        relax: config.relax,
+        wait: config.waiting(),
     })
 }
 

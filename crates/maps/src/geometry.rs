@@ -4,15 +4,19 @@ use skep_abi::{MapFlags, MapType};
 use skep_spec::Errno;
 
 use crate::mem::{Block, Memory};
-use crate::sync::Ordering;
+use crate::sync::{Ordering, Waiting};
 
 /// First word of the metadata: `SKPM` in memory order on a little-endian host.
 pub const MAGIC: u32 = u32::from_le_bytes(*b"SKPM");
 /// Version of the layout.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// Bytes of the header; the kind's own tables follow.
 pub const HEADER_LEN: usize = 128;
 
+/// Offset of the lock in the header that a repair of the map holds.
+pub(crate) const REPAIR: usize = 36;
+/// Offset of the word in the header that says where the spin lock of a value is, and 1.
+pub(crate) const SPIN_LOCK: usize = 64;
 /// Offset of the `frozen` word in the header.
 pub(crate) const FROZEN: usize = 52;
 
@@ -35,8 +39,8 @@ pub(crate) struct Geometry {
     pub seed: u64,
     /// Offset of the `struct bpf_spin_lock` in a value, a multiple of 4.
     pub spin_lock: Option<usize>,
-    /// What a waiter does between two tries.
-    pub relax: fn(),
+    /// How to wait for others, and who they are.
+    pub wait: Waiting,
 }
 
 impl Geometry {
@@ -55,8 +59,11 @@ impl Geometry {
         }
     }
 
-    /// Allocates the metadata and writes its header. `values` is the offset of the value area in it, 0 when
-    /// there is none.
+    /// Allocates the metadata and writes its header; a header that is there must say the same. `values` is the offset
+    /// of the value area in it, 0 when there is none.
+    ///
+    /// # Errors
+    /// ENOMEM, and EINVAL when a header says something else.
     pub fn metadata(&self, memory: &dyn Memory, len: usize, values: usize) -> Result<Block, Errno> {
         let block = memory.metadata(len).filter(|b| b.len() >= len).ok_or(Errno::ENOMEM)?;
         let words = [
@@ -69,16 +76,22 @@ impl Geometry {
             self.max_entries,
             self.cpus,
             self.page as u32,
-            0,
+            0, // REPAIR
             self.seed as u32,
             (self.seed >> 32) as u32,
             0,
-            0, // frozen
+            0, // FROZEN
             values as u32,
             (values as u64 >> 32) as u32,
+            self.spin_lock.map_or(0, |off| off as u32 + 1),
         ];
-        for (i, word) in words.into_iter().enumerate() {
-            block.u32(4 * i).store(word, Ordering::Relaxed);
+        let is_new = block.u32(0).load(Ordering::Relaxed) == 0;
+        for (off, word) in (0..).step_by(4).zip(words) {
+            if is_new {
+                block.u32(off).store(word, Ordering::Relaxed);
+            } else if ![REPAIR, FROZEN].contains(&off) && block.u32(off).load(Ordering::Relaxed) != word {
+                return Err(Errno::EINVAL);
+            }
         }
         Ok(block)
     }

@@ -11,16 +11,22 @@
 //! not seen yet has its fence behind that of the taker, and so looks only after the unlinking. (RCU's argument; epochs
 //! are compared as they wrap around, so 2³¹ elements may be taken out during a run.)
 //!
+//! The word for a CPU's runs says which process they are in. If that has died, the runs are over: who leases the CPU next
+//! begins anew, and who needs elements ends them ([`Grace::bury`]).
+//!
 //! Each map has grace periods of its own, in its metadata, so that only programs that use it pay for them.
 
 use crate::mem::Block;
-use crate::sync::{AtomicU32, Ordering, Owner, fence};
+use crate::sync::{AtomicU32, Ordering, Owner, Waiting, fence};
 
 /// Offsets from the start: the epoch; runs on CPUs that the map has no word for.
 const EPOCH: usize = 0;
 const OTHERS: usize = 4;
 const CPUS: usize = 64;
-/// Bytes for a CPU: runs inside each other, epoch of the outermost; a cache line, against false sharing.
+/// In the word for runs: their number; above it the process that they are in.
+const RUNS: u32 = (1 << 14) - 1;
+/// Bytes for a CPU: runs inside each other and their process, epoch of the outermost; a cache line, against false
+/// sharing.
 const CPU: usize = 64;
 
 #[derive(Clone, Copy, Debug)]
@@ -52,17 +58,19 @@ impl Grace {
     }
 
     /// A run begins on a CPU, perhaps inside another.
-    pub fn begin(&self, m: &Block, cpu: u32) {
+    pub fn begin(&self, m: &Block, cpu: u32, wait: Waiting) {
         if cpu >= self.cpus {
             self.others(m).fetch_add(1, Ordering::Relaxed);
         } else {
             // Nobody else writes these words while the run has the CPU.
             let [runs, began] = self.of(m, cpu);
-            let now = runs.load(Ordering::Relaxed);
+            let (before, me) = (runs.load(Ordering::Relaxed), wait.me() * (RUNS + 1));
+            // Another process had the CPU, and died in a run.
+            let now = if before & !RUNS == me { before & RUNS } else { 0 };
             if now == 0 {
                 began.store(self.epoch(m).load(Ordering::Acquire), Ordering::Release);
             }
-            runs.store(now.saturating_add(1), Ordering::Release);
+            runs.store(me | (now + 1).min(RUNS), Ordering::Release);
         }
         fence(Ordering::SeqCst);
     }
@@ -73,7 +81,22 @@ impl Grace {
             self.others(m).fetch_sub(1, Ordering::Release);
         } else {
             let [runs, _] = self.of(m, cpu);
-            runs.store(runs.load(Ordering::Relaxed).saturating_sub(1), Ordering::Release);
+            let now = runs.load(Ordering::Relaxed);
+            let left = (now & RUNS).saturating_sub(1);
+            runs.store(if left == 0 { 0 } else { now & !RUNS | left }, Ordering::Release);
+        }
+    }
+
+    /// Ends the runs of processes that have died.
+    #[cold]
+    pub fn bury(&self, m: &Block, wait: Waiting) {
+        for cpu in 0..self.cpus {
+            let [runs, _] = self.of(m, cpu);
+            let now = runs.load(Ordering::Acquire);
+            if wait.is_dead(now) {
+                // Another process may have got the CPU meanwhile.
+                let _ = runs.compare_exchange(now, 0, Ordering::AcqRel, Ordering::Relaxed);
+            }
         }
     }
 

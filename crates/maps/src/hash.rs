@@ -26,11 +26,11 @@
 use skep_abi::{MapFlags, MapType, UpdateFlags};
 use skep_spec::Errno;
 
-use crate::geometry::{Geometry, HEADER_LEN};
+use crate::geometry::{Geometry, HEADER_LEN, REPAIR};
 use crate::map::Ops;
 use crate::mem::{Block, Bytes, Memory};
 use crate::percpu_array::PercpuValues;
-use crate::pool::{Pool, Replacing};
+use crate::pool::{Pool, REPAIRED, Replacing};
 use crate::sync::{AtomicU32, Guard, Ordering, Owner, fence, lock};
 use crate::walk::{Element, Key, Step, Walk};
 
@@ -51,6 +51,8 @@ const EVICTIONS: u32 = 128;
 const BUSY: u32 = 4;
 /// How often a lookup starts over before it gives its answer whatever others do.
 const RETRIES: u32 = 1 << 16;
+/// How often an operation starts over because others died.
+const REPAIRS: u32 = 64;
 
 /// Buckets that a walk looks at in one step.
 const BUCKETS_A_STEP: u32 = 64;
@@ -98,7 +100,7 @@ impl Hash {
             false if lru || g.flags.has(MapFlags::NO_PREALLOC) => Replacing::Any,
             false => Replacing::Last,
         };
-        let (pool, buckets) = Pool::new(HEADER_LEN, g.max_entries, replacing, g.cpus, g.relax)?;
+        let (pool, buckets) = Pool::new(HEADER_LEN, g.max_entries, replacing, g.cpus, g.wait)?;
         let bucket_count = g.max_entries.checked_next_power_of_two()?;
         let elems = buckets.checked_add(BUCKET.checked_mul(bucket_count as usize)?)?;
         let elem_len = key + g.key_size.next_multiple_of(8);
@@ -148,8 +150,93 @@ impl Hash {
         }
     }
 
+    /// Takes the lock of a bucket, in an operation.
+    ///
+    /// # Errors
+    /// EBUSY, and `REPAIRED` while the map is repaired.
+    #[inline]
     fn lock<'a>(&self, bucket: &Bucket<'a>, owner: Owner) -> Result<Guard<'a>, Errno> {
-        lock(bucket.lock, owner, self.geometry.relax).ok_or(Errno::EBUSY)
+        let held = self.lock_to_repair(bucket, owner)?;
+        if self.pool.is_repaired(&self.metadata) {
+            return Err(REPAIRED);
+        }
+        Ok(held)
+    }
+
+    #[inline]
+    fn lock_to_repair<'a>(&self, bucket: &Bucket<'a>, owner: Owner) -> Result<Guard<'a>, Errno> {
+        let held = lock(bucket.lock, owner, self.geometry.wait).ok_or(Errno::EBUSY)?;
+        if held.is_inherited() {
+            self.mend(bucket);
+        }
+        Ok(held)
+    }
+
+    /// Mends a bucket whose lock a dead process held: the element at its head may have been put in to replace one that
+    /// is still there.
+    #[cold]
+    fn mend(&self, bucket: &Bucket<'_>) {
+        let Some(first) = self.follow(bucket.head.load(Ordering::Relaxed)) else { return };
+        let (hash, mut from) = (self.elem(first, HASH).load(Ordering::Relaxed), self.elem(first, NEXT));
+        for _ in 0..self.pool.capacity() {
+            let Some(index) = self.follow(from.load(Ordering::Relaxed)) else { return };
+            if self.elem(index, HASH).load(Ordering::Relaxed) == hash
+                && self.key(index).equals(self.key(first))
+            {
+                return self.unlink(bucket, from, index);
+            }
+            from = self.elem(index, NEXT);
+        }
+    }
+
+    /// Does what changes the map, again where others died in the middle of what it needs.
+    fn operate<T>(&self, owner: Owner, change: impl Fn() -> Result<T, Errno>) -> Result<T, Errno> {
+        let m = &self.metadata;
+        for _ in 0..REPAIRS {
+            let done = match self.pool.begin(m, owner) {
+                Some(_operation) => change(),
+                None => Err(REPAIRED),
+            };
+            match done {
+                Ok(done) => return Ok(done),
+                Err(REPAIRED) => {}
+                // What the dead held may be what is missing.
+                Err(Errno::E2BIG | Errno::ENOMEM | Errno::EBUSY) if self.pool.is_bereaved(m) => {}
+                Err(e) => return Err(e),
+            }
+            self.repair(owner)?;
+        }
+        Err(Errno::EBUSY)
+    }
+
+    /// Repairs what processes left that died in operations, or waits until another has.
+    #[cold]
+    pub fn repair(&self, owner: Owner) -> Result<(), Errno> {
+        let m = &self.metadata;
+        if self.pool.is_nested(m, owner) {
+            return Err(Errno::EBUSY);
+        }
+        let held = lock(m.u32(REPAIR), owner, self.geometry.wait).ok_or(Errno::EBUSY)?;
+        if !held.is_inherited() && !self.pool.is_bereaved(m) {
+            return Ok(());
+        }
+        for at in 0..=self.mask {
+            drop(self.lock_to_repair(&self.bucket(at), owner)?);
+        }
+        self.pool.wait_for_operations(m)?;
+        self.pool.gather(m, self.free_link(), |keep| {
+            for at in 0..=self.mask {
+                let mut from = self.bucket(at).head;
+                while let Some(index) = self.follow(from.load(Ordering::Relaxed)) {
+                    if !keep(index) {
+                        from.store(0, Ordering::Relaxed);
+                        break;
+                    }
+                    from = self.elem(index, NEXT);
+                }
+            }
+        });
+        Ok(())
     }
 
     /// The element that a link leads to; `None` at the end, and for what only a peer can have written.
@@ -167,7 +254,7 @@ impl Hash {
                 // The loads of the walk are Acquire, so that a version raised before an unlinking that the walk
                 // saw is seen here.
                 Ok(None) if bucket.version.load(Ordering::Acquire) == version => return None,
-                Ok(None) | Err(Changed) => (self.geometry.relax)(),
+                Ok(None) | Err(Changed) => self.geometry.wait.pause(),
             }
         }
         None
@@ -250,32 +337,43 @@ impl Hash {
 
     /// Deletes the next element that was not used since the hand last passed; `false` when there is none
     /// that this owner may take. The caller holds no lock.
-    fn evict(&self, owner: Owner) -> bool {
+    ///
+    /// # Errors
+    /// `REPAIRED` while the map is repaired.
+    fn evict(&self, owner: Owner) -> Result<bool, Errno> {
         let capacity = self.pool.capacity();
         let mut busy = 0;
         // A round clears the marks, so that a second one finds an element unless others keep marking.
         for _ in 0..2 * u64::from(capacity) {
             let index = self.pool.advance_hand(&self.metadata);
+            // Once a round: elements that the dead had in their hands are missing.
+            if index == 0 && self.pool.is_bereaved(&self.metadata) {
+                return Err(REPAIRED);
+            }
             if self.elem(index, REF).load(Ordering::Relaxed) == 1 {
                 self.elem(index, REF).store(0, Ordering::Relaxed);
                 continue;
             }
             // Free elements have a hash too, that of their last key: the list below does not hold them.
             let bucket = self.bucket(self.elem(index, HASH).load(Ordering::Relaxed));
-            let Ok(held) = self.lock(&bucket, owner) else {
-                busy += 1;
-                if busy == BUSY {
-                    return false;
+            let held = match self.lock(&bucket, owner) {
+                Ok(held) => held,
+                Err(REPAIRED) => return Err(REPAIRED),
+                Err(_) => {
+                    busy += 1;
+                    if busy == BUSY {
+                        return Ok(false);
+                    }
+                    continue;
                 }
-                continue;
             };
             let Some(from) = self.link_to(&bucket, index) else { continue };
             self.unlink(&bucket, from, index);
             drop(held);
             self.pool.give_back(&self.metadata, index, owner, self.free_link());
-            return true;
+            return Ok(true);
         }
-        false
+        Ok(false)
     }
 
     /// The word that links to an element, under its bucket's lock.
@@ -312,6 +410,19 @@ impl Hash {
             return Err(Errno::EINVAL);
         }
         let hash = self.hash_of(key);
+        self.operate(owner, || self.put_hashed(key, hash, (flags, in_place), owner, &new, &existing))
+    }
+
+    /// As [`Self::put`], within an operation.
+    fn put_hashed(
+        &self,
+        key: Bytes<'_>,
+        hash: u32,
+        (flags, in_place): (u64, bool),
+        owner: Owner,
+        new: impl Fn(u32),
+        existing: impl Fn(u32),
+    ) -> Result<(), Errno> {
         if in_place && self.put_in_place(key, hash, flags, owner, &new)? {
             return Ok(());
         }
@@ -323,7 +434,7 @@ impl Hash {
                 done => return done,
             }
             evictions += 1;
-            if evictions > EVICTIONS || !self.evict(owner) {
+            if evictions > EVICTIONS || !self.evict(owner)? {
                 return Err(Errno::ENOMEM);
             }
         }
@@ -563,13 +674,15 @@ impl Ops for Hash {
 
     fn delete(&self, key: Bytes<'_>, owner: Owner) -> Result<(), Errno> {
         let hash = self.hash_of(key);
-        let bucket = self.bucket(hash);
-        let held = self.lock(&bucket, owner)?;
-        let (from, index) = self.find_locked(&bucket, key, hash).ok_or(Errno::ENOENT)?;
-        self.unlink(&bucket, from, index);
-        drop(held);
-        self.pool.give_back(&self.metadata, index, owner, self.free_link());
-        Ok(())
+        self.operate(owner, || {
+            let bucket = self.bucket(hash);
+            let held = self.lock(&bucket, owner)?;
+            let (from, index) = self.find_locked(&bucket, key, hash).ok_or(Errno::ENOENT)?;
+            self.unlink(&bucket, from, index);
+            drop(held);
+            self.pool.give_back(&self.metadata, index, owner, self.free_link());
+            Ok(())
+        })
     }
 
     fn lookup_copy(&self, key: Bytes<'_>, out: &mut [u8]) -> Result<(), Errno> {

@@ -20,9 +20,11 @@
 //! A map of maps keeps the maps in its slots alive ([`Map::set_map`]), and those that left a slot while a run lasts that
 //! may have found them ([`Map::inner_id`], [`Map::inner_map`]).
 //!
-//! Not yet here: opening a map that another process created, repairing the locks of a process that died
-//! (who waits for them gets `EBUSY` after some millions of tries) and ending its runs, managed fields in values beside
-//! `bpf_spin_lock`, batch operations.
+//! Several processes may have a map's memory ([`Map::open`]). Each says who it is and finds out who has died
+//! ([`Config::peers`]): locks of the dead are taken over, and what they left half done is repaired by whoever meets it. What
+//! they wrote into values stays.
+//!
+//! Not yet here: managed fields in values beside `bpf_spin_lock`, batch operations.
 //!
 //! ```
 //! use skep_abi::MapType;
@@ -53,6 +55,7 @@ mod lpm_trie;
 mod map;
 mod map_of_maps;
 mod mem;
+mod open;
 mod percpu_array;
 mod perf_event_array;
 mod pool;
@@ -73,6 +76,11 @@ pub mod layout {
 pub use array::ArrayGeometry;
 pub use map::{Area, Config, Map};
 pub use mem::{Block, Bytes, BytesMut, Heap, Memory};
+pub use open::Header;
 pub use perf_event_array::PerfReader;
 pub use ringbuf::{Consumer, Query, Ringbuf, Wake};
+#[cfg(all(debug_assertions, not(shuttle)))]
+#[doc(hidden)]
+pub use sync::on_step;
+pub use sync::{PEERS, Peers};
 pub use walk::{Element, Key, Step, Walk};

@@ -10,6 +10,9 @@
 //! for `max_entries`, and `SPARE` nodes may wait. *Readers* take no lock: the trie's `version` is
 //! odd while links change and another afterwards; a reader that sees it odd or changed starts over. Peers may
 //! write anything: numbers of nodes are bounded by the private capacity, walks by the bits of a key.
+//!
+//! Every change of the trie comes into force by one store of a link (or of the word that makes an element of a node).
+//! Who takes the lock over from a process that died gathers what the links do not lead to ([`LpmTrie::repair`]).
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -22,7 +25,7 @@ use crate::grace::Grace;
 use crate::map::Ops;
 use crate::mem::{Block, Bytes, Memory};
 use crate::percpu_array::PercpuValues;
-use crate::sync::{AtomicU32, Ordering, Owner, fence, lock};
+use crate::sync::{AtomicU32, Guard, Ordering, Owner, fence, lock};
 
 /// Bytes of `prefixlen`.
 const PREFIX: usize = 4;
@@ -44,6 +47,10 @@ const SPARE_NODES: [usize; 2] = [16, 1 << 16];
 /// Offsets in a node: two children (of one that waits: the next that waits, and its mark), whether it has a value, and
 /// then the key as it was inserted.
 const VALUED: usize = 8;
+/// Beside 1 in the word for the value, while nodes are gathered: no link has led to it yet.
+const LOOSE: u32 = 2;
+/// Retries after which a reader looks whether the writer is dead.
+const ASK: u32 = 256;
 const KEY: usize = 12;
 /// How often a reader starts over before it gives its answer whatever others do.
 const RETRIES: u32 = 1 << 16;
@@ -176,16 +183,93 @@ impl LpmTrie {
 
     /// Reads without a lock.
     fn read<T>(&self, look: impl Fn() -> T) -> T {
-        for _ in 0..RETRIES {
+        for round in 0..RETRIES {
             let version = self.word(VERSION).load(Ordering::Acquire);
             let seen = look();
             fence(Ordering::Acquire);
             if version & 1 == 0 && self.get(VERSION) == version {
                 return seen;
             }
-            (self.geometry.relax)();
+            self.wait_for_writer(round);
         }
         look()
+    }
+
+    /// Takes the trie's lock.
+    ///
+    /// # Errors
+    /// EBUSY.
+    fn lock(&self, owner: Owner) -> Result<Guard<'_>, Errno> {
+        let held = lock(self.word(LOCK), owner, self.geometry.wait).ok_or(Errno::EBUSY)?;
+        if held.is_inherited() {
+            self.repair();
+        }
+        Ok(held)
+    }
+
+    /// A reader waits: if for one that is dead, it does what there is to do in his place.
+    fn wait_for_writer(&self, round: u32) {
+        if round % ASK == ASK - 1 && self.geometry.wait.is_dead(self.get(LOCK)) {
+            drop(self.lock(Owner::HOST));
+        }
+        self.geometry.wait.pause();
+    }
+
+    /// Under the lock of one who died: counts the elements that links lead to, and lets all other nodes that were ever
+    /// used wait, from now on, for the runs that may have them.
+    #[cold]
+    fn repair(&self) {
+        self.write(|| {
+            let used = self.get(FRESH).min(self.capacity);
+            let valued = |index| self.node(index) + VALUED;
+            for index in 0..used {
+                self.set(valued(index), self.get(valued(index)) & 1 | LOOSE);
+            }
+            let mut elements = 0;
+            let mut keep = |at: usize| {
+                let index = self.follow(at).filter(|&i| i < used && self.get(valued(i)) & LOOSE != 0);
+                match index {
+                    Some(index) => {
+                        let value = self.get(valued(index)) & 1;
+                        self.set(valued(index), value);
+                        elements += value;
+                    }
+                    // A link of a peer's: to nowhere, or to where one came from.
+                    None => self.set(at, 0),
+                }
+                index
+            };
+            // From the root down, and on with the next child of the last node that has one.
+            let mut path = [(0u32, 0u32); 8 * (KEY_MAX - PREFIX) + 2];
+            let mut depth = 0;
+            if let Some(root) = keep(ROOT) {
+                path[0] = (root, 0);
+                depth = 1;
+            }
+            while depth > 0 {
+                let (index, bit) = path[depth - 1];
+                if bit > 1 {
+                    depth -= 1;
+                    continue;
+                }
+                path[depth - 1].1 += 1;
+                let at = self.child(index, bit);
+                if depth == path.len() {
+                    self.set(at, 0);
+                } else if let Some(child) = keep(at) {
+                    path[depth] = (child, 0);
+                    depth += 1;
+                }
+            }
+            [FIRST, LAST].iter().for_each(|&off| self.set(off, 0));
+            for index in 0..used {
+                if self.get(valued(index)) & LOOSE != 0 {
+                    self.set(valued(index), 0);
+                    self.give(index);
+                }
+            }
+            self.set(COUNT, elements);
+        });
     }
 
     /// Changes links and nodes under the lock.
@@ -235,22 +319,30 @@ impl LpmTrie {
     /// # Errors
     /// ENOMEM when all that are not in the trie wait for runs to end.
     fn take(&self, owner: Owner) -> Result<u32, Errno> {
-        if let Some(index) = self.follow(FIRST)
-            && self.grace.is_over(&self.metadata, self.get(self.child(index, 1)), owner)
-        {
-            let next = self.get(self.child(index, 0));
-            self.set(FIRST, next);
-            if next == 0 {
-                self.set(LAST, 0);
-            }
+        if let Some(index) = self.take_waiting(owner) {
             return Ok(index);
         }
         let fresh = self.get(FRESH);
-        if fresh >= self.capacity {
-            return Err(Errno::ENOMEM);
+        if fresh < self.capacity {
+            self.set(FRESH, fresh + 1);
+            return Ok(fresh);
         }
-        self.set(FRESH, fresh + 1);
-        Ok(fresh)
+        // Perhaps for runs whose processes are dead.
+        self.grace.bury(&self.metadata, self.geometry.wait);
+        self.take_waiting(owner).ok_or(Errno::ENOMEM)
+    }
+
+    fn take_waiting(&self, owner: Owner) -> Option<u32> {
+        let index = self.follow(FIRST)?;
+        if !self.grace.is_over(&self.metadata, self.get(self.child(index, 1)), owner) {
+            return None;
+        }
+        let next = self.get(self.child(index, 0));
+        self.set(FIRST, next);
+        if next == 0 {
+            self.set(LAST, 0);
+        }
+        Some(index)
     }
 
     /// Lets a node wait that is not in the trie any longer.
@@ -293,7 +385,7 @@ impl LpmTrie {
             return Err(Errno::EINVAL);
         }
         let key = self.key(key).ok_or(Errno::EINVAL)?;
-        let _held = lock(self.word(LOCK), owner, self.geometry.relax).ok_or(Errno::EBUSY)?;
+        let _held = self.lock(owner)?;
         let (at, node, common, _) = self.path(&key);
         let bytes = Bytes::from(&key.bytes[..key.len]);
         let Some(node) = node else {
@@ -354,7 +446,7 @@ impl LpmTrie {
 
     /// A run begins on a CPU.
     pub fn begin_run(&self, cpu: u32) {
-        self.grace.begin(&self.metadata, cpu);
+        self.grace.begin(&self.metadata, cpu, self.geometry.wait);
     }
 
     /// A run ends that has begun on the CPU.
@@ -411,7 +503,7 @@ impl Ops for LpmTrie {
 
     fn delete(&self, key: Bytes<'_>, owner: Owner) -> Result<(), Errno> {
         let key = self.key(key).ok_or(Errno::EINVAL)?;
-        let _held = lock(self.word(LOCK), owner, self.geometry.relax).ok_or(Errno::EBUSY)?;
+        let _held = self.lock(owner)?;
         let (at, node, common, above) = self.path(&key);
         let node = node.filter(|&n| self.prefix(n) == common && self.has_value(n)).ok_or(Errno::ENOENT)?;
         self.set(COUNT, self.get(COUNT).saturating_sub(1));
@@ -442,7 +534,7 @@ impl Ops for LpmTrie {
 
     fn lookup_copy(&self, key: Bytes<'_>, out: &mut [u8]) -> Result<(), Errno> {
         let key = self.key(key).ok_or(Errno::ENOENT)?;
-        for _ in 0..RETRIES {
+        for round in 0..RETRIES {
             let version = self.word(VERSION).load(Ordering::Acquire);
             let found = self.find(&key);
             if let Some(index) = found {
@@ -452,7 +544,7 @@ impl Ops for LpmTrie {
             if version & 1 == 0 && self.get(VERSION) == version {
                 return found.map(drop).ok_or(Errno::ENOENT);
             }
-            (self.geometry.relax)();
+            self.wait_for_writer(round);
         }
         Err(Errno::EBUSY)
     }
@@ -464,7 +556,7 @@ impl Ops for LpmTrie {
     fn next_key(&self, key: Option<Bytes<'_>>, out: &mut [u8]) -> Result<(), Errno> {
         let key = key.and_then(|key| self.key(key));
         let mut next = vec![0; out.len()];
-        for _ in 0..RETRIES {
+        for round in 0..RETRIES {
             let version = self.word(VERSION).load(Ordering::Acquire);
             let found = self.next(key.as_ref());
             if let Some(index) = found {
@@ -475,7 +567,7 @@ impl Ops for LpmTrie {
                 out.copy_from_slice(&next);
                 return found.map(drop).ok_or(Errno::ENOENT);
             }
-            (self.geometry.relax)();
+            self.wait_for_writer(round);
         }
         Err(Errno::EBUSY)
     }

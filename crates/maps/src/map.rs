@@ -21,10 +21,10 @@ use crate::prog_array::ProgArray;
 use crate::queue::Queue;
 use crate::ringbuf::{Consumer, Ringbuf, Wake};
 use crate::stack_trace::StackTrace;
-use crate::sync::{Ordering, Owner};
+use crate::sync::{Ordering, Owner, Peers, Waiting};
 
 /// What a map takes from the domain that it is created in.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Config {
     /// Virtual CPUs: per-CPU maps hold as many values. At least 1.
     pub cpus: u32,
@@ -33,12 +33,18 @@ pub struct Config {
     /// What a thread does while it waits for a spin lock that another holds: `std::thread::yield_now`
     /// where there is an operating system. Must not allocate or lock.
     pub relax: fn(),
+    /// The processes that may have the map's memory too; without them nobody's death is noticed.
+    pub peers: Option<&'static dyn Peers>,
 }
 
 impl Config {
     /// A configuration without randomness, whose waiters spin.
     pub fn new(cpus: u32) -> Self {
-        Self { cpus, seed: 0x9e37_79b9_7f4a_7c15, relax: core::hint::spin_loop }
+        Self { cpus, seed: 0x9e37_79b9_7f4a_7c15, relax: core::hint::spin_loop, peers: None }
+    }
+
+    pub(crate) fn waiting(&self) -> Waiting {
+        Waiting::new(self.relax, self.peers)
     }
 }
 
@@ -115,6 +121,22 @@ impl Map {
     pub fn create(def: &MapDef, config: &Config, memory: &dyn Memory) -> Result<Arc<Self>, Error> {
         let geometry = crate::create::check(def, config, memory)?;
         let inner = crate::create::inner(def, config, memory)?;
+        let map = Self::with_geometry(def, geometry, inner, memory)?;
+        if let Some(initial) = &def.initial {
+            map.write_initial(initial)?;
+        }
+        if def.frozen {
+            map.freeze()?;
+        }
+        Ok(Arc::new(map))
+    }
+
+    pub(crate) fn with_geometry(
+        def: &MapDef,
+        geometry: Geometry,
+        inner: Option<Geometry>,
+        memory: &dyn Memory,
+    ) -> Result<Self, Error> {
         let kind = match def.kind {
             _ if let Some(inner) = inner => MapOfMaps::new(geometry, inner, memory).map(Kind::MapOfMaps),
             MapType::ARRAY => Array::new(geometry, memory).map(Kind::Array),
@@ -129,6 +151,10 @@ impl Map {
             _ => Ringbuf::new(geometry, memory).map(Kind::Ringbuf),
         };
         let kind = kind.map_err(|errno| {
+            if errno == Errno::EINVAL {
+                let text = format!("map `{}`: its header does not agree with itself: make it anew", def.name);
+                return Error::new(errno, text);
+            }
             let what = if errno == Errno::ENOMEM { "not enough memory" } else { "too large" };
             Error::new(
                 errno,
@@ -138,14 +164,7 @@ impl Map {
                 ),
             )
         })?;
-        let map = Self { name: def.name.clone(), geometry, kind };
-        if let Some(initial) = &def.initial {
-            map.write_initial(initial)?;
-        }
-        if def.frozen {
-            map.freeze()?;
-        }
-        Ok(Arc::new(map))
+        Ok(Self { name: def.name.clone(), geometry, kind })
     }
 
     fn write_initial(&self, initial: &[u8]) -> Result<(), Error> {

@@ -63,7 +63,7 @@ impl MapOfMaps {
         };
         let (grace, len) = Grace::new(0, geometry.cpus).ok_or(Errno::ENOMEM)?;
         let runs = Heap.metadata(len).ok_or(Errno::ENOMEM)?;
-        Ok(Self { slots, inner, kept: Shared::new(Kept::new(), geometry.relax), grace, runs })
+        Ok(Self { slots, inner, kept: Shared::new(Kept::new(), geometry.wait), grace, runs })
     }
 
     /// What the maps in the slots look like.
@@ -162,7 +162,7 @@ impl MapOfMaps {
 
     /// A run begins on a CPU.
     pub fn begin_run(&self, cpu: u32) {
-        self.grace.begin(&self.runs, cpu);
+        self.grace.begin(&self.runs, cpu, self.inner.wait);
     }
 
     /// A run ends.

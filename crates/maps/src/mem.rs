@@ -23,7 +23,7 @@ const WORD: usize = size_of::<usize>();
 ///
 /// # Safety
 /// Each [`Block`] that an implementation returns
-/// - is zeroed,
+/// - is zeroed, or for a map that is opened as others left it,
 /// - is at least as long as was asked for,
 /// - starts at a multiple of [`Self::page_size`].
 pub unsafe trait Memory {

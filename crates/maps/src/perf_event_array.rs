@@ -111,7 +111,7 @@ impl PerfEventArray {
             return Err(Errno::EOPNOTSUPP);
         }
         {
-            let _held = lock(&slot.lock, Owner::cpu(cpu), self.geometry.relax).ok_or(Errno::EBUSY)?;
+            let _held = lock(&slot.lock, Owner::cpu(cpu), self.geometry.wait).ok_or(Errno::EBUSY)?;
             let buffer = slot.buffers.iter().next().filter(|_| slot.open.load(Ordering::Relaxed));
             buffer.ok_or(Errno::ENOENT)?.put(parts)?;
         }
@@ -133,7 +133,7 @@ impl PerfEventArray {
                 let zero = || AtomicUsize::new(0);
                 slot.buffers.push(Buffer { block, size, head: zero(), tail: zero(), lost: zero() });
             }
-            let _held = lock(&slot.lock, Owner::HOST, self.geometry.relax).ok_or(Errno::EBUSY)?;
+            let _held = lock(&slot.lock, Owner::HOST, self.geometry.wait).ok_or(Errno::EBUSY)?;
             if let Some(buffer) = slot.buffers.iter().next() {
                 buffer.tail.store(buffer.head.load(Ordering::Relaxed), Ordering::Relaxed);
                 buffer.lost.store(0, Ordering::Relaxed);

@@ -9,11 +9,19 @@
 //! Which element comes back when shows, through the pointers that programs still have. So it is as in Linux 6.18
 //! (`alloc_htab_elem`, `free_htab_elem`): what a CPU deleted last it inserts first; what it replaced last in a
 //! preallocated hash replaces the next (`extra_elems`), and never serves an insert.
+//!
+//! A process may die with an element in its hands. So whoever changes the map first says so in a word of his CPU's, or
+//! in one of `HOSTS` that the host's threads share ([`Pool::begin`]); where the process of such a word is dead, the
+//! elements that no bucket holds are gathered again ([`Pool::gather`]). Nobody else may be in an operation then:
+//! whoever repairs takes the lock of the repair (`geometry::REPAIR`), then each bucket's once, and then waits until
+//! the words are 0. Who has got a bucket's lock before that has said so before; who gets it later sees that the
+//! repair is going on, and leaves.
 
 use skep_spec::Errno;
 
+use crate::geometry::REPAIR;
 use crate::mem::Block;
-use crate::sync::{AtomicU32, Ordering, Owner, lock};
+use crate::sync::{AtomicU32, Ordering, Owner, Waiting, lock};
 
 /// Elements beyond `max_entries`, besides one for each CPU: threads that replace an element at the same
 /// time wait for each other beyond that.
@@ -22,11 +30,20 @@ const SPARE: u32 = 16;
 const COUNT: usize = 0;
 const FRESH: usize = 4;
 const HAND: usize = 8;
-const STACKS: usize = 64;
-/// Bytes of a CPU's stack: lock, head, replaced; a cache line, against false sharing.
+const HOST: usize = 64;
+/// Words of operations of the host's threads, each on a cache line.
+const HOSTS: u32 = 16;
+const STACKS: usize = HOST + 64 * HOSTS as usize;
+/// Bytes of a CPU's stack: lock, head, replaced, operation; a cache line, against false sharing.
 const STACK: usize = 64;
 /// Offset in them of the element that the CPU replaced last.
 const REPLACED: usize = 8;
+/// Offset in them of the word that says who is in an operation.
+const OPERATION: usize = 12;
+/// In the place of an element's link while elements are gathered: no bucket holds it.
+const LOOSE: u32 = u32::MAX;
+/// What an operation comes to that met a repair, and starts over after it.
+pub(crate) const REPAIRED: Errno = Errno(130);
 /// How often all stacks are searched for an element that another thread is about to free.
 const PATIENCE: u32 = 1 << 20;
 
@@ -40,7 +57,7 @@ pub(crate) struct Pool {
     capacity: u32,
     /// Replaced elements are kept for replacements.
     keeps_replaced: bool,
-    relax: fn(),
+    wait: Waiting,
 }
 
 /// How elements are replaced.
@@ -61,7 +78,7 @@ impl Pool {
         max_entries: u32,
         replacing: Replacing,
         cpus: u32,
-        relax: fn(),
+        wait: Waiting,
     ) -> Option<(Self, usize)> {
         let capacity = match replacing {
             Replacing::InPlace => max_entries,
@@ -71,7 +88,7 @@ impl Pool {
         let keeps_replaced = replacing == Replacing::Last;
         // Links are index + 1.
         (capacity < u32::MAX)
-            .then_some((Self { base, cpus, max_entries, capacity, keeps_replaced, relax }, end))
+            .then_some((Self { base, cpus, max_entries, capacity, keeps_replaced, wait }, end))
     }
 
     /// Elements in all: every index read from shared memory is below it or refused.
@@ -172,7 +189,10 @@ impl Pool {
     /// EBUSY when none comes back, or a lock stays taken.
     fn take(&self, m: &Block, owner: Owner, free_link: impl Fn(u32) -> usize) -> Result<u32, Errno> {
         let own = self.own_stack(owner);
-        for _ in 0..PATIENCE {
+        for round in 0..PATIENCE {
+            if round % 1024 == 1023 && self.is_bereaved(m) {
+                return Err(REPAIRED);
+            }
             if let Some(index) = self.pop(m, own, owner, &free_link)? {
                 return Ok(index);
             }
@@ -184,7 +204,7 @@ impl Pool {
                     return Ok(index);
                 }
             }
-            (self.relax)();
+            self.wait.pause();
         }
         Err(Errno::EBUSY)
     }
@@ -222,7 +242,7 @@ impl Pool {
         if head.load(Ordering::Relaxed) == 0 {
             return Ok(None);
         }
-        let _held = lock(m.u32(at), owner, self.relax).ok_or(Errno::EBUSY)?;
+        let _held = lock(m.u32(at), owner, self.wait).ok_or(Errno::EBUSY)?;
         let Some(index) = head.load(Ordering::Relaxed).checked_sub(1).filter(|&i| i < self.capacity) else {
             return Ok(None);
         };
@@ -236,11 +256,154 @@ impl Pool {
         // A run nested in one that holds its CPU's stack puts the element on another's.
         for step in 0..self.cpus {
             let at = self.stack((own + step) % self.cpus);
-            let Some(_held) = lock(m.u32(at), owner, self.relax) else { continue };
+            let Some(_held) = lock(m.u32(at), owner, self.wait) else { continue };
             let head = m.u32(at + 4);
             m.u32(free_link(index)).store(head.load(Ordering::Relaxed), Ordering::Relaxed);
             head.store(index + 1, Ordering::Relaxed);
             return;
         }
+    }
+
+    /// Says that an operation begins which may take elements, until it is dropped. `None` when the words tell of dead
+    /// processes: see [`Self::is_bereaved`].
+    #[inline]
+    pub fn begin<'m>(&self, m: &'m Block, owner: Owner) -> Option<Operation<'m>> {
+        let mine = self.wait.word(owner);
+        if let Some(cpu) = owner.slot().filter(|&cpu| cpu < self.cpus) {
+            // Nobody else writes the word while the run has the CPU, unless he has a CPU of another domain.
+            let word = m.u32(self.stack(cpu) + OPERATION);
+            let before = word.load(Ordering::Relaxed);
+            if before == 0 || before == mine {
+                word.store(mine, Ordering::Release);
+                return Some(Operation { word, before });
+            }
+        }
+        self.begin_shared(m, mine)
+    }
+
+    /// As [`Self::begin`], in a word that many share.
+    fn begin_shared<'m>(&self, m: &'m Block, mine: u32) -> Option<Operation<'m>> {
+        // Threads have stacks of their own, so that most begin with another word.
+        let first = (core::ptr::from_ref(&mine).addr() >> 14) as u32;
+        for round in 0..PATIENCE {
+            for i in 0..HOSTS {
+                let word = self.host_word(m, first.wrapping_add(i) % HOSTS);
+                if word.load(Ordering::Relaxed) == 0
+                    && word.compare_exchange(0, mine, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+                {
+                    return Some(Operation { word, before: 0 });
+                }
+            }
+            if round % 256 == 255 && self.is_bereaved(m) {
+                return None;
+            }
+            self.wait.pause();
+        }
+        None
+    }
+
+    fn host_word<'m>(&self, m: &'m Block, i: u32) -> &'m AtomicU32 {
+        m.u32(self.base + HOST + 64 * i as usize)
+    }
+
+    fn operations<'s, 'm: 's>(&'s self, m: &'m Block) -> impl Iterator<Item = &'m AtomicU32> + 's {
+        let cpus = (0..self.cpus).map(move |cpu| m.u32(self.stack(cpu) + OPERATION));
+        cpus.chain((0..HOSTS).map(move |i| self.host_word(m, i)))
+    }
+
+    /// Whether a process died in an operation.
+    pub fn is_bereaved(&self, m: &Block) -> bool {
+        self.operations(m).any(|word| match word.load(Ordering::Relaxed) {
+            0 => false,
+            holder => self.wait.is_dead(holder),
+        })
+    }
+
+    /// Whether the owner is in an operation, in an outer run on its CPU.
+    pub fn is_nested(&self, m: &Block, owner: Owner) -> bool {
+        let cpu = owner.slot().filter(|&cpu| cpu < self.cpus);
+        cpu.is_some_and(|cpu| {
+            m.u32(self.stack(cpu) + OPERATION).load(Ordering::Relaxed) == self.wait.word(owner)
+        })
+    }
+
+    /// Whether a repair is under way: to be asked with a bucket's lock held, before anything is changed.
+    #[inline]
+    pub fn is_repaired(&self, m: &Block) -> bool {
+        m.u32(REPAIR).load(Ordering::Relaxed) != 0
+    }
+
+    /// Waits until nobody who lives is in an operation, and forgets the dead.
+    ///
+    /// # Errors
+    /// EBUSY when an operation does not end.
+    pub fn wait_for_operations(&self, m: &Block) -> Result<(), Errno> {
+        for word in self.operations(m) {
+            let mut tries = 0;
+            loop {
+                let holder = word.load(Ordering::Acquire);
+                if holder == 0 {
+                    break;
+                }
+                if tries % 256 == 0 && self.wait.is_dead(holder) {
+                    let _ = word.compare_exchange(holder, 0, Ordering::AcqRel, Ordering::Relaxed);
+                    continue;
+                }
+                tries += 1;
+                if tries == PATIENCE {
+                    return Err(Errno::EBUSY);
+                }
+                self.wait.pause();
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts the elements that buckets hold, and frees all others that were ever used. Nobody else is in an
+    /// operation. `keep` hands every element that a bucket holds to its argument, which refuses one that does not
+    /// exist or came before.
+    pub fn gather(
+        &self,
+        m: &Block,
+        free_link: impl Fn(u32) -> usize,
+        keep: impl FnOnce(&mut dyn FnMut(u32) -> bool),
+    ) {
+        let used = m.u32(self.base + FRESH).load(Ordering::Relaxed).min(self.capacity);
+        let link = |index| m.u32(free_link(index));
+        (0..used).for_each(|index| link(index).store(LOOSE, Ordering::Relaxed));
+        let mut count = 0;
+        keep(&mut |index| {
+            let first =
+                index < used && link(index).load(Ordering::Relaxed) == LOOSE && count < self.max_entries;
+            if first {
+                link(index).store(0, Ordering::Relaxed);
+                count += 1;
+            }
+            first
+        });
+        for cpu in 0..self.cpus {
+            let at = self.stack(cpu);
+            [0, 4, REPLACED].iter().for_each(|off| m.u32(at + off).store(0, Ordering::Relaxed));
+        }
+        for index in (0..used).filter(|&index| link(index).load(Ordering::Relaxed) == LOOSE) {
+            let head = m.u32(self.stack(index % self.cpus) + 4);
+            link(index).store(head.load(Ordering::Relaxed), Ordering::Relaxed);
+            head.store(index + 1, Ordering::Relaxed);
+        }
+        m.u32(self.base + COUNT).store(count, Ordering::Release);
+    }
+}
+
+/// An operation under way.
+pub(crate) struct Operation<'m> {
+    word: &'m AtomicU32,
+    /// What the word said before: an outer run's operation on the same CPU, or nothing.
+    before: u32,
+}
+
+impl Drop for Operation<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.word.store(self.before, Ordering::Release);
     }
 }

@@ -34,15 +34,16 @@ impl Queue {
     }
 
     fn lock(&self, owner: Owner) -> Result<Guard<'_>, Errno> {
-        lock(self.metadata.u32(LOCK), owner, self.geometry.relax).ok_or(Errno::EBUSY)
+        lock(self.metadata.u32(LOCK), owner, self.geometry.wait).ok_or(Errno::EBUSY)
     }
 
     fn get(&self, off: usize) -> u32 {
         self.metadata.u32(off).load(Ordering::Relaxed) % self.places
     }
 
+    /// What stands in the places before is written first: whoever dies between has done nothing.
     fn set(&self, off: usize, place: u32) {
-        self.metadata.u32(off).store(place, Ordering::Relaxed);
+        self.metadata.u32(off).store(place, Ordering::Release);
     }
 
     fn after(&self, place: u32) -> u32 {

@@ -9,6 +9,9 @@
 //! hint how much was read: their own position, and the length and state of each record (the words that the
 //! record headers show to the consumer), are kept in the metadata. A lying consumer loses records; it
 //! cannot make a producer write over one that is still reserved, or outside the ring.
+//!
+//! The process that reserved a record is kept beside its length. If it died, a producer that finds no room, or a
+//! consumer that stands before the record, discards it in its place.
 
 use alloc::boxed::Box;
 use alloc::format;
@@ -146,7 +149,7 @@ impl Ringbuf {
     /// Bytes of the record that is reserved at `addr`, as an engine needs them to bound accesses.
     pub fn reserved_len(&self, addr: u64) -> Option<usize> {
         let record = self.record(self.offset_of(addr).ok()?).load(Ordering::Acquire);
-        (record & BUSY != 0).then_some((record & !(BUSY | DISCARD)) as usize)
+        (record & BUSY != 0).then_some(busy_len(record) as usize)
     }
 
     /// Offset of the data in the payload.
@@ -191,15 +194,29 @@ impl Ringbuf {
         let total = record_len(size as u32);
         let m = &self.metadata;
         let consumer = self.consumer_pos().load(Ordering::Acquire);
-        let _held = lock(m.u32(LOCK), owner, self.geometry.relax).ok_or(Errno::EBUSY)?;
+        let held = lock(m.u32(LOCK), owner, self.geometry.wait).ok_or(Errno::EBUSY)?;
         let producer = m.word(PRODUCER).load(Ordering::Relaxed);
-        let pending = self.first_pending(producer);
+        if held.is_inherited() {
+            self.producer_pos().store(producer, Ordering::Release);
+        }
+        let mut pending = self.first_pending(producer);
         let after = producer.wrapping_add(total);
         if after.wrapping_sub(consumer) >= self.size || after.wrapping_sub(pending) >= self.size {
+            while pending != producer && self.bury(self.ring_off(pending)) {
+                pending = self.first_pending(producer);
+            }
+            // The consumer has to take what was discarded.
             return Err(Errno::EAGAIN);
         }
         let off = self.ring_off(producer);
-        self.record(off).store(size as u32 | BUSY, Ordering::Relaxed);
+        match (size as u32, self.geometry.wait.me()) {
+            // There is no room beside the length, which is nothing.
+            (0, me) => self.record(off).store(BUSY | DISCARD | me, Ordering::Relaxed),
+            (size, me) => {
+                self.record(self.ring_off(off + 8)).store(me, Ordering::Relaxed);
+                self.record(off).store(size | BUSY, Ordering::Relaxed);
+            }
+        }
         let header = self.data() + off;
         self.payload.u32(header).store(size as u32 | BUSY, Ordering::Relaxed);
         self.payload.u32(header + 4).store((header / self.geometry.page) as u32 + PG_OFF, Ordering::Relaxed);
@@ -224,6 +241,44 @@ impl Ringbuf {
         pending
     }
 
+    /// The process that reserved the record at an offset, if it is reserved.
+    fn reserver(&self, off: usize) -> Option<u32> {
+        let record = self.record(off).load(Ordering::Acquire);
+        match (record & BUSY != 0, record & DISCARD != 0) {
+            (false, _) => None,
+            (true, true) => Some(record & !(BUSY | DISCARD)),
+            (true, false) => Some(self.record(self.ring_off(off + 8)).load(Ordering::Relaxed)),
+        }
+    }
+
+    /// Whether the record at an offset is reserved by a process that died.
+    fn is_orphan(&self, off: usize) -> bool {
+        self.reserver(off).is_some_and(|process| self.geometry.wait.has_died(process))
+    }
+
+    /// Discards the record at an offset if it is reserved by a process that died; the lock is held.
+    #[cold]
+    fn bury(&self, off: usize) -> bool {
+        if !self.is_orphan(off) {
+            return false;
+        }
+        let shown = self.payload.u32(self.data() + off).load(Ordering::Acquire);
+        if shown & BUSY != 0 {
+            return self.commit(off, 0, DISCARD).is_ok();
+        }
+        // It died after the consumer was shown the record, and before that was noted.
+        let record = self.record(off);
+        record.store(busy_len(record.load(Ordering::Relaxed)) | shown & DISCARD, Ordering::Release);
+        true
+    }
+
+    /// As [`Self::bury`], for the consumer, who stands before the record.
+    fn bury_for_consumer(&self, off: usize) -> bool {
+        self.is_orphan(off)
+            && lock(self.metadata.u32(LOCK), Owner::HOST, self.geometry.wait)
+                .is_some_and(|_held| self.bury(off))
+    }
+
     /// Clears the busy bit of the record at an offset and wakes the consumer as `flags` say.
     fn commit(&self, off: usize, flags: u64, discard: u32) -> Result<(), Errno> {
         let record = self.record(off);
@@ -231,7 +286,7 @@ impl Ringbuf {
         if len & BUSY == 0 {
             return Err(Errno::EINVAL);
         }
-        let len = len & !(BUSY | DISCARD);
+        let len = busy_len(len);
         let end = off + record_len(len);
         if end > 2 * self.size {
             // No record of ours: a peer wrote the table.
@@ -256,6 +311,11 @@ impl Ringbuf {
 
 /// Pages of the kernel's `struct bpf_ringbuf` before the consumer's page, which `pg_off` counts too.
 const PG_OFF: u32 = 1;
+
+/// Bytes of a reserved record, from its word in the table.
+fn busy_len(record: u32) -> u32 {
+    if record & DISCARD != 0 { 0 } else { record & !BUSY }
+}
 
 /// Bytes that a record takes with its header.
 fn record_len(size: u32) -> usize {
@@ -324,7 +384,8 @@ impl Consumer {
     pub fn ready(&self) -> bool {
         let Some(ring) = self.map.ringbuf() else { return false };
         fence(Ordering::SeqCst);
-        ring.producer_pos().load(Ordering::Acquire) != self.pos && self.header(ring) & BUSY == 0
+        ring.producer_pos().load(Ordering::Acquire) != self.pos
+            && (self.header(ring) & BUSY == 0 || ring.is_orphan(ring.ring_off(self.pos)))
     }
 
     fn header(&self, ring: &Ringbuf) -> u32 {
@@ -350,6 +411,11 @@ impl Consumer {
             }
             let header = self.header(ring);
             if ready <= ring.size && header & BUSY != 0 {
+                if ring.bury_for_consumer(ring.ring_off(self.pos)) {
+                    // A peer may have it be busy again and again.
+                    bytes += HDR;
+                    continue;
+                }
                 break;
             }
             let len = record_len(header & !(BUSY | DISCARD));

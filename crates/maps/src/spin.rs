@@ -39,7 +39,7 @@ impl Geometry {
     /// `EINVAL` when values have none, `EBUSY` when the owner has it already or the holder does not give it back.
     pub fn lock_value<'b>(&self, block: &'b Block, off: usize, owner: Owner) -> Result<Guard<'b>, Errno> {
         let at = self.spin_lock.ok_or(Errno::EINVAL)?;
-        lock(block.u32(off + at), owner, self.relax).ok_or(Errno::EBUSY)
+        lock(block.u32(off + at), owner, self.wait).ok_or(Errno::EBUSY)
     }
 }
 
@@ -56,7 +56,7 @@ impl Map {
     /// `EBUSY` when a run on the same CPU holds it, or the holder does not give it back.
     pub fn spin_lock(&self, addr: u64, cpu: u32) -> Option<Result<(), Errno>> {
         let word = self.lock_word(addr)?;
-        Some(match lock(word, Owner::cpu(cpu), self.geometry.relax) {
+        Some(match lock(word, Owner::cpu(cpu), self.geometry.wait) {
             Some(held) => {
                 held.keep();
                 Ok(())

@@ -10,7 +10,7 @@ use skep_spec::Errno;
 use crate::geometry::{Geometry, HEADER_LEN};
 use crate::map::Ops;
 use crate::mem::{Block, Bytes, Memory};
-use crate::sync::{Guard, Ordering, Owner, lock};
+use crate::sync::{Guard, Ordering, Owner, fence, lock};
 
 /// Return the number if the hash alone is equal (`BPF_F_FAST_STACK_CMP`).
 const FAST_STACK_CMP: u64 = 1 << 9;
@@ -56,7 +56,13 @@ impl StackTrace {
     }
 
     fn lock(&self, owner: Owner) -> Result<Guard<'_>, Errno> {
-        lock(self.metadata.u32(LOCK), owner, self.geometry.relax).ok_or(Errno::EBUSY)
+        let held = lock(self.metadata.u32(LOCK), owner, self.geometry.wait).ok_or(Errno::EBUSY)?;
+        if held.is_inherited() {
+            // Whoever died may have been between a chain and its number.
+            let chains = (0..self.buckets).filter(|&id| self.count(id) > 0).count();
+            self.set(USED, (chains as u32).min(self.geometry.max_entries));
+        }
+        Ok(held)
     }
 
     fn bucket(&self, id: u32) -> usize {
@@ -119,12 +125,15 @@ impl StackTrace {
         if used >= self.geometry.max_entries {
             return Err(Errno::ENOMEM);
         }
+        // Who dies here leaves no chain.
+        self.set(bucket + COUNT, 0);
+        fence(Ordering::Release);
         for (i, &address) in chain.iter().enumerate() {
             let (bytes, len) = self.encoded(address);
             self.metadata.write(bucket + CHAIN + i * self.element, (&bytes[..len]).into());
         }
         self.set(bucket + HASH, hash);
-        self.set(bucket + COUNT, chain.len() as u32);
+        self.metadata.u32(bucket + COUNT).store(chain.len() as u32, Ordering::Release);
         self.set(USED, if there { used } else { used + 1 });
         Ok(id)
     }

@@ -8,17 +8,123 @@
 use alloc::boxed::Box;
 use core::cell::UnsafeCell;
 
-#[cfg(not(shuttle))]
+#[cfg(not(any(shuttle, debug_assertions)))]
 pub use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize};
 pub use core::sync::atomic::{Ordering, fence};
-#[cfg(shuttle)]
+#[cfg(any(shuttle, debug_assertions))]
 pub use switching::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize};
 
-/// A point where a model checker may switch threads; nothing otherwise.
+/// A point where a model checker may switch threads, and where a test of a build with debug assertions may end the
+/// process ([`on_step`]); nothing otherwise.
 #[inline(always)]
 pub fn step() {
     #[cfg(shuttle)]
     shuttle::thread::yield_now();
+    #[cfg(all(debug_assertions, not(shuttle)))]
+    hook::step();
+}
+
+#[cfg(all(debug_assertions, not(shuttle)))]
+pub use hook::on_step;
+
+/// What is called at each step.
+#[cfg(all(debug_assertions, not(shuttle)))]
+mod hook {
+    use core::sync::atomic::{AtomicPtr, Ordering};
+
+    static HOOK: AtomicPtr<()> = AtomicPtr::new(core::ptr::null_mut());
+
+    /// Calls `hook` before each access to shared words from now on, in all threads. Only in builds with debug
+    /// assertions, for tests.
+    pub fn on_step(hook: Option<fn()>) {
+        HOOK.store(hook.map_or(core::ptr::null_mut(), |f| f as *mut ()), Ordering::Relaxed);
+    }
+
+    #[inline]
+    pub(super) fn step() {
+        let hook = HOOK.load(Ordering::Relaxed);
+        if !hook.is_null() {
+            // SAFETY: only `on_step` writes it, a `fn()`.
+            unsafe { core::mem::transmute::<*mut (), fn()>(hook)() }
+        }
+    }
+}
+
+/// The processes that share maps' memory, each of which has a number.
+pub trait Peers: Send + Sync {
+    /// Where the number of this process stands: 0 before [`Self::join`], and again in a forked child.
+    fn number(&self) -> &core::sync::atomic::AtomicU32;
+
+    /// Takes a number for this process, below [`PEERS`] and not 0: no other that lives has it. 0 when there is none.
+    /// Called inside operations: must not allocate or wait.
+    fn join(&self) -> u32;
+
+    /// Whether the process of a number has died; `false` when nobody can tell.
+    fn is_dead(&self, number: u32) -> bool;
+}
+
+/// Bits of a lock's word that say who holds it in his process.
+const WHO_BITS: u32 = 14;
+/// Numbers of processes are below.
+pub const PEERS: u32 = 1 << (32 - WHO_BITS);
+/// Virtual CPUs that a lock's word can tell apart.
+pub const CPUS: u32 = (1 << WHO_BITS) - 2;
+
+/// How to wait for others, and how to find out that they are dead.
+#[derive(Clone, Copy)]
+pub struct Waiting {
+    relax: fn(),
+    peers: Option<(&'static core::sync::atomic::AtomicU32, &'static dyn Peers)>,
+}
+
+impl core::fmt::Debug for Waiting {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Waiting").field("me", &self.me()).finish_non_exhaustive()
+    }
+}
+
+impl Waiting {
+    /// `relax` is what a waiter does between two tries.
+    pub fn new(relax: fn(), peers: Option<&'static dyn Peers>) -> Self {
+        Self { relax, peers: peers.map(|p| (p.number(), p)) }
+    }
+
+    /// Between two tries.
+    #[inline]
+    pub fn pause(&self) {
+        (self.relax)();
+    }
+
+    /// The number of this process; 0 without peers.
+    #[inline]
+    pub fn me(&self) -> u32 {
+        match self.peers {
+            None => 0,
+            Some((number, peers)) => match number.load(Ordering::Relaxed) {
+                0 => peers.join(),
+                number => number,
+            },
+        }
+    }
+
+    /// What stands in a word that an owner of this process has.
+    #[inline]
+    pub fn word(&self, owner: Owner) -> u32 {
+        self.me() << WHO_BITS | owner.0
+    }
+
+    /// Whether the process of a number has died.
+    pub fn has_died(&self, process: u32) -> bool {
+        process < PEERS && self.is_dead(process << WHO_BITS)
+    }
+
+    /// Whether a word names an owner in a process that has died.
+    #[cold]
+    pub fn is_dead(&self, word: u32) -> bool {
+        let process = word >> WHO_BITS;
+        let Some((_, peers)) = self.peers else { return false };
+        process != 0 && process != self.me() && peers.is_dead(process)
+    }
 }
 
 /// Who holds a lock: a virtual CPU or some thread of the host.
@@ -27,14 +133,16 @@ pub struct Owner(u32);
 
 impl Owner {
     /// A thread outside any run.
-    pub const HOST: Self = Self(u32::MAX);
+    pub const HOST: Self = Self(CPUS + 1);
 
     /// The run on a virtual CPU.
+    #[inline]
     pub fn cpu(cpu: u32) -> Self {
-        Self(cpu.saturating_add(1))
+        Self(if cpu < CPUS { cpu + 1 } else { cpu % CPUS + 1 })
     }
 
     /// The virtual CPU, unless it is the host.
+    #[inline]
     pub fn slot(self) -> Option<u32> {
         if self == Self::HOST { None } else { self.0.checked_sub(1) }
     }
@@ -42,34 +150,61 @@ impl Owner {
 
 /// How often a lock is tried before its holder counts as dead.
 const PATIENCE: u32 = 1 << 22;
+/// After how many tries it is asked whether the holder's process lives.
+const ASK: u32 = 256;
 
 /// A held lock; dropping it releases.
-pub struct Guard<'a>(&'a AtomicU32);
+pub struct Guard<'a> {
+    word: &'a AtomicU32,
+    inherited: bool,
+}
 
 impl Guard<'_> {
     /// Leaves the lock taken, for somebody who gives it back otherwise.
     pub fn keep(self) {
         core::mem::forget(self);
     }
+
+    /// Whether the holder before died, perhaps in the middle of what the lock guards.
+    #[inline]
+    pub fn is_inherited(&self) -> bool {
+        self.inherited
+    }
 }
 
 impl Drop for Guard<'_> {
     fn drop(&mut self) {
-        self.0.store(0, Ordering::Release);
+        self.word.store(0, Ordering::Release);
     }
 }
 
-/// Takes the lock in `word`: 0 is free, anything else names its holder.
+/// Takes the lock in `word`: 0 is free, anything else names its holder, a process and a thread of it. The lock of a
+/// process that died is taken over: see [`Guard::is_inherited`].
 ///
 /// `None` when the same virtual CPU holds it already (a run nested in another on the same CPU, which the
-/// kernel answers with EBUSY too), or when its holder does not come back: `relax` was called some
-/// millions of times.
-pub fn lock(word: &AtomicU32, owner: Owner, relax: fn()) -> Option<Guard<'_>> {
-    for _ in 0..PATIENCE {
-        match word.compare_exchange(0, owner.0, Ordering::Acquire, Ordering::Relaxed) {
-            Ok(_) => return Some(Guard(word)),
-            Err(holder) if holder == owner.0 && owner != Owner::HOST => return None,
-            Err(_) => relax(),
+/// kernel answers with EBUSY too), or when its holder does not come back: `wait` relaxed some millions of times.
+#[inline]
+pub fn lock(word: &AtomicU32, owner: Owner, wait: Waiting) -> Option<Guard<'_>> {
+    let mine = wait.word(owner);
+    match word.compare_exchange(0, mine, Ordering::Acquire, Ordering::Relaxed) {
+        Ok(_) => Some(Guard { word, inherited: false }),
+        Err(_) => lock_waiting(word, owner, mine, wait),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn lock_waiting(word: &AtomicU32, owner: Owner, mine: u32, wait: Waiting) -> Option<Guard<'_>> {
+    for tries in 1..PATIENCE {
+        match word.compare_exchange(0, mine, Ordering::Acquire, Ordering::Relaxed) {
+            Ok(_) => return Some(Guard { word, inherited: false }),
+            Err(holder) if holder == mine && owner != Owner::HOST => return None,
+            Err(holder) if tries % ASK == 0 && wait.is_dead(holder) => {
+                if word.compare_exchange(holder, mine, Ordering::Acquire, Ordering::Relaxed).is_ok() {
+                    return Some(Guard { word, inherited: true });
+                }
+            }
+            Err(_) => wait.pause(),
         }
     }
     None
@@ -79,7 +214,7 @@ pub fn lock(word: &AtomicU32, owner: Owner, relax: fn()) -> Option<Guard<'_>> {
 pub struct Shared<T> {
     /// Readers, and [`CHANGING`] while somebody changes the value or waits to.
     users: AtomicU32,
-    relax: fn(),
+    wait: Waiting,
     value: UnsafeCell<T>,
 }
 
@@ -102,9 +237,9 @@ impl Drop for Leave<'_> {
 }
 
 impl<T> Shared<T> {
-    /// A value; `relax` as for [`lock`].
-    pub fn new(value: T, relax: fn()) -> Self {
-        Self { users: AtomicU32::new(0), relax, value: UnsafeCell::new(value) }
+    /// A value; `wait` as for [`lock`].
+    pub fn new(value: T, wait: Waiting) -> Self {
+        Self { users: AtomicU32::new(0), wait, value: UnsafeCell::new(value) }
     }
 
     /// Looks at the value. `None` when whoever changes it does not come to an end (see [`lock`]): he died, or this is
@@ -119,7 +254,7 @@ impl<T> Shared<T> {
                 return Some(f(unsafe { &*self.value.get() }));
             }
             drop(held);
-            (self.relax)();
+            self.wait.pause();
         }
         None
     }
@@ -129,7 +264,7 @@ impl<T> Shared<T> {
         let mut left = PATIENCE;
         let mut wait = || {
             left -= 1;
-            (self.relax)();
+            self.wait.pause();
             left > 0
         };
         loop {
@@ -219,8 +354,8 @@ impl<T> Drop for AppendList<T> {
     }
 }
 
-/// The atomics of `core` with a scheduling point before each operation.
-#[cfg(shuttle)]
+/// The atomics of `core` with a [`step`] before each operation.
+#[cfg(any(shuttle, debug_assertions))]
 #[allow(dead_code, missing_docs, reason = "each atomic has the same methods")]
 mod switching {
     use core::sync::atomic as real;
@@ -301,7 +436,7 @@ mod tests {
     #[test]
     fn shared_is_changed_by_one_and_read_whole() {
         let run = || {
-            let shared = Arc::new(Shared::new(Pair::default(), || thread::yield_now()));
+            let shared = Arc::new(Shared::new(Pair::default(), Waiting::new(|| thread::yield_now(), None)));
             let writer = |shared: Arc<Shared<Pair>>| {
                 thread::spawn(move || {
                     for _ in 0..2 {

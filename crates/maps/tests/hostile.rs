@@ -169,7 +169,7 @@ fn header_is_as_documented() {
         unsafe { std::ptr::with_exposed_provenance::<u32>((addr + off) as usize).read_volatile() }
     };
     assert_eq!(word(0), u32::from_le_bytes(*b"SKPM"));
-    assert_eq!([4, 8, 12, 16, 20, 24, 28, 32].map(word), [1, 5, 1, 6, 12, 5, 3, 4096]);
+    assert_eq!([4, 8, 12, 16, 20, 24, 28, 32].map(word), [2, 5, 1, 6, 12, 5, 3, 4096]);
     assert_eq!([40, 44].map(word), [0x5566_7788, 0x1122_3344]);
     assert_eq!(word(52), 0);
     map.update_from_host(&[9; 6], &[7; 48], 0).expect("room");
@@ -180,10 +180,12 @@ fn header_is_as_documented() {
     assert_eq!((area.addr, area.len), (addr + values, 3 * 4096));
     // Pool: count, fresh; then the stacks of 3 CPUs, 8 buckets, and 5 elements of 16 + 8 bytes.
     assert_eq!([128, 132].map(word), [1, 1]);
-    let elems = 128 + 64 + 64 * 3 + 16 * 8;
+    // Pool: a line, 16 for operations of the host, 3 for CPUs.
+    let stacks = 128 + 64 + 64 * 16;
+    let elems = stacks + 64 * 3 + 16 * 8;
     assert_eq!(values, (elems + 5 * 24u64).next_multiple_of(4096));
     assert_eq!([elems + 16, elems + 20].map(word), [0x0909_0909, 0x0909]);
     let hash = word(elems + 8);
-    assert_eq!(word(128 + 64 + 64 * 3 + 16 * u64::from(hash & 7) + 8), 1, "the head of its bucket");
+    assert_eq!(word(stacks + 64 * 3 + 16 * u64::from(hash & 7) + 8), 1, "the head of its bucket");
     assert_eq!(map.lookup(Bytes::from(&[9; 6]), 2), Some(addr + values + 2 * 4096));
 }

@@ -252,6 +252,7 @@ impl Backend for UserBackend {
             cpus: self.shared.domain.cpus(),
             seed: self.shared.seed(),
             relax: std::thread::yield_now,
+            peers: None,
         };
         let sized;
         let def = match def.entries_on(config.cpus) {

@@ -1,0 +1,109 @@
+//! Opening a map that another process made, by its header, which is believed nothing that is not checked.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::sync::Arc;
+
+use skep_abi::{MapFlags, MapType};
+use skep_spec::{Errno, Error, MapDef};
+
+use crate::geometry::{FROZEN, HEADER_LEN, MAGIC, SPIN_LOCK, VERSION};
+use crate::map::{Config, Kind, Map};
+use crate::mem::Memory;
+use crate::sync::CPUS;
+
+/// What the header of a map says.
+#[derive(Clone, Debug)]
+pub struct Header {
+    /// Type, sizes, flags.
+    pub def: MapDef,
+    /// Virtual CPUs.
+    pub cpus: u32,
+    /// Whether it was frozen.
+    pub is_frozen: bool,
+    seed: u64,
+    spin_lock: Option<usize>,
+}
+
+impl Header {
+    /// Bytes of the header, at the start of the metadata.
+    pub const LEN: usize = HEADER_LEN;
+
+    /// What the first bytes of a map's metadata say.
+    ///
+    /// # Errors
+    /// `EINVAL` with the reason: too short, no map of skep, another layout, another page size, a kind whose elements are
+    /// private to a process, a number of CPUs that cannot be.
+    pub fn parse(name: &str, bytes: &[u8], page: usize) -> Result<Self, Error> {
+        let refuse = |why: String| Err(Error::new(Errno::EINVAL, format!("map `{name}`: {why}")));
+        if bytes.len() < HEADER_LEN {
+            return refuse(format!("{} bytes, the header of a map has {HEADER_LEN}", bytes.len()));
+        }
+        let word = |off: usize| {
+            bytes.get(off..off + 4).and_then(|b| b.try_into().ok()).map_or(0, u32::from_ne_bytes)
+        };
+        match (word(0), word(4)) {
+            (MAGIC, VERSION) => {}
+            (MAGIC, other) => {
+                return refuse(format!(
+                    "layout {other}, this build of skep has layout {VERSION}: make it anew"
+                ));
+            }
+            (other, _) if other == MAGIC.swap_bytes() => {
+                return refuse("it is of a machine with the other byte order".into());
+            }
+            (other, _) => return refuse(format!("it is no map of skep: it begins with {other:#010x}")),
+        }
+        let kind = MapType(word(8));
+        if kind.holds_maps() || kind == MapType::PROG_ARRAY || kind == MapType::PERF_EVENT_ARRAY {
+            let kind = kind.name().unwrap_or("?");
+            return refuse(format!("what a {kind} map holds is private to the process that made it"));
+        }
+        if word(32) as usize != page {
+            return refuse(format!("pages of {} bytes, here they have {page}", word(32)));
+        }
+        let cpus = word(28);
+        if cpus == 0 || cpus > CPUS {
+            return refuse(format!("it says that it has {cpus} CPUs, from 1 to {CPUS} are possible"));
+        }
+        let def = MapDef { flags: MapFlags(word(12)), ..MapDef::new(kind, word(16), word(20), word(24)) };
+        let spin_lock = match word(SPIN_LOCK).checked_sub(1).map(|off| off as usize) {
+            None => None,
+            Some(off)
+                if matches!(kind, MapType::ARRAY | MapType::HASH)
+                    && off.is_multiple_of(4)
+                    && off.checked_add(4).is_some_and(|end| end <= def.value_size as usize) =>
+            {
+                Some(off)
+            }
+            Some(off) => return refuse(format!("a spin lock at {off}, where none can be")),
+        };
+        Ok(Self {
+            def: def.named(name),
+            cpus,
+            is_frozen: word(FROZEN) != 0,
+            seed: u64::from(word(40)) | u64::from(word(44)) << 32,
+            spin_lock,
+        })
+    }
+}
+
+impl Map {
+    /// Opens a map that is there: `memory` gives its blocks as they are. Of `config` the CPUs and the seed do not count,
+    /// they are in the header. What a process left that died in an operation is repaired.
+    ///
+    /// # Errors
+    /// `EINVAL` when the header contradicts itself, as [`Map::create`] what cannot be, `ENOMEM` when `memory` does not have
+    /// the bytes that such a map has.
+    pub fn open(header: &Header, config: &Config, memory: &dyn Memory) -> Result<Arc<Self>, Error> {
+        let config = Config { cpus: header.cpus, seed: header.seed, ..*config };
+        let mut geometry = crate::create::check(&header.def, &config, memory)?;
+        geometry.spin_lock = header.spin_lock;
+        let map = Self::with_geometry(&header.def, geometry, None, memory)?;
+        if let Kind::Hash(hash) = &map.kind {
+            // Another process repairs it, or nobody has died.
+            let _ = hash.repair(crate::sync::Owner::HOST);
+        }
+        Ok(Arc::new(map))
+    }
+}
