@@ -1,5 +1,6 @@
 //! A map: what is common to all kinds.
 
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -88,7 +89,7 @@ pub(crate) enum Kind {
     PercpuArray(PercpuArray),
     Hash(Hash),
     LpmTrie(LpmTrie),
-    MapOfMaps(MapOfMaps),
+    MapOfMaps(Box<MapOfMaps>),
     PerfEventArray(PerfEventArray),
     ProgArray(ProgArray),
     Queue(Queue),
@@ -138,7 +139,9 @@ impl Map {
         memory: &dyn Memory,
     ) -> Result<Self, Error> {
         let kind = match def.kind {
-            _ if let Some(inner) = inner => MapOfMaps::new(geometry, inner, memory).map(Kind::MapOfMaps),
+            _ if let Some(inner) = inner => {
+                MapOfMaps::new(geometry, inner, memory).map(|of| Kind::MapOfMaps(Box::new(of)))
+            }
             MapType::ARRAY => Array::new(geometry, memory).map(Kind::Array),
             MapType::BLOOM_FILTER => BloomFilter::new(geometry, memory).map(Kind::BloomFilter),
             MapType::PERCPU_ARRAY => PercpuArray::new(geometry, memory).map(Kind::PercpuArray),
@@ -185,7 +188,7 @@ impl Map {
             Kind::PercpuArray(k) => k,
             Kind::Hash(k) => k,
             Kind::LpmTrie(k) => k,
-            Kind::MapOfMaps(k) => k,
+            Kind::MapOfMaps(k) => &**k,
             Kind::PerfEventArray(k) => k,
             Kind::ProgArray(k) => k,
             Kind::Queue(k) => k,
