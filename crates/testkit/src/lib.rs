@@ -7,6 +7,7 @@
 //! - [`functions`]: types for assembled programs with callbacks.
 //! - [`fuzz`]: fuzz targets, and campaigns that need no nightly compiler.
 //! - [`generate`]: random programs, shrinking, coverage.
+//! - [`kernel`]: the running kernel, to be asked.
 //! - [`parity`]: the page that compares skep with Linux.
 //! - [`rows`]: a program and operands for every row of the instruction table; [`rowfiles`] writes them as
 //!   file tests.
@@ -18,6 +19,7 @@ pub mod case;
 pub mod functions;
 pub mod fuzz;
 pub mod generate;
+pub mod kernel;
 pub mod objects;
 pub mod oracle;
 pub mod parity;

@@ -344,11 +344,6 @@ fn text(spec: &ProgramSpec) -> String {
     decode_all(&spec.insns).map(line).collect::<Vec<_>>().join("\n")
 }
 
-fn kernel_types() -> Option<Arc<Btf>> {
-    let bytes = std::fs::read("/sys/kernel/btf/vmlinux").ok()?;
-    Some(Arc::new(Btf::parse(&bytes).expect("the kernel's types are legal")))
-}
-
 #[test]
 fn accepted_dynptrs_are_safe() {
     let asks = LinuxBackend::probe().is_yes();
@@ -358,7 +353,7 @@ fn accepted_dynptrs_are_safe() {
     let number = |name: &str| std::env::var(name).ok().and_then(|v| v.parse::<u64>().ok());
     let (count, seed) = (number("SKEP_FUZZ").unwrap_or(60), number("SKEP_SEED").unwrap_or(1));
     let backend = LinuxBackend::new();
-    let types = kernel_types();
+    let types = skep_testkit::kernel::types().cloned();
     let mut env = Environment::default();
     env.kernel_types = types.clone();
     let (mut both, mut neither, mut stricter, mut runs) = (0, 0, 0, 0);

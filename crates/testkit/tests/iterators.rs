@@ -12,10 +12,9 @@ use skep_abi::{MapType, ProgramType};
 use skep_btf::{Btf, Kind};
 use skep_isa::text::Dialect;
 use skep_isa::{Imm64, Insn, Op, Reg, decode_all};
-use skep_linux::LinuxBackend;
 use skep_spec::{Environment, LoadOptions, MapDef, ProgramSpec};
-use skep_testkit::functions;
 use skep_testkit::generate::rng::Rng;
+use skep_testkit::{functions, kernel};
 use skep_verifier::{Code, Followed, Options, follow, verify};
 
 /// Refusals for other reasons than safety.
@@ -267,19 +266,9 @@ fn is_dead(spec: &ProgramSpec, env: &Environment, log: &str) -> bool {
 
 #[test]
 fn accepted_loops_are_accepted_by_the_kernel() {
-    let probe = LinuxBackend::probe();
-    if !probe.is_yes() {
-        return println!("skipped: no kernel to compare with: {probe:?}");
-    }
-    let Ok(bytes) = std::fs::read("/sys/kernel/btf/vmlinux") else {
-        return println!("skipped: no types of the kernel");
-    };
-    let btf = Arc::new(Btf::parse(&bytes).expect("the kernel's types are legal"));
-    let mut env = Environment::default();
-    env.kernel_types = Some(btf.clone());
+    let (Some(backend), Some((btf, env))) = (kernel::asked(), kernel::typed()) else { return };
     let number = |name: &str| std::env::var(name).ok().and_then(|v| v.parse::<u64>().ok());
     let (count, seed) = (number("SKEP_FUZZ").unwrap_or(150), number("SKEP_SEED").unwrap_or(1));
-    let backend = LinuxBackend::new();
     let (mut both, mut stricter, mut neither, mut dead) = (0, Vec::new(), 0, 0);
     // States are many in nested loops: neither is to spend its million of instructions.
     let most = Options { most_insns: 100_000, ..Options::default() };

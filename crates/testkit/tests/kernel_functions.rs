@@ -1,29 +1,12 @@
 //! Programs on the kernel's own types that have functions, or are for functions of the kernel.
 
-use std::sync::Arc;
-
 use skep_abi::{AttachType, ProgramType};
 use skep_btf::{Btf, Kind};
 use skep_isa::text::assemble;
 use skep_linux::LinuxBackend;
-use skep_spec::{Environment, Errno, LoadOptions, ProgramSpec};
-use skep_testkit::functions;
+use skep_spec::{Errno, LoadOptions, ProgramSpec};
+use skep_testkit::{functions, kernel};
 use skep_verifier::{Options, verify};
-
-/// The kernel's types; says why there are none.
-fn types() -> Option<(Arc<Btf>, Environment)> {
-    let bytes = match std::fs::read("/sys/kernel/btf/vmlinux") {
-        Ok(bytes) => bytes,
-        Err(e) => {
-            println!("skipped: no types of the kernel: {e}");
-            return None;
-        }
-    };
-    let btf = Arc::new(Btf::parse(&bytes).expect("the kernel's types are legal"));
-    let mut env = Environment::default();
-    env.kernel_types = Some(btf.clone());
-    Some((btf, env))
-}
 
 fn spec(btf: &Btf, attach_type: AttachType, kind: Kind, target: &str, text: &str) -> Option<ProgramSpec> {
     let id = btf.find_by_name(Some(kind), target)?;
@@ -53,7 +36,7 @@ const GIVEN: &[&str] = &[
 
 #[test]
 fn contexts_given_to_functions() {
-    let Some((btf, env)) = types() else { return };
+    let Some((btf, env)) = kernel::typed() else { return };
     let probe = LinuxBackend::probe();
     if !probe.is_yes() {
         return println!("skipped: no kernel to ask: {probe:?}");
@@ -157,7 +140,7 @@ const LONG: &[(AttachType, &str, &str, bool)] = &[
 
 #[test]
 fn programs_for_functions_that_sleep_or_take_much() {
-    let Some((btf, env)) = types() else { return };
+    let Some((btf, env)) = kernel::typed() else { return };
     let (mut wrong, mut asked) = (Vec::new(), 0);
     let flags = [(THAT_SLEEP, ProgramSpec::SLEEPABLE), (LONG, 0)];
     for (cases, flags) in flags {
@@ -177,7 +160,7 @@ fn programs_for_functions_that_sleep_or_take_much() {
 
 #[test]
 fn programs_for_functions() {
-    let Some((btf, env)) = types() else { return };
+    let Some((btf, env)) = kernel::typed() else { return };
     let (mut wrong, mut asked) = (Vec::new(), 0);
     for (attach, target, text, legal) in FOR_FUNCTIONS {
         let Some(spec) = spec(&btf, *attach, Kind::Func, target, text) else { continue };

@@ -1,28 +1,12 @@
 //! Programs for hooks of security modules, and members of structures of functions.
 
-use std::sync::Arc;
-
 use skep_abi::{AttachType, ProgramType, STRUCT_OPS};
 use skep_btf::{Btf, Kind, Type};
 use skep_isa::text::assemble;
 use skep_linux::LinuxBackend;
 use skep_spec::{Environment, Errno, LoadOptions, ProgramSpec};
+use skep_testkit::kernel;
 use skep_verifier::{Options, verify};
-
-/// The kernel's types; says why there are none.
-fn types() -> Option<(Arc<Btf>, Environment)> {
-    let bytes = match std::fs::read("/sys/kernel/btf/vmlinux") {
-        Ok(bytes) => bytes,
-        Err(e) => {
-            println!("skipped: no types of the kernel: {e}");
-            return None;
-        }
-    };
-    let btf = Arc::new(Btf::parse(&bytes).expect("the kernel's types are legal"));
-    let mut env = Environment::default();
-    env.kernel_types = Some(btf.clone());
-    Some((btf, env))
-}
 
 /// Verdicts that differ from what is expected, of skep and of the kernel if it says anything.
 struct Compared {
@@ -149,7 +133,7 @@ const FOR_HOOKS: &[(AttachType, &str, &str, bool)] = &[
 
 #[test]
 fn programs_for_hooks() {
-    let Some((btf, env)) = types() else { return };
+    let Some((btf, env)) = kernel::typed() else { return };
     let mut compared = Compared::new(env);
     for (attach, name, text, legal) in FOR_HOOKS {
         let Some(spec) = hook(&btf, *attach, name, text) else { continue };
@@ -175,7 +159,7 @@ const THAT_SLEEP: &[(&str, &str, bool)] = &[
 
 #[test]
 fn hooks_that_wait() {
-    let Some((btf, env)) = types() else { return };
+    let Some((btf, env)) = kernel::typed() else { return };
     let mut compared = Compared::new(env);
     for (name, text, legal) in THAT_SLEEP {
         let Some(mut spec) = hook(&btf, MAC, name, text) else { continue };
@@ -229,7 +213,7 @@ fn member(id: u32, index: u32, text: &str) -> ProgramSpec {
 
 #[test]
 fn members_of_structures() {
-    let Some((btf, env)) = types() else { return };
+    let Some((btf, env)) = kernel::typed() else { return };
     let mut compared = Compared::new(env);
     for ops in STRUCT_OPS {
         let Some(id) = btf.find_by_name(Some(Kind::Struct), ops.name) else { continue };
@@ -257,7 +241,7 @@ fn members_of_structures() {
 /// Every byte of a TCP socket, and how many bytes may be stored there.
 #[test]
 fn stores_to_a_socket() {
-    let Some((btf, env)) = types() else { return };
+    let Some((btf, env)) = kernel::typed() else { return };
     let find = |name: &str| btf.find_by_name(Some(Kind::Struct), name);
     let (Some(ops), Some(sock)) = (find("tcp_congestion_ops"), find("tcp_sock")) else {
         return println!("skipped: no such structure");

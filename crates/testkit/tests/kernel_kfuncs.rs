@@ -10,6 +10,7 @@ use skep_isa::text::assemble;
 use skep_isa::{Imm64, Insn, Op, Reg};
 use skep_linux::{LinuxBackend, LinuxMap};
 use skep_spec::{Environment, LoadOptions, MapDef, ProgramSpec};
+use skep_testkit::kernel;
 use skep_verifier::{Options, verify};
 
 struct Kernel {
@@ -26,25 +27,11 @@ struct Kernel {
 }
 
 /// The kernel to ask, and its types; says why not.
-fn kernel() -> Option<Kernel> {
-    let probe = LinuxBackend::probe();
-    if !probe.is_yes() {
-        println!("skipped: no kernel to ask: {probe:?}");
-        return None;
-    }
-    let bytes = match std::fs::read("/sys/kernel/btf/vmlinux") {
-        Ok(bytes) => bytes,
-        Err(e) => {
-            println!("skipped: no types of the kernel: {e}");
-            return None;
-        }
-    };
-    let btf = Arc::new(Btf::parse(&bytes).expect("the kernel's types are legal"));
-    let linux = LinuxBackend::new();
+fn ready() -> Option<Kernel> {
+    let linux = kernel::asked()?;
+    let (btf, env) = kernel::typed()?;
     let def = Arc::new(MapDef::new(MapType::ARRAY, 4, 64, 1));
     let map = linux.create(&def).expect("an array");
-    let mut env = Environment::default();
-    env.kernel_types = Some(btf.clone());
     let maps = vec![(def, map)];
     let tagged = |id: TypeId| btf.decl_tags(id, None).any(|tag| tag == "bpf_kfunc");
     let functions = btf.iter().filter(|(id, ty)| matches!(ty, Type::Func { .. }) && tagged(*id));
@@ -171,7 +158,7 @@ fn types() -> Vec<(ProgramType, AttachType)> {
 
 #[test]
 fn who_may_call_what() {
-    let Some(mut kernel) = kernel() else { return };
+    let Some(mut kernel) = ready() else { return };
     for row in kfuncs() {
         if !kernel.ids.contains_key(row.name) {
             continue;
@@ -192,7 +179,7 @@ fn who_may_call_what() {
 
 #[test]
 fn every_function_of_the_kernel_has_a_row() {
-    let Some(kernel) = kernel() else { return };
+    let Some(kernel) = ready() else { return };
     let missing: Vec<_> = kernel.ids.keys().filter(|name| skep_abi::kfunc(name).is_none()).collect();
     assert_eq!(missing, [""; 0]);
 }
@@ -287,7 +274,7 @@ fn right(btf: &Btf, name: &str, ty: TypeId, strict: bool) -> &'static str {
 
 #[test]
 fn arguments() {
-    let Some(mut kernel) = kernel() else { return };
+    let Some(mut kernel) = ready() else { return };
     let offset = |of: &str, name: &str| {
         let id = kernel.btf.find_by_name(Some(Kind::Struct), of).expect(of);
         let members = kernel.btf.ty(id).expect("just found").members();
@@ -398,7 +385,7 @@ const MAPS: &[&str] = &[
 
 #[test]
 fn maps_of_iterators() {
-    let Some(mut kernel) = kernel() else { return };
+    let Some(mut kernel) = ready() else { return };
     for target in ["bpf_iter_bpf_map", "bpf_iter_task"] {
         let id = kernel.btf.find_by_name(Some(Kind::Func), target).expect("it has such an iterator");
         for body in MAPS {
@@ -428,7 +415,7 @@ const STORES: &[&str] = &[
 
 #[test]
 fn stores_to_connections() {
-    let Some(mut kernel) = kernel() else { return };
+    let Some(mut kernel) = ready() else { return };
     let id = kernel.btf.find_by_name(Some(Kind::Struct), "nf_conn").expect("it has connections");
     let members = kernel.btf.ty(id).expect("just found").members();
     let mark = members.iter().find(|m| kernel.btf.str(m.name) == "mark").expect("a mark").off_bits / 8;
@@ -453,4 +440,47 @@ fn stores_to_connections() {
     }
     assert!(kernel.accepted >= 8, "{}", kernel.accepted);
     kernel.done(28);
+}
+
+/// Functions of the kernel whose call, in code that no path reaches, the kernel takes: it need not be one for programs.
+fn dead_call(id: TypeId) -> Insn {
+    Insn::new(0x85, Reg(0), Reg(2), 0, id.0 as i32)
+}
+
+#[test]
+fn programs_call_256_functions_at_most() {
+    let Some(mut k) = ready() else { return };
+    let kind = (ProgramType::SCHED_CLS, AttachType::default());
+    let with = |calls: &[Insn]| {
+        let mut insns = assemble("r0 = 0\nif r0 == 0 goto +0").expect("well formed");
+        insns[1].off = calls.len() as i16;
+        insns.extend(calls);
+        insns.extend(assemble("r0 = 0\nexit").expect("well formed"));
+        insns
+    };
+    let functions: Vec<TypeId> =
+        k.btf.iter().filter(|(_, ty)| matches!(ty, Type::Func { .. })).map(|f| f.0).collect();
+    let mut calls = Vec::new();
+    for id in functions {
+        let spec = k.spec(kind, with(&[dead_call(id)]));
+        if k.linux.load_program(&spec, &[], LoadOptions::default()).is_ok() {
+            calls.push(dead_call(id));
+        }
+        if calls.len() == 257 {
+            break;
+        }
+    }
+    assert_eq!(calls.len(), 257, "the kernel has so many functions");
+    let most = k.spec(kind, with(&calls[..256]));
+    assert_eq!(k.ask(&most, || "256 functions".into()), Ok(()));
+    // The same one again is no other.
+    let again: Vec<Insn> = calls[..256].iter().chain(&calls[..1]).copied().collect();
+    let again = k.spec(kind, with(&again));
+    assert_eq!(k.ask(&again, || "256 functions, one twice".into()), Ok(()));
+    let more = k.spec(kind, with(&calls));
+    assert_eq!(
+        k.ask(&more, || "257 functions".into()),
+        Err("too many different kernel function calls".into())
+    );
+    assert_eq!(k.wrong, [""; 0]);
 }

@@ -10,31 +10,12 @@ use skep_isa::text::assemble;
 use skep_isa::{Imm64, Insn, Op, Reg, Size};
 use skep_linux::{LinuxBackend, LinuxMap};
 use skep_spec::{Environment, LoadOptions, MapDef, ProgramSpec};
+use skep_testkit::kernel::with_types as kernel;
 use skep_verifier::{Code, Options, verify};
 
 /// `BPF_F_TEST_STATE_FREQ`.
 const EVERY_STATE: u32 = 1 << 3;
 const SIZES: [Size; 4] = [Size::B, Size::H, Size::W, Size::DW];
-
-/// The kernel to ask, and its types; says why not.
-fn kernel() -> Option<(LinuxBackend, Environment)> {
-    let probe = LinuxBackend::probe();
-    if !probe.is_yes() {
-        println!("skipped: no kernel to ask: {probe:?}");
-        return None;
-    }
-    let bytes = match std::fs::read("/sys/kernel/btf/vmlinux") {
-        Ok(bytes) => bytes,
-        Err(e) => {
-            println!("skipped: no types of the kernel: {e}");
-            return None;
-        }
-    };
-    let btf = Btf::parse(&bytes).expect("the kernel's types are legal");
-    let mut env = Environment::default();
-    env.kernel_types = Some(Arc::new(btf));
-    Some((LinuxBackend::new(), env))
-}
 
 fn spec(attach_type: AttachType, id: TypeId, insns: Vec<Insn>) -> ProgramSpec {
     ProgramSpec {

@@ -6,14 +6,15 @@
 use std::fs;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use skep_abi::{AttachType, MapFlags, MapType, ProgramType};
-use skep_btf::{Btf, Builder, IntEncoding, Kind, Type};
+use skep_btf::{Builder, IntEncoding, Kind, Type};
 use skep_isa::text::assemble;
 use skep_isa::{Imm64, Insn, Op, Reg};
 use skep_linux::LinuxBackend;
 use skep_spec::{Environment, LoadOptions, MapDef, ProgramSpec};
+use skep_testkit::kernel::types as kernel_types;
 use skep_testkit::{functions, objects};
 use skep_verifier::{Options, verify};
 
@@ -386,16 +387,6 @@ fn bind_calls(insns: &mut [Insn], names: &[&str]) -> Result<(), String> {
         *insn = Insn::new(0x85, Reg(0), Reg(2), 0, id.0 as i32);
     }
     Ok(())
-}
-
-/// The running kernel's types.
-fn kernel_types() -> Option<&'static Arc<Btf>> {
-    static TYPES: OnceLock<Option<Arc<Btf>>> = OnceLock::new();
-    let read = || {
-        let bytes = fs::read("/sys/kernel/btf/vmlinux").ok()?;
-        Some(Arc::new(Btf::parse(&bytes).expect("the kernel's types are legal")))
-    };
-    TYPES.get_or_init(read).as_ref()
 }
 
 /// Turns a marked constant into a reference to a map of the program.
