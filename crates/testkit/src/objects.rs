@@ -16,6 +16,7 @@
 //! works     { long n; bpf_timer t; bpf_wq w; }                                                  0 8 24
 //! tasks     { long n; bpf_task_work w; }                                                        0 8
 //! restrees  { bpf_res_spin_lock lock; int n; bpf_rb_root singles (single.rb); }                 0 4 8
+//! workarrays: an array of maps like works
 //! shared    { struct plain __uptr *p; long n; }, of tasks                                       0 8
 //! ```
 
@@ -37,6 +38,7 @@ pub const MAPS: &[&str] = &[
     "othertasks",
     "shared",
     "restrees",
+    "workarrays",
 ];
 
 /// The types, for functions to be added.
@@ -132,5 +134,8 @@ pub fn maps(btf: &Arc<Btf>) -> Vec<MapDef> {
     };
     let values =
         ["lists", "lists", "pointers", "pointers", "works", "works", "tasks", "tasks", "shared", "restrees"];
-    MAPS.iter().zip(values).map(|(name, value)| map(name, value)).collect()
+    let mut all: Vec<MapDef> = MAPS.iter().zip(values).map(|(name, value)| map(name, value)).collect();
+    let inner = Some(Box::new(map("works", "works")));
+    all.push(MapDef { inner, ..MapDef::new(MapType::ARRAY_OF_MAPS, 4, 4, 4) }.named("workarrays"));
+    all
 }

@@ -39,7 +39,7 @@ codes! {
     NoExit "no_exit" "A function can run past its last instruction.",
     Unreachable "unreachable" "An instruction can never run.",
     BackEdge "back_edge" "A loop in a program of an unprivileged loader.",
-    TooManySubprogs "too_many_subprogs" "The program has more than 256 functions.",
+    TooManySubprogs "too_many_subprogs" "The program has more than 256 functions, or calls more of the kernel's.",
     CallDepth "call_depth" "Calls nest deeper than 8 frames, or recurse.",
     StackTooDeep "stack_too_deep" "The stack of the call chain is larger than allowed.",
     Uninitialized "uninitialized" "A register or stack byte is read before it is written.",

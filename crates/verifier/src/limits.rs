@@ -20,6 +20,8 @@ pub const STACK: u32 = 512;
 pub const TAIL_CALL_STACK: u32 = 256;
 /// Maps of a program (`MAX_USED_MAPS`).
 pub const MAPS: usize = 64;
+/// Functions of the kernel that a program calls (`MAX_KFUNC_DESCS`).
+pub const KFUNCS: usize = 256;
 /// Offsets and variable parts of pointers stay within plus or minus this (`BPF_MAX_VAR_OFF`).
 pub const VAR_OFF: i64 = 1 << 29;
 /// Largest size argument (`BPF_MAX_VAR_SIZ`).

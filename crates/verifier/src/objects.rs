@@ -56,6 +56,12 @@ impl Program<'_> {
         }
     }
 
+    /// Whether the values of a map have what runs later.
+    pub(crate) fn has_later(&self, map: u16) -> bool {
+        let fields = self.fields(map);
+        [FieldKind::Timer, FieldKind::Workqueue, FieldKind::TaskWork].iter().any(|kind| fields.has(*kind))
+    }
+
     /// Whether a lock may be behind a pointer: then copies of it stay told apart from others
     /// (`reg_may_point_to_spin_lock`).
     pub(crate) fn may_have_lock(&self, reg: &Reg) -> bool {

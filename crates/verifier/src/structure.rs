@@ -1,5 +1,6 @@
 //! Everything that can be said without running: fields, jump targets, subprograms, map references, limits.
 
+use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::rc::Rc;
 use alloc::vec;
@@ -92,6 +93,7 @@ pub(crate) fn prepare<'a>(spec: &'a ProgramSpec, env: &'a Environment) -> At<Pro
             at(pc, platform_address(&program, value))?;
         }
     }
+    at(0, few_kernel_functions(&program))?;
     program.arena = maps::usable(&program)?;
     program.throwing = program.find_throwing();
     Ok(program)
@@ -297,6 +299,23 @@ fn returns_number(spec: &ProgramSpec, start: usize) -> Option<bool> {
         Kind::Enum | Kind::Enum64 => true,
         _ => false,
     })
+}
+
+/// A program calls so many functions of the kernel at most, dead code counted (`add_kfunc_call`).
+fn few_kernel_functions(program: &Program<'_>) -> Check<()> {
+    let called = program.ops.iter().filter_map(|op| match op {
+        Some(Op::Call(CallTarget::Kfunc { btf_id, btf_idx })) if *btf_id != 0 => Some((*btf_id, *btf_idx)),
+        _ => None,
+    });
+    let n = called.collect::<BTreeSet<_>>().len();
+    if n <= limits::KFUNCS {
+        return Ok(());
+    }
+    refuse(Code::TooManySubprogs, "too many different kernel function calls").explain(
+        format!("calls of at most {} different functions of the kernel", limits::KFUNCS),
+        format!("the program calls {n}"),
+        "put parts into other programs",
+    )
 }
 
 /// What an `LDDW` may load beside constants and maps.

@@ -8,7 +8,7 @@ use skep_spec::FieldKind;
 use crate::Code;
 use crate::program::Program;
 use crate::state::{Kind, State};
-use crate::violation::{Check, Explain, refuse, unsupported};
+use crate::violation::{Check, Explain, refuse};
 
 /// The register points to the field of this kind in a map value; gives the map (`check_map_field_pointer`).
 pub(super) fn field(p: &Program<'_>, s: &State, reg: Reg, kind: FieldKind) -> Check<u16> {
@@ -45,19 +45,18 @@ pub(super) fn field(p: &Program<'_>, s: &State, reg: Reg, kind: FieldKind) -> Ch
             format!("off {off} doesn't point to 'struct {name}' that is at {at}"),
         );
     }
-    if usize::from(map) >= p.spec.maps.len() {
-        return unsupported(format!("a struct {name} in a map of a map of maps"));
-    }
     Ok(map)
 }
 
 /// The map that a timer or a work queue is told is the one that it lies in.
 pub(super) fn same_map(s: &State, map: u16, reg: Reg, what: &str) -> Check<()> {
-    if s.reg(reg).kind == Kind::Map(map) {
+    let (at, to) = (reg.0 - 1, reg.0);
+    let (uid, given) = (s.reg(Reg(at)).map_uid, s.reg(reg).map_uid);
+    if s.reg(reg).kind == Kind::Map(map) && uid == given {
         return Ok(());
     }
-    let (at, to) = (reg.0 - 1, reg.0);
-    let words = format!("{what} pointer in R{at} map_uid=0 doesn't match map pointer in R{to} map_uid=0");
+    let words =
+        format!("{what} pointer in R{at} map_uid={uid} doesn't match map pointer in R{to} map_uid={given}");
     refuse(Code::BadArgument, words).explain(
         format!("the map that the {what} lies in"),
         format!("r{} is another", reg.0),

@@ -128,7 +128,7 @@ guides! {
         )
     }
     TooManySubprogs {
-        "256 functions, the main one counted, is the most. Inline small ones (__always_inline), or put parts into other programs and tail-call them."
+        "256 functions, the main one counted, is the most, and so many different functions of the kernel may be called. Inline small ones (__always_inline), or put parts into other programs and tail-call them."
         linux: "too many subprograms";
         None
     }

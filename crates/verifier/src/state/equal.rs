@@ -132,6 +132,7 @@ fn same(old: &Reg, new: &Reg, ids: &mut Ids) -> bool {
         && old.delta == new.delta
         && ids.matches(old.id, new.id)
         && ids.matches(old.ref_id, new.ref_id)
+        && ids.matches(old.map_uid, new.map_uid)
 }
 
 fn regs_match(old: &Reg, new: &Reg, how: Exactness, ids: &mut Ids) -> bool {
@@ -172,6 +173,7 @@ fn ranges_match(old: &Reg, new: &Reg, ids: &mut Ids) -> bool {
         && old.val.contains(&new.val)
         && ids.matches(old.id, new.id)
         && ids.matches(old.ref_id, new.ref_id)
+        && ids.matches(old.map_uid, new.map_uid)
 }
 
 /// Whether the new stack has every dynptr that the old one has.

@@ -172,6 +172,9 @@ pub(crate) struct Reg {
     pub(crate) delta: Option<i32>,
     /// The reference that the pointer stands for; 0: none.
     pub(crate) ref_id: u32,
+    /// Of maps in maps of maps, and of their values, that have timers or work: tells one such map from another. 0: of
+    /// others (`map_uid`).
+    pub(crate) map_uid: u32,
     /// Some continuation's safety rests on the number.
     pub(crate) precise: bool,
 }
@@ -180,7 +183,7 @@ impl Reg {
     pub(crate) const NOT_INIT: Self = Self::of(Kind::NotInit, Scalar::UNKNOWN);
 
     const fn of(kind: Kind, val: Scalar) -> Self {
-        Self { kind, nullable: false, off: 0, val, id: 0, delta: None, ref_id: 0, precise: false }
+        Self { kind, nullable: false, off: 0, val, id: 0, delta: None, ref_id: 0, map_uid: 0, precise: false }
     }
 
     /// A number.
@@ -230,8 +233,8 @@ impl Reg {
 
     /// Equal apart from whether anything rests on it.
     pub(crate) fn same_as(&self, other: &Self) -> bool {
-        (self.kind, self.nullable, self.off, self.id, self.delta, self.ref_id)
-            == (other.kind, other.nullable, other.off, other.id, other.delta, other.ref_id)
+        (self.kind, self.nullable, self.off, self.id, self.delta, self.ref_id, self.map_uid)
+            == (other.kind, other.nullable, other.off, other.id, other.delta, other.ref_id, other.map_uid)
             && self.val == other.val
     }
 

@@ -104,6 +104,10 @@ pub(super) fn helper(p: &Program<'_>, s: &mut State, pc: usize, facts: &Facts, f
         }
         None => {}
     }
+    let map_uid = match (call.ret, s.reg(R(1))) {
+        (Returned::MapValue { .. }, map) if matches!(map.kind, Kind::Map(_)) => map.map_uid,
+        _ => 0,
+    };
     lose_arguments(s);
     if call.changes_packet {
         void_packet(p, s);
@@ -145,6 +149,7 @@ pub(super) fn helper(p: &Program<'_>, s: &mut State, pc: usize, facts: &Facts, f
             Reg::pointer_or_null(Kind::Mem { size, ringbuf: true, writable: true }, fresh.id())
         }
     };
+    r0.map_uid = map_uid;
     if call.derived_from != 0 {
         r0.ref_id = call.derived_from;
     }
@@ -263,6 +268,10 @@ pub(crate) fn call_back(p: &Program<'_>, s: &mut State, pc: usize, callback: Cal
             callee.regs[1] = caller.regs[1].clone();
             callee.regs[2] = Reg::pointer(Kind::MapKey(map));
             callee.regs[3] = value(p, map, fresh);
+            // Linux 6.18 forgets which map in a map of maps it is: nothing there can be made ready.
+            if callee.regs[1].map_uid != 0 {
+                callee.regs[3].map_uid = fresh.id();
+            }
             callee.regs[4] = caller.regs[3].clone();
         }
         CallbackArgs::Vma { id } => {

@@ -291,6 +291,7 @@ pub(crate) fn not_null(p: &Program<'_>, reg: &mut Reg) {
         _ => {
             if let Some(inner) = p.inner(map) {
                 reg.kind = Kind::Map(inner);
+                reg.map_uid = if p.has_later(inner) { reg.id } else { 0 };
             }
         }
     }
