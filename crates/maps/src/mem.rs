@@ -85,29 +85,42 @@ impl Block {
     ///
     /// Panics outside the block: callers bound what they read from shared memory against their private
     /// geometry, which the block was made for.
-    #[inline]
+    #[inline(always)]
     fn span(&self, off: usize, len: usize) -> *mut u8 {
-        assert!(off <= self.len && len <= self.len - off, "offset {off}+{len} of a block of {}", self.len);
+        if len > self.len || off > self.len - len {
+            outside(off, len, self.len);
+        }
         // SAFETY: `off <= self.len`, within the one allocation.
         unsafe { self.base.as_ptr().add(off) }
     }
 
     /// The 32-bit word at a multiple of 4.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn u32(&self, off: usize) -> &AtomicU32 {
-        let p = self.span(off, 4);
-        assert!(off.is_multiple_of(4), "32-bit word at offset {off}");
+        let [word] = self.words(off);
+        word
+    }
+
+    /// The 32-bit words from a multiple of 4 on.
+    #[inline(always)]
+    pub(crate) fn words<const N: usize>(&self, off: usize) -> &[AtomicU32; N] {
+        let p = self.span(off, 4 * N);
+        if !off.is_multiple_of(4) {
+            unaligned(off);
+        }
         // SAFETY: in bounds and aligned (the base is aligned to 4096); valid while `self` lives; only accessed
         // atomically. `sync::AtomicU32` is core's, or a transparent wrapper of it.
-        unsafe { &*p.cast::<AtomicU32>() }
+        unsafe { &*p.cast::<[AtomicU32; N]>() }
     }
 
     /// The machine word at a multiple of its size.
     #[inline]
     pub(crate) fn word(&self, off: usize) -> &AtomicUsize {
         let p = self.span(off, WORD);
-        assert!(off.is_multiple_of(WORD), "word at offset {off}");
-        // SAFETY: as in `u32`.
+        if !off.is_multiple_of(WORD) {
+            unaligned(off);
+        }
+        // SAFETY: as in `words`.
         unsafe { &*p.cast::<AtomicUsize>() }
     }
 
@@ -132,6 +145,18 @@ impl Block {
     pub(crate) fn bytes(&self, off: usize, len: usize) -> Bytes<'_> {
         Bytes { ptr: self.span(off, len), len, life: PhantomData }
     }
+}
+
+#[cold]
+#[inline(never)]
+fn outside(off: usize, len: usize, all: usize) -> ! {
+    panic!("offset {off}+{len} of a block of {all}")
+}
+
+#[cold]
+#[inline(never)]
+fn unaligned(off: usize) -> ! {
+    panic!("a word at offset {off}")
 }
 
 /// Bytes to copy from: private, or shared with others that may write them meanwhile.
@@ -213,32 +238,50 @@ impl Bytes<'_> {
     }
 
     /// Whether the bytes are equal, each read once.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn equals(&self, other: Bytes<'_>) -> bool {
-        self.len == other.len && self.words().zip(other.words()).all(|(a, b)| a == b)
+        if self.len != other.len {
+            return false;
+        }
+        // What most keys are.
+        match self.len {
+            4 => self.word_at(0) == other.word_at(0),
+            8 => self.word_at(0) == other.word_at(0),
+            _ => self.equals_by_words(other),
+        }
+    }
+
+    #[inline(never)]
+    fn equals_by_words(&self, other: Bytes<'_>) -> bool {
+        self.words().zip(other.words()).all(|(a, b)| a == b)
     }
 
     /// The bytes as 64-bit words of native order, the last filled with zeros.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn words(&self) -> impl Iterator<Item = u64> {
-        let (ptr, len) = (self.ptr, self.len);
-        (0..len.div_ceil(8)).map(move |i| {
-            step();
-            let mut word = [0; 8];
-            if len - 8 * i >= 8 {
-                // SAFETY: bytes 8i to 8i+7 are below `len`, readable by the constructor.
-                word = unsafe { load::<8>(ptr.add(8 * i)) };
-            } else if len - 8 * i == 4 {
-                // SAFETY: bytes 8i to 8i+3 are below `len`.
-                word[..4].copy_from_slice(&unsafe { load::<4>(ptr.add(8 * i)) });
-            } else {
-                for (j, byte) in word[..len - 8 * i].iter_mut().enumerate() {
-                    // SAFETY: byte 8i+j is below `len`.
-                    *byte = unsafe { load_u8(ptr.add(8 * i + j)) };
-                }
-            }
-            u64::from_ne_bytes(word)
-        })
+        (0..self.len.div_ceil(8)).map(|i| self.word_at(i))
+    }
+
+    /// A 64-bit word of the bytes, filled with zeros behind the end; 0 past it.
+    #[inline(always)]
+    pub(crate) fn word_at(&self, i: usize) -> u64 {
+        step();
+        let (ptr, left) = (self.ptr, self.len.saturating_sub(8 * i));
+        if left >= 8 {
+            // SAFETY: bytes 8i to 8i+7 are below `len`, readable by the constructor.
+            return u64::from_ne_bytes(unsafe { load::<8>(ptr.add(8 * i)) });
+        }
+        let mut word = [0; 8];
+        if left == 4 {
+            // SAFETY: bytes 8i to 8i+3 are below `len`.
+            word[..4].copy_from_slice(&unsafe { load::<4>(ptr.add(8 * i)) });
+            return u64::from_ne_bytes(word);
+        }
+        for (j, byte) in word[..left].iter_mut().enumerate() {
+            // SAFETY: byte 8i+j is below `len`.
+            *byte = unsafe { load_u8(ptr.add(8 * i + j)) };
+        }
+        u64::from_ne_bytes(word)
     }
 }
 
@@ -309,7 +352,7 @@ unsafe fn load_u8(p: *const u8) -> u8 {
 ///
 /// # Safety
 /// As [`load_u8`], for `N` bytes.
-#[inline]
+#[inline(always)]
 unsafe fn load<const N: usize>(p: *const u8) -> [u8; N] {
     let mut out = [0; N];
     #[cfg(target_has_atomic = "64")]
@@ -339,7 +382,37 @@ unsafe fn load<const N: usize>(p: *const u8) -> [u8; N] {
 /// # Safety
 /// `from` is readable and `to` writable for `len` bytes; others access them only atomically or from outside
 /// Rust.
+#[inline]
 unsafe fn copy(from: *const u8, to: *mut u8, len: usize) {
+    // What most values are.
+    if (from.addr() | to.addr() | len).is_multiple_of(WORD) && len <= 8 * WORD {
+        let mut i = 0;
+        while i < len {
+            // SAFETY: i < len, all multiples of WORD.
+            unsafe { copy_word(from.add(i), to.add(i)) };
+            i += WORD;
+        }
+        return;
+    }
+    // SAFETY: the caller's promise.
+    unsafe { copy_any(from, to, len) }
+}
+
+/// # Safety
+/// As [`copy`], for WORD bytes; both are aligned to it.
+#[inline(always)]
+unsafe fn copy_word(from: *const u8, to: *mut u8) {
+    step();
+    // SAFETY: the caller's promise.
+    unsafe {
+        let word = core::sync::atomic::AtomicUsize::from_ptr(from.cast_mut().cast()).load(Relaxed);
+        core::sync::atomic::AtomicUsize::from_ptr(to.cast()).store(word, Relaxed);
+    }
+}
+
+/// # Safety
+/// As [`copy`].
+unsafe fn copy_any(from: *const u8, to: *mut u8, len: usize) {
     let mut i = 0;
     if from.addr() % WORD == to.addr() % WORD {
         let head = len.min(from.align_offset(WORD));
@@ -347,13 +420,8 @@ unsafe fn copy(from: *const u8, to: *mut u8, len: usize) {
         unsafe { copy_bytes(from, to, head) };
         i = head;
         while len - i >= WORD {
-            step();
             // SAFETY: i + WORD <= len, and both pointers are aligned to WORD at offset `i`.
-            unsafe {
-                let word =
-                    core::sync::atomic::AtomicUsize::from_ptr(from.add(i).cast_mut().cast()).load(Relaxed);
-                core::sync::atomic::AtomicUsize::from_ptr(to.add(i).cast()).store(word, Relaxed);
-            }
+            unsafe { copy_word(from.add(i), to.add(i)) };
             i += WORD;
         }
     }
