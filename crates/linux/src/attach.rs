@@ -22,7 +22,7 @@ const ALIKE: (f64, usize) = (0.88, 3);
 pub(crate) struct KernelTypes(OnceLock<Result<Arc<Btf>, String>>);
 
 impl KernelTypes {
-    fn get(&self) -> Result<&Arc<Btf>, &str> {
+    pub(crate) fn get(&self) -> Result<&Arc<Btf>, &str> {
         self.0.get_or_init(|| read().map(Arc::new)).as_ref().map_err(String::as_str)
     }
 }

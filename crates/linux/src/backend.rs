@@ -17,7 +17,7 @@ use crate::program::{LinuxProgram, RawLoad};
 use crate::socket::SocketLink;
 use crate::struct_ops::StructOpsLink;
 use crate::sys::{self, MapFd, attr};
-use crate::{Probe, attach, module, pin, words};
+use crate::{Probe, attach, kfunc, module, pin, words};
 
 /// The running kernel.
 #[derive(Default)]
@@ -145,6 +145,15 @@ impl LinuxBackend {
             );
             return Err(LoadError { error: Error::new(Errno::EINVAL, words), log: String::new() });
         }
+        let found;
+        let spec = match spec.has_open_kfuncs() {
+            true => {
+                let bound = kfunc::bind(spec, &self.kernel);
+                found = bound.map_err(|error| LoadError { error, log: String::new() })?;
+                &found
+            }
+            false => spec,
+        };
         let what = format!("program `{}`", spec.name);
         let types = |m: &String| module::types(m, &what);
         let refused = |error| LoadError { error, log: String::new() };

@@ -8,7 +8,8 @@
 //! | `.ksyms` | other | the id of the variable in the target's types |
 //! | `.ksyms` | function | the id of the kfunc in the target's types |
 //!
-//! The target's types are the kernel's; what they do not have may be a module's, whose name stands beside the id.
+//! The target's types are the kernel's; what they do not have may be a module's, whose name stands beside the id. Where
+//! the target's types are not given, a function's id is 0: whoever loads the program finds it by its name.
 //!
 //! Weak ones that are not there are 0; a weak function must not be called then.
 
@@ -380,13 +381,12 @@ impl Externs {
             if e.weak {
                 return Ok(none);
             }
-            let what = match kind {
-                BtfKind::Func => {
-                    "it is a function of the kernel (kfunc), and the target's types are not given: name a BTF file"
-                }
-                _ => "it is a variable of the kernel, and the target's types are not given: name a BTF file",
+            return match kind {
+                BtfKind::Func => Ok(Resolved::Function(0, None)),
+                _ => Err(missing(
+                    "it is a variable of the kernel, and the target's types are not given: name a BTF file",
+                )),
             };
-            return Err(missing(what));
         };
         self.in_target(file, btf, e, ty, kind, target, none)
     }

@@ -232,10 +232,6 @@ fn what_needs_a_machine_says_so() {
     for (name, want) in [
         ("config", "extern \"CONFIG_HZ\": it is a value of the kernel's configuration, and none is given"),
         ("ksym", "extern \"init_task\": it is an address in the kernel, and no symbols are given"),
-        (
-            "kfunc",
-            "extern \"bpf_some_kfunc\": it is a function of the kernel (kfunc), and the target's types are not given",
-        ),
         ("core", "it needs the types of the machine that it is to run on (CO-RE: byte_off of struct"),
     ] {
         let e = program(&o, name).spec.as_ref().expect_err(want);
@@ -245,4 +241,9 @@ fn what_needs_a_machine_says_so() {
             "{e}"
         );
     }
+    // A function is found by its name by whoever loads the program.
+    let called = spec(&o, "kfunc");
+    let [call] = &called.kfuncs[..] else { panic!("{:?}", called.kfuncs) };
+    assert_eq!((&*call.name, called.insns[call.insn_off as usize].imm), ("bpf_some_kfunc", 0));
+    assert!(called.has_open_kfuncs());
 }

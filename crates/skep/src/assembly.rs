@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use skep_abi::{AttachType, MapFlags, MapType, ProgramType};
-use skep_isa::text::{Assembler, Assembly, Linked, MapDecl};
+use skep_isa::text::{Assembler, Assembly, Linked, MapDecl, RelocationKind};
 use skep_isa::{CallTarget, Endian, Insn, Reg};
-use skep_spec::{Environment, MapDef, ProgramSpec, SourceLine};
+use skep_spec::{Environment, KfuncCall, MapDef, ProgramSpec, SourceLine};
 
 use crate::object::{Object, ProgramEntry, in_file};
 use crate::{Error, ErrorKind};
@@ -59,7 +59,8 @@ pub(crate) fn parse(file: &str, text: &str, env: &Environment) -> Result<Object,
 
 /// Functions, and maps in the order of their lines.
 fn read(file: &str, text: &str, env: &Environment) -> Result<(Assembly, Vec<Arc<MapDef>>), Error> {
-    let target = |name: &str| env.helper_by_name(name).map(CallTarget::Helper);
+    let kfunc = |name: &str| skep_abi::kfunc(name).map(|_| CallTarget::Kfunc { btf_id: 0, btf_idx: 0 });
+    let target = |name: &str| env.helper_by_name(name).map(CallTarget::Helper).or_else(|| kfunc(name));
     let assembly = Assembler::new().with_names(&target).assemble(text).map_err(|e| {
         let place = format!("{file}:{}:{}", e.line(), e.column());
         let line = text.lines().nth((e.line() as usize).saturating_sub(1)).unwrap_or("");
@@ -142,8 +143,11 @@ fn program(
             format!("{file}: program `{name}`: there is no `.map {missing}`, which it refers to"),
         )
     })?;
+    let wanted = linked.relocations.iter().filter(|r| r.kind == RelocationKind::Kfunc);
+    let kfuncs = wanted.map(|r| KfuncCall { insn_off: r.slot as u32, name: r.name.clone() }).collect();
     Ok(ProgramSpec {
         name: name.to_owned(),
+        kfuncs,
         section: section.to_owned(),
         prog_type,
         attach_type,
@@ -159,13 +163,13 @@ fn program(
 /// Puts map indices into the instructions that name maps; gives the maps in that order.
 fn bind(linked: &mut Linked, maps: &[Arc<MapDef>]) -> Result<Vec<Arc<MapDef>>, String> {
     let mut used: Vec<Arc<MapDef>> = Vec::new();
-    for r in &linked.relocations {
+    for r in linked.relocations.iter().filter(|r| r.kind != RelocationKind::Kfunc) {
         let def = maps.iter().find(|m| m.name == r.name).ok_or_else(|| r.name.clone())?;
         let index = used.iter().position(|m| Arc::ptr_eq(m, def)).unwrap_or_else(|| {
             used.push(Arc::clone(def));
             used.len() - 1
         });
-        let is_value = matches!(r.kind, skep_isa::text::RelocationKind::MapValue);
+        let is_value = r.kind == RelocationKind::MapValue;
         if let Some(insn) = linked.insns.get_mut(r.slot) {
             let src = if is_value { MAP_IDX_VALUE } else { MAP_IDX };
             *insn = Insn { src, imm: index as i32, ..*insn };

@@ -7,7 +7,7 @@ use skep_abi::ProgramType;
 use skep_isa::Insn;
 use skep_linux::LinuxBackend;
 use skep_spec::{BackendMap, Environment, LoadOptions, MapDef, ProgramSpec};
-use skep_user::{UserBackend, UserOptions};
+use skep_user::{UserBackend, UserOptions, bind_kfuncs};
 use skep_verifier::{Options, verify};
 
 use crate::{Error, ErrorKind, Link, Map, Program, loaded, map};
@@ -141,10 +141,14 @@ impl Backend {
             Err(e) => {
                 let error = loaded::load_error(spec, e);
                 // The seam carries words only; the verifier says the same again as data.
-                let verdict = self.environment.as_ref().map(|env| verify(spec, env, &Options::default()));
-                Err(match verdict {
-                    Some(Err(rejection)) => error.with_rejection(rejection),
-                    Some(Ok(_)) | None => error,
+                let verdict = self.environment.as_ref().map(|env| match bind_kfuncs(spec, env) {
+                    Ok(Some((spec, env))) => verify(&spec, &env, &Options::default()).err(),
+                    Ok(None) => verify(spec, env, &Options::default()).err(),
+                    Err(_) => None,
+                });
+                Err(match verdict.flatten() {
+                    Some(rejection) => error.with_rejection(rejection),
+                    None => error,
                 })
             }
         }

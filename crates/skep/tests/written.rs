@@ -37,6 +37,7 @@ fn both(path: &Path, endian: Endian) -> Option<(Object, Object)> {
             let expected = [
                 "an address in the value of map",
                 "which the text does not have",
+                "a call of the kernel's function",
                 "leads out of the function",
             ];
             assert!(expected.iter().any(|w| e.contains(w)), "{e}");

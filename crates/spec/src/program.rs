@@ -1,12 +1,13 @@
 //! Programs as specifications.
 
+use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use skep_abi::{AttachType, ProgramType};
 use skep_btf::{Btf, Kind};
-use skep_isa::{Imm64, Insn, Op, decode_all};
+use skep_isa::{Imm64, Insn, Op, Reg, decode_all};
 
 use crate::MapDef;
 
@@ -32,7 +33,8 @@ pub struct LineInfo {
     pub line_col: u32,
 }
 
-/// A call of a function of the kernel: instruction with `src` 2 and the function's id in the kernel's types.
+/// A call of a function of the kernel: instruction with `src` 2 and the function's id in the kernel's types, or 0 where
+/// whoever loads the program finds it by its name ([`ProgramSpec::with_kfuncs`]).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct KfuncCall {
     /// Slot index of the call, or of an `LDDW` of its address.
@@ -161,6 +163,53 @@ impl ProgramSpec {
             column: line.line_col & 0x3ff,
             text: text(line.line_off).trim().into(),
         })
+    }
+
+    /// Whether it calls functions of the kernel that nobody has found yet.
+    pub fn has_open_kfuncs(&self) -> bool {
+        let insn = |k: &KfuncCall| self.insns.get(k.insn_off as usize);
+        self.kfuncs.iter().filter_map(insn).any(|insn| insn.imm == 0)
+    }
+
+    /// Whether it works without a function of the kernel: it looks whether there is one first (`bpf_ksym_exists`).
+    pub fn asks_for_kfunc(&self, name: &str) -> bool {
+        let is_address = |k: &KfuncCall| self.insns.get(k.insn_off as usize).is_some_and(|i| i.is_wide());
+        self.kfuncs.iter().any(|k| k.name == name && is_address(k))
+    }
+
+    /// The same with the functions of the kernel that it calls by other numbers: those in the types of whoever loads it,
+    /// which `number` tells. Functions that are not there (`None`) have the address 0, and must not be called.
+    ///
+    /// # Errors
+    /// What `number` says.
+    pub fn with_kfuncs<E>(
+        &self,
+        mut number: impl FnMut(&KfuncCall) -> Result<Option<u32>, E>,
+    ) -> Result<Self, E> {
+        const PSEUDO_KFUNC_CALL: Reg = Reg(2);
+        const PSEUDO_BTF_ID: Reg = Reg(3);
+        let mut out = self.clone();
+        for call in &self.kfuncs {
+            let at = call.insn_off as usize;
+            let id = number(call)?;
+            let Some(&insn) = self.insns.get(at) else { continue };
+            let imm = id.and_then(|id| i32::try_from(id).ok());
+            out.insns[at] = match (insn.is_wide(), imm) {
+                (true, Some(imm)) => Insn { src: PSEUDO_BTF_ID, imm, ..insn },
+                (true, None) => Insn { src: Reg(0), imm: 0, ..insn },
+                (false, Some(imm)) => Insn { src: PSEUDO_KFUNC_CALL, off: 0, imm, ..insn },
+                (false, None) => {
+                    out.poisoned
+                        .push(Poisoned { insn_off: call.insn_off, what: format!("kfunc {}", call.name) });
+                    Insn { src: Reg(0), off: 0, imm: Poisoned::KFUNC, ..insn }
+                }
+            };
+            if let Some(second) = out.insns.get_mut(at + 1).filter(|_| insn.is_wide()) {
+                second.imm = 0;
+            }
+        }
+        out.poisoned.sort_by_key(|p| p.insn_off);
+        Ok(out)
     }
 
     /// Whether it has the address of a variable or function of the kernel.

@@ -16,6 +16,7 @@ use skep_verifier::{Code, Options, Rejection, verify};
 use skep_vm::{HelperCall, TrapKind};
 
 use crate::identity::Identity;
+use crate::kfuncs::bind_kfuncs;
 use crate::map::UserMap;
 use crate::os::{self, MapMemory};
 use crate::program::UserProgram;
@@ -143,15 +144,21 @@ impl UserBackend {
         maps: &[Arc<dyn BackendMap>],
         options: LoadOptions,
     ) -> Result<Arc<UserProgram>, LoadError> {
-        let own = self.own_maps(spec, maps).map_err(|error| LoadError { error, log: String::new() })?;
+        let refused = |error| LoadError { error, log: String::new() };
+        let own = self.own_maps(spec, maps).map_err(refused)?;
+        let bound = bind_kfuncs(spec, &self.shared.environment).map_err(refused)?;
+        let (spec, environment) = match &bound {
+            Some((spec, environment)) => (spec, environment),
+            None => (spec, &self.shared.environment),
+        };
         let options = Options { log_level: options.log_level, ..Options::default() };
         let start = Instant::now();
-        let verified = verify(spec, &self.shared.environment, &options);
+        let verified = verify(spec, environment, &options);
         let verify_time = start.elapsed();
         let verified = verified.map_err(|r| rejected(spec, &r))?;
         let log = verified.log().to_owned();
         let failed = |error| LoadError { error, log: log.clone() };
-        let program = skep_vm::Program::new(&verified, &self.shared.environment, own).map_err(failed)?;
+        let program = skep_vm::Program::new(&verified, environment, own).map_err(failed)?;
         let info = ProgramInfo {
             insns_processed: verified.stats().insns_processed,
             verify_time: Some(verify_time),
@@ -171,7 +178,12 @@ impl UserBackend {
         maps: &[Arc<dyn BackendMap>],
     ) -> Result<Arc<UserProgram>, Error> {
         let own = self.own_maps(spec, maps)?;
-        let program = skep_vm::Program::unverified(spec, &self.shared.environment, own)?;
+        let bound = bind_kfuncs(spec, &self.shared.environment)?;
+        let (spec, environment) = match &bound {
+            Some((spec, environment)) => (spec, environment),
+            None => (spec, &self.shared.environment),
+        };
+        let program = skep_vm::Program::unverified(spec, environment, own)?;
         self.add(spec, program, ProgramInfo::default(), String::new())
     }
 

@@ -23,6 +23,7 @@ mod backend;
 mod ctx;
 mod host;
 mod identity;
+mod kfuncs;
 #[cfg(target_os = "linux")]
 mod link;
 mod map;
@@ -41,6 +42,7 @@ mod test_run;
 pub mod vcpu;
 
 pub use backend::{HelperBody, Printk, UserBackend, UserOptions};
+pub use kfuncs::{bind_kfuncs, kfunc_types};
 pub use os::page_size;
 pub use program::UserProgram;
 pub use runner::Runner;

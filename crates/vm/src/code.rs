@@ -477,6 +477,9 @@ pub(crate) enum Refusal {
     Variable(i32),
 }
 
+/// The address of a function of the kernel: none of memory, and not NULL.
+const KFUNC_ADDRESS: u64 = 0xffff_8800_0000_0000;
+
 /// What preparation asks its caller.
 pub(crate) struct Binding<'a> {
     /// The register content for the map of an index, if it is bound.
@@ -485,6 +488,8 @@ pub(crate) struct Binding<'a> {
     pub(crate) map_value: &'a dyn Fn(u32, u32) -> Option<u64>,
     /// The place of a helper in the helper table.
     pub(crate) helper: &'a dyn Fn(u32) -> Option<HelperSlot>,
+    /// The place of the kernel's function that the instruction in a slot calls or has the address of.
+    pub(crate) kfunc: &'a dyn Fn(usize) -> Option<HelperSlot>,
     /// Whether all 64 bits of the number of iterations of the `bpf_loop` in a slot count.
     pub(crate) wide_loop: &'a dyn Fn(usize) -> bool,
 }
@@ -660,7 +665,10 @@ fn lower(op: &Op, pc: usize, len: usize, held: Option<Reg>, binding: &Binding<'_
             None => Code::Refuse(Refusal::UnknownHelper(id)),
         },
         Op::Call(CallTarget::Subprog(off)) => Code::Subprog { to: target(off) },
-        Op::Call(CallTarget::Kfunc { btf_id, btf_idx: _ }) => Code::Refuse(Refusal::Kfunc(btf_id)),
+        Op::Call(CallTarget::Kfunc { btf_id, btf_idx: _ }) => match (binding.kfunc)(pc) {
+            Some(HelperSlot::Table(index)) => Code::Helper { index },
+            _ => Code::Refuse(Refusal::Kfunc(btf_id)),
+        },
         Op::CallIndirect { .. } => Code::Refuse(Refusal::CallIndirect),
         Op::JumpIndirect { .. } => Code::Refuse(Refusal::JumpIndirect),
         Op::Exit => Code::Exit,
@@ -678,7 +686,10 @@ fn load_imm64(dst: Reg, value: Imm64, pc: usize, binding: &Binding<'_>) -> Code 
             .and_then(|i| (binding.map_value)(i, off_bytes))
             .ok_or(Refusal::UnboundMap(idx)),
         Imm64::MapFd(fd) | Imm64::MapValueFd { fd, .. } => Err(Refusal::UnboundMap(fd)),
-        Imm64::Variable { btf_id, .. } => Err(Refusal::Variable(btf_id)),
+        Imm64::Variable { btf_id, .. } => match (binding.kfunc)(pc) {
+            Some(HelperSlot::Table(index)) => Ok(KFUNC_ADDRESS | u64::from(index)),
+            _ => Err(Refusal::Variable(btf_id)),
+        },
         Imm64::Code(off) => {
             Ok(callback::function((pc as u64).wrapping_add(1).wrapping_add_signed(i64::from(off))))
         }

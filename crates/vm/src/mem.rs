@@ -31,7 +31,7 @@ pub(crate) use line::{begin_at_line, move_on};
 pub(crate) use span::Name;
 use span::{Recent, Span, Tag};
 pub(crate) use values::MapSet;
-use word::Word;
+pub(crate) use word::Word;
 
 use crate::bound;
 use crate::callback::Iteration;

@@ -8,15 +8,15 @@ use alloc::vec::Vec;
 use skep_abi::{
     Capability, Context, CtxShape, CtxValue, MapFlags, Native, PacketAccess, ProgramType, SK_BUFF_BYTES,
 };
-use skep_isa::{CallTarget, DecodeError, Insn, Op, Size, decode_all};
+use skep_isa::{CallTarget, DecodeError, Imm64, Insn, Op, Size, decode_all};
 use skep_maps::Map;
 use skep_spec::{Environment, Errno, Error, MapDef, ProgramSpec};
 use skep_verifier::{Digest, Verified};
 
 use crate::bound::{self, MapRef};
-use crate::code::{Binding, Code, Fusing, Prepared, prepare};
-use crate::helpers;
+use crate::code::{Binding, Code, Fusing, HelperSlot, Prepared, prepare};
 use crate::mem::{CtxKind, FRAME_BYTES, MapSet};
+use crate::{helpers, kfuncs};
 
 /// A program in prepared form, bound to its maps.
 pub struct Program {
@@ -38,6 +38,8 @@ pub struct Program {
     /// Slots of calls of `bpf_loop` that take the number of iterations as 32 bits: those that Linux does not put
     /// into the program, since it cannot tell what is called, or with which flags.
     narrow_loops: Vec<usize>,
+    /// Slots that call a function of the kernel or have its address, with the place of its body; ascending.
+    kfuncs: Vec<(usize, HelperSlot)>,
     verified: bool,
 }
 
@@ -158,7 +160,7 @@ impl Program {
                 return Err(Error::new(Errno::EINVAL, text));
             }
         }
-        has_bodies(verified)?;
+        has_bodies(verified, env)?;
         let deepest = verified.subprogs().iter().map(|s| s.stack_depth).max();
         let stack_used = deepest.map_or(FRAME_BYTES as u32, |d| d.next_multiple_of(8));
         let insns = verified.insns().iter().enumerate();
@@ -189,7 +191,8 @@ impl Program {
         let row = env.program_type(spec.prog_type);
         let is_verified = verified.is_some();
         let narrow_loops = verified.unwrap_or_default();
-        let prepared = prepared(&spec.insns, &maps, &narrow_loops, Fusing::On);
+        let kfuncs = kfunc_slots(spec, env);
+        let prepared = prepared(&spec.insns, &maps, (&narrow_loops, &kfuncs), Fusing::On);
         Ok(Self {
             name: spec.name.clone(),
             id: 0,
@@ -205,6 +208,7 @@ impl Program {
             stack_used: if prepared.uses_stack { stack_used } else { 0 },
             last_cpu: env.cpus.saturating_sub(1),
             narrow_loops,
+            kfuncs,
             verified: is_verified,
         })
     }
@@ -243,7 +247,7 @@ impl Program {
 
     /// The code without fused operations, for runs that are watched.
     pub(crate) fn unfused(&self) -> Vec<Code> {
-        prepared(&self.insns, self.maps(), &self.narrow_loops, Fusing::Off).code
+        prepared(&self.insns, self.maps(), (&self.narrow_loops, &self.kfuncs), Fusing::Off).code
     }
 
     /// The maps that it is bound to, in the order of the specification.
@@ -275,20 +279,44 @@ impl Program {
     }
 }
 
-fn prepared(insns: &[Insn], maps: &[Arc<Map>], narrow_loops: &[usize], fusing: Fusing) -> Prepared {
+fn prepared(
+    insns: &[Insn],
+    maps: &[Arc<Map>],
+    (narrow_loops, kfuncs): (&[usize], &[(usize, HelperSlot)]),
+    fusing: Fusing,
+) -> Prepared {
+    let kfunc = |pc: usize| Some(kfuncs[kfuncs.binary_search_by_key(&pc, |k| k.0).ok()?].1);
     let binding = Binding {
         map: &|idx| maps.get(idx as usize).map(|_| bound::own(idx)),
         map_value: &|idx, off| direct_value(maps.get(idx as usize)?, off),
         helper: &helpers::slot,
+        kfunc: &kfunc,
         wide_loop: &|pc| !narrow_loops.contains(&pc),
     };
     prepare(insns, &binding, fusing)
 }
 
+/// Where the bodies of the kernel's functions are that a program names: by the types that its environment has, else by the
+/// names that it brings along.
+fn kfunc_slots(spec: &ProgramSpec, env: &Environment) -> Vec<(usize, HelperSlot)> {
+    let named = |pc: usize, id: i32| {
+        let own = || spec.kfuncs.iter().find(|k| k.insn_off as usize == pc).map(|k| &*k.name);
+        let name = kfuncs::name(env.kernel_types.as_deref(), id).or_else(own)?;
+        Some((pc, kfuncs::slot(name)?))
+    };
+    let slots = decode_all(&spec.insns).flatten().filter_map(|(pc, op)| match op {
+        Op::Call(CallTarget::Kfunc { btf_id, btf_idx: 0 })
+        | Op::LoadImm64 { value: Imm64::Variable { btf_id, .. }, .. } => named(pc, btf_id),
+        _ => None,
+    });
+    slots.collect()
+}
+
 /// Whether every helper that the program can reach has a body, and every pointer that it loads something to point to:
 /// some that Linux has and the verifier knows have none.
-fn has_bodies(verified: &Verified) -> Result<(), Error> {
+fn has_bodies(verified: &Verified, env: &Environment) -> Result<(), Error> {
     let spec = verified.spec();
+    let kfuncs = kfunc_slots(spec, env);
     for (pc, op) in decode_all(&spec.insns).map_while(Result::ok) {
         let Some(facts) = verified.insns().get(pc).filter(|i| i.reached) else { continue };
         if let Some(field) = facts.field {
@@ -303,9 +331,13 @@ fn has_bodies(verified: &Verified) -> Result<(), Error> {
         let id = match op {
             Op::Call(CallTarget::Helper(id)) if !helpers::has_body(id) => id,
             Op::Call(CallTarget::Kfunc { btf_id, .. }) => {
+                if kfuncs.binary_search_by_key(&pc, |k| k.0).is_ok() {
+                    continue;
+                }
+                let name = kfuncs::name(env.kernel_types.as_deref(), btf_id).unwrap_or("unknown");
                 let text = format!(
-                    "program {}, insn {pc}: kernel function #{btf_id} has no body in the user backend: run the program \
-                     in Linux, or only check it",
+                    "program {}, insn {pc}: kernel function {name}#{btf_id} has no body in the user backend: run the \
+                     program in Linux, or only check it",
                     spec.name
                 );
                 return Err(Error::new(Errno::ENOTSUPP, text));

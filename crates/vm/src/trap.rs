@@ -181,7 +181,7 @@ impl fmt::Display for TrapKind {
                 Some(name) => write!(f, "helper {name}#{id} is not supported by the interpreter yet"),
                 None => write!(f, "helper #{id} does not exist"),
             },
-            Self::Kfunc(id) => write!(f, "kernel function #{id}: kfuncs are not supported yet"),
+            Self::Kfunc(id) => write!(f, "kernel function #{id} is not one that the user backend has"),
             Self::CallIndirect => f.write_str("callx (indirect call) is not supported; call by name instead"),
             Self::JumpIndirect => {
                 f.write_str("gotox (indirect jump) is not supported; compile with -fno-jump-tables")

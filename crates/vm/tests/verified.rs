@@ -205,23 +205,45 @@ fn a_pointer_that_a_map_keeps_for_the_kernel_is_refused_when_the_program_is_boun
     assert!(e.to_string().contains("insn 2: a kptr in a map value"), "{e}");
 }
 
-#[test]
-fn a_function_of_the_kernel_is_refused_when_the_program_is_bound_to_this_engine() {
+/// Rules with types of these functions of the kernel that take nothing, and their numbers.
+fn with_functions(names: &[&str]) -> (Environment, Vec<skep_btf::TypeId>) {
     let mut b = Builder::new();
     let proto = b.func_proto(skep_btf::TypeId(0), &[]);
-    let func = b.func("bpf_rcu_read_lock", proto, FuncLinkage::Static);
-    let unlock = b.func("bpf_rcu_read_unlock", proto, FuncLinkage::Static);
-    for target in [func, unlock] {
+    let ids: Vec<_> = names.iter().map(|name| b.func(name, proto, FuncLinkage::Static)).collect();
+    for &target in &ids {
         let name = b.name("bpf_kfunc");
         b.add(Type::DeclTag { name, target, component: None, attribute: false });
     }
     let mut env = Environment::default();
     env.kernel_types = Some(Arc::new(b.finish().expect("legal types")));
-    let call = |id: skep_btf::TypeId| insn(0x85, 0, 2, 0, id.0 as i32);
-    let insns = vec![call(func), call(unlock), insn(0xb7, 0, 0, 0, 0), EXIT];
-    let spec = ProgramSpec { license: "GPL".into(), ..ProgramSpec::new(ProgramType::SCHED_CLS, insns) };
-    let verified = verify(&spec, &env, &Options::default()).expect("Linux takes it");
-    let e = Program::new(&verified, &env, vec![]).err().expect("no body");
-    assert_eq!(e.errno, Errno::ENOTSUPP);
-    assert!(e.to_string().contains("insn 0: kernel function"), "{e}");
+    (env, ids)
+}
+
+#[test]
+fn a_function_of_the_kernel_is_found_by_its_name_when_the_program_is_bound_to_this_engine() {
+    for (names, refused) in [
+        (["bpf_rcu_read_lock", "bpf_rcu_read_unlock"], None),
+        (
+            ["bpf_modify_return_test_tp", "bpf_rcu_read_lock"],
+            Some("kernel function bpf_modify_return_test_tp#"),
+        ),
+    ] {
+        let (env, ids) = with_functions(&names);
+        let call = |id: skep_btf::TypeId| insn(0x85, 0, 2, 0, id.0 as i32);
+        let mut insns = vec![call(ids[0]), call(ids[1]), insn(0xb7, 0, 0, 0, 7), EXIT];
+        if refused.is_some() {
+            insns.remove(1);
+        }
+        let spec = ProgramSpec { license: "GPL".into(), ..ProgramSpec::new(ProgramType::SCHED_CLS, insns) };
+        let verified = verify(&spec, &env, &Options::default()).expect("Linux takes it");
+        let built = Program::new(&verified, &env, vec![]);
+        match refused {
+            None => drop(built.expect("both have bodies")),
+            Some(words) => {
+                let e = built.err().expect("no body");
+                assert_eq!(e.errno, Errno::ENOTSUPP);
+                assert!(e.to_string().contains("insn 0") && e.to_string().contains(words), "{e}");
+            }
+        }
+    }
 }

@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use skep::spec::{Environment, ProgramSpec};
-use skep::verifier::{Options, Stats, verify};
+use skep::user::bind_kfuncs;
+use skep::verifier::{Options, Rejection, Stats, verify};
 use skep::{Backend, Error, Object, Target};
 
 use crate::args::CheckArgs;
@@ -100,6 +101,12 @@ fn ours(
             env.kernel_symbols = target.kernel_symbols();
         }
         result = verify(spec, &env, &options);
+    } else if result.as_ref().is_err_and(Rejection::is_unsupported)
+        && spec.has_open_kfuncs()
+        && let Ok(Some((bound, own))) = bind_kfuncs(spec, &env)
+    {
+        // Without a kernel's types those functions count that programs may call in the user backend.
+        result = verify(&bound, &own, &options);
     }
     let time = start.elapsed();
     let (mut report, log, costs) = match &result {

@@ -357,7 +357,10 @@ impl<'t> Unit<'_, 't> {
             (SymbolKind::Call, None) => match self.names.and_then(|names| names(name)) {
                 Some(target) => {
                     *op = Op::Call(target);
-                    Ok(None)
+                    match target {
+                        CallTarget::Kfunc { btf_id: 0, .. } => open(RelocationKind::Kfunc),
+                        CallTarget::Kfunc { .. } | CallTarget::Helper(_) | CallTarget::Subprog(_) => Ok(None),
+                    }
                 }
                 None => error(&pending.at, format!("no function, label or helper is called `{name}`")),
             },

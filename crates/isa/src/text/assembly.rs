@@ -58,6 +58,8 @@ pub enum RelocationKind {
     Call,
     /// An `LDDW` of [`Imm64::Code`] whose distance is missing.
     Code,
+    /// A [`CallTarget::Kfunc`] whose number is missing.
+    Kfunc,
 }
 
 /// A `.map` line. Words are kept as written; the layers above know what they mean.
@@ -90,7 +92,7 @@ pub struct Linked {
     pub lines: Vec<u32>,
     /// Name and first slot of each function, the entry first.
     pub functions: Vec<(String, usize)>,
-    /// References to maps.
+    /// References to maps and to functions of the kernel.
     pub relocations: Vec<Relocation>,
 }
 
@@ -168,11 +170,11 @@ impl Assembly {
 }
 
 impl RelocationKind {
-    /// Whether a function is wanted, not a map.
+    /// Whether a function of the text is wanted.
     pub const fn is_function(self) -> bool {
         match self {
             Self::Call | Self::Code => true,
-            Self::Map | Self::MapValue => false,
+            Self::Map | Self::MapValue | Self::Kfunc => false,
         }
     }
 }
@@ -184,6 +186,7 @@ impl Relocation {
             (RelocationKind::Map, Ok(Op::LoadImm64 { value: Imm64::MapFd(_), .. }))
             | (RelocationKind::MapValue, Ok(Op::LoadImm64 { value: Imm64::MapValueFd { .. }, .. }))
             | (RelocationKind::Code, Ok(Op::LoadImm64 { value: Imm64::Code(_), .. }))
+            | (RelocationKind::Kfunc, Ok(Op::Call(CallTarget::Kfunc { .. })))
             | (RelocationKind::Call, Ok(Op::Call(CallTarget::Subprog(_)))) => true,
             (_, Ok(_) | Err(_)) => false,
         }

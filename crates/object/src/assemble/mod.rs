@@ -260,6 +260,14 @@ impl<'a> Output<'a> {
             for r in &p.references {
                 let place = || Place::Function { name: f.name.clone(), insn: Some(r.slot) };
                 let line = f.lines.get(r.slot).copied().unwrap_or(0);
+                if r.kind == RelocationKind::Kfunc {
+                    let what = format!(
+                        "line {line}: a call of the kernel's function \"{}\", whose prototype an object must have: write \
+                         it in C, or load the text itself",
+                        r.name
+                    );
+                    return Err(self.file.unsupported(place(), what));
+                }
                 let Some(&symbol) = self.symbols.get(&*r.name) else {
                     let what =
                         format!("line {line}: it refers to \"{}\", which the text does not have", r.name);
@@ -267,7 +275,7 @@ impl<'a> Output<'a> {
                 };
                 let (src, imm, kind, symbol) = match r.kind {
                     RelocationKind::Map => (Reg(0), 0, consts::R_BPF_64_64, symbol),
-                    RelocationKind::MapValue => {
+                    RelocationKind::MapValue | RelocationKind::Kfunc => {
                         let what = format!(
                             "line {line}: an address in the value of map \"{}\": objects have addresses of global data \
                              only; look the value up instead",

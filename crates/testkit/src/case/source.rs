@@ -6,7 +6,7 @@ use skep_abi::{AttachType, MapFlags, MapType, ProgramType, SectionFlags, find_se
 use skep_btf::{Builder, IntEncoding};
 use skep_isa::text::{Assembler, Assembly, Linked, MapDecl, RelocationKind};
 use skep_isa::{CallTarget, Insn};
-use skep_spec::{MapDef, ProgramSpec, SourceLine};
+use skep_spec::{KfuncCall, MapDef, ProgramSpec, SourceLine};
 
 use crate::functions;
 
@@ -15,7 +15,9 @@ use crate::functions;
 /// # Errors
 /// Words with the line of what cannot be assembled, or the name of a map that is missing or malformed.
 pub fn assemble(text: &str) -> Result<Vec<ProgramSpec>, String> {
-    let names = |name: &str| helper_by_name(name).map(|h| CallTarget::Helper(h.id));
+    let kfunc = |name: &str| skep_abi::kfunc(name).map(|_| CallTarget::Kfunc { btf_id: 0, btf_idx: 0 });
+    let helper = |name: &str| helper_by_name(name).map(|h| CallTarget::Helper(h.id));
+    let names = |name: &str| helper(name).or_else(|| kfunc(name));
     let assembly = Assembler::new().with_names(&names).assemble(text).map_err(|e| e.to_string())?;
     let mut maps: Vec<Arc<MapDef>> = Vec::new();
     for decl in &assembly.maps {
@@ -41,7 +43,12 @@ fn program(
     text: &[&str],
 ) -> Result<ProgramSpec, String> {
     let mut insns: Vec<Insn> = linked.insns.clone();
+    let mut kfuncs = Vec::new();
     for r in &linked.relocations {
+        if r.kind == RelocationKind::Kfunc {
+            kfuncs.push(KfuncCall { insn_off: r.slot as u32, name: r.name.clone() });
+            continue;
+        }
         let index = maps.iter().position(|m| m.name == r.name);
         let index = index.ok_or_else(|| format!("there is no `.map {}`", r.name))?;
         insns[r.slot].src.0 = if r.kind == RelocationKind::MapValue { 6 } else { 5 };
@@ -66,6 +73,7 @@ fn program(
         flags: if frags { ProgramSpec::XDP_HAS_FRAGS } else { 0 },
         license: assembly.license.clone().unwrap_or_else(|| "GPL".into()),
         maps: maps.to_vec(),
+        kfuncs,
         source_lines: (0u32..).zip(&linked.lines).map(|(slot, &n)| (slot, line(n))).collect(),
         ..ProgramSpec::new(prog_type, insns)
     };

@@ -9,7 +9,7 @@ use std::time::Instant;
 use skep_abi::MapType;
 use skep_maps::{Config, Consumer, Heap, Map};
 use skep_spec::{Environment, ProgramSpec, RunInput};
-use skep_user::TestRun;
+use skep_user::{TestRun, bind_kfuncs};
 use skep_verifier::{Code, Options, Rejection, Verified, verify};
 use skep_vm::{COMM_BYTES, Host, Program, Programs, Task};
 
@@ -33,7 +33,11 @@ impl Oracle for Interpreter {
     }
 
     fn verdict(&self, spec: &ProgramSpec, privilege: Privilege) -> Verdict {
-        match check(spec, &environment(privilege), &Question::new(spec, privilege, &[])) {
+        let (spec, env) = match bound(spec, &environment(privilege)) {
+            Ok(bound) => bound,
+            Err(verdict) => return verdict,
+        };
+        match check(&spec, &env, &Question::new(&spec, privilege, &[])) {
             Ok(_) => Verdict::Accepted,
             Err(rejection) => verdict_of(&rejection),
         }
@@ -43,9 +47,10 @@ impl Oracle for Interpreter {
         let env = environment(question.privilege);
         let maps = create_maps(question.spec)?;
         let build = |spec: &ProgramSpec| {
-            let built = match check(spec, &env, question) {
-                Ok(verified) => Program::new(&verified, &env, maps.clone()),
-                Err(rejection) if rejection.is_unsupported() => Program::unverified(spec, &env, maps.clone()),
+            let (spec, env) = &bound(spec, &env)?;
+            let built = match check(spec, env, question) {
+                Ok(verified) => Program::new(&verified, env, maps.clone()),
+                Err(rejection) if rejection.is_unsupported() => Program::unverified(spec, env, maps.clone()),
                 Err(rejection) => return Err(refusal(&rejection, question)),
             };
             built.map_err(|e| Verdict::Unsupported(e.to_string()))
@@ -89,6 +94,12 @@ impl Programs for Slots {
     fn program(&self, id: u32) -> Option<Arc<Program>> {
         (id as usize).checked_sub(1).and_then(|i| self.0.get(i)).cloned()
     }
+}
+
+/// The program and its rules, bound to the user backend's functions if it calls any of the kernel's.
+fn bound(spec: &ProgramSpec, env: &Environment) -> Result<(ProgramSpec, Environment), Verdict> {
+    let bound = bind_kfuncs(spec, env).map_err(|e| Verdict::Unsupported(e.to_string()))?;
+    Ok(bound.unwrap_or_else(|| (spec.clone(), env.clone())))
 }
 
 fn environment(privilege: Privilege) -> Environment {

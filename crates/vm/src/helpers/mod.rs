@@ -31,7 +31,8 @@ use crate::Program;
 use crate::bound::MapRef;
 use crate::code::HelperSlot;
 use crate::interp::State;
-use crate::mem::Mem;
+use crate::kfuncs;
+use crate::mem::{Mem, Word};
 use crate::packet::Layout;
 use crate::trap::TrapKind;
 
@@ -42,8 +43,8 @@ pub(crate) struct Call<'c, 'm, 's> {
     pub(crate) state: &'c mut State<'s>,
 }
 
-type Args = [u64; 5];
-type Body = fn(&mut Call<'_, '_, '_>, Args) -> Result<u64, TrapKind>;
+pub(crate) type Args = [u64; 5];
+pub(crate) type Body = fn(&mut Call<'_, '_, '_>, Args) -> Result<u64, TrapKind>;
 
 pub(crate) use map::{lookup, lookup_in_array};
 
@@ -173,13 +174,21 @@ pub(crate) fn slot(id: u32) -> Option<HelperSlot> {
 pub(crate) fn call(index: u16, call: &mut Call<'_, '_, '_>, args: Args) -> Result<u64, TrapKind> {
     match BODIES.get(usize::from(index)) {
         Some((_, body)) => body(call, args),
-        None => embedder::call(index, call, args),
+        None => match kfuncs::call(index, call, args) {
+            Some(result) => result,
+            None => embedder::call(index, call, args),
+        },
     }
 }
 
 /// An error number as a helper's result.
 fn errno(e: Errno) -> u64 {
     i64::from(-e.0) as u64
+}
+
+/// 0 or an error number as the result of a function of the kernel that returns an `int`, whose upper half is zero.
+pub(crate) fn int(result: Result<(), Errno>) -> u64 {
+    result.map_or_else(|e| u64::from(-e.0 as u32), |()| 0)
 }
 
 fn status(result: Result<(), Errno>) -> u64 {
@@ -201,8 +210,18 @@ impl<'c> Call<'c, '_, '_> {
         self.state.packet.ok_or(TrapKind::NoPacket)
     }
 
+    /// Loads a number, zero-extended.
+    pub(crate) fn load<W: Word>(&mut self, addr: u64) -> Result<u64, TrapKind> {
+        self.mem.load::<W>(addr).ok_or_else(|| self.fault(addr, W::BYTES, false))
+    }
+
+    /// Writes bytes: all of them or none.
+    pub(crate) fn store(&mut self, addr: u64, bytes: &[u8]) -> Result<(), TrapKind> {
+        self.mem.write(addr, bytes).ok_or_else(|| self.fault(addr, bytes.len() as u64, true))
+    }
+
     #[cold]
-    fn fault(&self, addr: u64, size: u64, write: bool) -> TrapKind {
+    pub(crate) fn fault(&self, addr: u64, size: u64, write: bool) -> TrapKind {
         TrapKind::Memory(self.mem.fault(addr, size, write))
     }
 }
