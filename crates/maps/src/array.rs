@@ -4,6 +4,7 @@ use skep_abi::UpdateFlags;
 use skep_spec::Errno;
 
 use crate::geometry::{BadIndex, Geometry, HEADER_LEN, next_index};
+use crate::kept::Kept;
 use crate::map::Ops;
 use crate::mem::{Block, Bytes, Memory};
 use crate::sync::Owner;
@@ -12,6 +13,7 @@ pub(crate) struct Array {
     geometry: Geometry,
     metadata: Block,
     payload: Block,
+    pub kept: Kept,
 }
 
 /// Where the values of an array stand: value `i` at `base + i * stride`.
@@ -39,7 +41,7 @@ impl Array {
         let len = geometry.pages(len).ok_or(Errno::ENOMEM)?;
         let payload = memory.payload(len).filter(|b| b.len() >= len).ok_or(Errno::ENOMEM)?;
         let metadata = geometry.metadata(memory, HEADER_LEN, 0)?;
-        Ok(Self { geometry, metadata, payload })
+        Ok(Self { geometry, metadata, payload, kept: Kept::default() })
     }
 
     pub fn geometry(&self) -> ArrayGeometry {
@@ -88,6 +90,7 @@ impl Array {
             _ => Some(self.geometry.lock_value(&self.payload, off, owner)?),
         };
         self.geometry.write_value(&self.payload, off, value);
+        self.kept.release(&self.geometry, &self.payload, off);
         Ok(())
     }
 

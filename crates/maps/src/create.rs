@@ -4,8 +4,9 @@
 use alloc::format;
 
 use skep_abi::{MapFlags, MapType};
-use skep_spec::{Errno, Error, MapDef};
+use skep_spec::{Errno, Error, FieldKind, MapDef};
 
+use crate::fields::{self, Places};
 use crate::geometry::Geometry;
 use crate::map::Config;
 use crate::mem::Memory;
@@ -99,6 +100,7 @@ pub(crate) fn check(def: &MapDef, config: &Config, memory: &dyn Memory) -> Resul
     };
     // Rounding cannot overflow on 64 bits; on 32 an absurd value_size gives ENOMEM.
     let stride = (def.value_size as usize).checked_next_multiple_of(8);
+    let places = places(&check)?;
     Ok(Geometry {
         kind: def.kind,
         key_size: def.key_size as usize,
@@ -111,7 +113,8 @@ pub(crate) fn check(def: &MapDef, config: &Config, memory: &dyn Memory) -> Resul
         cpus: config.cpus,
         page: memory.page_size(),
         seed: if !hashed || flags.has(MapFlags::ZERO_SEED) { 0 } else { config.seed },
-        spin_lock: spin_lock(&check)?,
+        spin_lock: places.all().iter().find(|p| p.kind == FieldKind::SpinLock).map(|p| p.off),
+        places,
         wait: config.waiting(),
     })
 }
@@ -142,16 +145,13 @@ pub(crate) fn inner(def: &MapDef, config: &Config, memory: &dyn Memory) -> Resul
     check(&MapDef { max_entries, ..inner.clone() }, config, memory).map(Some)
 }
 
-/// Where the lock of a value is (`map_check_btf`).
-fn spin_lock(check: &Check<'_>) -> Result<Option<usize>, Error> {
-    let def = check.0;
-    let Some(off) = def.spin_lock_off() else { return Ok(None) };
-    let at = |holds, errno, what| check.that(holds, errno, "struct bpf_spin_lock at", off.into(), what);
-    let access = MapFlags::RDONLY_PROG | MapFlags::WRONLY_PROG;
-    at(def.flags.0 & access == 0, Errno::EACCES, "programs must be able to read and write the values")?;
-    let kind = matches!(def.kind, MapType::ARRAY | MapType::HASH);
-    at(kind, Errno::EOPNOTSUPP, "only values of arrays and hashes may have locks")?;
-    Ok(Some(off as usize))
+/// The fields of a value.
+fn places(check: &Check<'_>) -> Result<Places, Error> {
+    let places = Places::of(check.0);
+    fields::check(check.0, &places).map_err(|(errno, place, what)| {
+        check.fail(errno, &format!("{} of a value at", place.kind.name()), place.off as u64, what)
+    })?;
+    Ok(places)
 }
 
 /// The kinds that are hash tables.

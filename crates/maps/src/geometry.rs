@@ -3,6 +3,7 @@
 use skep_abi::{MapFlags, MapType};
 use skep_spec::Errno;
 
+use crate::fields::Places;
 use crate::mem::{Block, Memory};
 use crate::sync::{Ordering, Waiting};
 
@@ -17,6 +18,8 @@ pub const HEADER_LEN: usize = 128;
 pub(crate) const REPAIR: usize = 36;
 /// Offset of the word in the header that says where the spin lock of a value is, and 1.
 pub(crate) const SPIN_LOCK: usize = 64;
+/// Offset of the word in the header that is 1 when values keep what is private to the process.
+pub(crate) const KEPT: usize = 48;
 /// Offset of the `frozen` word in the header.
 pub(crate) const FROZEN: usize = 52;
 
@@ -39,6 +42,8 @@ pub(crate) struct Geometry {
     pub seed: u64,
     /// Offset of the `struct bpf_spin_lock` in a value, a multiple of 4.
     pub spin_lock: Option<usize>,
+    /// The fields of a value, the lock among them.
+    pub places: Places,
     /// How to wait for others, and who they are.
     pub wait: Waiting,
 }
@@ -79,7 +84,7 @@ impl Geometry {
             0, // REPAIR
             self.seed as u32,
             (self.seed >> 32) as u32,
-            0,
+            self.places.keeping().next().is_some().into(),
             0, // FROZEN
             values as u32,
             (values as u64 >> 32) as u32,

@@ -27,6 +27,7 @@ use skep_abi::{MapFlags, MapType, UpdateFlags};
 use skep_spec::Errno;
 
 use crate::geometry::{Geometry, HEADER_LEN, REPAIR};
+use crate::kept::Kept;
 use crate::map::Ops;
 use crate::mem::{Block, Bytes, Memory};
 use crate::percpu_array::PercpuValues;
@@ -73,6 +74,7 @@ pub(crate) struct Hash {
     percpu: bool,
     /// An update writes over the values of an element that is there.
     in_place: bool,
+    pub kept: Kept,
 }
 
 /// An element as a lookup found it.
@@ -121,6 +123,7 @@ impl Hash {
             pool,
             percpu,
             in_place,
+            kept: Kept::default(),
         }))
     }
 
@@ -327,6 +330,16 @@ impl Hash {
         bucket.head.store(index + 1, Ordering::Release);
     }
 
+    /// Lets go what the values of an element keep that is in no list any more.
+    #[inline]
+    fn let_go(&self, index: u32) {
+        if self.kept.0.is_some() {
+            for cpu in 0..self.values.cpus {
+                self.kept.release(&self.geometry, &self.metadata, self.values.off(index, cpu));
+            }
+        }
+    }
+
     /// Notes that an element was used, for eviction.
     #[inline]
     fn used(&self, index: u32) {
@@ -370,6 +383,7 @@ impl Hash {
             let Some(from) = self.link_to(&bucket, index) else { continue };
             self.unlink(&bucket, from, index);
             drop(held);
+            self.let_go(index);
             self.pool.give_back(&self.metadata, index, owner, self.free_link());
             return Ok(true);
         }
@@ -514,6 +528,16 @@ impl Hash {
         (&self.metadata, self.values.base, self.pool.capacity() as usize * self.geometry.stride)
     }
 
+    /// The values, per CPU or not: block, offset and bytes.
+    pub fn all_values(&self) -> (&Block, usize, usize) {
+        (&self.metadata, self.values.base, self.values.len())
+    }
+
+    /// The address of an element's key.
+    pub fn key_addr(&self, index: u32) -> Option<u64> {
+        (index < self.pool.capacity()).then(|| self.metadata.addr(self.elem_off(index) + self.key))
+    }
+
     #[allow(clippy::too_many_arguments, reason = "the parts of one update")]
     fn put_once(
         &self,
@@ -556,6 +580,7 @@ impl Hash {
                 self.used(index);
                 self.unlink(bucket, from, old);
                 drop(held);
+                self.let_go(old);
                 self.pool.give_replaced(m, old, owner, self.free_link());
             }
             None => {
@@ -662,10 +687,14 @@ impl Ops for Hash {
         if cpu >= values.cpus {
             return Err(Errno::EINVAL);
         }
-        let existing = |index| m.write(values.off(index, cpu), value);
+        let existing = |index| {
+            let off = values.off(index, cpu);
+            self.geometry.write_value(m, off, value);
+            self.kept.release(&self.geometry, m, off);
+        };
         let new = |index| {
             for other in (0..values.cpus).filter(|&other| other != cpu) {
-                m.zero(values.off(index, other), values.stride);
+                self.geometry.zero_value(m, values.off(index, other));
             }
             existing(index);
         };
@@ -680,6 +709,7 @@ impl Ops for Hash {
             let (from, index) = self.find_locked(&bucket, key, hash).ok_or(Errno::ENOENT)?;
             self.unlink(&bucket, from, index);
             drop(held);
+            self.let_go(index);
             self.pool.give_back(&self.metadata, index, owner, self.free_link());
             Ok(())
         })
@@ -690,7 +720,7 @@ impl Ops for Hash {
         for _ in 0..RETRIES {
             let found = self.find(key, hash).ok_or(Errno::ENOENT)?;
             if self.percpu {
-                self.values.copy_all(&self.metadata, found.index, out);
+                self.values.copy_all(&self.geometry, &self.metadata, found.index, out);
             } else {
                 self.geometry.read_value(&self.metadata, self.values.off(found.index, 0), out);
             }
@@ -704,7 +734,8 @@ impl Ops for Hash {
     fn update_from_host(&self, key: Bytes<'_>, value: Bytes<'_>, flags: u64) -> Result<(), Errno> {
         let write = |index| {
             if self.percpu {
-                self.values.write_all(&self.metadata, index, value);
+                self.values.write_all(&self.geometry, &self.metadata, index, value);
+                self.let_go(index);
             } else {
                 self.geometry.write_value(&self.metadata, self.values.off(index, 0), value);
             }

@@ -47,10 +47,12 @@ extern crate std;
 mod array;
 mod bloom_filter;
 mod create;
+mod fields;
 mod geometry;
 mod grace;
 mod hash;
 mod jhash;
+mod kept;
 mod lpm_trie;
 mod map;
 mod map_of_maps;
@@ -74,6 +76,7 @@ pub mod layout {
 }
 
 pub use array::ArrayGeometry;
+pub use kept::{Cancel, Due, FieldOf, Insert, Keeper, ObjectType, Refused, TimerKind, TimerOwner};
 pub use map::{Area, Config, Map};
 pub use mem::{Block, Bytes, BytesMut, Heap, Memory};
 pub use open::Header;

@@ -13,6 +13,7 @@ use crate::array::{Array, ArrayGeometry};
 use crate::bloom_filter::BloomFilter;
 use crate::geometry::{FROZEN, Geometry};
 use crate::hash::Hash;
+use crate::kept::{Keeper, Kept};
 use crate::lpm_trie::LpmTrie;
 use crate::map_of_maps::MapOfMaps;
 use crate::mem::{Block, Bytes, BytesMut, Memory};
@@ -22,7 +23,7 @@ use crate::prog_array::ProgArray;
 use crate::queue::Queue;
 use crate::ringbuf::{Consumer, Ringbuf, Wake};
 use crate::stack_trace::StackTrace;
-use crate::sync::{Ordering, Owner, Peers, Waiting};
+use crate::sync::{AtomicBool, Ordering, Owner, Peers, Waiting};
 
 /// What a map takes from the domain that it is created in.
 #[derive(Clone, Copy)]
@@ -102,6 +103,9 @@ pub struct Map {
     name: String,
     pub(crate) geometry: Geometry,
     pub(crate) kind: Kind,
+    pub(crate) kept: Option<Arc<Keeper>>,
+    /// Whoever made the map has no handle on it any more.
+    pub(crate) abandoned: AtomicBool,
 }
 
 impl core::fmt::Debug for Map {
@@ -120,9 +124,24 @@ impl Map {
     /// As `BPF_MAP_CREATE` of Linux 6.18: `EINVAL` and `E2BIG` for a geometry or flags that the kind does not
     /// have, `ENOMEM` when `memory` gives none. `EINVAL` for kinds that this crate does not have.
     pub fn create(def: &MapDef, config: &Config, memory: &dyn Memory) -> Result<Arc<Self>, Error> {
+        let wait = config.waiting();
+        Self::create_kept(def, config, memory, &|| Keeper::waiting(wait).map(Arc::new))
+    }
+
+    /// As [`Self::create`]; what the fields of values keep, if there are any, is `keeper`'s, which the programs share that
+    /// use the map.
+    ///
+    /// # Errors
+    /// As [`Self::create`], and the keeper's.
+    pub fn create_kept(
+        def: &MapDef,
+        config: &Config,
+        memory: &dyn Memory,
+        keeper: &dyn Fn() -> Result<Arc<Keeper>, Errno>,
+    ) -> Result<Arc<Self>, Error> {
         let geometry = crate::create::check(def, config, memory)?;
         let inner = crate::create::inner(def, config, memory)?;
-        let map = Self::with_geometry(def, geometry, inner, memory)?;
+        let map = Self::with_geometry(def, geometry, inner, memory, keeper)?;
         if let Some(initial) = &def.initial {
             map.write_initial(initial)?;
         }
@@ -137,6 +156,7 @@ impl Map {
         geometry: Geometry,
         inner: Option<Geometry>,
         memory: &dyn Memory,
+        keeper: &dyn Fn() -> Result<Arc<Keeper>, Errno>,
     ) -> Result<Self, Error> {
         let kind = match def.kind {
             _ if let Some(inner) = inner => {
@@ -153,7 +173,7 @@ impl Map {
             MapType::STACK_TRACE => StackTrace::new(geometry, memory).map(Kind::StackTrace),
             _ => Ringbuf::new(geometry, memory).map(Kind::Ringbuf),
         };
-        let kind = kind.map_err(|errno| {
+        let mut kind = kind.map_err(|errno| {
             if errno == Errno::EINVAL {
                 let text = format!("map `{}`: its header does not agree with itself: make it anew", def.name);
                 return Error::new(errno, text);
@@ -167,7 +187,23 @@ impl Map {
                 ),
             )
         })?;
-        Ok(Self { name: def.name.clone(), geometry, kind })
+        let kept = match geometry.places.keeping().next() {
+            Some(_) => {
+                let keeper = keeper().map_err(|e| {
+                    Error::new(e, format!("map `{}`: no memory for what its values keep", def.name))
+                })?;
+                Some(keeper)
+            }
+            None => None,
+        };
+        // No other kind has values with such fields.
+        if let Kind::Array(Array { kept: its, .. })
+        | Kind::PercpuArray(PercpuArray { kept: its, .. })
+        | Kind::Hash(Hash { kept: its, .. }) = &mut kind
+        {
+            *its = Kept(kept.clone());
+        }
+        Ok(Self { name: def.name.clone(), geometry, kind, kept, abandoned: AtomicBool::new(false) })
     }
 
     fn write_initial(&self, initial: &[u8]) -> Result<(), Error> {
@@ -600,9 +636,15 @@ impl Map {
     /// Ends writes from the host for good (`BPF_MAP_FREEZE`); programs may go on.
     ///
     /// # Errors
-    /// `EPERM` on a `BPF_F_RDONLY` map, and when it is frozen already.
+    /// `EPERM` on a `BPF_F_RDONLY` map, and when it is frozen already; `ENOTSUPP` when values have a lock or other fields
+    /// that are the kernel's.
     pub fn freeze(&self) -> Result<(), Error> {
         const OP: &str = "freeze";
+        if let Some(place) = self.geometry.places.all().first() {
+            let why =
+                format!("its values have a {}, which programs must be able to change", place.kind.name());
+            return Err(self.error(Errno::ENOTSUPP, OP, &why));
+        }
         if self.geometry.flags.has(MapFlags::RDONLY) {
             return Err(self.error(Errno::EPERM, OP, "it was created with BPF_F_RDONLY"));
         }

@@ -7,7 +7,8 @@ use alloc::sync::Arc;
 use skep_abi::{MapFlags, MapType};
 use skep_spec::{Errno, Error, MapDef};
 
-use crate::geometry::{FROZEN, HEADER_LEN, MAGIC, SPIN_LOCK, VERSION};
+use crate::fields::Places;
+use crate::geometry::{FROZEN, HEADER_LEN, KEPT, MAGIC, SPIN_LOCK, VERSION};
 use crate::map::{Config, Kind, Map};
 use crate::mem::Memory;
 use crate::sync::CPUS;
@@ -59,6 +60,11 @@ impl Header {
             let kind = kind.name().unwrap_or("?");
             return refuse(format!("what a {kind} map holds is private to the process that made it"));
         }
+        if word(KEPT) != 0 {
+            return refuse(
+                "what its values keep (timers, objects) is private to the process that made it".into(),
+            );
+        }
         if word(32) as usize != page {
             return refuse(format!("pages of {} bytes, here they have {page}", word(32)));
         }
@@ -99,7 +105,8 @@ impl Map {
         let config = Config { cpus: header.cpus, seed: header.seed, ..*config };
         let mut geometry = crate::create::check(&header.def, &config, memory)?;
         geometry.spin_lock = header.spin_lock;
-        let map = Self::with_geometry(&header.def, geometry, None, memory)?;
+        geometry.places = Places::lock(header.spin_lock);
+        let map = Self::with_geometry(&header.def, geometry, None, memory, &|| Err(Errno::EINVAL))?;
         if let Kind::Hash(hash) = &map.kind {
             // Another process repairs it, or nobody has died.
             let _ = hash.repair(crate::sync::Owner::HOST);

@@ -5,6 +5,7 @@ use skep_spec::Errno;
 
 use crate::array::check_update;
 use crate::geometry::{Geometry, HEADER_LEN, next_index};
+use crate::kept::Kept;
 use crate::map::Ops;
 use crate::mem::{Block, Bytes, Memory};
 use crate::sync::Owner;
@@ -13,6 +14,7 @@ pub(crate) struct PercpuArray {
     geometry: Geometry,
     metadata: Block,
     values: PercpuValues,
+    pub kept: Kept,
 }
 
 /// Where the values of a per-CPU map stand in its metadata.
@@ -45,18 +47,28 @@ impl PercpuValues {
     }
 
     /// All CPUs' values of an element, each rounded up to 8 bytes.
-    pub fn copy_all(&self, metadata: &Block, index: u32, out: &mut [u8]) {
+    pub fn copy_all(&self, g: &Geometry, metadata: &Block, index: u32, out: &mut [u8]) {
         for (cpu, part) in (0..self.cpus).zip(out.chunks_exact_mut(self.stride)) {
             metadata.bytes(self.off(index, cpu), self.stride).copy_to(part);
+            g.hide_fields(part);
         }
     }
 
     /// Writes all CPUs' values, each rounded up to 8 bytes in `value`, and what fills them too, as in the
     /// kernel.
-    pub fn write_all(&self, metadata: &Block, index: u32, value: Bytes<'_>) {
+    pub fn write_all(&self, g: &Geometry, metadata: &Block, index: u32, value: Bytes<'_>) {
         for cpu in 0..self.cpus {
-            metadata.write(self.off(index, cpu), value.slice(cpu as usize * self.stride, self.stride));
+            let value = value.slice(cpu as usize * self.stride, self.stride);
+            match g.places.all() {
+                [] => metadata.write(self.off(index, cpu), value),
+                _ => g.write_value(metadata, self.off(index, cpu), value),
+            }
         }
+    }
+
+    /// Bytes of the whole area.
+    pub fn len(&self) -> usize {
+        self.span * self.cpus as usize
     }
 
     /// The whole area: address and length.
@@ -71,12 +83,17 @@ impl PercpuArray {
         let (values, end) =
             PercpuValues::new(&geometry, HEADER_LEN, slots, geometry.cpus).ok_or(Errno::ENOMEM)?;
         let metadata = geometry.metadata(memory, end, values.base)?;
-        Ok(Self { geometry, metadata, values })
+        Ok(Self { geometry, metadata, values, kept: Kept::default() })
     }
 
     /// The address of a CPU's value; the index is one of the array's.
     pub fn value(&self, index: u32, cpu: u32) -> Option<u64> {
         (cpu < self.geometry.cpus).then(|| self.metadata.addr(self.values.off(index, cpu)))
+    }
+
+    /// The values of all CPUs: block, offset and bytes.
+    pub fn area(&self) -> (&Block, usize, usize) {
+        (&self.metadata, self.values.base, self.values.len())
     }
 
     /// Per-CPU arrays do not know `BPF_F_LOCK` at all.
@@ -100,7 +117,9 @@ impl Ops for PercpuArray {
         if cpu >= self.geometry.cpus {
             return Err(Errno::EINVAL);
         }
-        self.metadata.write(self.values.off(index, cpu), value.slice(0, self.geometry.value_size));
+        let off = self.values.off(index, cpu);
+        self.geometry.write_value(&self.metadata, off, value);
+        self.kept.release(&self.geometry, &self.metadata, off);
         Ok(())
     }
 
@@ -110,13 +129,16 @@ impl Ops for PercpuArray {
 
     fn lookup_copy(&self, key: Bytes<'_>, out: &mut [u8]) -> Result<(), Errno> {
         let index = self.geometry.index(key).map_err(|_| Errno::ENOENT)?;
-        self.values.copy_all(&self.metadata, index, out);
+        self.values.copy_all(&self.geometry, &self.metadata, index, out);
         Ok(())
     }
 
     fn update_from_host(&self, key: Bytes<'_>, value: Bytes<'_>, flags: u64) -> Result<(), Errno> {
         let index = self.check(key, flags)?;
-        self.values.write_all(&self.metadata, index, value);
+        self.values.write_all(&self.geometry, &self.metadata, index, value);
+        for cpu in 0..self.geometry.cpus {
+            self.kept.release(&self.geometry, &self.metadata, self.values.off(index, cpu));
+        }
         Ok(())
     }
 

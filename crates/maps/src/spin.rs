@@ -1,38 +1,16 @@
 //! `struct bpf_spin_lock` in the values of arrays and hashes.
 //!
-//! A lock word stays with its place in memory: it is in no copy of a value, and an element that is used for another
+//! As every field (see `fields`) a lock word stays with its place in memory, and an element that is used for another
 //! key keeps it, so that whoever still holds it gives back what he took.
 
 use skep_spec::Errno;
 
 use crate::geometry::Geometry;
 use crate::map::{Kind, Map};
-use crate::mem::{Block, Bytes};
+use crate::mem::Block;
 use crate::sync::{AtomicU32, Guard, Ordering, Owner, lock};
 
-/// Bytes of the lock.
-const LOCK: usize = 4;
-
 impl Geometry {
-    /// Writes a value without its lock.
-    pub fn write_value(&self, block: &Block, off: usize, value: Bytes<'_>) {
-        let value = value.slice(0, self.value_size);
-        let Some(lock) = self.spin_lock else { return block.write(off, value) };
-        block.write(off, value.slice(0, lock));
-        let behind = lock + LOCK;
-        block.write(off + behind, value.slice(behind, self.value_size.saturating_sub(behind)));
-    }
-
-    /// Copies a value out, with zeros for its lock.
-    pub fn read_value(&self, block: &Block, off: usize, out: &mut [u8]) {
-        block.bytes(off, self.value_size).copy_to(out);
-        if let Some(lock) = self.spin_lock
-            && let Some(bytes) = out.get_mut(lock..lock + LOCK)
-        {
-            bytes.fill(0);
-        }
-    }
-
     /// Takes the lock of a value.
     ///
     /// # Errors

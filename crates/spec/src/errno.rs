@@ -46,6 +46,7 @@ errnos! {
     28 ENOSPC "No space left on device",
     33 EDOM "Numerical argument out of domain",
     34 ERANGE "Numerical result out of range",
+    35 EDEADLK "Resource deadlock avoided",
     38 ENOSYS "Function not implemented",
     62 ETIME "Timer expired",
     71 EPROTO "Protocol error",
