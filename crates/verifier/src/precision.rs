@@ -326,7 +326,8 @@ fn walk(p: &Program<'_>, wanted: &mut Wanted, steps: &[Step], frame: &mut usize)
     steps.iter().rev().any(|step| wanted.undo(p, step, frame).is_err())
 }
 
-fn mark_all(state: &mut State) -> bool {
+/// Marks every number of a state; says whether any was not marked before.
+pub(crate) fn mark_all(state: &mut State) -> bool {
     let mut changed = false;
     state.for_each_reg(|reg| changed |= mark(reg));
     changed

@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 use skep_isa::RegSet;
 
 use super::{Explorer, NodeId};
-use crate::state::{Exactness, Slot, State, equal, known};
+use crate::state::{Exactness, Live, Slot, State, equal, known};
 
 /// Differences that are looked at for one instruction.
 const LOOKED_AT: u32 = 64;
@@ -56,7 +56,7 @@ impl Explorer<'_, '_> {
     }
 
     /// The finished state `id` does not cover the path.
-    pub(super) fn cost_missed(&mut self, id: NodeId, live: &[RegSet], how: Exactness) {
+    pub(super) fn cost_missed(&mut self, id: NodeId, live: &[Live], how: Exactness) {
         let Some(cost) = self.costs.get(self.pc) else { return };
         let found = (cost.missed < LOOKED_AT).then(|| self.difference(&self.store.node(id).state, live, how));
         self.cost(|cost| {
@@ -71,7 +71,7 @@ impl Explorer<'_, '_> {
         });
     }
 
-    fn difference(&self, old: &State, live: &[RegSet], how: Exactness) -> Difference {
+    fn difference(&self, old: &State, live: &[Live], how: Exactness) -> Difference {
         let new = &self.state;
         let what = |at: &str, old: &str, new: &str| Difference {
             at: at.into(),
@@ -92,7 +92,7 @@ impl Explorer<'_, '_> {
             change(&mut changed);
             equal(old, &changed, live, how)
         };
-        for r in live.last().copied().unwrap_or(RegSet::EMPTY).iter().filter(|r| r.index() < 10) {
+        for r in live.last().map_or(RegSet::EMPTY, |l| l.regs).iter().filter(|r| r.index() < 10) {
             let other = &old.frames[depth].regs[r.index()];
             if *other != new.frames[depth].regs[r.index()] && same_with(&|s| s.set(r, other.clone())) {
                 let name = format!("R{}", r.0);

@@ -13,6 +13,7 @@ mod history;
 mod iterate;
 mod leave;
 mod rounds;
+mod settle;
 mod slots;
 mod store;
 mod visit;

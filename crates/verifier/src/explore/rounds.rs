@@ -15,9 +15,10 @@ use alloc::collections::BTreeMap;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 
+use super::settle::{Certainty, Unsettled};
 use super::{Explorer, History, NodeId};
-use crate::precision;
-use crate::program::Program;
+use crate::precision::{self, Wanted};
+use crate::program::{Program, Store};
 use crate::state::{Ids, Reg, State};
 
 /// The outermost loop that a state is in: the calls that lead to the function, and the loop's number.
@@ -28,29 +29,39 @@ const ROUNDS: u32 = 64;
 
 /// A path that ended at a state that is not complete.
 #[derive(Debug)]
-struct Back {
+pub(super) struct Back {
     /// The state that covers it.
-    to: NodeId,
+    pub(super) to: NodeId,
     depth: usize,
-    history: History,
-    parent: Option<NodeId>,
+    pub(super) history: History,
+    pub(super) parent: Option<NodeId>,
+    /// There if the state covers it only as far as was known then.
+    pub(super) unsettled: Option<Unsettled>,
 }
 
 /// One time that the exploration entered a loop.
 #[derive(Debug, Default)]
-struct Visit {
+pub(super) struct Visit {
     /// The first state stored in it; `None` when everything from there on is finished.
-    entry: Option<NodeId>,
-    backs: Vec<Back>,
+    pub(super) entry: Option<NodeId>,
+    pub(super) backs: Vec<Back>,
     /// States that are finished, but that walks back may still come through.
-    finished: Vec<NodeId>,
+    pub(super) finished: Vec<NodeId>,
+    /// Paths that turned out not to be covered.
+    pub(super) uncovered: Vec<Back>,
+    /// How often paths turned out not to be covered.
+    pub(super) failures: u32,
+    /// While more may become known, every number counts.
+    pub(super) exact: bool,
+    /// The length of the log where it was entered.
+    pub(super) log_len: usize,
 }
 
 /// All loops in which states were stored.
 #[derive(Debug, Default)]
 pub(super) struct Rounds {
     numbers: BTreeMap<Key, usize>,
-    visits: Vec<Visit>,
+    pub(super) visits: Vec<Visit>,
 }
 
 impl Rounds {
@@ -82,25 +93,30 @@ impl Explorer<'_, '_> {
         let round = self.rounds.of(self.p, &node.state, node.pc);
         self.store.node_mut(id).round = round;
         if let Some(round) = round {
-            self.rounds.visits[round].entry.get_or_insert(id);
+            let visit = &mut self.rounds.visits[round];
+            if visit.entry.is_none() {
+                (visit.entry, visit.log_len) = (Some(id), self.log.len());
+            }
         }
     }
 
-    /// Whether more may become known about what a finished state rests on.
-    pub(super) fn is_incomplete(&self, id: NodeId) -> bool {
-        self.store.node(id).round.is_some_and(|round| !self.rounds.visits[round].backs.is_empty())
-    }
-
     /// Keeps the end of the running path at a state that covers it and is not complete.
-    pub(super) fn go_back(&mut self, to: NodeId) {
+    pub(super) fn go_back(&mut self, to: NodeId, certainty: Certainty) {
         // A state that ends a loop is in one.
-        let Some(round) = self.store.node(to).round else { return };
+        let node = self.store.node(to);
+        let Some(round) = node.round else { return };
+        let by_callback = self.p.points[node.pc].store == Some(Store::Callback);
         // It may be from another time that the loop was entered, and be done with.
         if self.store.reopen(to) {
             self.rounds.visits[round].finished.push(to);
         }
+        self.unsettle(round);
+        let unsettled = (certainty == Certainty::Unsettled)
+            .then(|| Unsettled { state: self.state.clone(), trail: self.trail });
+        let visit = &mut self.rounds.visits[round];
+        visit.exact |= unsettled.is_none() && !by_callback;
         let (depth, history) = (self.state.depth(), self.history.clone());
-        self.rounds.visits[round].backs.push(Back { to, depth, history, parent: self.parent });
+        visit.backs.push(Back { to, depth, history, parent: self.parent, unsettled });
     }
 
     /// The running path has ended; so have the states for which it was the last.
@@ -115,40 +131,65 @@ impl Explorer<'_, '_> {
                 None => self.store.close(id),
                 Some(round) => {
                     self.rounds.visits[round].finished.push(id);
-                    if self.rounds.visits[round].entry == Some(id) {
-                        self.leave_round(round);
+                    if self.rounds.visits[round].entry == Some(id) && !self.leave_round(round) {
+                        return;
                     }
                 }
             }
         }
     }
 
-    /// Everything from a loop's entry on is finished: what its states rest on is passed around.
-    fn leave_round(&mut self, round: usize) {
-        let Visit { entry: _, backs, finished } = core::mem::take(&mut self.rounds.visits[round]);
-        let mut rounds = 0;
-        loop {
-            let mut changed = false;
-            for back in &backs {
-                let covers = &self.store.node(back.to).state;
-                let wanted = match rounds < ROUNDS {
-                    true => precision::wanted_by(covers),
-                    false => precision::all_numbers(covers),
-                };
-                if self.marks_precision() && !wanted.is_empty() {
-                    let store = &mut self.store;
-                    changed |=
-                        precision::trace(self.p, store, wanted, back.depth, &back.history, back.parent);
-                }
-            }
-            rounds += 1;
-            if !changed || rounds > ROUNDS {
-                break;
-            }
+    /// Everything from a loop's entry on is finished: what its states rest on is passed around. Says whether the loop is
+    /// left: `false` if a path turned out not to be covered, and goes on.
+    fn leave_round(&mut self, round: usize) -> bool {
+        if self.retry(round) {
+            return false;
         }
-        for id in finished {
+        let backs = core::mem::take(&mut self.rounds.visits[round].backs);
+        self.pass_around(&backs, round);
+        self.rounds.visits[round].backs = backs;
+        if self.settle(round) {
+            return false;
+        }
+        for id in core::mem::take(&mut self.rounds.visits[round]).finished {
             self.store.close(id);
         }
+        true
+    }
+
+    /// Passes what states rest on to the paths that ended at them, until nothing changes.
+    fn pass_around(&mut self, backs: &[Back], round: usize) {
+        if !self.marks_precision() {
+            return;
+        }
+        for _ in 0..ROUNDS {
+            let mut changed = false;
+            for back in backs {
+                let wanted = precision::wanted_by(&self.store.node(back.to).state);
+                changed |= self.wants(wanted, back.depth, &back.history, back.parent);
+            }
+            if !changed {
+                return;
+            }
+        }
+        // It takes too long: all numbers count, here and in what leads here.
+        for back in backs {
+            let wanted = precision::all_numbers(&self.store.node(back.to).state);
+            self.wants(wanted, back.depth, &back.history, back.parent);
+        }
+        for id in self.rounds.visits[round].finished.clone() {
+            let node = self.store.node(id);
+            let (depth, history, parent) = (node.state.depth(), node.history.clone(), node.parent);
+            let wanted = precision::all_numbers(&node.state);
+            self.wants(wanted, depth, &history, parent);
+        }
+        for &id in &self.rounds.visits[round].finished {
+            precision::mark_all(&mut self.store.node_mut(id).state);
+        }
+    }
+
+    fn wants(&mut self, wanted: Wanted, depth: usize, history: &History, parent: Option<NodeId>) -> bool {
+        !wanted.is_empty() && precision::trace(self.p, &mut self.store, wanted, depth, history, parent)
     }
 
     /// The state that goes on past the `may_goto` at `pc`.

@@ -24,10 +24,13 @@ pub(crate) struct Node {
     pub(crate) round: Option<usize>,
     /// What no continuation reads was taken out of it.
     pub(crate) cleaned: bool,
+    /// A path through here has ended at a state that was not complete, or a path through that.
+    pub(crate) unsettled: bool,
     hits: u32,
     misses: u32,
     listed: bool,
-    closed: bool,
+    /// Everything from here on is explored, and what it rests on is known.
+    pub(crate) closed: bool,
 }
 
 /// All stored states.
@@ -106,6 +109,7 @@ impl Store {
             branches: 1,
             round: None,
             cleaned: false,
+            unsettled: false,
             hits: 0,
             misses: 0,
             listed: true,
@@ -148,6 +152,18 @@ impl Store {
         let id = list.remove(list.len() - 1 - i);
         self.node_mut(id).listed = false;
         self.collect(id);
+    }
+
+    /// Forgets a state, as far as later comparisons go.
+    pub(crate) fn unlist(&mut self, id: NodeId) {
+        let node = self.node(id);
+        if !node.listed {
+            return;
+        }
+        let list = self.list(node.pc, &node.state);
+        if let Some(i) = self.lists[list].iter().rev().position(|other| *other == id) {
+            self.evict(list, i);
+        }
     }
 
     /// One more path runs through a state.

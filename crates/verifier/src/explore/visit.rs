@@ -5,9 +5,10 @@ use alloc::vec::Vec;
 
 use skep_isa::RegSet;
 
+use super::settle::Certainty;
 use super::{Explorer, History, NodeId, iterate};
 use crate::program::Store;
-use crate::state::{Exactness, State, equal, same_calls};
+use crate::state::{Exactness, Live, State, equal, same_calls};
 use crate::violation::{Check, Explain, refuse};
 use crate::{Code, limits};
 
@@ -19,14 +20,10 @@ impl Explorer<'_, '_> {
         let force = store.is_some() || self.options.test_state_freq || self.history.notable > 40;
         let (jumps, insns) = (self.jumps - self.last_stored.0, self.processed - self.last_stored.1);
         let mut add = force || (jumps >= 2 && insns >= 8);
-        let live = self.live();
-        let covers = |track_precision, same_stack| Exactness::Covers {
-            track_precision,
-            may_leak: self.p.may_leak(),
-            same_bounds: self.bounds_matter,
-            same_stack,
-        };
-        let (covers, every_number) = (covers(self.tracks_precision(), false), covers(false, true));
+        let live = self.live(pc, &self.state);
+        // The same without the slots that nothing is known to read as yet: found when it is first asked for.
+        let mut known_live: Option<Vec<Live>> = None;
+        let (covers, every_number) = (self.covers(), self.covers_exactly());
         let mut i = 0;
         let mut seen = 0;
         let list = self.store.list(pc, &self.state);
@@ -46,7 +43,7 @@ impl Explorer<'_, '_> {
                     Some(Store::Iterator) => self.iterates(),
                 };
                 if goes_around && equal(&node.state, &self.state, &live, every_number) {
-                    self.end_at(id, true);
+                    self.end_at(id, Certainty::Incomplete);
                     return Ok(true);
                 }
                 if !matches!(store, Some(Store::Callback | Store::Iterator)) {
@@ -57,17 +54,27 @@ impl Explorer<'_, '_> {
                     add = false;
                 }
             } else {
-                let incomplete = self.is_incomplete(id);
-                let how = if incomplete { every_number } else { covers };
-                if !incomplete && !node.cleaned && same_calls(&node.state, &self.state) {
+                let certainty = self.certainty(id);
+                let how = match certainty {
+                    Certainty::Complete | Certainty::Unsettled => covers,
+                    Certainty::Incomplete => every_number,
+                };
+                if certainty == Certainty::Complete && !node.cleaned && same_calls(&node.state, &self.state) {
                     self.clean(id, &live);
                 }
+                let live = match certainty {
+                    Certainty::Complete | Certainty::Incomplete => &live,
+                    Certainty::Unsettled => known_live.get_or_insert_with(|| {
+                        let slots = self.slots.live(self.p, &self.state, pc);
+                        live.iter().zip(slots).map(|(live, slots)| Live { slots, ..*live }).collect()
+                    }),
+                };
                 let node = self.store.node(id);
-                if equal(&node.state, &self.state, &live, how) {
-                    self.end_at(id, incomplete);
+                if equal(&node.state, &self.state, live, how) {
+                    self.end_at(id, certainty);
                     return Ok(true);
                 }
-                self.cost_missed(id, &live, how);
+                self.cost_missed(id, live, how);
             }
             if self.store.miss(id, add, store.is_some()) {
                 self.store.evict(list, i);
@@ -84,19 +91,19 @@ impl Explorer<'_, '_> {
     }
 
     /// Takes out of a finished state here what none of its continuations reads (`clean_verifier_state`).
-    fn clean(&mut self, id: NodeId, regs: &[RegSet]) {
+    fn clean(&mut self, id: NodeId, live: &[Live]) {
         let slots = self.slots.live(self.p, &self.state, self.pc);
         let node = self.store.node_mut(id);
         node.cleaned = true;
-        for (frame, (regs, slots)) in regs.iter().zip(slots).enumerate() {
-            if node.state.frames[frame].has_dead(*regs, slots) {
-                node.state.frame_at_mut(frame).forget_dead(*regs, slots);
+        for (frame, (live, slots)) in live.iter().zip(slots).enumerate() {
+            if node.state.frames[frame].has_dead(live.regs, slots) {
+                node.state.frame_at_mut(frame).forget_dead(live.regs, slots);
             }
         }
     }
 
-    /// The running path ends at a state that covers it; `around`: that state is not complete.
-    fn end_at(&mut self, id: NodeId, around: bool) {
+    /// The running path ends at a state that covers it, of which more may become known.
+    fn end_at(&mut self, id: NodeId, certainty: Certainty) {
         self.store.hit(id);
         self.cost(|c| c.pruned += 1);
         if self.marks_precision() {
@@ -105,8 +112,9 @@ impl Explorer<'_, '_> {
                 self.trace(wanted);
             }
         }
-        if around {
-            self.go_back(id);
+        match certainty {
+            Certainty::Complete => {}
+            Certainty::Unsettled | Certainty::Incomplete => self.go_back(id, certainty),
         }
     }
 
@@ -120,14 +128,35 @@ impl Explorer<'_, '_> {
         self.history = History::default();
     }
 
-    /// The registers that matter, by frame.
-    fn live(&self) -> Vec<RegSet> {
-        let callers = self.state.frames.iter().skip(1).map(|f| f.callsite);
-        callers.chain([self.pc]).map(|pc| self.p.live[pc]).collect()
+    /// How a finished state covers a path.
+    pub(super) fn covers(&self) -> Exactness {
+        Exactness::Covers {
+            track_precision: self.tracks_precision(),
+            may_leak: self.p.may_leak(),
+            same_bounds: self.bounds_matter,
+            same_stack: false,
+        }
+    }
+
+    /// How a state covers a path if nobody knows yet which of its numbers matter.
+    fn covers_exactly(&self) -> Exactness {
+        Exactness::Covers {
+            track_precision: false,
+            may_leak: self.p.may_leak(),
+            same_bounds: self.bounds_matter,
+            same_stack: true,
+        }
+    }
+
+    /// What matters in a state before `pc`, by frame: of the registers that some continuation may read, and the whole
+    /// stack.
+    pub(super) fn live(&self, pc: usize, state: &State) -> Vec<Live> {
+        let callers = state.frames.iter().skip(1).map(|f| f.callsite);
+        callers.chain([pc]).map(|pc| Live { regs: self.p.live[pc], slots: !0 }).collect()
     }
 
     /// A state of this path that is the same as ours means that nothing has changed around the loop.
-    fn no_progress(&self, old: &State, live: &[RegSet]) -> Check<()> {
+    fn no_progress(&self, old: &State, live: &[Live]) -> Check<()> {
         let all = RegSet::from_bits(0x7ff);
         let (a, b) = (old.frame(), self.state.frame());
         let maybe = old.may_gotos == self.state.may_gotos

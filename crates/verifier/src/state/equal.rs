@@ -24,6 +24,20 @@ pub(crate) enum Exactness {
     Same,
 }
 
+/// What some continuation may read of a frame.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Live {
+    pub(crate) regs: RegSet,
+    /// Bit i is slot i of the stack. Only slots that are nothing but bytes are left out.
+    pub(crate) slots: u64,
+}
+
+impl Live {
+    fn has(self, slot: usize) -> bool {
+        self.slots.checked_shr(slot as u32).is_none_or(|slots| slots & 1 != 0)
+    }
+}
+
 /// A partial bijection between ids.
 #[derive(Default)]
 pub(crate) struct Ids {
@@ -79,8 +93,8 @@ fn refs_and_calls_match(old: &State, new: &State) -> bool {
 }
 
 /// Whether `new` adds nothing to `old`, which was explored from the same instruction. `live` gives for each
-/// frame the registers that matter.
-pub(crate) fn equal(old: &State, new: &State, live: &[RegSet], how: Exactness) -> bool {
+/// frame what matters.
+pub(crate) fn equal(old: &State, new: &State, live: &[Live], how: Exactness) -> bool {
     if !refs_and_calls_match(old, new) {
         return false;
     }
@@ -103,15 +117,16 @@ pub(crate) fn equal(old: &State, new: &State, live: &[RegSet], how: Exactness) -
             .all(|((a, b), live)| frames_match(a, b, *live, how, &mut ids))
 }
 
-fn frames_match(old: &Frame, new: &Frame, live: RegSet, how: Exactness, ids: &mut Ids) -> bool {
+fn frames_match(old: &Frame, new: &Frame, live: Live, how: Exactness, ids: &mut Ids) -> bool {
     // The old one was explored for as many callbacks more as its number of iterations left.
     if old.callback_depth > new.callback_depth {
         return false;
     }
     let regs = live
+        .regs
         .iter()
         .all(|r| r.index() > 10 || regs_match(&old.regs[r.index()], &new.regs[r.index()], how, ids));
-    regs && stacks_match(old, new, how, ids)
+    regs && stacks_match(old, new, live, how, ids)
 }
 
 /// Whether the kinds are the same. Linux 6.18 compares the ids of slices' dynptrs as they are: memory of a dynptr that
@@ -184,7 +199,7 @@ fn dynptrs_match(old: &Stack, new: &Stack, ids: &mut Ids) -> bool {
     })
 }
 
-fn stacks_match(old: &Frame, new: &Frame, how: Exactness, ids: &mut Ids) -> bool {
+fn stacks_match(old: &Frame, new: &Frame, live: Live, how: Exactness, ids: &mut Ids) -> bool {
     if !dynptrs_match(&old.stack, &new.stack, ids) {
         return false;
     }
@@ -195,10 +210,10 @@ fn stacks_match(old: &Frame, new: &Frame, how: Exactness, ids: &mut Ids) -> bool
         Exactness::Covers { may_leak, same_stack, .. } => {
             let nothing = Slot::INVALID;
             (!same_stack || same_kinds())
-                && old
-                    .iter()
-                    .enumerate()
-                    .all(|(i, a)| slots_match(a, new.get(i).unwrap_or(&nothing), may_leak, how, ids))
+                && old.iter().enumerate().all(|(i, a)| {
+                    (!live.has(i) && a.is_bytes())
+                        || slots_match(a, new.get(i).unwrap_or(&nothing), may_leak, how, ids)
+                })
         }
     }
 }

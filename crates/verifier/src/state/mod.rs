@@ -15,7 +15,7 @@ use alloc::vec::Vec;
 
 pub(crate) use display::{known, references, register, type_name};
 pub(crate) use dynptr::{Dynptr, DynptrType};
-pub(crate) use equal::{Exactness, Ids, equal, same_calls};
+pub(crate) use equal::{Exactness, Ids, Live, equal, same_calls};
 pub(crate) use kept::{Irq, Iter, Kept};
 pub(crate) use packet::Range;
 pub(crate) use reg::{Kind, Marks, Reg, Sock};

@@ -72,8 +72,19 @@ impl Slot {
         })
     }
 
-    /// Forgets the register, or what is kept; its bytes hold anything.
+    /// Forgets the register, or what is kept: whatever was written of the slot holds anything (`scrub_spilled_slot`).
     fn scrub(&mut self) {
+        let held = (self.spilled.take().is_some(), self.kept.take().is_some());
+        if held == (false, false) {
+            return;
+        }
+        for b in self.bytes.iter_mut().filter(|b| **b != Byte::Invalid) {
+            *b = Byte::Misc;
+        }
+    }
+
+    /// Forgets the register, or what is kept; its bytes hold anything.
+    fn forget(&mut self) {
         self.spilled = None;
         self.kept = None;
         for b in &mut self.bytes {
@@ -176,7 +187,7 @@ impl Stack {
                 continue;
             }
             let was_zero = slot.bytes[i] == Byte::Zero;
-            slot.scrub();
+            slot.forget();
             slot.bytes[i] = if zeros && was_zero { Byte::Zero } else { Byte::Misc };
         }
     }
