@@ -401,4 +401,14 @@ pub static MAP_TYPES: &[MapTypeRow] = &[
         value_pointers: false,
         helpers: &[130, 131, 132, 133, 134, 198, 199, 200],
     },
+    MapTypeRow {
+        id: MapType::USER_RINGBUF,
+        key: Rule::Zero,
+        value: Rule::Zero,
+        entries: Rule::PagePow2,
+        flags: MapFlags::NUMA_NODE,
+        per_cpu: false,
+        value_pointers: false,
+        helpers: &[209],
+    },
 ];

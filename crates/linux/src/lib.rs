@@ -28,6 +28,7 @@ mod perf;
 #[cfg(target_os = "linux")]
 mod pin;
 #[cfg(target_os = "linux")]
+mod produce;
 mod program;
 #[cfg(target_os = "linux")]
 mod ring;

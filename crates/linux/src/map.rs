@@ -6,9 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use skep_abi::{MapFlags, MapType};
-use skep_spec::{BackendMap, BackendProgram, ByteReader, Errno, Error, MapInfo, PerfEventReader};
+use skep_spec::{
+    BackendMap, BackendProgram, ByteReader, Errno, Error, MapInfo, PerfEventReader, RingProducer,
+};
 
 use crate::perf::PerfReader;
+use crate::produce::Producer;
 use crate::program::LinuxProgram;
 use crate::ring::RingReader;
 use crate::sys::arena::Arena;
@@ -238,6 +241,14 @@ impl BackendMap for LinuxMap {
         }
         let reader = RingReader::new(Arc::clone(&self.fd), &self.name, Arc::clone(&self.reader_taken))?;
         Ok(Box::new(reader))
+    }
+
+    fn producer(&self) -> Result<Box<dyn RingProducer>, Error> {
+        if self.fd.info().map_type != MapType::USER_RINGBUF.0 {
+            return Err(Error::new(Errno::EINVAL, format!("map `{}` is not a user ring buffer", self.name)));
+        }
+        let producer = Producer::new(Arc::clone(&self.fd), &self.name, Arc::clone(&self.reader_taken))?;
+        Ok(Box::new(producer))
     }
 
     fn perf_reader(&self, size: usize) -> Result<Box<dyn PerfEventReader>, Error> {

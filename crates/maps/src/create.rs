@@ -85,11 +85,11 @@ pub(crate) fn check(def: &MapDef, config: &Config, memory: &dyn Memory) -> Resul
         MapType::HASH_OF_MAPS => hash(&check)?,
         MapType::QUEUE | MapType::STACK => queue(&check)?,
         MapType::STACK_TRACE => stack_trace(&check)?,
-        MapType::RINGBUF => ringbuf(&check, memory.page_size())?,
+        MapType::RINGBUF | MapType::USER_RINGBUF => ringbuf(&check, memory.page_size())?,
         MapType::BLOOM_FILTER => bloom_filter(&check)?,
         kind => {
             let what = "not supported yet here: use array, percpu_array, hash, percpu_hash, lru_hash, lru_percpu_hash, \
-                 lpm_trie, prog_array, array_of_maps, hash_of_maps, perf_event_array, queue, stack, stack_trace, ringbuf or bloom_filter";
+                 lpm_trie, prog_array, array_of_maps, hash_of_maps, perf_event_array, queue, stack, stack_trace, ringbuf, user_ringbuf or bloom_filter";
             return Err(check.fail(Errno::EINVAL, "type", kind.0.into(), what));
         }
     }

@@ -18,6 +18,8 @@ pub const HEADER_LEN: usize = 128;
 pub(crate) const REPAIR: usize = 36;
 /// Offset of the word in the header that says where the spin lock of a value is, and 1.
 pub(crate) const SPIN_LOCK: usize = 64;
+/// Offset of `map_extra` in the header.
+pub(crate) const EXTRA: usize = 68;
 /// Offset of the word in the header that is 1 when values keep what is private to the process.
 pub(crate) const KEPT: usize = 48;
 /// Offset of the `frozen` word in the header.
@@ -89,6 +91,8 @@ impl Geometry {
             values as u32,
             (values as u64 >> 32) as u32,
             self.spin_lock.map_or(0, |off| off as u32 + 1),
+            // At most 15: `create::check`.
+            self.map_extra as u32,
         ];
         let is_new = block.u32(0).load(Ordering::Relaxed) == 0;
         for (off, word) in (0..).step_by(4).zip(words) {

@@ -67,6 +67,7 @@ mod ringbuf;
 mod spin;
 mod stack_trace;
 mod sync;
+mod user_ringbuf;
 mod walk;
 
 /// The layout of the shared memory.
@@ -86,4 +87,5 @@ pub use ringbuf::{Consumer, Query, Ringbuf, Wake};
 #[doc(hidden)]
 pub use sync::on_step;
 pub use sync::{PEERS, Peers};
+pub use user_ringbuf::{Drain, Drained, Producer, Reserved, UserRingbuf};
 pub use walk::{Element, Key, Step, Walk};

@@ -24,6 +24,7 @@ use crate::queue::Queue;
 use crate::ringbuf::{Consumer, Ringbuf, Wake};
 use crate::stack_trace::StackTrace;
 use crate::sync::{AtomicBool, Ordering, Owner, Peers, Waiting};
+use crate::user_ringbuf::UserRingbuf;
 
 /// What a map takes from the domain that it is created in.
 #[derive(Clone, Copy)]
@@ -96,6 +97,7 @@ pub(crate) enum Kind {
     Queue(Queue),
     Ringbuf(Ringbuf),
     StackTrace(StackTrace),
+    UserRingbuf(UserRingbuf),
 }
 
 /// A map. Threads share it by `Arc`; when the last one is dropped, its memory is freed.
@@ -170,6 +172,7 @@ impl Map {
             MapType::PERF_EVENT_ARRAY => PerfEventArray::new(geometry, memory).map(Kind::PerfEventArray),
             MapType::PROG_ARRAY => ProgArray::new(geometry, memory).map(Kind::ProgArray),
             MapType::QUEUE | MapType::STACK => Queue::new(geometry, memory).map(Kind::Queue),
+            MapType::USER_RINGBUF => UserRingbuf::new(geometry, memory).map(Kind::UserRingbuf),
             MapType::STACK_TRACE => StackTrace::new(geometry, memory).map(Kind::StackTrace),
             _ => Ringbuf::new(geometry, memory).map(Kind::Ringbuf),
         };
@@ -230,6 +233,7 @@ impl Map {
             Kind::Queue(k) => k,
             Kind::Ringbuf(k) => k,
             Kind::StackTrace(k) => k,
+            Kind::UserRingbuf(k) => k,
         }
     }
 
@@ -308,7 +312,8 @@ impl Map {
             | Kind::ProgArray(_)
             | Kind::Queue(_)
             | Kind::Ringbuf(_)
-            | Kind::StackTrace(_) => None,
+            | Kind::StackTrace(_)
+            | Kind::UserRingbuf(_) => None,
         }
     }
 
@@ -332,7 +337,8 @@ impl Map {
             | Kind::ProgArray(_)
             | Kind::Queue(_)
             | Kind::Ringbuf(_)
-            | Kind::StackTrace(_) => {}
+            | Kind::StackTrace(_)
+            | Kind::UserRingbuf(_) => {}
         }
     }
 
@@ -349,7 +355,8 @@ impl Map {
             | Kind::ProgArray(_)
             | Kind::Queue(_)
             | Kind::Ringbuf(_)
-            | Kind::StackTrace(_) => {}
+            | Kind::StackTrace(_)
+            | Kind::UserRingbuf(_) => {}
         }
     }
 

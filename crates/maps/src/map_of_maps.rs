@@ -235,7 +235,8 @@ impl Map {
             | Kind::ProgArray(_)
             | Kind::Queue(_)
             | Kind::Ringbuf(_)
-            | Kind::StackTrace(_) => None,
+            | Kind::StackTrace(_)
+            | Kind::UserRingbuf(_) => None,
         }
     }
 

@@ -8,7 +8,7 @@ use skep_abi::{MapFlags, MapType};
 use skep_spec::{Errno, Error, MapDef};
 
 use crate::fields::Places;
-use crate::geometry::{FROZEN, HEADER_LEN, KEPT, MAGIC, SPIN_LOCK, VERSION};
+use crate::geometry::{EXTRA, FROZEN, HEADER_LEN, KEPT, MAGIC, SPIN_LOCK, VERSION};
 use crate::map::{Config, Kind, Map};
 use crate::mem::Memory;
 use crate::sync::CPUS;
@@ -72,7 +72,8 @@ impl Header {
         if cpus == 0 || cpus > CPUS {
             return refuse(format!("it says that it has {cpus} CPUs, from 1 to {CPUS} are possible"));
         }
-        let def = MapDef { flags: MapFlags(word(12)), ..MapDef::new(kind, word(16), word(20), word(24)) };
+        let (flags, map_extra) = (MapFlags(word(12)), word(EXTRA).into());
+        let def = MapDef { flags, map_extra, ..MapDef::new(kind, word(16), word(20), word(24)) };
         let spin_lock = match word(SPIN_LOCK).checked_sub(1).map(|off| off as usize) {
             None => None,
             Some(off)

@@ -61,7 +61,8 @@ impl Map {
             | Kind::ProgArray(_)
             | Kind::Queue(_)
             | Kind::Ringbuf(_)
-            | Kind::StackTrace(_) => return None,
+            | Kind::StackTrace(_)
+            | Kind::UserRingbuf(_) => return None,
         };
         let off = usize::try_from(addr.checked_sub(block.addr(base))?).ok()?;
         (off < len && off % self.geometry.stride == lock).then(|| block.u32(base + off))

@@ -56,7 +56,8 @@ impl Map {
             | Kind::ProgArray(_)
             | Kind::Queue(_)
             | Kind::Ringbuf(_)
-            | Kind::StackTrace(_) => false,
+            | Kind::StackTrace(_)
+            | Kind::UserRingbuf(_) => false,
         }
     }
 
@@ -79,7 +80,8 @@ impl Map {
             | Kind::ProgArray(_)
             | Kind::Queue(_)
             | Kind::Ringbuf(_)
-            | Kind::StackTrace(_) => None,
+            | Kind::StackTrace(_)
+            | Kind::UserRingbuf(_) => None,
         };
         walk.at += 1;
         value.map_or(Step::End, |value| Step::Element(Element { key: Key::Index(index), value }))

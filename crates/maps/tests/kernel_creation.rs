@@ -7,7 +7,7 @@ use skep_maps::{Config, Heap, Map};
 use skep_spec::{Errno, MapDef};
 use support::KernelMap;
 
-const KINDS: [MapType; 16] = [
+const KINDS: [MapType; 17] = [
     MapType::ARRAY,
     MapType::HASH,
     MapType::PERCPU_ARRAY,
@@ -23,6 +23,7 @@ const KINDS: [MapType; 16] = [
     MapType::QUEUE,
     MapType::STACK,
     MapType::RINGBUF,
+    MapType::USER_RINGBUF,
     MapType::BLOOM_FILTER,
 ];
 const SIZES: [u32; 30] = [
@@ -113,7 +114,7 @@ fn ask(def: &MapDef) {
 
 fn legal(kind: MapType) -> MapDef {
     match kind {
-        MapType::RINGBUF => MapDef::new(kind, 0, 0, 4096),
+        MapType::RINGBUF | MapType::USER_RINGBUF => MapDef::new(kind, 0, 0, 4096),
         MapType::STACK_TRACE => MapDef::new(kind, 4, 32, 4),
         MapType::QUEUE | MapType::STACK | MapType::BLOOM_FILTER => MapDef::new(kind, 0, 4, 4),
         MapType::LPM_TRIE => MapDef { flags: MapFlags(MapFlags::NO_PREALLOC), ..MapDef::new(kind, 8, 4, 4) },

@@ -573,9 +573,11 @@ fn ring_buffers_have_no_elements() {
     if !support::kernel_or_skip() {
         return;
     }
-    let pair = Pair::new(&def(MapType::RINGBUF, 0, 0, 4096, 0));
-    pair.lookup(&[], 0);
-    pair.update(&[], &[], 0);
-    pair.delete(&[]);
-    assert_eq!(pair.ours.next_key(None).map_err(|e| e.errno), pair.kernel.next_key(None));
+    for kind in [MapType::RINGBUF, MapType::USER_RINGBUF] {
+        let pair = Pair::new(&def(kind, 0, 0, 4096, 0));
+        pair.lookup(&[], 0);
+        pair.update(&[], &[], 0);
+        pair.delete(&[]);
+        assert_eq!(pair.ours.next_key(None).map_err(|e| e.errno), pair.kernel.next_key(None));
+    }
 }

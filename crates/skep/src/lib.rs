@@ -79,7 +79,7 @@ pub use fixture::{context_from_json, context_to_json, tree_json};
 pub use from_tree::FromTree;
 pub use link::static_link;
 pub use loaded::{Link, Loaded, Program};
-pub use map::{Element, Map, PerfBuffer, RingBuffer};
+pub use map::{Element, Map, PerfBuffer, RingBuffer, UserRingBuffer};
 pub use object::{Object, ProgramEntry, SlotEntry};
 pub use packets::{Runner, Tally, Verdict, Verdicts, XdpAction};
 pub use skep_object::SlotTarget;

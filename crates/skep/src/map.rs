@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use skep_abi::MapType;
-use skep_spec::{BackendMap, ByteReader, Errno, MapDef, MapInfo, PerfEventReader, PerfRecord};
+use skep_spec::{
+    BackendMap, ByteReader, Errno, MapDef, MapInfo, PerfEventReader, PerfRecord, RingProducer, RingSample,
+};
 
 use crate::{Error, Program, Value};
 
@@ -268,6 +270,15 @@ impl Map {
         Ok(RingBuffer { reader, name: self.def.name.clone() })
     }
 
+    /// The producer of this user ring buffer.
+    ///
+    /// # Errors
+    /// `EINVAL` for other kinds of map, `EBUSY` when there is one already.
+    pub fn user_ring_buffer(&self) -> Result<UserRingBuffer, Error> {
+        let producer = self.inner.producer().map_err(|e| self.fail("writing", e))?;
+        Ok(UserRingBuffer { producer, name: self.def.name.clone() })
+    }
+
     /// A reader of this perf event array, with a buffer of `size` bytes for each CPU, rounded up to a power of two of
     /// at least a page. What programs write while there is none is lost.
     ///
@@ -339,6 +350,95 @@ impl RingBuffer {
     /// The map's name.
     pub fn map_name(&self) -> &str {
         &self.name
+    }
+}
+
+/// The producer of a user ring buffer: what programs drain with `bpf_user_ringbuf_drain`.
+///
+/// ```
+/// use skep::{Backend, abi::MapType, spec::MapDef};
+///
+/// let map = Backend::user().create_map(MapDef::new(MapType::USER_RINGBUF, 0, 0, 4096).named("commands"))?;
+/// let mut commands = map.user_ring_buffer()?;
+/// commands.send(b"first")?;
+/// let sample = commands.reserve(6)?;
+/// commands.write(&sample, 0, b"second")?;
+/// commands.submit(sample);
+/// assert!(commands.reserve(4096).is_err());
+/// # Ok::<(), skep::Error>(())
+/// ```
+pub struct UserRingBuffer {
+    producer: Box<dyn RingProducer>,
+    name: String,
+}
+
+impl fmt::Debug for UserRingBuffer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UserRingBuffer").field("map", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl UserRingBuffer {
+    #[cold]
+    fn fail(&self, error: skep_spec::Error) -> Error {
+        Error::system(format_args!("user ring buffer `{}`", self.name), error)
+    }
+
+    /// Gives programs a sample of these bytes.
+    ///
+    /// # Errors
+    /// As [`Self::reserve`].
+    pub fn send(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        let sample = self.reserve(bytes.len())?;
+        self.write(&sample, 0, bytes)?;
+        self.submit(sample);
+        Ok(())
+    }
+
+    /// Room for a sample of `len` bytes, which must be submitted or discarded; later ones wait for it.
+    ///
+    /// # Errors
+    /// `E2BIG` larger than the ring, `ENOSPC` no room until programs have drained.
+    pub fn reserve(&mut self, len: usize) -> Result<RingSample, Error> {
+        let len = u32::try_from(len).unwrap_or(u32::MAX);
+        self.producer.reserve(len).map_err(|e| self.fail(e))
+    }
+
+    /// Writes into a sample, from a byte of it on.
+    ///
+    /// # Errors
+    /// `EINVAL` outside the sample, and for one of another producer.
+    pub fn write(&mut self, sample: &RingSample, off_bytes: usize, bytes: &[u8]) -> Result<(), Error> {
+        self.producer.write(sample, off_bytes, bytes).map_err(|e| self.fail(e))
+    }
+
+    /// Gives a sample to programs.
+    pub fn submit(&mut self, sample: RingSample) {
+        self.producer.submit(sample);
+    }
+
+    /// Gives a sample up: programs skip it.
+    pub fn discard(&mut self, sample: RingSample) {
+        self.producer.discard(sample);
+    }
+
+    /// Waits until there is room for a sample of `len` bytes or the time has passed; says whether there is.
+    ///
+    /// # Errors
+    /// As `poll(2)`.
+    pub fn wait(&mut self, len: usize, timeout: Duration) -> Result<bool, Error> {
+        let len = u32::try_from(len).unwrap_or(u32::MAX);
+        self.producer.wait(len, timeout).map_err(|e| self.fail(e))
+    }
+
+    /// The map's name.
+    pub fn map_name(&self) -> &str {
+        &self.name
+    }
+
+    /// A descriptor that becomes ready when programs have drained, where there is one.
+    pub fn raw_fd(&self) -> Option<i32> {
+        self.producer.raw_fd()
     }
 }
 

@@ -203,6 +203,11 @@ pub trait BackendMap: Send + Sync {
     /// # Errors
     /// `EINVAL` for other kinds, `EBUSY` when there is one already.
     fn reader(&self) -> Result<Box<dyn ByteReader>, Error>;
+    /// The producer of a user ring buffer.
+    ///
+    /// # Errors
+    /// `EINVAL` for other kinds, `EBUSY` when there is one already.
+    fn producer(&self) -> Result<Box<dyn RingProducer>, Error>;
     /// A reader of a perf event array, with a buffer of `size` bytes for each CPU, rounded up to a power of two of at
     /// least a page. Programs' records are lost while there is none.
     ///
@@ -274,6 +279,70 @@ pub trait ByteReader: Send {
     /// As `poll(2)`.
     fn wait(&mut self, timeout: Duration) -> Result<bool, Error>;
     /// A descriptor that becomes readable with new records, where there is one.
+    fn raw_fd(&self) -> Option<i32>;
+}
+
+/// A sample of a user ring buffer that is being written: its producer's [`RingProducer::submit`] or
+/// [`RingProducer::discard`] ends that, or dropping the producer.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use]
+pub struct RingSample {
+    id: u64,
+    len: u32,
+}
+
+impl RingSample {
+    /// A sample of `len` bytes under a number of its producer's.
+    pub fn new(id: u64, len: u32) -> Self {
+        Self { id, len }
+    }
+
+    /// The producer's number for it.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Bytes.
+    pub fn len(&self) -> u32 {
+        self.len
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The error of a sample that is none of its producer's.
+    #[cold]
+    pub fn foreign(map: &str) -> Error {
+        Error::new(Errno::EINVAL, alloc::format!("user ring buffer `{map}`: another producer's sample"))
+    }
+}
+
+/// The producer of a user ring buffer (libbpf's `struct user_ring_buffer`). Programs drain samples in the order of
+/// reservation.
+pub trait RingProducer: Send {
+    /// Room for a sample (`user_ring_buffer__reserve`).
+    ///
+    /// # Errors
+    /// `E2BIG` larger than the ring, `ENOSPC` no room until programs have drained.
+    fn reserve(&mut self, len: u32) -> Result<RingSample, Error>;
+    /// Writes into a sample, from a byte of it on.
+    ///
+    /// # Errors
+    /// `EINVAL` outside the sample, and for one of another producer.
+    fn write(&mut self, sample: &RingSample, off_bytes: usize, bytes: &[u8]) -> Result<(), Error>;
+    /// Gives a sample to programs.
+    fn submit(&mut self, sample: RingSample);
+    /// Gives a sample up: programs skip it.
+    fn discard(&mut self, sample: RingSample);
+    /// Waits until there is room for a sample of `len` bytes or the time has passed; says whether there is
+    /// (`user_ring_buffer__reserve_blocking`).
+    ///
+    /// # Errors
+    /// As `poll(2)`.
+    fn wait(&mut self, len: u32, timeout: Duration) -> Result<bool, Error>;
+    /// A descriptor that becomes ready when programs have drained, where there is one.
     fn raw_fd(&self) -> Option<i32>;
 }
 

@@ -15,7 +15,7 @@ mod program;
 
 pub use backend::{
     Backend, BackendLink, BackendMap, BackendProgram, ByteReader, Error, LoadError, LoadOptions, MapInfo,
-    PerfEventReader, PerfRecord, ProgramInfo, RunInput, RunOutput, RunStats,
+    PerfEventReader, PerfRecord, ProgramInfo, RingProducer, RingSample, RunInput, RunOutput, RunStats,
 };
 pub use effect::{CloneRedirect, NextHop, Redirect, RedirectTo};
 pub use environment::{Environment, Profile, SectionMeaning};

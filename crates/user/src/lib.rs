@@ -29,6 +29,7 @@ mod link;
 mod map;
 mod os;
 mod perf;
+mod produce;
 mod program;
 mod programs;
 mod runner;

@@ -7,11 +7,14 @@ use std::time::{Duration, Instant};
 
 use skep_abi::{MapType, ProgramType, UpdateFlags};
 use skep_maps::{Consumer, Map};
-use skep_spec::{BackendMap, BackendProgram, ByteReader, Errno, Error, MapInfo, PerfEventReader};
+use skep_spec::{
+    BackendMap, BackendProgram, ByteReader, Errno, Error, MapInfo, PerfEventReader, RingProducer,
+};
 
 use crate::backend::Shared;
 use crate::os::{self, Bell, MapMemory};
 use crate::perf::Events;
+use crate::produce::Samples;
 use crate::program::UserProgram;
 
 /// A handle on a map. Programs hold the map itself, not the handle: when the last handle on a program array is
@@ -25,7 +28,7 @@ pub(crate) struct UserMap {
     slots: Mutex<BTreeMap<u32, Arc<skep_vm::Program>>>,
     /// Of a program array: the type of its programs and of those that use it.
     owner: Mutex<Option<ProgramType>>,
-    /// Of a ring buffer or perf event array: what wakes its reader.
+    /// Of a ring buffer or perf event array: what wakes its reader; of a user ring buffer, its producer.
     bell: OnceLock<Bell>,
 }
 
@@ -73,7 +76,7 @@ impl UserMap {
         Err(Error::new(Errno::EINVAL, text))
     }
 
-    /// What wakes the reader of the map's records.
+    /// What wakes the reader or the producer of the map's records.
     fn bell(&self) -> Result<Bell, Error> {
         if self.bell.get().is_none() {
             let bell = Bell::new().map_err(|e| {
@@ -81,9 +84,10 @@ impl UserMap {
                 Error::new(errno, format!("map {}: eventfd: {e}", self.map.name()))
             })?;
             if self.bell.set(bell.clone()).is_ok() {
-                match self.map.ringbuf() {
-                    Some(ring) => ring.add_wake(Box::new(bell)),
-                    None => self.map.add_perf_wake(Box::new(bell)),
+                match (self.map.ringbuf(), self.map.user_ringbuf()) {
+                    (Some(ring), _) => ring.add_wake(Box::new(bell)),
+                    (None, Some(ring)) => ring.add_wake(Box::new(bell)),
+                    (None, None) => self.map.add_perf_wake(Box::new(bell)),
                 }
             }
         }
@@ -199,6 +203,11 @@ impl BackendMap for UserMap {
         let consumer = self.map.consumer()?;
         let bell = self.bell()?;
         Ok(Box::new(Reader { consumer, bell }))
+    }
+
+    fn producer(&self) -> Result<Box<dyn RingProducer>, Error> {
+        let producer = self.map.producer()?;
+        Ok(Box::new(Samples::new(producer, self.bell()?)))
     }
 
     fn perf_reader(&self, size: usize) -> Result<Box<dyn PerfEventReader>, Error> {

@@ -1,15 +1,16 @@
-//! Helpers that call functions of the program back: `bpf_loop` and `bpf_for_each_map_elem`.
+//! Helpers that call functions of the program back: `bpf_loop`, `bpf_for_each_map_elem` and `bpf_user_ringbuf_drain`.
 //!
 //! They have no body that runs while the function does. A call of one leaves an [`Iteration`] beside the
 //! function's frame; whenever the function returns, [`next`] says with which registers it is entered again, or
 //! what the helper's result is. So callbacks nest as deep as there are frames, and the host's stack does not grow.
 
-use skep_maps::{Key, Step, Walk};
+use skep_maps::{Drained, Key, Step, UserRingbuf, Walk};
 use skep_spec::Errno;
 
 use crate::Program;
+use crate::helpers::dynptr;
 use crate::interp::State;
-use crate::mem::Mem;
+use crate::mem::{FRAMES, Mem};
 use crate::trap::TrapKind;
 
 /// Most iterations of `bpf_loop` (`BPF_MAX_LOOPS`).
@@ -31,6 +32,8 @@ pub(crate) enum CallBack {
     Loop { wide: bool },
     /// `bpf_for_each_map_elem(map, callback, ctx, flags)`.
     ForEach,
+    /// `bpf_user_ringbuf_drain(map, callback, ctx, flags)`.
+    Drain,
 }
 
 /// Calls of a function that are under way.
@@ -49,6 +52,8 @@ enum Over {
     Numbers(u64),
     /// The elements of a map, by the register content that stands for it.
     Map { map: u64, walk: Walk },
+    /// The samples of a user ring buffer, in the same way.
+    Samples { map: u64, flags: u64, drain: Option<skep_maps::Drain> },
 }
 
 impl Iteration {
@@ -81,6 +86,15 @@ pub(crate) fn begin(
             }
             Over::Map { map: what, walk: Walk::default() }
         }
+        CallBack::Drain => {
+            let map = program.map(what, vcpu).ok_or(TrapKind::NotAMap(what))?;
+            if map.user_ringbuf().is_none() {
+                return Err(TrapKind::WrongMap { helper: "bpf_user_ringbuf_drain", map_type: map.kind() });
+            }
+            // Begun with the first call: until then nothing has to be ended.
+            let over = Over::Samples { map: what, flags, drain: None };
+            return Ok(Begin::Calls { slot, iteration: Iteration { over, ctx, done: 0 } });
+        }
     };
     let wide = matches!(call, CallBack::Loop { wide: true });
     let refused = |e: Errno| match wide {
@@ -91,7 +105,7 @@ pub(crate) fn begin(
     match over {
         _ if flags != 0 => refused(Errno::EINVAL),
         Over::Numbers(n) if n > MAX_LOOPS => refused(Errno::E2BIG),
-        Over::Numbers(_) | Over::Map { .. } => {
+        Over::Numbers(_) | Over::Map { .. } | Over::Samples { .. } => {
             Ok(Begin::Calls { slot, iteration: Iteration { over, ctx, done: 0 } })
         }
     }
@@ -118,12 +132,28 @@ pub(crate) fn next(
 ) -> Result<(Next, u64), TrapKind> {
     let mut iteration = mem.iteration(depth);
     let Iteration { over, ctx, done } = &mut iteration;
+    let mut result = None;
     let args = loop {
         if slice == 0 {
             slice = state.refill(1)?;
         }
         slice -= 1;
         match over {
+            Over::Samples { map, flags, drain } => {
+                let Some(ring) = program.map(*map, state.vcpu) else { break None };
+                let Some(ring) = ring.user_ringbuf() else { break None };
+                match sample(ring, mem, depth, drain, (*flags, state.vcpu, stop)) {
+                    Drain::Call(dynptr) => break Some([dynptr, *ctx, 0, 0, 0]),
+                    // Fuel may end here: what has begun must be found.
+                    Drain::Again => {
+                        mem.set_iteration(depth, Iteration { over: *over, ctx: *ctx, done: *done })
+                    }
+                    Drain::Result(v) => {
+                        result = Some(v);
+                        break None;
+                    }
+                }
+            }
             _ if stop => break None,
             Over::Numbers(most) => break (*done < *most).then_some([*done, *ctx, 0, 0, 0]),
             Over::Map { map, walk } => {
@@ -151,8 +181,66 @@ pub(crate) fn next(
         None => {
             let done = *done;
             mem.take_key(depth);
-            Next::Result(done)
+            Next::Result(result.unwrap_or(done))
         }
     };
     Ok((next, slice))
+}
+
+/// What a step of a drain comes to.
+enum Drain {
+    /// A call with a dynptr to a sample.
+    Call(u64),
+    /// Nothing yet.
+    Again,
+    /// The helper's result.
+    Result(u64),
+}
+
+/// Goes on with a drain, which begins with the first step.
+fn sample(
+    ring: &UserRingbuf,
+    mem: &mut Mem<'_>,
+    depth: usize,
+    drain: &mut Option<skep_maps::Drain>,
+    (flags, vcpu, stop): (u64, u32, bool),
+) -> Drain {
+    let refused = |e: Errno| Drain::Result(i64::from(-e.0) as u64);
+    let drain = match drain {
+        Some(drain) => drain,
+        None => match ring.begin(flags, vcpu) {
+            Ok(begun) => {
+                mem.set_draining(depth, true);
+                drain.insert(begun)
+            }
+            Err(e) => return refused(e),
+        },
+    };
+    let ended = match if stop { Ok(Drained::End) } else { ring.next(drain) } {
+        Ok(Drained::Sample { addr, len }) => {
+            return Drain::Call(mem.grant_dynptr(depth, dynptr::local(addr, len)));
+        }
+        Ok(Drained::Nothing) => return Drain::Again,
+        Ok(Drained::End) => Ok(()),
+        Err(e) => Err(e),
+    };
+    mem.set_draining(depth, false);
+    let samples = ring.finish(*drain);
+    ended.map_or_else(refused, |()| Drain::Result(samples.into()))
+}
+
+/// Ends the drains that a program has left open in its frames from `depth` on: others could never drain again.
+#[cold]
+pub(crate) fn abandon(program: &Program, mem: &mut Mem<'_>, depth: usize, vcpu: u32) {
+    for depth in depth..FRAMES {
+        if !mem.is_draining(depth) {
+            continue;
+        }
+        mem.set_draining(depth, false);
+        if let Over::Samples { map, flags: _, drain: Some(drain) } = mem.iteration(depth).over
+            && let Some(ring) = program.map(map, vcpu).as_ref().and_then(|map| map.user_ringbuf())
+        {
+            ring.finish(drain);
+        }
+    }
 }

@@ -503,6 +503,7 @@ pub(crate) enum HelperSlot {
     TailCall,
     Loop,
     ForEach,
+    Drain,
 }
 
 /// Prepared code and the errors of its undecodable slots, ascending by slot.
@@ -662,6 +663,7 @@ fn lower(op: &Op, pc: usize, len: usize, held: Option<Reg>, binding: &Binding<'_
                 Code::CallBack { call: CallBack::Loop { wide: (binding.wide_loop)(pc) } }
             }
             Some(HelperSlot::ForEach) => Code::CallBack { call: CallBack::ForEach },
+            Some(HelperSlot::Drain) => Code::CallBack { call: CallBack::Drain },
             None => Code::Refuse(Refusal::UnknownHelper(id)),
         },
         Op::Call(CallTarget::Subprog(off)) => Code::Subprog { to: target(off) },

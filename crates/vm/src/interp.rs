@@ -96,6 +96,9 @@ fn chain<const WATCHED: bool>(
             if mem.holds_records() {
                 helpers::ringbuf::discard_open(program, mem, state.vcpu);
             }
+            if mem.drains_from(depth) {
+                callback::abandon(program, mem, depth, state.vcpu);
+            }
             if state.held_lock.is_some() {
                 helpers::lock::release(program, state);
             }

@@ -221,6 +221,8 @@ pub(crate) struct Mem<'m> {
     scratch: &'m mut Scratch,
     /// Frames whose function was called back with a key, by bit.
     keys: u64,
+    /// Frames whose function is called with samples of a user ring buffer, by bit.
+    drains: u64,
     record_count: usize,
     /// Records before this one belong to the maps of an outer program.
     record_base: usize,
@@ -244,6 +246,7 @@ impl<'m> Mem<'m> {
             loan,
             scratch,
             keys: 0,
+            drains: 0,
             record_count: 0,
             record_base: 0,
             set: core::ptr::null(),

@@ -63,16 +63,6 @@ const DEVICES: MapTypeRow = MapTypeRow {
 
 /// The rows of kinds that only a kernel has, whose programs can be verified.
 pub static KERNEL_MAP_TYPES: &[MapTypeRow] = &[
-    MapTypeRow {
-        id: MapType::USER_RINGBUF,
-        key: Rule::Zero,
-        value: Rule::Zero,
-        entries: Rule::PagePow2,
-        flags: MapFlags::NUMA_NODE,
-        per_cpu: false,
-        value_pointers: false,
-        helpers: &[209],
-    },
     MapTypeRow { id: MapType::SK_STORAGE, ..STORAGE },
     MapTypeRow { id: MapType::INODE_STORAGE, helpers: &[145, 146], ..STORAGE },
     MapTypeRow { id: MapType::TASK_STORAGE, helpers: &[156, 157], ..STORAGE },

@@ -6,6 +6,7 @@ pub mod caps;
 pub mod mapped;
 pub mod net;
 pub mod perf;
+pub mod produce;
 pub mod ring;
 pub mod types;
 pub mod values;

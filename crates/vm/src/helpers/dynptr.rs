@@ -35,6 +35,14 @@ struct Dynptr {
     offset: u32,
 }
 
+/// The two words of a dynptr to `len` bytes at an address, of at most [`SIZE`].
+pub(crate) fn local(addr: u64, len: u32) -> [u64; 2] {
+    let Dynptr { data, size, offset } = Dynptr::new(addr, len & SIZE, LOCAL);
+    let [a, b, c, d] = size.to_ne_bytes();
+    let [e, f, g, h] = offset.to_ne_bytes();
+    [data, u64::from_ne_bytes([a, b, c, d, e, f, g, h])]
+}
+
 impl Dynptr {
     /// To no memory at all (`bpf_dynptr_set_null`).
     const NULL: Self = Self { data: 0, size: 0, offset: 0 };

@@ -167,6 +167,7 @@ pub(super) fn has_values(map: &Map, helper: &'static str) -> Result<(), TrapKind
         | MapType::STACK
         | MapType::STACK_TRACE
         | MapType::BLOOM_FILTER
+        | MapType::USER_RINGBUF
         | MapType::RINGBUF) => Err(TrapKind::WrongMap { helper, map_type }),
         _ => Ok(()),
     }

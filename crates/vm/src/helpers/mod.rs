@@ -5,7 +5,7 @@
 //! error number is a result.
 
 mod bprintf;
-mod dynptr;
+pub(crate) mod dynptr;
 pub(crate) mod embedder;
 pub(crate) mod lock;
 mod map;
@@ -52,9 +52,10 @@ pub(crate) use map::{lookup, lookup_in_array};
 const MAP_LOOKUP_ELEM: u32 = 1;
 /// `bpf_tail_call` leaves the program, so the interpreter has it.
 const TAIL_CALL: u32 = 12;
-/// `bpf_for_each_map_elem` and `bpf_loop` enter functions of the program: see [`crate::callback`].
+/// `bpf_for_each_map_elem`, `bpf_loop` and `bpf_user_ringbuf_drain` enter functions of the program: see [`crate::callback`].
 const FOR_EACH_MAP_ELEM: u32 = 164;
 const LOOP: u32 = 181;
+const USER_RINGBUF_DRAIN: u32 = 209;
 const GET_STACKID: u32 = 27;
 const GET_STACK: u32 = 67;
 
@@ -157,6 +158,7 @@ pub(crate) fn slot(id: u32) -> Option<HelperSlot> {
         MAP_LOOKUP_ELEM => return Some(HelperSlot::Lookup),
         TAIL_CALL => return Some(HelperSlot::TailCall),
         FOR_EACH_MAP_ELEM => return Some(HelperSlot::ForEach),
+        USER_RINGBUF_DRAIN => return Some(HelperSlot::Drain),
         LOOP => return Some(HelperSlot::Loop),
         GET_STACKID => return Some(HelperSlot::Stack(StackHelper::GetStackid)),
         GET_STACK => return Some(HelperSlot::Stack(StackHelper::GetStack)),

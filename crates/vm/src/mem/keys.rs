@@ -4,10 +4,12 @@ use super::span::{Name, Tag};
 use super::{FRAMES, Mem, STACK_BYTES, Span, Word, pointer};
 use crate::callback::Iteration;
 
-/// Bytes above the stack for the index of an array's element.
+/// Bytes of an array's index.
 const INDEX_BYTES: usize = 4;
-/// Bytes above the stack: an index for each frame.
-pub(super) const BYTES: usize = INDEX_BYTES * FRAMES;
+/// Bytes above the stack for an array's index or a dynptr.
+const PLACE_BYTES: usize = 16;
+/// Bytes above the stack: a place for each frame.
+pub(super) const BYTES: usize = PLACE_BYTES * FRAMES;
 
 /// By frame, the key that its function was called back with: address and length.
 pub(super) type Keys = [(u64, u64); FRAMES];
@@ -25,13 +27,44 @@ impl Mem<'_> {
         self.scratch.iterations[depth] = iteration;
     }
 
+    /// Notes whether the function in frame `depth` is called with samples of a user ring buffer.
+    pub(crate) fn set_draining(&mut self, depth: usize, drains: bool) {
+        self.drains = self.drains & !(1 << depth) | u64::from(drains) << depth;
+    }
+
+    /// Whether the function in frame `depth` is called with samples of a user ring buffer.
+    pub(crate) fn is_draining(&self, depth: usize) -> bool {
+        self.drains >> depth & 1 != 0
+    }
+
+    /// Whether any is in the frames from `depth` on.
+    #[inline(always)]
+    pub(crate) fn drains_from(&self, depth: usize) -> bool {
+        self.drains >> depth != 0
+    }
+
     /// Lets the function in frame `depth` read an array's index; gives its address.
     pub(crate) fn grant_index(&mut self, depth: usize, index: u32) -> u64 {
-        assert!(depth < FRAMES, "the interpreter counts frames");
-        let addr = self.loan.stack.span.start + (STACK_BYTES + depth * INDEX_BYTES) as u64;
-        // SAFETY: the frame's INDEX_BYTES above the stack are lent with it, and nobody else is granted them for stores.
+        let addr = self.place(depth);
+        // SAFETY: the frame's PLACE_BYTES above the stack are lent with it, and nobody else is granted them for stores.
         unsafe { u32::store(pointer(addr), index.into()) };
         self.grant_key(depth, addr, INDEX_BYTES as u32)
+    }
+
+    /// Lets the function in frame `depth` read a dynptr, by its words; gives its address.
+    pub(crate) fn grant_dynptr(&mut self, depth: usize, words: [u64; 2]) -> u64 {
+        let addr = self.place(depth);
+        for (at, word) in (addr..).step_by(8).zip(words) {
+            // SAFETY: as in `grant_index`.
+            unsafe { u64::store(pointer(at), word) };
+        }
+        self.grant_key(depth, addr, PLACE_BYTES as u32)
+    }
+
+    /// The place of frame `depth` above the stack.
+    fn place(&self, depth: usize) -> u64 {
+        assert!(depth < FRAMES, "the interpreter counts frames");
+        self.loan.stack.span.start + (STACK_BYTES + depth * PLACE_BYTES) as u64
     }
 
     /// Lets the function in frame `depth` read a key of a map that its program is bound to; gives its address.
