@@ -13,6 +13,7 @@ use std::process::{Command, ExitCode, Stdio};
 use std::rc::Rc;
 use std::time::Instant;
 
+mod moves;
 mod operators;
 mod whole;
 
@@ -426,7 +427,11 @@ fn main() -> ExitCode {
     let (mut proved, mut failed) = (0, 0);
     let wanted: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).collect();
     let named = |name: &str| wanted.is_empty() || wanted.iter().any(|part| name.contains(part.as_str()));
-    let all = obligations().into_iter().chain(operators::obligations()).chain(whole::obligations());
+    let all = obligations()
+        .into_iter()
+        .chain(operators::obligations())
+        .chain(moves::obligations())
+        .chain(whole::obligations());
     for obligation in all.filter(|obligation| named(obligation.name)) {
         let script = query(&obligation);
         if print {

@@ -22,6 +22,12 @@ impl Int {
 
 impl Exact for Int {
     type Bool = Fact;
+    fn lit(&self, value: i8) -> Int {
+        constant(&self.script, value.into())
+    }
+    fn minus(&self, rhs: &Int) -> Int {
+        Int::made(&self.script, &format!("(- {} {})", self.name, rhs.name))
+    }
     fn times(&self, rhs: &Int) -> Int {
         Int::made(&self.script, &format!("(* {} {})", self.name, rhs.name))
     }
@@ -30,17 +36,59 @@ impl Exact for Int {
         let (n, d) = (&self.name, &rhs.name);
         Int::made(&self.script, &format!("(ite (>= {n} 0) (div {n} {d}) (- (div (- {n}) {d})))"))
     }
+    fn remainder(&self, rhs: &Int) -> Int {
+        // SMT-LIB's remainder is not negative and smaller in size than the divisor, whatever the signs.
+        let (n, d) = (&self.name, &rhs.name);
+        Int::made(&self.script, &format!("(ite (>= {n} 0) (mod {n} {d}) (- (mod (- {n}) {d})))"))
+    }
     fn less(&self, rhs: &Int) -> Fact {
         Fact::made(&self.script, &format!("(< {} {})", self.name, rhs.name))
     }
     fn select(c: &Fact, a: &Int, b: &Int) -> Int {
         Int::made(&a.script, &format!("(ite {} {} {})", c.name, a.name, b.name))
     }
+    fn both(a: &Fact, b: &Fact) -> Fact {
+        a.and(b)
+    }
+    fn negate(a: &Fact) -> Fact {
+        Fact::made(&a.script, &format!("(not {})", a.name))
+    }
+}
+
+fn constant(script: &Script, value: i64) -> Int {
+    let body = if value < 0 { format!("(- {})", -value) } else { value.to_string() };
+    Int::made(script, &body)
 }
 
 fn number(q: &Query, value: i64) -> Int {
-    let body = if value < 0 { format!("(- {})", -value) } else { value.to_string() };
-    Int::made(&q.script, &body)
+    constant(&q.script, value)
+}
+
+/// The remainder as RFC 9669 has it: by 0 it is the dividend.
+fn rest(x: &Int, y: &Int) -> Int {
+    Int::select(&equals(y, &constant(&x.script, 0)), x, &x.remainder(y))
+}
+
+fn equals(a: &Int, b: &Int) -> Fact {
+    Fact::made(&a.script, &format!("(= {} {})", a.name, b.name))
+}
+
+/// `r` has the sign of `x`, is not larger in size, and smaller than `y`.
+fn is_rest(q: &Query, x: &Int, y: &Int, r: &Int) -> Fact {
+    let zero = number(q, 0);
+    let size = Int::select(&y.less(&zero), &zero.minus(y), y);
+    let positive = zero.le(x).implies(&zero.le(r).and(&r.le(x)));
+    let negative = x.le(&zero).implies(&x.le(r).and(&r.le(&zero)));
+    positive.and(&negative).and(&r.less(&size).and(&zero.minus(&size).less(r)))
+}
+
+/// Some divisor of an interval, and whether the rule was told that it may be 0: it may be told so for nothing.
+fn divisors(q: &Query) -> (Whole<Int>, Int, Fact) {
+    let (b, y) = interval(q, "b");
+    q.script.borrow_mut().push("(declare-const by_zero Bool)".into());
+    let by_zero = Fact { script: q.script.clone(), name: "by_zero".into() };
+    q.assume(&equals(&y, &number(q, 0)).implies(&by_zero));
+    (b, y, by_zero)
 }
 
 /// Any interval and any member of it.
@@ -104,6 +152,58 @@ pub fn obligations() -> Vec<Obligation> {
             let ((a, x), (b, y)) = (interval(q, "a"), interval(q, "b"));
             q.assume(&b.1.le(&number(q, -1)));
             flanked(&four(&a, &b, Int::quotient), &x.quotient(&y))
+        }),
+        proof("whole_rem_stays", 0, |q| {
+            let ((a, x), (b, y)) = (interval(q, "a"), interval(q, "b"));
+            exact::whole_rem_stays(&a, &b).implies(&equals(&rest(&x, &y), &x))
+        }),
+        // What the rule rests on is proved of the remainder first, and of the rule for whatever has that.
+        proof("a remainder is smaller, of one sign", 0, |q| {
+            let ((_, x), (_, y)) = (interval(q, "a"), interval(q, "b"));
+            q.assume(&Int::negate(&equals(&y, &number(q, 0))));
+            is_rest(q, &x, &y, &x.remainder(&y))
+        }),
+        proof("whole_rem", 0, |q| {
+            let ((a, x), (b, y, by_zero), (_, r)) = (interval(q, "a"), divisors(q), interval(q, "rest"));
+            let zero = equals(&y, &number(q, 0));
+            q.assume(&zero.implies(&equals(&r, &x)));
+            q.assume(&Int::negate(&zero).implies(&is_rest(q, &x, &y, &r)));
+            between(&exact::whole_rem(&a, &b, &by_zero), &r)
+        }),
+        proof("quotients by positive rise", 0, |q| {
+            let ((a, x), (b, y)) = (interval(q, "a"), interval(q, "b"));
+            q.assume(&number(q, 1).le(&b.0));
+            between(&(a.0.quotient(&y), a.1.quotient(&y)), &x.quotient(&y))
+        }),
+        proof("quotients by negative fall", 0, |q| {
+            let ((a, x), (b, y)) = (interval(q, "a"), interval(q, "b"));
+            q.assume(&b.1.le(&number(q, -1)));
+            between(&(a.1.quotient(&y), a.0.quotient(&y)), &x.quotient(&y))
+        }),
+        proof("a remainder is what the product lacks", 0, |q| {
+            let ((_, x), (_, y)) = (interval(q, "a"), interval(q, "b"));
+            q.assume(&Int::negate(&equals(&y, &number(q, 0))));
+            equals(&x.remainder(&y), &x.minus(&y.times(&x.quotient(&y))))
+        }),
+        // The four claims before, of the ends and of what is between them, give the rule.
+        proof("whole_rem_moves", 0, |q| {
+            let ((a, x), (_, y)) = (interval(q, "a"), interval(q, "b"));
+            let zero = number(q, 0);
+            q.assume(&Int::negate(&equals(&y, &zero)));
+            let [lo, mid, hi] = [&a.0, &x, &a.1].map(|n| n.quotient(&y));
+            for (n, quotient) in [(&a.0, &lo), (&x, &mid), (&a.1, &hi)] {
+                q.assume(&equals(&n.remainder(&y), &n.minus(&y.times(quotient))));
+            }
+            let rises = lo.le(&mid).and(&mid.le(&hi));
+            let falls = hi.le(&mid).and(&mid.le(&lo));
+            q.assume(&zero.less(&y).implies(&rises).and(&y.less(&zero).implies(&falls)));
+            let (moved, one_quotient) = exact::whole_rem_moves(&a, &y);
+            one_quotient.implies(&between(&moved, &x.remainder(&y)))
+        }),
+        control("a remainder by what may be 0 is smaller than it", 0, |q| {
+            let ((a, x), (b, y)) = (interval(q, "a"), interval(q, "b"));
+            let never = number(q, 1).less(&number(q, 0));
+            between(&exact::whole_rem(&a, &b, &never), &rest(&x, &y))
         }),
         control("a quotient by any sign is between corners", 0, |q| {
             let ((a, x), (b, y)) = (interval(q, "a"), interval(q, "b"));

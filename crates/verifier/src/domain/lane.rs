@@ -95,7 +95,12 @@ impl Lane {
     }
 
     pub fn bounds(&self) -> Bounds<Bv> {
-        let bv = |bits| Bv::new(self.width, bits);
+        self.bounds_in(self.width)
+    }
+
+    /// The bounds in words of at least as many bits.
+    pub fn bounds_in(&self, width: u32) -> Bounds<Bv> {
+        let bv = |bits| Bv::new(width, bits);
         Bounds {
             umin: bv(self.umin),
             umax: bv(self.umax),

@@ -7,6 +7,7 @@
 
 pub mod exact;
 pub mod limits;
+pub mod move_bits;
 
 /// A bit vector that is computed with, or written down.
 pub trait Word: Clone {

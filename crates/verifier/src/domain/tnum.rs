@@ -1,6 +1,6 @@
 //! Tristate numbers: each bit of a word is zero, one, or unknown.
 
-use super::rules::{self, Bv, Known, Word};
+use super::rules::{self, Bv, Known, Word, move_bits};
 
 /// A set of 64-bit values given bit by bit.
 ///
@@ -246,9 +246,15 @@ impl Tnum {
     }
 
     /// The low `bits` bits (16, 32 or 64) with their bytes reversed, zero above. Exact.
-    pub const fn reverse_bytes(self, bits: u32) -> Tnum {
-        let up = 64 - bits;
-        Tnum { value: (self.value << up).swap_bytes(), mask: (self.mask << up).swap_bytes() }
+    pub fn reverse_bytes(self, bits: u32) -> Tnum {
+        Tnum::from_known(move_bits::known_reversed(&self.known(64), bits / 8, 8))
+    }
+
+    /// The bits of a remainder of a member by one of `divisor` that only depend on the dividend: by a multiple of `2^k`
+    /// (0 is one), dividend and remainder agree modulo `2^k`.
+    pub(super) fn residue(self, divisor: Tnum) -> Tnum {
+        let kept = move_bits::known_low_zeros(&divisor.known(64));
+        Tnum::from_known(move_bits::known_agreeing(&self.known(64), &kept))
     }
 
     /// The low 32 bits, zero above.

@@ -7,10 +7,10 @@
 //! signed value divided by -1 is itself.
 
 use super::lane::{Lane, Span};
-use super::rules::exact::{self, Exact};
+use super::rules::exact::{self, Exact, Whole};
 use super::rules::limits::{self, Ends};
-use super::rules::{self, Bounds, Bv};
-use super::tnum::{Tnum, low_mask};
+use super::rules::{self, Bounds, Bv, move_bits};
+use super::tnum::Tnum;
 
 impl Lane {
     fn combine(self, tnum: Tnum, bounds: &Bounds<Bv>) -> Lane {
@@ -74,17 +74,8 @@ impl Lane {
     /// divisor stays as it is; if all dividends share one quotient the interval moves as a whole. Low bits
     /// stay known as far as the divisor is a multiple of that power of two (zero is, too).
     pub fn modulo(&self, rhs: &Lane) -> Lane {
-        if rhs.umax == 0 || self.umax < rhs.umin {
-            return *self;
-        }
-        let lane = if rhs.umin == 0 {
-            Lane::from_unsigned(self.width, 0, self.umax)
-        } else if rhs.is_const() && self.umin / rhs.umin == self.umax / rhs.umin {
-            Lane::from_unsigned(self.width, self.umin % rhs.umin, self.umax % rhs.umin)
-        } else {
-            Lane::from_unsigned(self.width, 0, self.umax.min(rhs.umax - 1))
-        };
-        lane.with_tnum(self.residue(rhs))
+        let wide = |lane: &Lane| (i128::from(lane.umin), i128::from(lane.umax));
+        self.remainder(rhs, &wide(self), &wide(rhs))
     }
 
     /// Signed quotient, rounded towards zero. For divisors of one sign it is extreme at the corners; the two
@@ -109,39 +100,22 @@ impl Lane {
     /// Signed remainder, with the sign of the dividend. Smaller in size than the divisor and not larger than
     /// the dividend; a dividend that is always smaller in size stays as it is. Low bits as [`Lane::modulo`].
     pub fn smodulo(&self, rhs: &Lane) -> Lane {
-        let sizes = |lane: &Lane| {
-            let (lo, hi) = (lane.smin.unsigned_abs(), lane.smax.unsigned_abs());
-            let least = if lane.smin <= 0 && lane.smax >= 0 { 0 } else { lo.min(hi) };
-            (least, lo.max(hi))
-        };
-        let ((_, dividend), (least, most)) = (sizes(self), sizes(rhs));
-        if most == 0 || dividend < least {
-            return *self;
-        }
-        if rhs.is_const() {
-            // One divisor, and perhaps one quotient for all dividends: then the interval moves as a whole.
-            let (lo, hi, by) = (i128::from(self.smin), i128::from(self.smax), i128::from(rhs.smin));
-            if lo / by == hi / by {
-                return Lane::from_integers(self.width, lo % by, hi % by).with_tnum(self.residue(rhs));
-            }
-        }
-        let (mut lo, mut hi) = (self.smin.min(0), self.smax.max(0));
-        if !rhs.has(0) {
-            // `most` is at least 1 and at most 2^63, so this fits.
-            let limit = (most - 1) as i64;
-            (lo, hi) = (lo.max(-limit), hi.min(limit));
-        }
-        Lane::from_signed(self.width, lo, hi).with_tnum(self.residue(rhs))
+        let wide = |lane: &Lane| (i128::from(lane.smin), i128::from(lane.smax));
+        self.remainder(rhs, &wide(self), &wide(rhs))
     }
 
-    /// The bits of a remainder that only depend on the dividend: with a divisor that is always a multiple of
-    /// `2^k`, dividend and remainder agree modulo `2^k`.
-    fn residue(&self, divisor: &Lane) -> Tnum {
-        let bits = divisor.tnum.trailing_zeros().min(self.width);
-        let kept = low_mask(bits);
-        let above = low_mask(self.width) & !kept;
-        let low = self.tnum.low(bits);
-        Tnum::new(low.value(), low.mask() | above).unwrap_or(Tnum::UNKNOWN)
+    /// The remainder of two intervals in one reading.
+    fn remainder(&self, rhs: &Lane, a: &Whole<i128>, b: &Whole<i128>) -> Lane {
+        if exact::whole_rem_stays(a, b) {
+            return *self;
+        }
+        // Not 0, or it would stay.
+        let moved = rhs.is_const().then(|| exact::whole_rem_moves(a, &b.0));
+        let (lo, hi) = match moved {
+            Some((moved, true)) => moved,
+            _ => exact::whole_rem(a, b, &rhs.has(0)),
+        };
+        Lane::from_integers(self.width, lo, hi).with_tnum(self.tnum.residue(rhs.tnum))
     }
 
     /// Bitwise and. Span by span, with the tnum of each span: not above either operand.
@@ -208,11 +182,12 @@ impl Lane {
         if least == most {
             return self.truncate(self.width - least).append_zeros(least);
         }
-        let (lo, hi) = (u128::from(self.umin) << least, u128::from(self.umax) << most);
+        // `x << n` is the product of `x` and `2^n`, which rises with `n`.
+        let value = (u128::from(self.umin), u128::from(self.umax));
+        let (lo, hi) = exact::whole_mul(&value, &(1 << least, 1 << most));
         let unsigned = Lane::from_run(self.width, lo as u64, hi - lo);
-        let at = |x: i64, n: u32| i128::from(x) << n;
-        let lo = at(self.smin, least).min(at(self.smin, most));
-        let hi = at(self.smax, least).max(at(self.smax, most));
+        let value = (i128::from(self.smin), i128::from(self.smax));
+        let (lo, hi) = exact::corners(&value, &(1 << least, 1 << most), i128::times);
         let signed = Lane::from_integers(self.width, lo, hi);
         let tnum = self.tnum.shift_by(amounts, least, most, |t, n| t.lsh(n).low(self.width));
         unsigned.and_also(signed).with_tnum(tnum)
@@ -265,13 +240,17 @@ impl Lane {
 
     /// The same value in `width` bits, zeros above. Exact.
     pub fn zero_extend(&self, width: u32) -> Lane {
-        Lane { tnum: self.tnum, umin: self.umin, umax: self.umax, ..Lane::unknown(width) }.reduced_or_top()
+        let wider = Lane { tnum: self.tnum, ..Lane::unknown(width) };
+        wider
+            .with_bounds(&move_bits::bounds_zero_extended(&self.bounds_in(width), &wider.sign_bit()))
+            .reduced_or_top()
     }
 
     /// The same signed value in `width` bits, copies of the sign above. Exact on the signed bounds and bits.
     pub fn sign_extend(&self, width: u32) -> Lane {
         let tnum = self.tnum.sign_extend(self.width).low(width);
-        Lane { tnum, smin: self.smin, smax: self.smax, ..Lane::unknown(width) }.reduced_or_top()
+        let bounds = move_bits::bounds_sign_extended(&self.bounds_in(width));
+        Lane { tnum, ..Lane::unknown(width) }.with_bounds(&bounds).reduced_or_top()
     }
 
     /// The low `bits` bits (16, 32 or 64) with their bytes reversed, zeros above. Keeps known bits exactly;

@@ -99,6 +99,23 @@ fn unary_tnum_operations_are_exact_per_bit_in_five_bits() {
     }
 }
 
+#[test]
+fn reversed_tnums_are_exact_in_six_bits() {
+    use crate::domain::rules::move_bits::{known_reversed, reversed};
+    use crate::domain::rules::{Bv, Known};
+    // Three pieces of two bits, and two of them below two bits that go.
+    for (count, x, back) in [(3, 0b01_10_11, 0b11_10_01), (2, 0b01_10_11, 0b00_11_10)] {
+        assert_eq!(reversed(&Bv::new(6, x), count, 2).bits, back);
+        for t in tnums(6) {
+            let known = Known { value: Bv::new(6, t.value()), mask: Bv::new(6, t.mask()) };
+            let result = known_reversed(&known, count, 2);
+            let result = Tnum::new(result.value.bits, result.mask.bits).unwrap();
+            let image = members(6, t).into_iter().map(|x| reversed(&Bv::new(6, x), count, 2).bits);
+            assert_eq!(result, best(image), "{t}");
+        }
+    }
+}
+
 /// Every way to give bounds and bits in four bits, reduced: the distinct results, with their members.
 fn lanes() -> Vec<(Lane, Vec<u64>)> {
     let mut found = std::collections::HashMap::new();
@@ -157,6 +174,25 @@ fn lanes_of_four_bits_are_sound_for_every_operation_and_comparison() {
             for cmp in Cmp::ALL {
                 check_comparison(cmp, (a, xs), (b, ys));
             }
+        }
+    }
+}
+
+#[test]
+fn lanes_of_four_bits_keep_their_members_in_more_and_fewer() {
+    let signed = |x: u64, width: u32| if x >= 8 { (x | !15) & mask(width) } else { x };
+    for (lane, members) in lanes() {
+        for width in [5, 6, 8] {
+            let (zeros, copies) = (lane.zero_extend(width), lane.sign_extend(width));
+            assert!(members.iter().all(|&x| zeros.has(x)), "{lane:?} {zeros:?}");
+            assert!(members.iter().all(|&x| copies.has(signed(x, width))), "{lane:?} {copies:?}");
+            // Nothing is added: extension is exact on the bounds of its own reading.
+            assert_eq!((zeros.umin, zeros.umax), (lane.umin, lane.umax));
+            assert_eq!((copies.smin, copies.smax), (lane.smin, lane.smax));
+        }
+        for width in 1..=4 {
+            let low = lane.truncate(width);
+            assert!(members.iter().all(|&x| low.has(x & mask(width))), "{lane:?} {low:?}");
         }
     }
 }
