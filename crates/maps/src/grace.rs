@@ -93,7 +93,7 @@ impl Grace {
         for cpu in 0..self.cpus {
             let [runs, _] = self.of(m, cpu);
             let now = runs.load(Ordering::Acquire);
-            if wait.is_dead(now) {
+            if now != 0 && wait.is_dead(now) {
                 // Another process may have got the CPU meanwhile.
                 let _ = runs.compare_exchange(now, 0, Ordering::AcqRel, Ordering::Relaxed);
             }

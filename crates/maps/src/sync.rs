@@ -55,7 +55,7 @@ pub trait Peers: Send + Sync {
     /// Where the number of this process stands: 0 before [`Self::join`], and again in a forked child.
     fn number(&self) -> &core::sync::atomic::AtomicU32;
 
-    /// Takes a number for this process, below [`PEERS`] and not 0: no other that lives has it. 0 when there is none.
+    /// Takes a number for this process, below [`PEERS`] and not 0: no other that lives has it.
     /// Called inside operations: must not allocate or wait.
     fn join(&self) -> u32;
 
@@ -115,7 +115,7 @@ impl Waiting {
 
     /// Whether the process of a number has died.
     pub fn has_died(&self, process: u32) -> bool {
-        process < PEERS && self.is_dead(process << WHO_BITS)
+        process != 0 && process < PEERS && self.is_dead(process << WHO_BITS)
     }
 
     /// Whether a word names an owner in a process that has died.
@@ -123,7 +123,8 @@ impl Waiting {
     pub fn is_dead(&self, word: u32) -> bool {
         let process = word >> WHO_BITS;
         let Some((_, peers)) = self.peers else { return false };
-        process != 0 && process != self.me() && peers.is_dead(process)
+        // Where processes have numbers, what has none was written by nobody who took a lock.
+        process == 0 || process != self.me() && peers.is_dead(process)
     }
 }
 
@@ -149,7 +150,7 @@ impl Owner {
 }
 
 /// How often a lock is tried before its holder counts as dead.
-const PATIENCE: u32 = 1 << 22;
+const PATIENCE: u32 = 1 << 20;
 /// After how many tries it is asked whether the holder's process lives.
 const ASK: u32 = 256;
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Instant;
@@ -19,6 +20,7 @@ use crate::identity::Identity;
 use crate::kfuncs::bind_kfuncs;
 use crate::map::UserMap;
 use crate::os::{self, MapMemory};
+use crate::pins::{self, can_be_pinned};
 use crate::program::UserProgram;
 use crate::programs::ProgramTable;
 use crate::vcpu::Domain;
@@ -75,6 +77,8 @@ pub(crate) struct Shared {
     pub(crate) helpers: Vec<HelperBody>,
     last_map_id: AtomicU32,
     seed: AtomicU64,
+    /// Where maps can be pinned.
+    pub(crate) folder: Option<PathBuf>,
 }
 
 impl Shared {
@@ -108,8 +112,27 @@ impl UserBackend {
 
     /// A backend with options.
     pub fn with_options(options: UserOptions) -> Self {
-        let UserOptions { cpus, mut environment, printk, helpers } = options;
-        let domain = cpus.map_or_else(Domain::of_machine, Domain::new);
+        let domain = options.cpus.map_or_else(Domain::of_machine, Domain::new);
+        Self::on(domain, options, None)
+    }
+
+    /// A backend whose maps can be pinned in a folder, and whose virtual CPUs all backends share that use it, in whatever
+    /// processes: the first says how many.
+    ///
+    /// # Errors
+    /// `EINVAL` for a folder whose table of CPUs is none, `EOPNOTSUPP` elsewhere than on Linux, and what the system says.
+    pub fn in_folder(folder: impl Into<PathBuf>, options: UserOptions) -> Result<Self, Error> {
+        let folder = folder.into();
+        let folder = folder.canonicalize().map_err(|e| {
+            let errno = e.raw_os_error().map_or(Errno::EIO, Errno);
+            Error::new(errno, format!("folder of pins {}: {e}", folder.display()))
+        })?;
+        let domain = Domain::in_folder(&folder, options.cpus)?;
+        Ok(Self::on(domain, options, Some(folder)))
+    }
+
+    fn on(domain: Domain, options: UserOptions, folder: Option<PathBuf>) -> Self {
+        let UserOptions { cpus: _, mut environment, printk, helpers } = options;
         environment.cpus = domain.cpus();
         let shared = Shared {
             domain,
@@ -120,6 +143,7 @@ impl UserBackend {
             helpers,
             last_map_id: AtomicU32::new(0),
             seed: AtomicU64::new(random_seed()),
+            folder,
         };
         Self { shared: Arc::new(shared) }
     }
@@ -214,10 +238,20 @@ impl UserBackend {
     }
 
     fn own_map<'m>(&self, map: &'m dyn BackendMap, program: &str) -> Result<&'m UserMap, Error> {
-        map.as_any().downcast_ref::<UserMap>().filter(|m| m.belongs_to(&self.shared)).ok_or_else(|| {
+        let own = map.as_any().downcast_ref::<UserMap>().filter(|m| m.belongs_to(&self.shared));
+        let own = own.ok_or_else(|| {
             let text = format!("program {program}: map {} belongs to another backend", map.info().name);
             Error::new(Errno::EINVAL, text)
-        })
+        })?;
+        if own.is_foreign() {
+            let text = format!(
+                "program {program}: map {} is pinned in a folder with virtual CPUs of its own: load the program by a \
+                 backend of that folder",
+                map.info().name
+            );
+            return Err(Error::new(Errno::EINVAL, text));
+        }
+        Ok(own)
     }
 }
 
@@ -259,12 +293,15 @@ impl Backend for UserBackend {
                 format!("map `{}`: {kind} maps are not supported yet here: use the linux backend", def.name);
             return Err(Error::new(Errno::EOPNOTSUPP, text));
         }
-        let memory = MapMemory::new(&def.name);
+        let memory = match &self.shared.folder {
+            Some(folder) if can_be_pinned(def) => MapMemory::in_folder(&def.name, folder),
+            _ => MapMemory::new(&def.name),
+        };
         let config = Config {
             cpus: self.shared.domain.cpus(),
             seed: self.shared.seed(),
             relax: std::thread::yield_now,
-            peers: None,
+            peers: self.shared.domain.peers(),
         };
         let sized;
         let def = match def.entries_on(config.cpus) {
@@ -279,12 +316,17 @@ impl Backend for UserBackend {
         Ok(Arc::new(UserMap::new(Arc::clone(&self.shared), map, id, memory)))
     }
 
-    fn pinned_map(&self, _path: &str) -> Result<Option<Arc<dyn BackendMap>>, Error> {
-        Err(Error::new(Errno::EOPNOTSUPP, "maps are not pinned here yet: use the linux backend"))
+    fn pinned_map(&self, path: &str) -> Result<Option<Arc<dyn BackendMap>>, Error> {
+        let id = || self.shared.last_map_id.fetch_add(1, Ordering::Relaxed) + 1;
+        let map = pins::open(&self.shared, Path::new(path), id)?;
+        Ok(map.map(|m| Arc::new(m) as Arc<dyn BackendMap>))
     }
 
-    fn pin_map(&self, _map: &dyn BackendMap, _path: &str) -> Result<(), Error> {
-        Err(Error::new(Errno::EOPNOTSUPP, "maps are not pinned here yet: use the linux backend"))
+    fn pin_map(&self, map: &dyn BackendMap, path: &str) -> Result<(), Error> {
+        let own = map.as_any().downcast_ref::<UserMap>().ok_or_else(|| {
+            Error::new(Errno::EINVAL, format!("map {} belongs to another backend", map.info().name))
+        })?;
+        pins::pin(&self.shared, own, Path::new(path))
     }
 
     fn load(

@@ -29,6 +29,7 @@ mod link;
 mod map;
 mod os;
 mod perf;
+mod pins;
 mod produce;
 mod program;
 mod programs;

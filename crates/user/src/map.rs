@@ -30,6 +30,8 @@ pub(crate) struct UserMap {
     owner: Mutex<Option<ProgramType>>,
     /// Of a ring buffer or perf event array: what wakes its reader; of a user ring buffer, its producer.
     bell: OnceLock<Bell>,
+    /// It is of a folder that this backend does not use: programs cannot have it, for their virtual CPUs are others.
+    foreign: bool,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -46,6 +48,40 @@ impl UserMap {
             slots: Mutex::default(),
             owner: Mutex::default(),
             bell: OnceLock::new(),
+            foreign: false,
+        }
+    }
+
+    /// A map that is pinned; `foreign`: in a folder that this backend does not use.
+    pub(crate) fn pinned(
+        shared: Arc<Shared>,
+        map: Arc<Map>,
+        id: u32,
+        memory: MapMemory,
+        foreign: bool,
+        bell: Option<Bell>,
+    ) -> Self {
+        let mut map = Self::new(shared, map, id, memory);
+        map.foreign = foreign;
+        if let Some(bell) = bell {
+            map.set_bell(bell);
+        }
+        map
+    }
+
+    pub(crate) fn is_foreign(&self) -> bool {
+        self.foreign
+    }
+
+    pub(crate) fn memory(&self) -> &MapMemory {
+        &self.memory
+    }
+
+    /// Wakes readers of a ring buffer by this as well, and a reader of this process by it alone if it has none yet.
+    pub(crate) fn set_bell(&self, bell: Bell) {
+        if let Some(ring) = self.map.ringbuf() {
+            let _ = self.bell.set(bell.clone());
+            ring.add_wake(Box::new(bell));
         }
     }
 

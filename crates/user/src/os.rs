@@ -8,15 +8,17 @@ use skep_maps::Memory;
 mod imp {
     use std::io;
     use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+    use std::path::Path;
     use std::sync::Arc;
     use std::time::Duration;
 
     use skep_maps::Wake;
+    use skep_spec::Error;
 
     use crate::sys;
 
     pub(crate) use sys::memfd::Memfds as MapMemory;
-    pub(crate) use sys::slots::Table;
+    pub(crate) use sys::slots::{Table, peers_in};
     pub(crate) use sys::task::{comm, task, uid_gid};
     pub(crate) use sys::time::{boot_ns, coarse_ns, monotonic_ns, tai_ns};
 
@@ -41,6 +43,23 @@ mod imp {
         pub(crate) fn raw_fd(&self) -> Option<i32> {
             Some(self.0.as_raw_fd())
         }
+
+        /// The one that all processes ring which use a pinned ring buffer.
+        pub(crate) fn of_pinned(path: &Path) -> Result<Self, Error> {
+            Ok(Self(Arc::new(sys::folder::bell(path)?)))
+        }
+    }
+
+    /// Gives a map a name in its folder.
+    pub(crate) fn pin(memory: &MapMemory, path: &Path, bell: bool) -> Result<(), Error> {
+        let (metadata, payload) = memory.parts().ok_or(skep_spec::Errno::EINVAL)?;
+        sys::folder::pin(path, metadata, payload, bell)
+    }
+
+    /// What is pinned at a path: its memory, and the first bytes of it.
+    pub(crate) fn open_pinned(path: &Path, header: usize) -> Result<Option<(MapMemory, Vec<u8>)>, Error> {
+        let pinned = sys::folder::open(path, header)?;
+        Ok(pinned.map(|p| (MapMemory::opened(p.metadata, p.payload), p.header)))
     }
 
     impl Wake for Bell {
@@ -53,11 +72,13 @@ mod imp {
 #[cfg(not(target_os = "linux"))]
 mod imp {
     use std::io;
+    use std::path::Path;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
     use std::time::{Duration, Instant};
 
-    use skep_maps::{Block, Heap, Memory, Wake};
+    use skep_maps::{Heap, Memory, Wake};
+    use skep_spec::{Errno, Error};
 
     /// Private memory.
     #[derive(Default)]
@@ -72,9 +93,38 @@ mod imp {
             None
         }
 
+        pub(crate) fn in_folder(_: &str, _: &Path) -> Self {
+            Self
+        }
+
+        pub(crate) fn folder(&self) -> Option<&Path> {
+            None
+        }
+
+        pub(crate) fn refused(&self) -> Option<String> {
+            None
+        }
+
         pub(crate) fn as_memory(&self) -> &dyn Memory {
             &Heap
         }
+    }
+
+    #[cold]
+    fn no_pins() -> Error {
+        Error::new(Errno::EOPNOTSUPP, "maps are pinned on Linux only")
+    }
+
+    pub(crate) fn peers_in(_: &Path) -> Result<&'static dyn skep_maps::Peers, Error> {
+        Err(no_pins())
+    }
+
+    pub(crate) fn pin(_: &MapMemory, _: &Path, _: bool) -> Result<(), Error> {
+        Err(no_pins())
+    }
+
+    pub(crate) fn open_pinned(_: &Path, _: usize) -> Result<Option<(MapMemory, Vec<u8>)>, Error> {
+        Err(no_pins())
     }
 
     /// Virtual CPUs in this process's own memory.
@@ -88,6 +138,14 @@ mod imp {
     impl Table {
         pub(crate) fn new(cpus: u32) -> Self {
             Self((0..cpus).map(|_| Line::default()).collect())
+        }
+
+        pub(crate) fn in_folder(_: &Path, _: u32) -> Result<Self, Error> {
+            Err(no_pins())
+        }
+
+        pub(crate) fn peers(&self) -> Option<&'static dyn skep_maps::Peers> {
+            None
         }
 
         pub(crate) fn len(&self) -> usize {
@@ -164,6 +222,10 @@ mod imp {
         pub(crate) fn raw_fd(&self) -> Option<i32> {
             None
         }
+
+        pub(crate) fn of_pinned(_: &Path) -> Result<Self, Error> {
+            Err(no_pins())
+        }
     }
 
     impl Wake for Bell {
@@ -173,7 +235,10 @@ mod imp {
     }
 }
 
-pub(crate) use imp::{Bell, MapMemory, Table, boot_ns, coarse_ns, comm, monotonic_ns, tai_ns, task, uid_gid};
+pub(crate) use imp::{
+    Bell, MapMemory, Table, boot_ns, coarse_ns, comm, monotonic_ns, open_pinned, peers_in, pin, tai_ns, task,
+    uid_gid,
+};
 
 /// The memory of a map, as `maps` takes it.
 #[cfg(target_os = "linux")]

@@ -5,12 +5,13 @@
 //! the same thread keeps its slot.
 //!
 //! The slots stand in memory that forked children share, since children have the parent's maps too: a child is another
-//! process with leases of its own, also where it was forked inside a run. What a process held that died inside a run
-//! is taken back when slots run out.
+//! process with leases of its own, also where it was forked inside a run. A folder of pins has slots that all processes
+//! share which use it. What a process held that died inside a run is taken back when slots run out.
 
 use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomData;
+use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -63,7 +64,22 @@ impl Domain {
 
     /// As many as the machine runs threads at a time.
     pub fn of_machine() -> Self {
-        Self::new(thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(u32::MAX)))
+        Self::new(threads_of_machine())
+    }
+
+    /// The domain of a folder of pins, with `cpus` virtual CPUs (as many as the machine runs threads at a time if not
+    /// said) unless it has some already.
+    ///
+    /// # Errors
+    /// `EINVAL` when the folder has something else in that place, and what the system says.
+    pub fn in_folder(folder: &Path, cpus: Option<u32>) -> Result<Self, Error> {
+        let cpus = cpus.unwrap_or_else(threads_of_machine).max(1);
+        Ok(Self { slots: Table::in_folder(folder, cpus)? })
+    }
+
+    /// The processes that may have maps of the domain.
+    pub(crate) fn peers(&self) -> Option<&'static dyn skep_maps::Peers> {
+        self.slots.peers()
     }
 
     /// Virtual CPUs.
@@ -186,6 +202,10 @@ impl Domain {
         }
         freed
     }
+}
+
+fn threads_of_machine() -> u32 {
+    thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(u32::MAX))
 }
 
 /// A slot that a thread has got, or has had.

@@ -19,10 +19,10 @@ pub(crate) fn eventfd() -> io::Result<OwnedFd> {
     }
 }
 
-/// Makes an eventfd readable.
+/// Makes an eventfd or a FIFO readable.
 pub(crate) fn signal(fd: BorrowedFd<'_>) {
     let one = 1u64.to_ne_bytes();
-    // SAFETY: `one` is readable for its eight bytes. Only a full counter can fail, and then it is readable.
+    // SAFETY: `one` is readable for its eight bytes. Only a full one can fail, and then it is readable.
     unsafe { libc::write(fd.as_raw_fd(), one.as_ptr().cast(), one.len()) };
 }
 
@@ -101,9 +101,11 @@ pub(crate) fn receive_fd(socket: BorrowedFd<'_>) -> io::Result<Option<OwnedFd>> 
     }
 }
 
-/// Makes an eventfd unreadable.
+/// Makes an eventfd or a FIFO unreadable.
 pub(crate) fn drain(fd: BorrowedFd<'_>) {
-    let mut count = [0u8; 8];
-    // SAFETY: `count` is writable for its eight bytes. The descriptor does not block; an empty counter is fine.
-    unsafe { libc::read(fd.as_raw_fd(), count.as_mut_ptr().cast(), count.len()) };
+    let mut bytes = [0u8; 4096];
+    // SAFETY: `bytes` is writable for its length. The descriptor does not block; an empty one is fine.
+    while unsafe { libc::read(fd.as_raw_fd(), bytes.as_mut_ptr().cast(), bytes.len()) }
+        == bytes.len() as isize
+    {}
 }

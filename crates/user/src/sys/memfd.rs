@@ -1,22 +1,35 @@
-//! Map memory in memfds: it can be handed to other processes, which map it.
+//! Map memory in memfds and files: other processes can map it.
 
 use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::path::{Path, PathBuf};
 use std::ptr::{self, NonNull};
-use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicU32, AtomicU64};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use skep_maps::{Block, Memory};
 
 use super::fd::check;
 
-/// Memory of one map: at most one payload and one block of metadata, each a memfd sealed against shrinking and
-/// growing.
+/// Memory of one map: at most one payload and one block of metadata. Each is a memfd sealed against shrinking and
+/// growing, or a file in a folder of pins.
 #[derive(Default)]
 pub(crate) struct Memfds {
     name: String,
+    folder: Option<PathBuf>,
+    /// Blocks that are there, of a map that is opened.
+    opened: Option<Opened>,
     payload: OnceLock<Arc<OwnedFd>>,
     metadata: OnceLock<Arc<OwnedFd>>,
+}
+
+/// The files of a map that is opened.
+struct Opened {
+    payload: Option<Arc<OwnedFd>>,
+    metadata: Arc<OwnedFd>,
+    /// Why a block was refused.
+    refused: Mutex<Option<String>>,
 }
 
 impl Memfds {
@@ -24,27 +37,81 @@ impl Memfds {
         Self { name: map.chars().take(64).filter(|c| *c != '\0').collect(), ..Self::default() }
     }
 
+    /// Memory of a map that may be pinned in a folder.
+    pub(crate) fn in_folder(map: &str, folder: &Path) -> Self {
+        Self { folder: Some(folder.to_owned()), ..Self::new(map) }
+    }
+
+    /// Memory that is there.
+    pub(crate) fn opened(metadata: OwnedFd, payload: Option<OwnedFd>) -> Self {
+        let (payload, metadata) = (payload.map(Arc::new), Arc::new(metadata));
+        Self { opened: Some(Opened { payload, metadata, refused: Mutex::default() }), ..Self::default() }
+    }
+
+    /// Why a block of memory that is there was refused.
+    pub(crate) fn refused(&self) -> Option<String> {
+        self.opened.as_ref()?.refused.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// The folder that the map may be pinned in.
+    pub(crate) fn folder(&self) -> Option<&Path> {
+        self.folder.as_deref()
+    }
+
     /// The descriptor of the payload where the map has one, otherwise of the metadata.
     pub(crate) fn raw_fd(&self) -> Option<RawFd> {
         self.payload.get().or(self.metadata.get()).map(|fd| fd.as_raw_fd())
     }
 
+    /// The descriptors of the metadata and the payload.
+    pub(crate) fn parts(&self) -> Option<(&OwnedFd, Option<&OwnedFd>)> {
+        Some((self.metadata.get()?, self.payload.get().map(|fd| &**fd)))
+    }
+
+    /// The descriptor of a block of `len` bytes.
+    fn part(&self, part: &str, len: usize) -> Option<Arc<OwnedFd>> {
+        let Some(opened) = &self.opened else {
+            let fd = match &self.folder {
+                Some(folder) => super::folder::unnamed(folder, len),
+                None => sealed_memfd(&format!("skep:{}:{part}", self.name), len),
+            };
+            return fd.ok().map(Arc::new);
+        };
+        let fd = if part == PAYLOAD { opened.payload.as_ref() } else { Some(&opened.metadata) };
+        let refuse = |why: String| {
+            *opened.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
+            None
+        };
+        let Some(fd) = fd else { return refuse(format!("its {part} is missing")) };
+        match file_len(fd) {
+            Ok(n) if n as usize == len => Some(Arc::clone(fd)),
+            Ok(n) => {
+                refuse(format!("its {part} has {n} bytes, such a map has {len}: it was cut or is another's"))
+            }
+            Err(e) => refuse(format!("its {part}: {e}")),
+        }
+    }
+
     fn block(&self, part: &str, len: usize, keep: &OnceLock<Arc<OwnedFd>>) -> Option<Block> {
-        let fd = Arc::new(sealed_memfd(&format!("skep:{}:{part}", self.name), len).ok()?);
-        let mapping = Mapping::new(Arc::clone(&fd), len).ok()?;
+        let fd = self.part(part, len)?;
+        let can_shrink = self.folder.is_some() || self.opened.is_some();
+        let mapping = Mapping::new(Arc::clone(&fd), len, can_shrink).ok()?;
         keep.set(fd).ok()?;
         let base = mapping.base;
         // Programs reach the memory by address.
         let _ = base.as_ptr().expose_provenance();
-        // SAFETY: a fresh shared mapping of `len` bytes, aligned to a page; the mapping, which unmaps it, is the
-        // owner; nobody has a reference into it; other processes write it from outside Rust. The kernel maps
-        // no more than isize::MAX.
+        // SAFETY: a shared mapping of `len` bytes, aligned to a page; the mapping, which unmaps it, is the owner; nobody
+        // has a reference into it; other processes write it from outside Rust. The kernel maps no more than
+        // isize::MAX. Where another process cuts the file, the mapping mends itself (`mend`).
         Some(unsafe { Block::new(base, len, Box::new(mapping)) })
     }
 }
 
-// SAFETY: mappings of fresh memfds are zeroed, exactly as long as asked, and aligned to a page; the page size is
-// the system's.
+const PAYLOAD: &str = "payload";
+const METADATA: &str = "metadata";
+
+// SAFETY: mappings of fresh memfds and files are zeroed, those of a map that is opened are as others left them; all are
+// exactly as long as asked, and aligned to a page; the page size is the system's.
 unsafe impl Memory for Memfds {
     fn page_size(&self) -> usize {
         // SAFETY: no pointers.
@@ -53,25 +120,72 @@ unsafe impl Memory for Memfds {
     }
 
     fn payload(&self, len: usize) -> Option<Block> {
-        self.block("payload", len, &self.payload)
+        self.block(PAYLOAD, len, &self.payload)
     }
 
     fn metadata(&self, len: usize) -> Option<Block> {
-        self.block("metadata", len, &self.metadata)
+        self.block(METADATA, len, &self.metadata)
     }
 }
 
-/// Zeroed memory of `len` bytes that forked children share, its descriptor, and what unmaps it.
-pub(crate) fn shared(name: &str, len: usize) -> io::Result<(OwnedFd, NonNull<u8>, Box<dyn Send + Sync>)> {
-    let fd = sealed_memfd(name, len)?;
-    let mapping = Mapping::new(Arc::new(fd.try_clone()?), len)?;
-    Ok((fd, mapping.base, Box::new(mapping)))
+/// Bytes of a file.
+fn file_len(fd: &OwnedFd) -> io::Result<u64> {
+    // SAFETY: an all-zero stat is a valid value, which the call fills.
+    unsafe {
+        let mut about: libc::stat = std::mem::zeroed();
+        check(libc::fstat(fd.as_raw_fd(), &raw mut about))?;
+        Ok(u64::try_from(about.st_size).unwrap_or(0))
+    }
+}
+
+/// Memory of words that several processes share, and its descriptor.
+pub(crate) struct Shared {
+    mapping: Mapping,
+    /// Where [`Self::word`] is.
+    word: usize,
+}
+
+impl Shared {
+    /// The first `len` bytes of a file; `word` is a multiple of 4 below.
+    pub(crate) fn of_file(fd: OwnedFd, len: usize, word: usize) -> io::Result<Self> {
+        Self::new(fd, len, word, true)
+    }
+
+    fn new(fd: OwnedFd, len: usize, word: usize, can_shrink: bool) -> io::Result<Self> {
+        assert!(word.is_multiple_of(4) && word + 4 <= len);
+        Ok(Self { mapping: Mapping::new(Arc::new(fd), len, can_shrink)?, word })
+    }
+
+    pub(crate) fn fd(&self) -> &OwnedFd {
+        &self.mapping.fd
+    }
+
+    /// The word that the memory was made with.
+    #[inline]
+    pub(crate) fn word(&self) -> &AtomicU32 {
+        // SAFETY: within the mapping by `of_file`, aligned; only atomics touch it.
+        unsafe { AtomicU32::from_ptr(self.mapping.base.as_ptr().add(self.word).cast()) }
+    }
+
+    /// The 64-bit word at a multiple of 8.
+    #[inline]
+    pub(crate) fn long(&self, off: usize) -> &AtomicU64 {
+        assert!(off.is_multiple_of(8) && off + 8 <= self.mapping.len);
+        // SAFETY: within the mapping, aligned; only atomics touch it.
+        unsafe { AtomicU64::from_ptr(self.mapping.base.as_ptr().add(off).cast()) }
+    }
+}
+
+/// Zeroed memory of `len` bytes that forked children share.
+pub(crate) fn shared(name: &str, len: usize) -> io::Result<Shared> {
+    Shared::new(sealed_memfd(name, len)?, len, 0, false)
 }
 
 struct Mapping {
     base: NonNull<u8>,
     len: usize,
-    _fd: Arc<OwnedFd>,
+    fd: Arc<OwnedFd>,
+    can_shrink: bool,
 }
 
 // SAFETY: owns the mapping, whoever drops it.
@@ -80,7 +194,8 @@ unsafe impl Send for Mapping {}
 unsafe impl Sync for Mapping {}
 
 impl Mapping {
-    fn new(fd: Arc<OwnedFd>, len: usize) -> io::Result<Self> {
+    /// `can_shrink`: others may cut the file.
+    fn new(fd: Arc<OwnedFd>, len: usize, can_shrink: bool) -> io::Result<Self> {
         let prot = libc::PROT_READ | libc::PROT_WRITE;
         let flags = libc::MAP_SHARED | libc::MAP_NORESERVE;
         // SAFETY: a new mapping at an address of the kernel's choice, of a descriptor that is open.
@@ -89,12 +204,18 @@ impl Mapping {
             return Err(io::Error::last_os_error());
         }
         let base = NonNull::new(base.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
-        Ok(Self { base, len, _fd: fd })
+        if can_shrink {
+            super::mend::watch(base, len);
+        }
+        Ok(Self { base, len, fd, can_shrink })
     }
 }
 
 impl Drop for Mapping {
     fn drop(&mut self) {
+        if self.can_shrink {
+            super::mend::forget(self.base);
+        }
         // SAFETY: mapped in `new` with this length, unmapped once; the block that it owns is gone.
         unsafe { libc::munmap(self.base.as_ptr().cast(), self.len) };
     }

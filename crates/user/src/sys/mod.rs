@@ -2,14 +2,20 @@
 
 #[cfg(target_os = "linux")]
 pub(crate) mod fd;
+#[cfg(target_os = "linux")]
+pub(crate) mod folder;
 #[cfg(all(test, target_os = "linux"))]
 mod fork_tests;
 #[cfg(target_os = "linux")]
 pub(crate) mod memfd;
 #[cfg(target_os = "linux")]
+mod mend;
+#[cfg(target_os = "linux")]
 pub(crate) mod namespace;
 #[cfg(target_os = "linux")]
 pub(crate) mod packet;
+#[cfg(target_os = "linux")]
+mod peers;
 pub(crate) mod published;
 #[cfg(target_os = "linux")]
 pub(crate) mod slots;
