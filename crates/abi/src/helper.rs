@@ -609,7 +609,8 @@ pub static HELPERS: &[HelperProto] = helpers! {
         "The number that was given when the program was attached.";
     175 "bpf_task_pt_regs" (Btf("task_struct")) -> Btf("pt_regs"), F::GPL_ONLY, 5 . 15,
         "The registers that the thread entered the kernel with.";
-    176 "bpf_get_branch_snapshot" (Mem(Write), SizeOrZero, Anything) -> Integer, F::GPL_ONLY, 5 . 16,
+    // Its flags are not looked at (Linux 6.18 has no type for them).
+    176 "bpf_get_branch_snapshot" (Mem(Write), SizeOrZero) -> Integer, F::GPL_ONLY, 5 . 16,
         "The last branches that the CPU took.";
     177 "bpf_trace_vprintk" (Mem(Read), Size, or_null(Mem(Read)), SizeOrZero) -> Integer, F::GPL_ONLY, 5 . 16,
         "Prints a line formatted from an array of u64 to the trace log.";

@@ -12,6 +12,7 @@
 //! - [`rows`]: a program and operands for every row of the instruction table; [`rowfiles`] writes them as
 //!   file tests.
 //! - `selftests`: the kernel's own verifier tests as a measure.
+//! - [`verdicts`]: programs with the kernel's verdict.
 #![forbid(unsafe_code)]
 
 pub mod build;
@@ -27,3 +28,4 @@ pub mod rowfiles;
 pub mod rows;
 #[cfg(target_os = "linux")]
 pub mod selftests;
+pub mod verdicts;

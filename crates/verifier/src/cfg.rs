@@ -164,7 +164,10 @@ fn effects(program: &mut Program<'_>) {
                 program.subprogs[caller].might_sleep |= has(HelperFlags::MIGHT_SLEEP);
             }
             Some(Op::Call(CallTarget::Kfunc { btf_id, btf_idx })) => {
+                // One that the program may not call counts for nothing (`fetch_kfunc_meta`).
+                let (kind, attach) = (program.spec.prog_type, program.spec.attach_type);
                 let proto = kfunc::proto(program, btf_id, btf_idx);
+                let proto = proto.filter(|k| k.row.may_be_called(kind, attach));
                 let has = |flag| proto.as_ref().is_some_and(|k| k.row.flags.has(flag));
                 program.subprogs[caller].changes_packet |= has(KfuncFlags::CHANGES_PACKET);
                 program.subprogs[caller].might_sleep |= has(KfuncFlags::SLEEPABLE);

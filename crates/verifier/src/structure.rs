@@ -81,6 +81,7 @@ pub(crate) fn prepare<'a>(spec: &'a ProgramSpec, env: &'a Environment) -> At<Pro
         kernel,
         strict_alignment: env.strict_alignment || spec.flags & ProgramSpec::STRICT_ALIGNMENT != 0,
     };
+    functions_are_described(&program)?;
     returns_are_known(&program)?;
     for extent in &program.subprogs {
         jumps_stay_inside(&program, extent)?;
@@ -241,6 +242,58 @@ fn jumps_stay_inside(program: &Program<'_>, extent: &Extent) -> At<()> {
     match program.ops[last] {
         Some(Op::Exit | Op::Jump { .. }) => Ok(()),
         _ => at(last, refuse(Code::NoExit, "last insn is not an exit or jmp")),
+    }
+}
+
+/// Where there are records of functions, there is one for each, in order, and it names a function's type
+/// (`check_btf_func_early`, `check_btf_func`).
+fn functions_are_described(program: &Program<'_>) -> At<()> {
+    let spec = program.spec;
+    let Some(btf) = spec.btf.as_deref().filter(|_| !spec.func_info.is_empty()) else { return Ok(()) };
+    let wrong = |words| at(0, refuse(Code::BadArgument, words));
+    let mut before = None;
+    for info in &spec.func_info {
+        match before {
+            None if info.insn_off != 0 => {
+                let n = info.insn_off;
+                return wrong(format!("nonzero insn_off {n} for the first func info record"));
+            }
+            Some(before) if info.insn_off <= before => {
+                return wrong(format!(
+                    "same or smaller insn offset ({}) than previous func info record ({before})",
+                    info.insn_off
+                ));
+            }
+            None | Some(_) => {}
+        }
+        if !matches!(btf.ty(TypeId(info.type_id)), Some(Type::Func { .. })) {
+            return wrong(format!("invalid type id {} in func info", info.type_id));
+        }
+        before = Some(info.insn_off);
+    }
+    let (records, functions) = (spec.func_info.len(), program.subprogs.len());
+    if records != functions {
+        let words = "number of funcs in func_info doesn't match number of subprogs";
+        return at(
+            0,
+            refuse(Code::BadArgument, words).explain(
+                "a record for each function, or none at all",
+                format!("{records} records, {functions} functions"),
+                "leave no function out that is called or whose address is taken, and none in that is not",
+            ),
+        );
+    }
+    match spec.func_info.iter().zip(&program.subprogs).find(|(f, e)| f.insn_off as usize != e.start) {
+        None => Ok(()),
+        Some((info, extent)) => at(
+            extent.start,
+            refuse(Code::BadArgument, "func_info BTF section doesn't match subprog layout in BPF program")
+                .explain(
+                    format!("a record for the function at instruction {}", extent.start),
+                    format!("the record is for instruction {}", info.insn_off),
+                    "give each function its own record, in their order",
+                ),
+        ),
     }
 }
 

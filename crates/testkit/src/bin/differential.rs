@@ -3,6 +3,7 @@
 //! ```text
 //! differential [--count N] [--seed S] [--jobs J] [--seconds T] [--write] [--record]
 //! differential --mutate FOLDER [--count N] …
+//! differential --cases [--count N] …
 //! differential --show S
 //! ```
 //!
@@ -10,7 +11,8 @@
 //! `--write` it becomes a file test under `tests/cases/found`. `--record` writes the figures to `tests/campaign.txt`,
 //! from where `docs/parity.md` has them. A program that makes Linux fall over costs its process; it is listed, and the
 //! others go on. With `--mutate` the programs are those of the objects in the folders (separated by colons), a few
-//! instructions changed, and verdicts alone are compared; the figures go to `tests/mutations.txt`. `--show` prints a program without loading it. Exit status 1 when there was a disagreement, or when
+//! instructions changed, and verdicts alone are compared; the figures go to `tests/mutations.txt`. With `--cases` they are those of the verdict files, changed, of which every
+//! tenth program is one otherwise. `--show` prints a program without loading it. Exit status 1 when there was a disagreement, or when
 //! Linux took no program any more.
 //!
 //! For tests: `--silence T` gives up a process after T seconds instead of 60; `--no-kernel` leaves Linux out;
@@ -22,14 +24,15 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use skep_testkit::generate::campaign::{Campaign, News, SILENCE};
+use skep_testkit::generate::cases;
 use skep_testkit::generate::mutate::Mutants;
-use skep_testkit::generate::program;
 use skep_testkit::generate::worker::{self, Plant, Small, Source};
 use skep_testkit::oracle::{self, Oracle, kernel};
 use skep_testkit::rowfiles;
 
 const USAGE: &str = "usage: differential [--count N] [--seed S] [--jobs J] [--seconds T] [--write] [--record]
        differential --mutate FOLDER [--count N] ...
+       differential --cases [--count N] ...
        differential --show S";
 
 /// What the arguments say.
@@ -43,6 +46,7 @@ struct Arguments {
     record: bool,
     show: Option<u64>,
     mutate: Option<String>,
+    cases: bool,
     worker: bool,
     turn: usize,
     kernel: bool,
@@ -63,6 +67,7 @@ impl Arguments {
             record: false,
             show: None,
             mutate: None,
+            cases: false,
             worker: false,
             turn: 0,
             kernel: true,
@@ -90,6 +95,10 @@ impl Arguments {
                 "--jobs" => all.jobs = number()?,
                 "--seconds" => all.seconds = Some(number()?),
                 "--silence" => all.silence = Duration::from_secs(number()?),
+                "--cases" => {
+                    all.cases = true;
+                    hand_on(None);
+                }
                 "--write" => all.write = true,
                 "--record" => all.record = true,
                 "--show" => all.show = Some(number()?),
@@ -136,7 +145,8 @@ fn main() -> ExitCode {
         }
     };
     if let Some(seed) = args.show {
-        let g = program::generate(seed);
+        let case = if args.cases { cases::generate(seed) } else { None };
+        let g = case.unwrap_or_else(|| worker::generate(seed));
         println!(
             "{}",
             rowfiles::render_all(&format!("Seed {seed}."), &g.spec, &g.tails, &g.insides, &g.inputs)
@@ -147,6 +157,7 @@ fn main() -> ExitCode {
     let done = if args.worker {
         kernel::begin_turns_at(args.turn);
         let source = match &args.mutate {
+            None if args.cases => Source::Cases,
             None => Source::Generated,
             Some(folders) => match Mutants::read(folders) {
                 Ok(mutants) => Source::Mutants(Box::new(mutants)),
@@ -204,6 +215,7 @@ fn campaign(args: &Arguments) -> std::io::Result<ExitCode> {
         // A campaign that its time limit ended has fewer programs than it was asked for.
         let limit = args.seconds.map_or_else(String::new, |s| format!(" --seconds {s}"));
         let (what, file) = match &args.mutate {
+            _ if args.cases => (" --cases", "cases"),
             None => ("", "campaign"),
             Some(_) => (" --mutate FOLDER", "mutations"),
         };

@@ -27,6 +27,8 @@ pub struct Coverage {
     pub altered: usize,
     /// Programs that all oracles ran and agreed on.
     pub compared: usize,
+    /// Programs of which the verdict alone was compared.
+    pub judged: usize,
     /// Programs that an oracle could not or would not judge.
     pub skipped: usize,
     /// Why the reference refuses programs that were not altered.
@@ -79,6 +81,7 @@ impl Coverage {
     pub fn add(&mut self, generated: &Generated, answers: &[Answer]) {
         self.programs += 1;
         self.altered += usize::from(generated.altered);
+        self.judged += usize::from(generated.judged);
         // The last oracle is the kernel, where there is one: its verdict is the reference.
         let outcome = match answers.last() {
             Some(Ok(outcome)) => outcome,
@@ -136,6 +139,7 @@ impl Coverage {
         self.programs += other.programs;
         self.accepted += other.accepted;
         self.altered += other.altered;
+        self.judged += other.judged;
         self.compared += other.compared;
         self.skipped += other.skipped;
         sum(&mut self.refusals, other.refusals);
@@ -191,11 +195,12 @@ impl fmt::Display for Coverage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "programs {}, accepted {}, refused {}, altered {}, compared {}, skipped {}",
+            "programs {}, accepted {}, refused {}, altered {}, judged {}, compared {}, skipped {}",
             self.programs,
             self.accepted,
             self.programs - self.accepted - self.skipped,
             self.altered,
+            self.judged,
             self.compared,
             self.skipped
         )?;

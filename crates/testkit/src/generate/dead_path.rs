@@ -29,7 +29,7 @@ pub fn only_dead_paths(generated: &Generated, env: &Environment) -> bool {
             Some(_) => return false,
         }
     }
-    dead > 0 && runs(generated)
+    dead > 0 && (generated.judged || runs(generated))
 }
 
 /// Whether Linux refuses the program for a number of which more is known here: it says so of a register, and on its very

@@ -10,16 +10,14 @@ use std::sync::Arc;
 
 use skep::{Object, Target};
 use skep_abi::{HELPERS, MapType};
-use skep_btf::Btf;
 use skep_isa::{CallTarget, Insn, Op, Reg, decode, table};
-use skep_linux::LinuxBackend;
-use skep_spec::{Backend, BackendMap, Environment, MapDef, ProgramSpec};
-use skep_verifier::{Code, Options, verify};
+use skep_spec::{BackendMap, MapDef, ProgramSpec};
 
+use super::Comparison;
+use super::judge::Judge;
 use super::program::Generated;
 use super::rng::Rng;
-use super::{Comparison, MOST_INSNS, dead_path, meant};
-use crate::oracle::{self, Answer, Outcome, Verdict, drive};
+use crate::oracle::Verdict;
 use crate::selftests::ask::attach_point;
 
 /// Seeds in a row that change the same program.
@@ -35,8 +33,7 @@ const MAP_BYTES: u64 = 1 << 22;
 pub struct Mutants {
     files: Vec<PathBuf>,
     target: Target,
-    kernel: Option<Arc<Btf>>,
-    linux: Option<LinuxBackend>,
+    judge: Judge,
     /// The program of the seeds divided by [`TOGETHER`].
     current: Option<(u64, Option<Base>)>,
 }
@@ -60,16 +57,7 @@ impl Mutants {
         if files.is_empty() {
             return Err(format!("{folders}: no objects (*.o) in there"));
         }
-        let kernel = skep::read_btf(Path::new("/sys/kernel/btf/vmlinux"), None).ok().map(Arc::new);
-        let linux = LinuxBackend::probe().is_yes().then(LinuxBackend::new);
-        Ok(Self { files, target: Target::running_kernel(), kernel, linux, current: None })
-    }
-
-    fn environment(&self) -> Environment {
-        let mut env = Environment::default();
-        env.kernel_types.clone_from(&self.kernel);
-        env.cpus = std::thread::available_parallelism().map_or(1, |n| n.get() as u32);
-        env
+        Ok(Self { files, target: Target::running_kernel(), judge: Judge::new(), current: None })
     }
 
     /// The program of a seed and what it is, in words; `None` where none was found that may be changed.
@@ -84,7 +72,7 @@ impl Mutants {
         let mut rng = Rng::new(seed ^ 0x6d75_7461_6e74);
         let changes = 1 + usize::from(rng.chance(20)) + usize::from(rng.chance(10));
         let words: Vec<_> = (0..changes).map(|_| change(&mut spec.insns, &mut rng)).collect();
-        Some((format!("{}: {}", base.name, words.join("; ")), generated(spec)))
+        Some((format!("{}: {}", base.name, words.join("; ")), Generated::judged(spec)))
     }
 
     /// The first of a few programs on which both agree.
@@ -102,22 +90,19 @@ impl Mutants {
             if spec.insns.len() > LONGEST {
                 return None;
             }
-            if let (0, Some(kernel)) = (spec.attach_btf_id, &self.kernel) {
+            if let (0, Some(kernel)) = (spec.attach_btf_id, self.judge.kernel()) {
                 spec.attach_btf_id = attach_point(&spec, kernel).unwrap_or(0);
             }
             spec.maps.iter_mut().for_each(|map| shorten(Arc::make_mut(map)));
-            let maps = match &self.linux {
-                Some(linux) => drive::maps(linux, &spec).ok()?,
-                None => Vec::new(),
-            };
+            let maps = self.judge.maps(&spec)?;
             let stem = file.file_stem().unwrap_or_default().to_string_lossy();
             let base = Base { name: format!("{stem}: {}", entry.name), spec, maps };
-            let both = [self.ask_skep(&base.spec), self.ask_kernel(&base.spec, &base.maps)];
+            let both = [self.judge.ask_skep(&base.spec), self.judge.ask_kernel(&base.spec, &base.maps)];
             let agree = match &both {
                 [Ok(_), Ok(_)] => true,
                 // One change seldom makes them legal.
                 [Err(Verdict::Rejected { .. }), Err(Verdict::Rejected { .. })] => rng.chance(10),
-                [_, Err(Verdict::Skipped(_))] => self.linux.is_none() && both[0].is_ok(),
+                [_, Err(Verdict::Skipped(_))] => self.judge.linux().is_none() && both[0].is_ok(),
                 _ => false,
             };
             agree.then_some(base)
@@ -127,44 +112,7 @@ impl Mutants {
     /// Both verdicts on a changed program.
     pub fn compare(&self, generated: &Generated) -> Comparison {
         let maps = self.current.as_ref().and_then(|(_, base)| base.as_ref()).map_or(&[][..], |b| &b.maps);
-        let ours = self.ask_skep(&generated.spec);
-        let mut answers = vec![ours];
-        if !matches!(answers[0], Err(Verdict::Skipped(_))) {
-            answers.push(self.ask_kernel(&generated.spec, maps));
-        }
-        let what = match &answers[..] {
-            [ours, kernel] => oracle::disagreement(("interpreter", ours), ("kernel", kernel)),
-            _ => None,
-        };
-        let env = self.environment();
-        let what = what.filter(|what| !meant(what, generated, &env));
-        let refused = what.as_ref().is_some_and(|w| w.starts_with("verdict: interpreter accepts, kernel: "));
-        let dead_path = refused && dead_path::only_dead_paths(generated, &env);
-        let known_better = refused && !dead_path && dead_path::number_known_better(generated, &env);
-        let what = what.filter(|_| !dead_path && !known_better);
-        Comparison { what, answers, dead_path, known_better }
-    }
-
-    fn ask_skep(&self, spec: &ProgramSpec) -> Answer {
-        let options = Options { most_insns: MOST_INSNS, ..Options::default() };
-        match verify(spec, &self.environment(), &options) {
-            Ok(_) => Ok(Outcome::default()),
-            Err(r) if r.is_unsupported() => Err(Verdict::Unsupported(r.message().into())),
-            Err(r) if r.code() == Code::TooComplex => Err(Verdict::Skipped(r.message().into())),
-            Err(r) => Err(Verdict::Rejected { log: r.to_string() }),
-        }
-    }
-
-    fn ask_kernel(&self, spec: &ProgramSpec, maps: &[Arc<dyn BackendMap>]) -> Answer {
-        let Some(linux) = &self.linux else {
-            return Err(Verdict::Skipped("no kernel to ask".into()));
-        };
-        let loaded = drive::load(linux as &dyn Backend, spec, maps, true).map(|_| Outcome::default());
-        loaded.map_err(|verdict| match verdict {
-            // It does not come to a verdict on programs for its functions, where it forbids them.
-            Verdict::Rejected { log } if log.contains("Operation not permitted") => Verdict::Unsupported(log),
-            other => other,
-        })
+        self.judge.compare(generated, maps)
     }
 }
 
@@ -200,17 +148,6 @@ fn shorten(map: &mut MapDef) {
     }
 }
 
-fn generated(spec: ProgramSpec) -> Generated {
-    Generated {
-        spec,
-        tails: Vec::new(),
-        insides: Vec::new(),
-        inputs: Vec::new(),
-        altered: true,
-        branches: Vec::new(),
-    }
-}
-
 /// Slots at which instructions start.
 fn starts(insns: &[Insn]) -> Vec<usize> {
     let mut starts = Vec::new();
@@ -227,7 +164,7 @@ const NOP: Insn = Insn::new(0x05, Reg(0), Reg(0), 0, 0);
 const JUMPS: [u8; 11] = [0x1, 0x2, 0x3, 0x4, 0x5, 0x6, 0x7, 0xa, 0xb, 0xc, 0xd];
 
 /// Changes one place, and says how.
-fn change(insns: &mut [Insn], rng: &mut Rng) -> String {
+pub(super) fn change(insns: &mut [Insn], rng: &mut Rng) -> String {
     let starts = starts(insns);
     let at = *rng.pick(&starts);
     let before = insns[at];

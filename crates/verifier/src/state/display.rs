@@ -135,7 +135,7 @@ pub(crate) fn register(p: &Program<'_>, frame: usize, reg: &Reg) -> String {
     };
     if reg.id != 0 {
         match reg.delta {
-            Some(d) => item(format!("id={}{d:+}", reg.id)),
+            Some(d) => item(format!("id={}{:+}", reg.id, d.by)),
             None => item(format!("id={}", reg.id)),
         }
     }

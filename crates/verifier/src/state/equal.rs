@@ -267,10 +267,14 @@ mod tests {
     use super::*;
 
     use crate::domain::Scalar;
+    use crate::state::Delta;
 
     /// Whether numbers with new ids and distances add nothing to those with the old, one by one.
     fn covers(old: &[(u32, Option<i32>)], new: &[(u32, Option<i32>)]) -> bool {
-        let number = |&(id, delta): &(u32, Option<i32>)| Reg { id, delta, ..Reg::scalar(Scalar::UNKNOWN) };
+        let number = |&(id, by): &(u32, Option<i32>)| {
+            let delta = by.map(|by| Delta { by, narrow: false });
+            Reg { id, delta, ..Reg::scalar(Scalar::UNKNOWN) }
+        };
         let how = Exactness::Covers {
             track_precision: false,
             may_leak: false,

@@ -18,7 +18,7 @@ pub(crate) use dynptr::{Dynptr, DynptrType};
 pub(crate) use equal::{Exactness, Ids, Live, equal, same_calls};
 pub(crate) use kept::{Irq, Iter, Kept};
 pub(crate) use packet::Range;
-pub(crate) use reg::{Kind, Marks, Reg, Sock};
+pub(crate) use reg::{Delta, Kind, Marks, Reg, Sock};
 pub(crate) use stack::{Byte, Slot, Stack, place, reads_low_part};
 
 use crate::domain::Scalar;

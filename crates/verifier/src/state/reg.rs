@@ -153,6 +153,14 @@ impl Kind {
     }
 }
 
+/// How far a number is from the others of its id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Delta {
+    pub(crate) by: i32,
+    /// It was added in 32 bits, so that the number is the low half of the sum (`BPF_ADD_CONST32`).
+    pub(crate) narrow: bool,
+}
+
 /// A register.
 ///
 /// A pointer is its base plus `off` plus a member of `val`; a number is a member of `val`.
@@ -169,7 +177,7 @@ pub(crate) struct Reg {
     /// pointers with the same variable part. 0: no relation.
     pub(crate) id: u32,
     /// A number's distance from the others of its id.
-    pub(crate) delta: Option<i32>,
+    pub(crate) delta: Option<Delta>,
     /// The reference that the pointer stands for; 0: none.
     pub(crate) ref_id: u32,
     /// Of maps in maps of maps, and of their values, that have timers or work: tells one such map from another. 0: of

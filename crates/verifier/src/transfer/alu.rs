@@ -9,7 +9,7 @@ use super::{Fresh, pointer};
 use crate::check::alu;
 use crate::domain::{BinOp, Bits, Scalar};
 use crate::program::Program;
-use crate::state::{Kind, Reg, State, low32};
+use crate::state::{Delta, Kind, Reg, State, low32};
 
 fn bits(width: Width) -> Bits {
     match width {
@@ -149,17 +149,38 @@ fn scalars(p: &Program<'_>, width: Width, op: BinOp, old: &Reg, by: &Reg) -> Reg
     };
     let mut out = Reg::scalar(val);
     // A copy plus a constant stays related: the distance is remembered, once.
-    let step = by.val.as_const().and_then(|n| i32::try_from(n).ok());
-    if let (BinOp::Add, Width::W64, Some(step)) = (op, width, step)
-        && p.env.privileged()
+    if p.env.privileged()
         && old.id != 0
         && old.delta.is_none()
-        && step >= 0
+        && let Some(by) = step(op, width, by)
     {
         out.id = old.id;
-        out.delta = Some(step);
+        out.delta = Some(Delta { by, narrow: width == Width::W32 });
     }
     out
+}
+
+/// What an addition or subtraction of a constant adds.
+fn step(op: BinOp, width: Width, by: &Reg) -> Option<i32> {
+    let n = match width {
+        Width::W64 => i32::try_from(by.val.as_const()? as i64).ok()?,
+        Width::W32 => by.val.as_const32()? as i32,
+    };
+    match op {
+        BinOp::Add => Some(n),
+        BinOp::Sub => n.checked_neg(),
+        BinOp::Mul
+        | BinOp::And
+        | BinOp::Or
+        | BinOp::Xor
+        | BinOp::Lsh
+        | BinOp::Rsh
+        | BinOp::Arsh
+        | BinOp::Div
+        | BinOp::Mod
+        | BinOp::Sdiv
+        | BinOp::Smod => None,
+    }
 }
 
 fn scalar_op(op: AluOp) -> Option<BinOp> {

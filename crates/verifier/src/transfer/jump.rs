@@ -9,7 +9,7 @@ use skep_isa::{JumpOp, Operand, Reg as R, Width};
 use crate::domain::{Bits, Branches, Cmp, Scalar};
 use crate::limits;
 use crate::program::Program;
-use crate::state::{Kind, Range, Reg, Sock, State};
+use crate::state::{Delta, Kind, Range, Reg, Sock, State};
 
 /// Where a register is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -202,10 +202,11 @@ pub(crate) fn split(
         if is_packet_check(s, width, op, dst, Operand::Reg(src)) {
             packet_check(&mut not_taken, &mut taken, op, dst, src);
         } else if width == Width::W64 && a.is_pointer() && b.is_pointer() && equality_tells(&a, &b) {
-            let id = if a.nullable { a.id } else { b.id };
+            // As in Linux, of this register alone, not of its copies.
+            let which = if a.nullable { dst } else { src };
             match op {
-                JumpOp::Eq => resolve(p, &mut taken, id, false),
-                JumpOp::Ne => resolve(p, &mut not_taken, id, false),
+                JumpOp::Eq => not_null(p, taken.reg_mut(which)),
+                JumpOp::Ne => not_null(p, not_taken.reg_mut(which)),
                 _ => {}
             }
         }
@@ -272,12 +273,27 @@ fn spread(s: &mut State, from: R) {
         return;
     }
     s.for_each_linked(known.id, |reg| {
-        let (d, k) = (reg.delta.unwrap_or(0), known.delta.unwrap_or(0));
-        reg.val = match d == k {
-            true => known.val,
-            false => known.val.add(Bits::B64, &Scalar::known((i64::from(d) - i64::from(k)) as u64)),
-        };
+        if let Some(val) = beside(&known, reg) {
+            reg.val = val;
+        }
     });
+}
+
+/// What a number is, of which another one of the same id is known (`sync_linked_regs`). Nothing new if one was moved in
+/// 32 bits and the other in 64; and what was moved in 32 bits says of one that was not its low half alone: the upper one
+/// must be known to be 0, which Linux 6.18 takes for granted.
+fn beside(known: &Reg, reg: &Reg) -> Option<Scalar> {
+    let by = |delta: Option<Delta>| i64::from(delta.map_or(0, |d| d.by));
+    if reg.delta == known.delta {
+        return Some(known.val);
+    }
+    let sum = known.val.add(Bits::B64, &Scalar::known((by(reg.delta) - by(known.delta)) as u64));
+    match (known.delta.map(|d| d.narrow), reg.delta.map(|d| d.narrow)) {
+        (Some(true), Some(false)) | (Some(false), Some(true)) => None,
+        (_, Some(true)) => Some(sum.truncate(32)),
+        (Some(true), None) => (reg.val.umax() <= u32::MAX.into()).then(|| sum.truncate(32)),
+        (Some(false) | None, Some(false) | None) => Some(sum),
+    }
 }
 
 /// What a pointer that may be NULL is where it is not (`mark_ptr_not_null_reg`).

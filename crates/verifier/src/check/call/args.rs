@@ -374,10 +374,11 @@ impl Args<'_, '_> {
             return;
         }
         let spill = stack.slot(off).and_then(state::Slot::spill);
-        if let (Some((reg, 4)), 0) = (spill, byte)
+        // In the upper half of a spill Linux takes the whole number for the key, which is too large unless that half is 0.
+        if let (Some((reg, size @ 4)), 0) | (Some((reg, size @ 8)), 4) = (spill, byte)
             && let Some(key) = reg.as_const()
         {
-            self.const_key = Some(u64::from(key as u32));
+            self.const_key = Some(if size == 4 { u64::from(key as u32) } else { key });
             self.facts.precise_slots.push((frame.into(), slot));
         }
     }
