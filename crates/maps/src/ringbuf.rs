@@ -199,13 +199,13 @@ impl Ringbuf {
         if held.is_inherited() {
             self.producer_pos().store(producer, Ordering::Release);
         }
-        let mut pending = self.first_pending(producer);
         let after = producer.wrapping_add(total);
-        if after.wrapping_sub(consumer) >= self.size || after.wrapping_sub(pending) >= self.size {
-            while pending != producer && self.bury(self.ring_off(pending)) {
-                pending = self.first_pending(producer);
-            }
-            // The consumer has to take what was discarded.
+        let mut pending = self.first_pending(producer);
+        let is_full = |pending| after.wrapping_sub(pending) >= self.size;
+        while is_full(pending) && pending != producer && self.bury(self.ring_off(pending)) {
+            pending = self.first_pending(producer);
+        }
+        if is_full(pending) || is_full(consumer) {
             return Err(Errno::EAGAIN);
         }
         let off = self.ring_off(producer);
