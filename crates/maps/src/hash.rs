@@ -16,6 +16,9 @@
 //! - A hit needs no version: whatever list the lookup walked, an element that holds the key and did not
 //!   change meanwhile was in the map at some moment of the walk (a freed element keeps its link, and what
 //!   it leads to was linked when it was itself taken out).
+//! - Most misses look at the bucket alone: `filter` has a bit for each element of the list, by its hash. The bit is
+//!   set before the element is linked, and cleared, if no other needs it, after it was unlinked: bits without an
+//!   element cost time, an element without its bit is never.
 //! - A hostile peer writes links: each index is bounded by the private capacity, walks by as many steps.
 //!
 //! *Eviction*: an insert into a full LRU hash lets a hand pass over the elements in the order of their
@@ -35,7 +38,7 @@ use crate::pool::{Pool, REPAIRED, Replacing};
 use crate::sync::{AtomicU32, Guard, Ordering, Owner, fence, lock};
 use crate::walk::{Element, Key, Step, Walk};
 
-/// Bytes of a bucket: lock, version, head, unused.
+/// Bytes of a bucket: lock, version, head, filter.
 const BUCKET: usize = 16;
 /// Offsets in an element.
 const SEQ: usize = 0;
@@ -75,6 +78,8 @@ pub(crate) struct Hash {
     /// An update writes over the values of an element that is there.
     in_place: bool,
     pub kept: Kept,
+    /// What the hash of a key begins with.
+    start: u64,
 }
 
 /// An element as a lookup found it.
@@ -124,6 +129,7 @@ impl Hash {
             percpu,
             in_place,
             kept: Kept::default(),
+            start: start(g.seed, g.key_size),
         }))
     }
 
@@ -144,13 +150,11 @@ impl Hash {
         move |index| elems + index as usize * elem_len + FREE
     }
 
+    #[inline]
     fn bucket(&self, hash: u32) -> Bucket<'_> {
         let off = self.buckets + (hash & self.mask) as usize * BUCKET;
-        Bucket {
-            lock: self.metadata.u32(off),
-            version: self.metadata.u32(off + 4),
-            head: self.metadata.u32(off + 8),
-        }
+        let [lock, version, head, filter] = self.metadata.words(off);
+        Bucket { lock, version, head, filter }
     }
 
     /// Takes the lock of a bucket, in an operation.
@@ -243,34 +247,59 @@ impl Hash {
     }
 
     /// The element that a link leads to; `None` at the end, and for what only a peer can have written.
+    #[inline(always)]
     fn follow(&self, link: u32) -> Option<u32> {
-        link.checked_sub(1).filter(|&index| index < self.pool.capacity())
+        // 0 becomes more than any capacity.
+        let index = link.wrapping_sub(1);
+        (index < self.pool.capacity()).then_some(index)
     }
 
     /// Finds a key without a lock.
+    #[inline(always)]
     fn find(&self, key: Bytes<'_>, hash: u32) -> Option<Found> {
         let bucket = self.bucket(hash);
+        if bucket.filter.load(Ordering::Acquire) & bit(hash) == 0 {
+            return None;
+        }
+        let version = bucket.version.load(Ordering::Acquire);
+        match self.walk(&bucket, key, hash) {
+            Ok(Some(found)) => Some(found),
+            // The loads of the walk are Acquire, so that a version raised before an unlinking that the walk
+            // saw is seen here.
+            Ok(None) if bucket.version.load(Ordering::Acquire) == version => None,
+            Ok(None) | Err(Changed) => self.find_again(&bucket, key, hash),
+        }
+    }
+
+    /// As [`Self::find`], after others came in between.
+    #[cold]
+    #[inline(never)]
+    fn find_again(&self, bucket: &Bucket<'_>, key: Bytes<'_>, hash: u32) -> Option<Found> {
         for _ in 0..RETRIES {
+            self.geometry.wait.pause();
             let version = bucket.version.load(Ordering::Acquire);
-            match self.walk(&bucket, key, hash) {
+            match self.walk(bucket, key, hash) {
                 Ok(Some(found)) => return Some(found),
-                // The loads of the walk are Acquire, so that a version raised before an unlinking that the walk
-                // saw is seen here.
                 Ok(None) if bucket.version.load(Ordering::Acquire) == version => return None,
-                Ok(None) | Err(Changed) => self.geometry.wait.pause(),
+                Ok(None) | Err(Changed) => {}
             }
         }
         None
     }
 
+    #[inline(always)]
     fn walk(&self, bucket: &Bucket<'_>, key: Bytes<'_>, hash: u32) -> Result<Option<Found>, Changed> {
+        let first = key.word_at(0);
         let mut link = bucket.head.load(Ordering::Acquire);
         for _ in 0..self.pool.capacity() {
             let Some(index) = self.follow(link) else { break };
-            let seq = self.elem(index, SEQ).load(Ordering::Acquire);
-            let hit = self.elem(index, HASH).load(Ordering::Relaxed) == hash && self.key(index).equals(key);
-            let next = self.elem(index, NEXT).load(Ordering::Acquire);
-            if seq & 1 != 0 || !self.unchanged(index, seq) {
+            let off = self.elem_off(index);
+            let [seq_now, next, its_hash] = self.metadata.words(off);
+            let seq = seq_now.load(Ordering::Acquire);
+            let hit = its_hash.load(Ordering::Relaxed) == hash && self.has_key(off, first, key);
+            let next = next.load(Ordering::Acquire);
+            fence(Ordering::Acquire);
+            if seq & 1 != 0 || seq_now.load(Ordering::Relaxed) != seq {
                 return Err(Changed);
             }
             if hit {
@@ -279,6 +308,17 @@ impl Hash {
             link = next;
         }
         Ok(None)
+    }
+
+    /// Whether the element at an offset has a key, whose first 8 bytes are `first`. Behind keys in the map are zeros.
+    #[inline(always)]
+    fn has_key(&self, off: usize, first: u64, key: Bytes<'_>) -> bool {
+        self.metadata.load_u64(off + self.key) == first && (key.len() <= 8 || self.has_rest(off, key))
+    }
+
+    #[inline(never)]
+    fn has_rest(&self, off: usize, key: Bytes<'_>) -> bool {
+        (1..key.len().div_ceil(8)).all(|i| self.metadata.load_u64(off + self.key + 8 * i) == key.word_at(i))
     }
 
     /// Whether what was read of an element since its `seq` was loaded belongs together.
@@ -294,13 +334,16 @@ impl Hash {
         key: Bytes<'_>,
         hash: u32,
     ) -> Option<(&'a AtomicU32, u32)> {
+        let first = key.word_at(0);
         let mut from = bucket.head;
         for _ in 0..self.pool.capacity() {
             let index = self.follow(from.load(Ordering::Relaxed))?;
-            if self.elem(index, HASH).load(Ordering::Relaxed) == hash && self.key(index).equals(key) {
+            let off = self.elem_off(index);
+            let [_, next, its_hash] = self.metadata.words(off);
+            if its_hash.load(Ordering::Relaxed) == hash && self.has_key(off, first, key) {
                 return Some((from, index));
             }
-            from = self.elem(index, NEXT);
+            from = next;
         }
         None
     }
@@ -312,20 +355,34 @@ impl Hash {
         from.store(self.elem(index, NEXT).load(Ordering::Relaxed), Ordering::Release);
     }
 
+    /// Clears the bits of the filter that no element of the list needs, whose lock is held.
+    fn filter(&self, bucket: &Bucket<'_>) {
+        let (mut bits, mut link) = (0, bucket.head.load(Ordering::Relaxed));
+        for _ in 0..self.pool.capacity() {
+            let Some(index) = self.follow(link) else { break };
+            let [_, next, hash] = self.metadata.words(self.elem_off(index));
+            bits |= bit(hash.load(Ordering::Relaxed));
+            link = next.load(Ordering::Relaxed);
+        }
+        bucket.filter.store(bits, Ordering::Release);
+    }
+
     /// Writes an element that is in no list and puts it at the head of its bucket, whose lock is held.
     fn link(&self, bucket: &Bucket<'_>, index: u32, key: Bytes<'_>, hash: u32, write_value: impl FnOnce()) {
-        let seq = self.elem(index, SEQ);
+        let off = self.elem_off(index);
+        let [seq, next, its_hash] = self.metadata.words(off);
         let odd = seq.load(Ordering::Relaxed) | 1;
         seq.store(odd, Ordering::Relaxed);
         // Whoever sees what is written below sees the odd number too.
         fence(Ordering::Release);
-        self.elem(index, HASH).store(hash, Ordering::Relaxed);
-        self.metadata.write(self.elem_off(index) + self.key, key);
+        its_hash.store(hash, Ordering::Relaxed);
+        bucket.filter.store(bucket.filter.load(Ordering::Relaxed) | bit(hash), Ordering::Relaxed);
+        self.metadata.write_padded(off + self.key, key);
         if self.lru {
             self.elem(index, REF).store(0, Ordering::Relaxed);
         }
         write_value();
-        self.elem(index, NEXT).store(bucket.head.load(Ordering::Relaxed), Ordering::Relaxed);
+        next.store(bucket.head.load(Ordering::Relaxed), Ordering::Relaxed);
         seq.store(odd.wrapping_add(1), Ordering::Release);
         bucket.head.store(index + 1, Ordering::Release);
     }
@@ -382,6 +439,7 @@ impl Hash {
             };
             let Some(from) = self.link_to(&bucket, index) else { continue };
             self.unlink(&bucket, from, index);
+            self.filter(&bucket);
             drop(held);
             self.let_go(index);
             self.pool.give_back(&self.metadata, index, owner, self.free_link());
@@ -404,7 +462,7 @@ impl Hash {
     }
 
     fn hash_of(&self, key: Bytes<'_>) -> u32 {
-        hash(self.geometry.seed, key)
+        hash(self.start, key)
     }
 
     /// Update by either side; `new` and `existing` write the values of an element (per-CPU hash: one CPU's or
@@ -658,6 +716,12 @@ struct Bucket<'a> {
     lock: &'a AtomicU32,
     version: &'a AtomicU32,
     head: &'a AtomicU32,
+    filter: &'a AtomicU32,
+}
+
+/// The bit of a hash in its bucket's filter: of those that do not choose the bucket.
+fn bit(hash: u32) -> u32 {
+    1 << (hash >> 27)
 }
 
 /// An element changed under a lookup.
@@ -708,6 +772,7 @@ impl Ops for Hash {
             let held = self.lock(&bucket, owner)?;
             let (from, index) = self.find_locked(&bucket, key, hash).ok_or(Errno::ENOENT)?;
             self.unlink(&bucket, from, index);
+            self.filter(&bucket);
             drop(held);
             self.let_go(index);
             self.pool.give_back(&self.metadata, index, owner, self.free_link());
@@ -769,15 +834,22 @@ impl Ops for Hash {
     }
 }
 
+const K: [u64; 3] = [0xa076_1d64_78bd_642f, 0xe703_7ed1_a0b4_28db, 0x8ebc_6af0_9c88_c6e3];
+
+fn mix(a: u64, b: u64) -> u64 {
+    let product = u128::from(a) * u128::from(b);
+    product as u64 ^ (product >> 64) as u64
+}
+
+/// What the hashes of all keys of a map begin with.
+fn start(seed: u64, key_size: usize) -> u64 {
+    mix(seed ^ K[0], key_size as u64 ^ K[1])
+}
+
 /// Hash of a key: each 64-bit word is folded in by a 64 × 64 → 128 bit multiplication, whose halves are
 /// xored (the mixing step of the wyhash family). Part of the layout: peers must agree on it.
-pub(crate) fn hash(seed: u64, key: Bytes<'_>) -> u32 {
-    const K: [u64; 3] = [0xa076_1d64_78bd_642f, 0xe703_7ed1_a0b4_28db, 0x8ebc_6af0_9c88_c6e3];
-    let mix = |a: u64, b: u64| {
-        let product = u128::from(a) * u128::from(b);
-        product as u64 ^ (product >> 64) as u64
-    };
-    let start = mix(seed ^ K[0], key.len() as u64 ^ K[1]);
+#[inline]
+fn hash(start: u64, key: Bytes<'_>) -> u32 {
     let folded = key.words().fold(start, |h, word| mix(h ^ word, K[2]).rotate_left(32) ^ h);
     let last = mix(folded ^ K[1], K[0]);
     (last ^ last >> 32) as u32

@@ -53,6 +53,7 @@ mod grace;
 mod hash;
 mod jhash;
 mod kept;
+mod lpm_starts;
 mod lpm_trie;
 mod map;
 mod map_of_maps;

@@ -9,7 +9,8 @@
 //! that may have its address (`grace`; the kernel: `bpf_mem_cache_free_rcu`): only elements that are in the trie count
 //! for `max_entries`, and `SPARE` nodes may wait. *Readers* take no lock: the trie's `version` is
 //! odd while links change and another afterwards; a reader that sees it odd or changed starts over. Peers may
-//! write anything: numbers of nodes are bounded by the private capacity, walks by the bits of a key.
+//! write anything: numbers of nodes are bounded by the private capacity, walks by the bits of a key. Lookups begin in
+//! the middle of the trie (`lpm_starts`).
 //!
 //! Every change of the trie comes into force by one store of a link (or of the word that makes an element of a node).
 //! Who takes the lock over from a process that died gathers what the links do not lead to ([`LpmTrie::repair`]).
@@ -22,6 +23,7 @@ use skep_spec::Errno;
 
 use crate::geometry::{Geometry, HEADER_LEN};
 use crate::grace::Grace;
+use crate::lpm_starts::Starts;
 use crate::map::Ops;
 use crate::mem::{Block, Bytes, Memory};
 use crate::percpu_array::PercpuValues;
@@ -44,14 +46,17 @@ const GRACE: usize = HEADER_LEN + 64;
 /// a loop does not find all of them waiting. Memory that is not used is not touched.
 const SPARE: usize = if usize::BITS >= 64 { 4 << 20 } else { 256 << 10 };
 const SPARE_NODES: [usize; 2] = [16, 1 << 16];
-/// Offsets in a node: two children (of one that waits: the next that waits, and its mark), whether it has a value, and
-/// then the key as it was inserted.
-const VALUED: usize = 8;
-/// Beside 1 in the word for the value, while nodes are gathered: no link has led to it yet.
-const LOOSE: u32 = 2;
+/// Offsets in a node: two children (of one that waits: the next that waits, and its mark), then the key as it was
+/// inserted, with bits beside its prefix length.
+const KEY: usize = 8;
+/// The node has a value.
+const VALUED: u32 = 1 << 31;
+/// While nodes are gathered: no link has led to it yet.
+const LOOSE: u32 = 1 << 30;
+/// Bytes of data that are compared in one piece.
+const SHORT: usize = 8;
 /// Retries after which a reader looks whether the writer is dead.
 const ASK: u32 = 256;
-const KEY: usize = 12;
 /// How often a reader starts over before it gives its answer whatever others do.
 const RETRIES: u32 = 1 << 16;
 
@@ -60,6 +65,7 @@ pub(crate) struct LpmTrie {
     metadata: Block,
     values: PercpuValues,
     grace: Grace,
+    starts: Starts,
     /// Offset of the nodes.
     nodes: usize,
     node_len: usize,
@@ -99,15 +105,17 @@ impl LpmTrie {
         // An element, an intermediate node for each but one, and the new node of a replacement.
         let live = g.max_entries.checked_mul(2)?.checked_add(1)?;
         let capacity = live.checked_add(spare as u32).filter(|&n| n < u32::MAX)?;
-        let (grace, nodes) = Grace::new(GRACE, g.cpus)?;
+        let max_prefix = 8 * (g.key_size - PREFIX) as u32;
+        let (grace, starts) = Grace::new(GRACE, g.cpus)?;
+        let (starts, nodes) = Starts::new(starts, g.max_entries, max_prefix)?;
         let base = nodes.checked_add(node_len.checked_mul(capacity as usize)?)?;
         let (values, end) = PercpuValues::new(&g, base, capacity as usize, 1)?;
-        let max_prefix = 8 * (g.key_size - PREFIX) as u32;
         Some(g.metadata(memory, end, values.base).map(|metadata| Self {
             geometry: g,
             metadata,
             values,
             grace,
+            starts,
             nodes,
             node_len,
             capacity,
@@ -136,11 +144,43 @@ impl LpmTrie {
     }
 
     fn prefix(&self, index: u32) -> u32 {
-        self.get(self.node(index) + KEY).min(self.max_prefix)
+        self.prefix_in(self.get(self.node(index) + KEY))
+    }
+
+    /// The prefix in a node's word for it.
+    fn prefix_in(&self, word: u32) -> u32 {
+        (word & !(VALUED | LOOSE)).min(self.max_prefix)
     }
 
     fn has_value(&self, index: u32) -> bool {
-        self.get(self.node(index) + VALUED) == 1
+        self.get(self.node(index) + KEY) & VALUED != 0
+    }
+
+    /// The link to the node above all others.
+    pub fn root(&self) -> u32 {
+        self.get(ROOT)
+    }
+
+    /// The first bits of the node that a link leads to, and how many are its prefix.
+    pub fn prefix_of(&self, link: u32) -> Option<(u64, u32)> {
+        let index = self.index(link)?;
+        Some((self.head(self.node_key(index)), self.prefix(index)))
+    }
+
+    /// Whether a link leads to an element.
+    pub fn is_element(&self, link: u32) -> bool {
+        self.index(link).is_some_and(|index| self.has_value(index))
+    }
+
+    /// The link to a child of the node that a link leads to.
+    pub fn child_of(&self, link: u32, bit: u32) -> u32 {
+        self.index(link).map_or(0, |index| self.get(self.child(index, bit)))
+    }
+
+    /// The first 64 bits of a key's data, the first one the most significant.
+    #[inline]
+    fn head(&self, key: Bytes<'_>) -> u64 {
+        key.slice(PREFIX, self.geometry.key_size - PREFIX).word_at(0).to_be()
     }
 
     fn node_key(&self, index: u32) -> Bytes<'_> {
@@ -149,7 +189,12 @@ impl LpmTrie {
 
     /// The node that the link at an offset leads to.
     fn follow(&self, at: usize) -> Option<u32> {
-        self.get(at).checked_sub(1).filter(|&index| index < self.capacity)
+        self.index(self.get(at))
+    }
+
+    #[inline]
+    fn index(&self, link: u32) -> Option<u32> {
+        link.checked_sub(1).filter(|&index| index < self.capacity)
     }
 
     /// A private copy of a key; `None` for a prefix longer than the data.
@@ -221,18 +266,20 @@ impl LpmTrie {
     fn repair(&self) {
         self.write(|| {
             let used = self.get(FRESH).min(self.capacity);
-            let valued = |index| self.node(index) + VALUED;
-            for index in 0..used {
-                self.set(valued(index), self.get(valued(index)) & 1 | LOOSE);
-            }
+            let word = |index| self.word(self.node(index) + KEY);
+            let flag = |index, flags: u32, on: u32| {
+                let now = word(index).load(Ordering::Relaxed);
+                word(index).store(now & !flags | on, Ordering::Relaxed);
+            };
+            let is_loose = |index| word(index).load(Ordering::Relaxed) & LOOSE != 0;
+            (0..used).for_each(|index| flag(index, LOOSE, LOOSE));
             let mut elements = 0;
             let mut keep = |at: usize| {
-                let index = self.follow(at).filter(|&i| i < used && self.get(valued(i)) & LOOSE != 0);
+                let index = self.follow(at).filter(|&i| i < used && is_loose(i));
                 match index {
                     Some(index) => {
-                        let value = self.get(valued(index)) & 1;
-                        self.set(valued(index), value);
-                        elements += value;
+                        flag(index, LOOSE, 0);
+                        elements += u32::from(self.has_value(index));
                     }
                     // A link of a peer's: to nowhere, or to where one came from.
                     None => self.set(at, 0),
@@ -263,12 +310,13 @@ impl LpmTrie {
             }
             [FIRST, LAST].iter().for_each(|&off| self.set(off, 0));
             for index in 0..used {
-                if self.get(valued(index)) & LOOSE != 0 {
-                    self.set(valued(index), 0);
+                if is_loose(index) {
+                    flag(index, LOOSE | VALUED, 0);
                     self.give(index);
                 }
             }
             self.set(COUNT, elements);
+            self.starts.fill(self, &self.metadata, 0, 0);
         });
     }
 
@@ -283,20 +331,54 @@ impl LpmTrie {
         done
     }
 
+    /// The links to the node where a lookup begins, and to the best before.
+    #[inline]
+    fn start(&self, head: u64, prefix: u32) -> (u32, u32) {
+        match self.starts.of(&self.metadata, head, prefix) {
+            Some([at, best]) => (at.load(Ordering::Relaxed), best.load(Ordering::Relaxed)),
+            None => (self.root(), 0),
+        }
+    }
+
     fn find(&self, key: &Key) -> Option<u32> {
-        let (mut found, mut at) = (None, ROOT);
+        let (mut at, mut found) = self.start(key.data().word_at(0).to_be(), key.prefix);
         for _ in 0..=self.max_prefix {
-            let Some(index) = self.follow(at) else { break };
+            let Some(index) = self.index(at) else { break };
             let prefix = self.prefix(index);
             if self.common(index, key) < prefix {
                 break;
             }
             if self.has_value(index) {
-                found = Some(index);
+                found = at;
             }
-            at = self.child(index, key.bit(prefix));
+            at = self.get(self.child(index, key.bit(prefix)));
         }
-        found
+        self.index(found)
+    }
+
+    /// As [`Self::find`] for data of at most [`SHORT`] bytes.
+    #[inline]
+    fn find_short(&self, head: u64, wanted: u32) -> Option<u32> {
+        let (mut at, mut found) = self.start(head, wanted);
+        let len = self.geometry.key_size - PREFIX;
+        for _ in 0..=self.max_prefix {
+            let Some(index) = self.index(at) else { break };
+            let node = self.node(index);
+            let [zero, one, word] = self.metadata.words(node);
+            let word = word.load(Ordering::Relaxed);
+            let data = self.metadata.bytes(node + KEY + PREFIX, len).word_at(0).to_be();
+            let prefix = self.prefix_in(word);
+            // What the prefix leaves of 64 bits that differ.
+            if prefix > wanted || (data ^ head) & !(u64::MAX.checked_shr(prefix).unwrap_or(0)) != 0 {
+                break;
+            }
+            if word & VALUED != 0 {
+                found = at;
+            }
+            let child = if head.checked_shl(prefix).unwrap_or(0) >> 63 == 0 { zero } else { one };
+            at = child.load(Ordering::Relaxed);
+        }
+        self.index(found)
     }
 
     /// The path to where a key is or would be: links that lead to nodes, the last perhaps to none. The last
@@ -356,9 +438,9 @@ impl LpmTrie {
 
     fn fill(&self, index: u32, key: Bytes<'_>, prefix: u32, children: [u32; 2], value: Option<Bytes<'_>>) {
         let at = self.node(index);
+        let valued = if value.is_some() { VALUED } else { 0 };
         self.metadata.write(at + KEY, key);
-        self.set(at + KEY, prefix);
-        self.set(at + VALUED, u32::from(value.is_some()));
+        self.set(at + KEY, prefix | valued);
         self.set(at, children[0]);
         self.set(at + 4, children[1]);
         if let Some(value) = value {
@@ -395,6 +477,7 @@ impl LpmTrie {
             self.write(|| {
                 self.fill(new, bytes, key.prefix, [0, 0], Some(value));
                 self.set(at, new + 1);
+                self.restart(&key);
             });
             return Ok(());
         };
@@ -414,6 +497,7 @@ impl LpmTrie {
                 self.fill(new, bytes, key.prefix, children, Some(value));
                 self.set(at, new + 1);
                 self.give(node);
+                self.restart(&key);
             });
             return Ok(());
         }
@@ -429,6 +513,7 @@ impl LpmTrie {
             self.write(|| {
                 self.fill(new, bytes, key.prefix, children, Some(value));
                 self.set(at, new + 1);
+                self.restart(&key);
             });
             return Ok(());
         }
@@ -440,8 +525,14 @@ impl LpmTrie {
             self.fill(new, bytes, key.prefix, [0, 0], Some(value));
             self.fill(parting, (&old.bytes[..key.len]).into(), common, children, None);
             self.set(at, parting + 1);
+            self.restart(&key);
         });
         Ok(())
+    }
+
+    /// Tells the starts of lookups that the element of a key, and nodes above it, are others now.
+    fn restart(&self, key: &Key) {
+        self.starts.fill(self, &self.metadata, key.data().word_at(0).to_be(), key.prefix);
     }
 
     /// A run begins on a CPU.
@@ -492,8 +583,17 @@ impl LpmTrie {
 
 impl Ops for LpmTrie {
     fn lookup(&self, key: Bytes<'_>, _cpu: u32) -> Option<u64> {
-        let key = self.key(key)?;
-        let index = self.read(|| self.find(&key))?;
+        let len = self.geometry.key_size;
+        let index = if key.len() == len && len <= PREFIX + SHORT {
+            let (head, prefix) = (self.head(key), key.slice(0, PREFIX).as_u32()?);
+            if prefix > self.max_prefix {
+                return None;
+            }
+            self.read(|| self.find_short(head, prefix))?
+        } else {
+            let key = self.key(key)?;
+            self.read(|| self.find(&key))?
+        };
         Some(self.metadata.addr(self.values.off(index, 0)))
     }
 
@@ -511,14 +611,16 @@ impl Ops for LpmTrie {
         self.write(|| {
             if children[0] != 0 && children[1] != 0 {
                 // It goes on as the place where its children part.
-                self.set(self.node(node) + VALUED, 0);
-                return;
+                let word = self.node(node) + KEY;
+                self.set(word, self.get(word) & !VALUED);
+                return self.restart(&key);
             }
             let only = children[0] | children[1];
             let parent = above.last().copied().filter(|&p| only == 0 && !self.has_value(p));
             let Some(parent) = parent else {
                 self.set(at, only);
-                return self.give(node);
+                self.give(node);
+                return self.restart(&key);
             };
             // The parent stood where the node and its sibling part: the sibling takes its place.
             let siblings = [0, 1].map(|bit| self.get(self.child(parent, bit)));
@@ -528,6 +630,7 @@ impl Ops for LpmTrie {
             self.set(link, sibling);
             self.give(parent);
             self.give(node);
+            self.restart(&key);
         });
         Ok(())
     }
@@ -561,6 +664,7 @@ impl Ops for LpmTrie {
             let found = self.next(key.as_ref());
             if let Some(index) = found {
                 self.node_key(index).copy_to(&mut next);
+                next[..PREFIX].copy_from_slice(&self.prefix(index).to_ne_bytes());
             }
             fence(Ordering::Acquire);
             if version & 1 == 0 && self.get(VERSION) == version {

@@ -124,6 +124,32 @@ impl Block {
         unsafe { &*p.cast::<AtomicUsize>() }
     }
 
+    /// The 8 bytes at a multiple of 8, as a number of native order.
+    #[inline(always)]
+    pub(crate) fn load_u64(&self, off: usize) -> u64 {
+        let p = self.span(off, 8);
+        if !off.is_multiple_of(8) {
+            unaligned(off);
+        }
+        step();
+        // SAFETY: in bounds and aligned; only loaded from.
+        unsafe { load_u64(p) }
+    }
+
+    /// Writes bytes, and zeros behind them up to a multiple of 8. The offset is one too.
+    #[inline(always)]
+    pub(crate) fn write_padded(&self, off: usize, bytes: Bytes<'_>) {
+        let len = bytes.len.next_multiple_of(8);
+        let to = self.span(off, len);
+        if !off.is_multiple_of(8) {
+            unaligned(off);
+        }
+        for i in 0..len / 8 {
+            // SAFETY: byte 8i+7 is below `len`, in bounds, aligned.
+            unsafe { store_u64(to.add(8 * i), bytes.word_at(i)) };
+        }
+    }
+
     /// Writes bytes.
     #[inline]
     pub(crate) fn write(&self, off: usize, bytes: Bytes<'_>) {
@@ -214,13 +240,8 @@ impl Bytes<'_> {
         if self.len != 4 {
             return None;
         }
-        if self.ptr.addr().is_multiple_of(4) {
-            // SAFETY: aligned, 4 readable bytes by the constructor, only loaded from.
-            let word = unsafe { core::sync::atomic::AtomicU32::from_ptr(self.ptr.cast_mut().cast()) };
-            return Some(word.load(Relaxed));
-        }
         // SAFETY: 4 readable bytes by the constructor.
-        Some(u32::from_ne_bytes(unsafe { load::<4>(self.ptr) }))
+        Some(unsafe { load_u32(self.ptr) })
     }
 
     /// Copies out as much as `to` takes.
@@ -267,22 +288,21 @@ impl Bytes<'_> {
     pub(crate) fn word_at(&self, i: usize) -> u64 {
         step();
         let (ptr, left) = (self.ptr, self.len.saturating_sub(8 * i));
-        if left >= 8 {
+        match left {
             // SAFETY: bytes 8i to 8i+7 are below `len`, readable by the constructor.
-            return u64::from_ne_bytes(unsafe { load::<8>(ptr.add(8 * i)) });
-        }
-        let mut word = [0; 8];
-        if left == 4 {
+            8.. => unsafe { load_u64(ptr.add(8 * i)) },
             // SAFETY: bytes 8i to 8i+3 are below `len`.
-            word[..4].copy_from_slice(&unsafe { load::<4>(ptr.add(8 * i)) });
-            return u64::from_ne_bytes(word);
+            4 => padded(unsafe { load_u32(ptr.add(8 * i)) }),
+            // SAFETY: `left` bytes from 8i on are below `len`.
+            _ => unsafe { load_tail(ptr.wrapping_add(8 * i), left) },
         }
-        for (j, byte) in word[..left].iter_mut().enumerate() {
-            // SAFETY: byte 8i+j is below `len`.
-            *byte = unsafe { load_u8(ptr.add(8 * i + j)) };
-        }
-        u64::from_ne_bytes(word)
     }
+}
+
+/// A number of 4 bytes as the 8 that begin with them.
+#[inline(always)]
+fn padded(v: u32) -> u64 {
+    if cfg!(target_endian = "little") { v.into() } else { u64::from(v) << 32 }
 }
 
 /// Bytes to copy to: private, or shared with others that may read and write them meanwhile.
@@ -348,33 +368,89 @@ unsafe fn load_u8(p: *const u8) -> u8 {
     unsafe { AtomicU8::from_ptr(p.cast_mut()) }.load(Relaxed)
 }
 
-/// Loads `N` (4 or 8) bytes in the widest units that the alignment allows.
+/// Loads 4 bytes, at once where they are aligned.
 ///
 /// # Safety
-/// As [`load_u8`], for `N` bytes.
+/// As [`load_u8`], for 4 bytes.
 #[inline(always)]
-unsafe fn load<const N: usize>(p: *const u8) -> [u8; N] {
-    let mut out = [0; N];
-    #[cfg(target_has_atomic = "64")]
-    if N == 8 && p.addr().is_multiple_of(8) {
+unsafe fn load_u32(p: *const u8) -> u32 {
+    if p.addr().is_multiple_of(4) {
         // SAFETY: aligned, readable by the caller's promise, only loaded from.
-        let v = unsafe { core::sync::atomic::AtomicU64::from_ptr(p.cast_mut().cast()) }.load(Relaxed);
-        out.copy_from_slice(&v.to_ne_bytes()[..N]);
-        return out;
+        return unsafe { core::sync::atomic::AtomicU32::from_ptr(p.cast_mut().cast()) }.load(Relaxed);
     }
-    if p.addr().is_multiple_of(4) && N.is_multiple_of(4) {
-        for (i, part) in out.chunks_exact_mut(4).enumerate() {
-            // SAFETY: aligned, 4i+3 < N, readable by the caller's promise, only loaded from.
+    // SAFETY: the caller's promise.
+    unsafe { load_parts(p, 4) as u32 }
+}
+
+/// Loads 8 bytes, at once where they are aligned and the machine can.
+///
+/// # Safety
+/// As [`load_u8`], for 8 bytes.
+#[inline(always)]
+unsafe fn load_u64(p: *const u8) -> u64 {
+    #[cfg(target_has_atomic = "64")]
+    if p.addr().is_multiple_of(8) {
+        // SAFETY: aligned, readable by the caller's promise, only loaded from.
+        return unsafe { core::sync::atomic::AtomicU64::from_ptr(p.cast_mut().cast()) }.load(Relaxed);
+    }
+    // SAFETY: the caller's promise.
+    unsafe { load_parts(p, 8) }
+}
+
+/// Loads 4 or 8 bytes in the widest units that the alignment allows.
+///
+/// # Safety
+/// As [`load_u8`], for as many bytes.
+#[inline(never)]
+unsafe fn load_parts(p: *const u8, len: usize) -> u64 {
+    let mut out = [0; 8];
+    if p.addr().is_multiple_of(4) {
+        for (i, part) in out[..len].chunks_exact_mut(4).enumerate() {
+            // SAFETY: aligned, 4i+3 < len, readable by the caller's promise, only loaded from.
             let v = unsafe { core::sync::atomic::AtomicU32::from_ptr(p.add(4 * i).cast_mut().cast()) };
             part.copy_from_slice(&v.load(Relaxed).to_ne_bytes());
         }
     } else {
-        for (i, byte) in out.iter_mut().enumerate() {
-            // SAFETY: i < N, readable by the caller's promise.
+        for (i, byte) in out[..len].iter_mut().enumerate() {
+            // SAFETY: i < len, readable by the caller's promise.
             *byte = unsafe { load_u8(p.add(i)) };
         }
     }
-    out
+    match len {
+        8 => u64::from_ne_bytes(out),
+        _ => u32::from_ne_bytes([out[0], out[1], out[2], out[3]]).into(),
+    }
+}
+
+/// Loads fewer than 8 bytes, with zeros behind.
+///
+/// # Safety
+/// As [`load_u8`], for `len` bytes.
+#[inline(never)]
+unsafe fn load_tail(p: *const u8, len: usize) -> u64 {
+    let mut out = [0; 8];
+    for (i, byte) in out[..len].iter_mut().enumerate() {
+        // SAFETY: i < len, readable by the caller's promise.
+        *byte = unsafe { load_u8(p.add(i)) };
+    }
+    u64::from_ne_bytes(out)
+}
+
+/// # Safety
+/// `p` is writable for 8 bytes and aligned to them; others access it only atomically or from outside Rust.
+#[inline(always)]
+unsafe fn store_u64(p: *mut u8, v: u64) {
+    #[cfg(target_has_atomic = "64")]
+    // SAFETY: aligned and writable by the caller's promise.
+    unsafe {
+        core::sync::atomic::AtomicU64::from_ptr(p.cast()).store(v, Relaxed);
+    }
+    #[cfg(not(target_has_atomic = "64"))]
+    for (i, part) in v.to_ne_bytes().chunks_exact(4).enumerate() {
+        let part = u32::from_ne_bytes([part[0], part[1], part[2], part[3]]);
+        // SAFETY: as above, for each half.
+        unsafe { core::sync::atomic::AtomicU32::from_ptr(p.add(4 * i).cast()).store(part, Relaxed) };
+    }
 }
 
 /// Copies `len` bytes, by words where both sides are aligned alike, from low to high addresses.
@@ -392,6 +468,12 @@ unsafe fn copy(from: *const u8, to: *mut u8, len: usize) {
             unsafe { copy_word(from.add(i), to.add(i)) };
             i += WORD;
         }
+        return;
+    }
+    if len == 4 && (from.addr() | to.addr()).is_multiple_of(4) {
+        step();
+        // SAFETY: aligned; the caller's promise.
+        unsafe { core::sync::atomic::AtomicU32::from_ptr(to.cast()).store(load_u32(from), Relaxed) };
         return;
     }
     // SAFETY: the caller's promise.
