@@ -166,21 +166,21 @@ fn timers_end_in_order_and_with_their_map() {
         let value = map.lookup((&key.to_ne_bytes()).into(), 0).expect("the key is there");
         let timer = value + 16;
         assert_eq!(keeper.timer_set(timer, Arc::new(key), 7), Err(Errno::EINVAL), "before its init");
-        assert_eq!(keeper.timer_init(timer, TimerKind::Timer, 1), Ok(()));
-        assert_eq!(keeper.timer_init(timer, TimerKind::Timer, 1), Err(Errno::EBUSY));
+        assert_eq!(keeper.timer_init(timer, TimerKind::Timer, 1, 0), Ok(()));
+        assert_eq!(keeper.timer_init(timer, TimerKind::Timer, 1, 0), Err(Errno::EBUSY));
         assert_eq!(keeper.timer_start(timer, 5, None), Err(Errno::EINVAL), "before it has a function");
         keeper.timer_set(timer, Arc::new(key), 7).expect("it is initialised");
         keeper.timer_start(timer, 100 - u64::from(key), None).expect("it has a function");
         timers.push(timer);
     }
-    assert_eq!(keeper.next_end(), Some(98));
-    assert!(keeper.due(97).is_none());
-    let due = keeper.due(98).expect("one has ended");
+    assert_eq!(keeper.next_end(), Some((98, None)));
+    assert!(keeper.due(97, 0).is_none());
+    let due = keeper.due(98, 0).expect("one has ended");
     assert_eq!((due.timer, due.function), (timers[2], 7));
     assert!(matches!(map.element_at(due.timer).map(|e| e.key), Some(Key::At(_))));
     keeper.ran(&due);
     map.delete_from_host(&1u32.to_ne_bytes()).expect("the key is there");
-    assert_eq!(keeper.next_end(), Some(100), "the timer went with its element");
+    assert_eq!(keeper.next_end(), Some((100, None)), "the timer went with its element");
     map.abandon();
     assert_eq!(keeper.next_end(), None, "the timers went with the map's last handle");
 }

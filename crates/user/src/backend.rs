@@ -23,6 +23,7 @@ use crate::os::{self, MapMemory};
 use crate::pins::{self, can_be_pinned};
 use crate::program::UserProgram;
 use crate::programs::ProgramTable;
+use crate::timers::Timers;
 use crate::vcpu::Domain;
 
 /// Takes lines of `bpf_trace_printk`.
@@ -73,6 +74,7 @@ pub(crate) struct Shared {
     pub(crate) environment: Environment,
     pub(crate) programs: ProgramTable,
     pub(crate) identity: Identity,
+    pub(crate) timers: Timers,
     printk: Printk,
     pub(crate) helpers: Vec<HelperBody>,
     last_map_id: AtomicU32,
@@ -139,6 +141,7 @@ impl UserBackend {
             environment,
             programs: ProgramTable::new(),
             identity: Identity::of_process(),
+            timers: Timers::default(),
             printk,
             helpers,
             last_map_id: AtomicU32::new(0),
@@ -311,7 +314,8 @@ impl Backend for UserBackend {
                 &sized
             }
         };
-        let map = Map::create(def, &config, os::memory(&memory))?;
+        let map = Map::create_kept(def, &config, os::memory(&memory), &|| self.shared.timers.keeper())?;
+        self.shared.timers.serve(&self.shared, def)?;
         let id = self.shared.last_map_id.fetch_add(1, Ordering::Relaxed) + 1;
         Ok(Arc::new(UserMap::new(Arc::clone(&self.shared), map, id, memory)))
     }

@@ -39,6 +39,10 @@ impl Host for RunHost<'_> {
         self.now_ns.unwrap_or_else(os::tai_ns)
     }
 
+    fn real_ns(&self) -> u64 {
+        self.now_ns.unwrap_or_else(os::real_ns)
+    }
+
     fn task(&self) -> Task {
         os::task()
     }

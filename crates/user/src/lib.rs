@@ -41,7 +41,8 @@ pub mod source;
 )]
 mod sys;
 mod test_run;
-pub mod vcpu;
+pub mod timers;
+mod vcpu;
 
 pub use backend::{HelperBody, Printk, UserBackend, UserOptions};
 pub use kfuncs::{bind_kfuncs, kfunc_types};

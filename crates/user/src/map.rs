@@ -18,7 +18,7 @@ use crate::produce::Samples;
 use crate::program::UserProgram;
 
 /// A handle on a map. Programs hold the map itself, not the handle: when the last handle on a program array is
-/// dropped its slots are emptied, as Linux does, so that programs and arrays do not keep each other alive.
+/// dropped its slots are emptied and its timers end, as Linux does, so that programs and maps do not keep each other alive.
 pub(crate) struct UserMap {
     shared: Arc<Shared>,
     map: Arc<Map>,
@@ -143,6 +143,7 @@ impl UserMap {
 
 impl Drop for UserMap {
     fn drop(&mut self) {
+        self.map.abandon();
         for index in std::mem::take(&mut *lock(&self.slots)).into_keys() {
             // A frozen array keeps its ids; without the programs they lead nowhere.
             let _ = self.map.delete_from_host(&index.to_ne_bytes());

@@ -20,7 +20,7 @@ mod imp {
     pub(crate) use sys::memfd::Memfds as MapMemory;
     pub(crate) use sys::slots::{Table, peers_in};
     pub(crate) use sys::task::{comm, task, uid_gid};
-    pub(crate) use sys::time::{boot_ns, coarse_ns, monotonic_ns, tai_ns};
+    pub(crate) use sys::time::{boot_ns, coarse_ns, monotonic_ns, real_ns, tai_ns};
 
     /// Wakes a thread that waits for records: an eventfd.
     #[derive(Clone)]
@@ -185,6 +185,11 @@ mod imp {
         now.map_or(0, |d| d.as_nanos() as u64)
     }
 
+    pub(crate) fn real_ns() -> u64 {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        now.map_or(0, |d| d.as_nanos() as u64)
+    }
+
     /// The process; threads have no numbers here.
     pub(crate) fn task() -> skep_vm::Task {
         skep_vm::Task { pid: std::process::id(), tgid: std::process::id() }
@@ -236,8 +241,8 @@ mod imp {
 }
 
 pub(crate) use imp::{
-    Bell, MapMemory, Table, boot_ns, coarse_ns, comm, monotonic_ns, open_pinned, peers_in, pin, tai_ns, task,
-    uid_gid,
+    Bell, MapMemory, Table, boot_ns, coarse_ns, comm, monotonic_ns, open_pinned, peers_in, pin, real_ns,
+    tai_ns, task, uid_gid,
 };
 
 /// The memory of a map, as `maps` takes it.

@@ -94,12 +94,24 @@ impl Domain {
         self.leased(claim)
     }
 
+    /// Leases one slot and no other, waiting while somebody has it; one there is not counts as another. For threads
+    /// without a lease.
+    pub(crate) fn lease_on(&self, cpu: u32) -> Lease<'_> {
+        let (me, cpu) = (self.token(), cpu % self.cpus());
+        let claim = self.wait_for(|| self.take(cpu, me).then_some(Claim { cpu, holds: Some(me) }));
+        self.leased(claim)
+    }
+
     #[cold]
     #[inline(never)]
     fn claim_waiting(&self) -> Claim {
+        self.wait_for(|| self.claim())
+    }
+
+    fn wait_for(&self, claim: impl Fn() -> Option<Claim>) -> Claim {
         let mut rounds = 0u32;
         loop {
-            if let Some(claim) = self.claim() {
+            if let Some(claim) = claim() {
                 return claim;
             }
             match rounds {

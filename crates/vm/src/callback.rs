@@ -4,12 +4,14 @@
 //! function's frame; whenever the function returns, [`next`] says with which registers it is entered again, or
 //! what the helper's result is. So callbacks nest as deep as there are frames, and the host's stack does not grow.
 
-use skep_maps::{Drained, Key, Step, UserRingbuf, Walk};
-use skep_spec::Errno;
+use skep_maps::{Drained, Insert, Key, Step, UserRingbuf, Walk};
+use skep_spec::{Errno, FieldKind};
 
 use crate::Program;
-use crate::helpers::dynptr;
+use crate::helpers::kept::refused;
+use crate::helpers::{Call, dynptr, int};
 use crate::interp::State;
+use crate::kfuncs::objects::given;
 use crate::mem::{FRAMES, Mem};
 use crate::trap::TrapKind;
 
@@ -34,6 +36,8 @@ pub(crate) enum CallBack {
     ForEach,
     /// `bpf_user_ringbuf_drain(map, callback, ctx, flags)`.
     Drain,
+    /// `bpf_rbtree_add_impl(root, node, less, meta, off)`.
+    TreeAdd,
 }
 
 /// Calls of a function that are under way.
@@ -54,6 +58,8 @@ enum Over {
     Map { map: u64, walk: Walk },
     /// The samples of a user ring buffer, in the same way.
     Samples { map: u64, flags: u64, drain: Option<skep_maps::Drain> },
+    /// The nodes of a tree that a new one is compared with.
+    Tree(Insert),
 }
 
 impl Iteration {
@@ -68,15 +74,57 @@ pub(crate) enum Begin {
     Calls { slot: usize, iteration: Iteration },
 }
 
+/// The slot of the function that an argument stands for.
+pub(crate) fn slot(program: &Program, callback: u64) -> Result<usize, TrapKind> {
+    let slot = usize::try_from(callback ^ CODE_TAG).ok().filter(|slot| program.is_function(*slot));
+    slot.ok_or(TrapKind::NotAFunction(callback))
+}
+
+/// Starts to add a node to a tree.
+fn begin_tree(call: &mut Call<'_, '_, '_>, [root, node, less]: [u64; 3]) -> Result<Begin, TrapKind> {
+    let slot = slot(call.program, less)?;
+    call.is_root(root, FieldKind::RbRoot)?;
+    match given(call, node, |keeper| keeper.tree_insert(root, node))? {
+        Ok(insert) => {
+            call.state.set_insert(Some(insert));
+            Ok(Begin::Calls { slot, iteration: Iteration { over: Over::Tree(insert), ctx: 0, done: 0 } })
+        }
+        Err(e) => Ok(Begin::Result(int(Err(e)))),
+    }
+}
+
+/// The next question of an insertion; none when the node is in the tree.
+fn next_of_tree(
+    program: &Program,
+    state: &mut State<'_>,
+    insert: &mut Insert,
+    less: Option<bool>,
+) -> Result<Option<[u64; 5]>, TrapKind> {
+    let keeper = program.keeper().ok_or(TrapKind::NoKeeper)?;
+    if let Some(less) = less {
+        keeper.tree_side(insert, less);
+    }
+    if let Some((new, at)) = insert.question() {
+        return Ok(Some([new, at, 0, 0, 0]));
+    }
+    keeper.tree_link(*insert).map_err(|e| refused(e, 0))?;
+    state.set_insert(None);
+    Ok(None)
+}
+
 /// Starts a helper with its arguments.
 pub(crate) fn begin(
     program: &Program,
+    mem: &mut Mem<'_>,
+    state: &mut State<'_>,
     call: CallBack,
     [what, callback, ctx, flags, _]: [u64; 5],
-    vcpu: u32,
 ) -> Result<Begin, TrapKind> {
-    let slot = usize::try_from(callback ^ CODE_TAG).ok().filter(|slot| program.is_function(*slot));
-    let slot = slot.ok_or(TrapKind::NotAFunction(callback))?;
+    if call == CallBack::TreeAdd {
+        return begin_tree(&mut Call { program, mem, state }, [what, callback, ctx]);
+    }
+    let vcpu = state.vcpu;
+    let slot = slot(program, callback)?;
     let over = match call {
         CallBack::Loop { wide } => Over::Numbers(if wide { what } else { u64::from(what as u32) }),
         CallBack::ForEach => {
@@ -95,6 +143,7 @@ pub(crate) fn begin(
             let over = Over::Samples { map: what, flags, drain: None };
             return Ok(Begin::Calls { slot, iteration: Iteration { over, ctx, done: 0 } });
         }
+        CallBack::TreeAdd => return Ok(Begin::Result(0)),
     };
     let wide = matches!(call, CallBack::Loop { wide: true });
     let refused = |e: Errno| match wide {
@@ -105,7 +154,7 @@ pub(crate) fn begin(
     match over {
         _ if flags != 0 => refused(Errno::EINVAL),
         Over::Numbers(n) if n > MAX_LOOPS => refused(Errno::E2BIG),
-        Over::Numbers(_) | Over::Map { .. } | Over::Samples { .. } => {
+        Over::Numbers(_) | Over::Map { .. } | Over::Samples { .. } | Over::Tree(_) => {
             Ok(Begin::Calls { slot, iteration: Iteration { over, ctx, done: 0 } })
         }
     }
@@ -154,6 +203,10 @@ pub(crate) fn next(
                     }
                 }
             }
+            Over::Tree(insert) => {
+                let args = next_of_tree(program, state, insert, (*done > 0).then_some(stop))?;
+                break args;
+            }
             _ if stop => break None,
             Over::Numbers(most) => break (*done < *most).then_some([*done, *ctx, 0, 0, 0]),
             Over::Map { map, walk } => {
@@ -179,7 +232,8 @@ pub(crate) fn next(
             Next::Call(args)
         }
         None => {
-            let done = *done;
+            // A node that is in the tree: 0.
+            let done = if let Over::Tree(_) = over { 0 } else { *done };
             mem.take_key(depth);
             Next::Result(result.unwrap_or(done))
         }

@@ -477,6 +477,9 @@ pub(crate) enum Refusal {
     Variable(i32),
 }
 
+/// What stands for the function that has no place.
+const TREE_ADD: u64 = 0xffff;
+
 /// The address of a function of the kernel: none of memory, and not NULL.
 const KFUNC_ADDRESS: u64 = 0xffff_8800_0000_0000;
 
@@ -504,6 +507,7 @@ pub(crate) enum HelperSlot {
     Loop,
     ForEach,
     Drain,
+    TreeAdd,
 }
 
 /// Prepared code and the errors of its undecodable slots, ascending by slot.
@@ -664,11 +668,13 @@ fn lower(op: &Op, pc: usize, len: usize, held: Option<Reg>, binding: &Binding<'_
             }
             Some(HelperSlot::ForEach) => Code::CallBack { call: CallBack::ForEach },
             Some(HelperSlot::Drain) => Code::CallBack { call: CallBack::Drain },
-            None => Code::Refuse(Refusal::UnknownHelper(id)),
+            // No helper does.
+            Some(HelperSlot::TreeAdd) | None => Code::Refuse(Refusal::UnknownHelper(id)),
         },
         Op::Call(CallTarget::Subprog(off)) => Code::Subprog { to: target(off) },
         Op::Call(CallTarget::Kfunc { btf_id, btf_idx: _ }) => match (binding.kfunc)(pc) {
             Some(HelperSlot::Table(index)) => Code::Helper { index },
+            Some(HelperSlot::TreeAdd) => Code::CallBack { call: CallBack::TreeAdd },
             _ => Code::Refuse(Refusal::Kfunc(btf_id)),
         },
         Op::CallIndirect { .. } => Code::Refuse(Refusal::CallIndirect),
@@ -690,6 +696,7 @@ fn load_imm64(dst: Reg, value: Imm64, pc: usize, binding: &Binding<'_>) -> Code 
         Imm64::MapFd(fd) | Imm64::MapValueFd { fd, .. } => Err(Refusal::UnboundMap(fd)),
         Imm64::Variable { btf_id, .. } => match (binding.kfunc)(pc) {
             Some(HelperSlot::Table(index)) => Ok(KFUNC_ADDRESS | u64::from(index)),
+            Some(HelperSlot::TreeAdd) => Ok(KFUNC_ADDRESS | TREE_ADD),
             _ => Err(Refusal::Variable(btf_id)),
         },
         Imm64::Code(off) => {

@@ -106,6 +106,10 @@ pub trait Host {
     fn tai_ns(&self) -> u64 {
         self.boot_ns()
     }
+    /// Nanoseconds of the wall clock since 1970 (`CLOCK_REALTIME`).
+    fn real_ns(&self) -> u64 {
+        self.tai_ns()
+    }
     /// A pseudo-random number.
     fn prandom_u32(&self) -> u32;
     /// What `bpf_get_smp_processor_id` gives on virtual CPU `vcpu`: itself, unless a replay knows better.

@@ -19,6 +19,7 @@ use alloc::vec::Vec;
 
 use skep_abi::PacketAccess;
 use skep_isa::{AluOp, AtomicOp, Endian, JumpOp, Size, Width, eval};
+use skep_maps::{Element, Key};
 
 use elsewhere::{load_elsewhere, memory_fault, store_elsewhere};
 use frames::Frames;
@@ -29,7 +30,7 @@ use crate::Program;
 use crate::callback::{self, Begin, Next};
 use crate::code::{Code, Refusal, operations};
 use crate::helpers::{self, Call, Place};
-use crate::mem::{Mem, begin_at_line, move_on};
+use crate::mem::{CtxKind, Mem, begin_at_line, move_on};
 use crate::observe::Step;
 use crate::trap::TrapKind;
 
@@ -59,6 +60,40 @@ pub(crate) fn run_chain(program: &Program, mem: &mut Mem<'_>, state: &mut State<
     match state.observer {
         None => chain::<false>(program, mem, state, (r1, &others), 0),
         Some(_) => chain_apart::<true>(program, mem, state, (r1, &others), 0),
+    }
+}
+
+/// Runs a function of a program that a timer or work calls: from its first slot in frame 0, with the map, a key and a
+/// value. Leaves the fuel that is left. `None` after a trap.
+#[cold]
+pub(crate) fn run_callback(
+    program: &Program,
+    mem: &mut Mem<'_>,
+    state: &mut State<'_>,
+    slot: usize,
+    (map, key_size, element): (u64, u32, Element),
+) -> Option<u64> {
+    state.fuel = state.limit;
+    state.tail_calls = 0;
+    let place = (0, state.vcpu);
+    let end = mem.with_program(&program.bound, CtxKind::Fields, None, place, |mem| {
+        let key = match element.key {
+            Key::Index(index) => mem.grant_index(0, index),
+            Key::At(addr) => mem.grant_key(0, addr, key_size),
+        };
+        let result = exec::<false>(program, mem, state, (map, &[key, element.value, 0, 0]), (0, slot));
+        if mem.holds_records() {
+            helpers::ringbuf::discard_open(program, mem, state.vcpu);
+        }
+        helpers::lock::release(program, state);
+        helpers::kept::release(program, state);
+        result
+    });
+    match end {
+        End::Value(v) => Some(v),
+        // The verifier lets no such function make one.
+        End::TailCall(..) => Some(0),
+        End::Trap => None,
     }
 }
 
@@ -92,7 +127,7 @@ fn chain<const WATCHED: bool>(
         let packet = state.packet.filter(|_| program.packet != PacketAccess::None).map(|p| (p.meta, p.end));
         let place = (depth, state.vcpu);
         let end = mem.with_program(&program.bound, program.ctx.kind, packet, place, |mem| {
-            let result = exec::<WATCHED>(program, mem, state, args, depth);
+            let result = exec::<WATCHED>(program, mem, state, args, (depth, 0));
             if mem.holds_records() {
                 helpers::ringbuf::discard_open(program, mem, state.vcpu);
             }
@@ -101,6 +136,9 @@ fn chain<const WATCHED: bool>(
             }
             if state.held_lock.is_some() {
                 helpers::lock::release(program, state);
+            }
+            if state.holdings.is_some() {
+                helpers::kept::release(program, state);
             }
             result
         });
@@ -121,18 +159,18 @@ fn exec<const WATCHED: bool>(
     mem: &mut Mem<'_>,
     state: &mut State<'_>,
     (r1, others): (u64, &[u64; 4]),
-    base: usize,
+    (base, entry): (usize, usize),
 ) -> End {
     let unfused = if WATCHED { program.unfused() } else { Vec::new() };
     let code = if WATCHED { &unfused[..] } else { &program.code[..] };
-    let mut frames = Frames { base, depth: base, entry: 0, may_goto: 0 };
+    let mut frames = Frames { base, depth: base, entry, may_goto: 0 };
     let mut regs = [0u64; 16];
     regs[1] = r1;
     regs[2..6].copy_from_slice(others);
     regs[10] = mem.clean_frame(program.stack_used);
     let mut slice = state.first_slice();
     // What stands behind the current instruction.
-    let mut rest = code.iter();
+    let mut rest = code.get(entry..).unwrap_or_default().iter();
     let mut acc = 0u64;
 
     /// Goes on to the next part of a fused operation, which is the next slot.
@@ -465,7 +503,7 @@ fn exec<const WATCHED: bool>(
                     Code::CallBack { call } => {
                         burn!(1);
                         let args = [regs[1], regs[2], regs[3], regs[4], regs[5]];
-                        match check!(callback::begin(program, call, args, state.vcpu)) {
+                        match check!(callback::begin(program, mem, state, call, args)) {
                             Begin::Result(v) => regs[0] = v,
                             Begin::Calls { slot, iteration } => {
                                 if !frames.call(program, mem, &mut regs, next!(), (slot, true)) {

@@ -86,6 +86,11 @@ pub enum Place {
         /// Bytes from its start.
         off: u64,
     },
+    /// The memory of objects that programs allocate.
+    Objects {
+        /// Bytes from its start.
+        off: u64,
+    },
     /// Another buffer that was lent to the run.
     Buffer {
         /// Bytes from its start.
@@ -128,6 +133,7 @@ impl Step<'_> {
             Name::Buffer => Place::Buffer { off },
             Name::Record => Place::Record { off },
             Name::Key => Place::Key { off },
+            Name::Objects => Place::Objects { off },
             Name::Values => {
                 let held = |m: &Map| m.value_area().is_some_and(|a| a.addr == start);
                 let map = self.program.maps().iter().position(|m| held(m))?;

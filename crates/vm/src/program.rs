@@ -8,9 +8,10 @@ use alloc::vec::Vec;
 use skep_abi::{
     Capability, Context, CtxShape, CtxValue, MapFlags, Native, PacketAccess, ProgramType, SK_BUFF_BYTES,
 };
+use skep_btf::TypeId;
 use skep_isa::{CallTarget, DecodeError, Imm64, Insn, Op, Size, decode_all};
-use skep_maps::Map;
-use skep_spec::{Environment, Errno, Error, MapDef, ProgramSpec};
+use skep_maps::{Keeper, Map, ObjectType};
+use skep_spec::{Environment, Errno, Error, FieldKind, MapDef, ProgramSpec};
 use skep_verifier::{Digest, Verified};
 
 use crate::bound::{self, MapRef};
@@ -40,6 +41,10 @@ pub struct Program {
     narrow_loops: Vec<usize>,
     /// Slots that call a function of the kernel or have its address, with the place of its body; ascending.
     kfuncs: Vec<(usize, HelperSlot)>,
+    /// What keeps its objects and those of its maps.
+    keeper: Option<Arc<Keeper>>,
+    /// The structs of its types whose numbers its instructions have, by number.
+    object_types: Vec<(u32, Arc<ObjectType>)>,
     verified: bool,
 }
 
@@ -193,6 +198,7 @@ impl Program {
         let narrow_loops = verified.unwrap_or_default();
         let kfuncs = kfunc_slots(spec, env);
         let prepared = prepared(&spec.insns, &maps, (&narrow_loops, &kfuncs), Fusing::On);
+        let keeper = keeper(spec, &maps)?;
         Ok(Self {
             name: spec.name.clone(),
             id: 0,
@@ -201,7 +207,8 @@ impl Program {
             code: prepared.code,
             errors: prepared.errors,
             functions: prepared.functions,
-            bound: MapSet::new(maps),
+            bound: MapSet::new(maps, keeper.as_deref()),
+            keeper,
             ctx: CtxAccess::new(row.map(|r| r.ctx_for(Capability::Perfmon, spec.attach_type))),
             packet: row.map_or(PacketAccess::None, |r| r.packet),
             legacy_loads: row.is_none_or(|r| r.legacy_loads),
@@ -209,6 +216,7 @@ impl Program {
             last_cpu: env.cpus.saturating_sub(1),
             narrow_loops,
             kfuncs,
+            object_types: object_types(spec),
             verified: is_verified,
         })
     }
@@ -272,6 +280,18 @@ impl Program {
         slot < self.insns.len() && self.functions.binary_search(&slot).is_ok()
     }
 
+    /// What keeps its objects.
+    pub(crate) fn keeper(&self) -> Option<&Arc<Keeper>> {
+        self.keeper.as_ref()
+    }
+
+    /// The struct that `bpf_obj_new_impl` is given the number of.
+    pub(crate) fn object_type(&self, id: u64) -> Option<&Arc<ObjectType>> {
+        let id = u32::try_from(id).ok()?;
+        let at = self.object_types.binary_search_by_key(&id, |t| t.0).ok()?;
+        Some(&self.object_types[at].1)
+    }
+
     /// The error of an undecodable slot.
     #[cold]
     pub(crate) fn decode_error(&self, pc: usize) -> Option<DecodeError> {
@@ -294,6 +314,33 @@ fn prepared(
         wide_loop: &|pc| !narrow_loops.contains(&pc),
     };
     prepare(insns, &binding, fusing)
+}
+
+/// What keeps a program's objects: what its maps have, or, where these keep none, something of its own if it allocates.
+fn keeper(spec: &ProgramSpec, maps: &[Arc<Map>]) -> Result<Option<Arc<Keeper>>, Error> {
+    if let Some(keeper) = maps.iter().find_map(|m| m.keeper()) {
+        return Ok(Some(Arc::clone(keeper)));
+    }
+    if spec.btf.is_none() || !calls_kfuncs(spec) {
+        return Ok(None);
+    }
+    let made = Keeper::new(core::hint::spin_loop).map(Arc::new);
+    made.map(Some).map_err(|e| Error::new(e, format!("program {}: no memory for its objects", spec.name)))
+}
+
+fn calls_kfuncs(spec: &ProgramSpec) -> bool {
+    let mut ops = decode_all(&spec.insns).flatten();
+    ops.any(|(_, op)| matches!(op, Op::Call(CallTarget::Kfunc { .. })))
+}
+
+/// The structs whose numbers are constants of the program: verified programs allocate no others.
+fn object_types(spec: &ProgramSpec) -> Vec<(u32, Arc<ObjectType>)> {
+    let Some(btf) = spec.btf.as_deref().filter(|_| calls_kfuncs(spec)) else { return Vec::new() };
+    let mut ids: Vec<u32> = spec.insns.iter().filter_map(|i| u32::try_from(i.imm).ok()).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let ty = |id: u32| Some((id, Arc::new(ObjectType::of(btf, TypeId(id))?)));
+    ids.into_iter().filter_map(ty).collect()
 }
 
 /// Where the bodies of the kernel's functions are that a program names: by the types that its environment has, else by the
@@ -319,7 +366,11 @@ fn has_bodies(verified: &Verified, env: &Environment) -> Result<(), Error> {
     let kfuncs = kfunc_slots(spec, env);
     for (pc, op) in decode_all(&spec.insns).map_while(Result::ok) {
         let Some(facts) = verified.insns().get(pc).filter(|i| i.reached) else { continue };
-        if let Some(field) = facts.field {
+        // Others point to objects that skep has.
+        if let Some(field) = facts
+            .field
+            .filter(|f| matches!(f, FieldKind::Uptr | FieldKind::PercpuKptr | FieldKind::KptrUntrusted))
+        {
             let text = format!(
                 "program {}, insn {pc}: a {} in a map value points to an object, which the user backend does not have: \
                  run the program in Linux, or only check it",

@@ -1,10 +1,13 @@
 //! A run: what a program is given, and what comes of it.
 
+use alloc::boxed::Box;
 use core::fmt;
 
 use skep_abi::FLOW_KEYS_BYTES;
+use skep_maps::Due;
 use skep_spec::{CloneRedirect, Redirect};
 
+use crate::helpers::kept::Holdings;
 use crate::host::{Host, Programs};
 use crate::interp::{self, State};
 use crate::mem::{Lent, Loan, Mem, Name, Scratch, Stack};
@@ -235,6 +238,27 @@ impl Program {
     pub fn run(&self, run: &mut Run<'_>) -> Result<Outcome, Trap> {
         match self.run_to_end(run) {
             Some(r0) => Ok(Outcome { r0, fuel: run.state.fuel }),
+            None => Err(run.state.take_trap()),
+        }
+    }
+
+    /// Runs the function of a timer or of work that is due, with its map, key and value; nothing when the element is gone.
+    /// Of the run the virtual CPU, the limits and where tail calls find programs count.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub fn run_due(&self, run: &mut Run<'_>, due: &Due) -> Result<(), Trap> {
+        let Some(slot) = usize::try_from(due.function).ok().filter(|slot| self.is_function(*slot)) else {
+            return Ok(());
+        };
+        run.state.holdings = Some(Box::new(Holdings::of_timer(due.timer)));
+        let found = self.map(due.map, run.state.vcpu);
+        let Some((size, element)) = found.and_then(|m| Some((m.key_size(), m.element_at(due.timer)?))) else {
+            return Ok(());
+        };
+        let mut mem = Mem::new(&mut run.loan, run.scratch);
+        match interp::run_callback(self, &mut mem, &mut run.state, slot, (due.map, size, element)) {
+            Some(_) => Ok(()),
             None => Err(run.state.take_trap()),
         }
     }

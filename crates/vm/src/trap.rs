@@ -78,6 +78,16 @@ pub enum TrapKind {
     SecondLock,
     /// A spin lock that is not given back, or is held by a run on the same CPU.
     LockBusy,
+    /// A helper's argument is not the start of a field that it works on: a timer, a pointer, a list.
+    NotAField(u64),
+    /// A helper's argument is not the start of an object.
+    NotAnObject(u64),
+    /// The number of an object's type is not that of a struct of the program.
+    NotAType(u64),
+    /// The program's maps keep no objects, and it was loaded without anything that does.
+    NoKeeper,
+    /// A timer's function in a program that has no id by which whoever runs timers finds it.
+    NobodyRunsTimers,
     /// A helper's function argument is no address of an instruction of the program.
     NotAFunction(u64),
     /// A helper's map argument is of a kind that the helper does not work on.
@@ -203,6 +213,20 @@ impl fmt::Display for TrapKind {
             }
             Self::SecondLock => f.write_str("a program holds one spin lock at a time"),
             Self::LockBusy => f.write_str("a spin lock is not given back, or this CPU holds it already"),
+            Self::NotAField(v) => {
+                write!(
+                    f,
+                    "{v:#x} is not the start of a field that the helper works on, in a value or an object"
+                )
+            }
+            Self::NotAnObject(v) => {
+                write!(f, "{v:#x} is not the start of an object that the program may have")
+            }
+            Self::NotAType(id) => write!(f, "type #{id} is no struct of the program's types"),
+            Self::NoKeeper => f.write_str("there is nothing that keeps objects for this program"),
+            Self::NobodyRunsTimers => {
+                f.write_str("nobody runs the functions of timers: load the program by a backend")
+            }
             Self::NotAFunction(v) => write!(f, "function argument {v:#x} is not one of the program's"),
             Self::WrongMap { helper, map_type } => {
                 let name = map_type.name().unwrap_or("unknown");

@@ -230,6 +230,7 @@ fn place(step: &Step<'_>, value: u64, lookups: &[Value]) -> Option<String> {
         }
         Place::Record { off } => format!("record{}", plus(off)),
         Place::Key { off } => format!("key{}", plus(off)),
+        Place::Objects { off } => format!("objects{}", plus(off)),
         Place::Buffer { off } => format!("buffer{}", plus(off)),
     })
 }

@@ -37,6 +37,7 @@ use timer::{Queue, Timer};
 pub struct Keeper {
     state: Shared<State>,
     memory: heap::Memory,
+    wait: Waiting,
     /// Woken when a timer is to end sooner than any other.
     wakes: AppendList<Box<dyn Wake>>,
 }
@@ -80,7 +81,7 @@ impl Keeper {
 
     pub(crate) fn waiting(wait: Waiting) -> Result<Self, Errno> {
         let memory = heap::Memory::new().ok_or(Errno::ENOMEM)?;
-        Ok(Self { state: Shared::new(State::default(), wait), memory, wakes: AppendList::new() })
+        Ok(Self { state: Shared::new(State::default(), wait), memory, wait, wakes: AppendList::new() })
     }
 
     /// Where objects are: first address and bytes. A program that allocates may read and write all of it.

@@ -160,6 +160,11 @@ impl Keeper {
         })?
     }
 
+    /// The object that an address is in.
+    pub fn object_at(&self, addr: u64) -> Option<u64> {
+        self.state.read(|s| s.object_of(addr)).flatten()
+    }
+
     /// The type of the object that starts at an address.
     pub fn type_of(&self, at: u64) -> Option<Arc<ObjectType>> {
         self.state.read(|s| s.objects.get(&at).map(|o| Arc::clone(&o.ty)))?

@@ -30,6 +30,8 @@ pub(super) struct Timer {
     kind: TimerKind,
     /// The clock of a timer, as `bpf_timer_init` got it.
     clock: u32,
+    /// What stands for its map in its program.
+    map: u64,
     /// What is to run: the program and its function.
     call: Option<(Owner, u64)>,
     /// When, and its number in the queue.
@@ -65,8 +67,8 @@ pub struct Due {
     pub function: u64,
     /// Where the timer is.
     pub timer: u64,
-    /// The CPU that it must run on.
-    pub cpu: Option<u32>,
+    /// What stands for its map in the program.
+    pub map: u64,
     call: u64,
 }
 
@@ -85,23 +87,36 @@ pub enum Cancel {
     /// It is cancelled; whether it had been started.
     Done(bool),
     /// Its function runs: ask again, with [`Keeper::cancel_waits`] before and after.
-    Running,
+    /// Whether it had been started again.
+    Running(bool),
 }
 
 impl Keeper {
-    /// `bpf_timer_init`, `bpf_wq_init`.
+    /// `bpf_timer_init`, `bpf_wq_init`; `map` is what stands for the map in its program.
     ///
     /// # Errors
     /// `EBUSY` when it has been already.
-    pub fn timer_init(&self, timer: u64, kind: TimerKind, clock: u32) -> Result<(), Errno> {
+    pub fn timer_init(&self, timer: u64, kind: TimerKind, clock: u32, map: u64) -> Result<(), Errno> {
         self.change(|s| {
             if s.timers.contains_key(&timer) {
                 return Err(Errno::EBUSY);
             }
-            let new = Timer { kind, clock, call: None, at: None, cpu: None, running: None, cancelling: 0 };
+            let new =
+                Timer { kind, clock, map, call: None, at: None, cpu: None, running: None, cancelling: 0 };
             s.timers.insert(timer, new);
             Ok(())
         })?
+    }
+
+    /// Takes an initialisation back.
+    pub fn timer_forget(&self, timer: u64) {
+        // What cannot be changed any more stays until the process ends.
+        let _gone = self.change(|s| s.release_timers(timer, timer + 1));
+    }
+
+    /// Between two looks at what somebody else is to change.
+    pub fn pause(&self) {
+        self.wait.pause();
     }
 
     /// The clock of a timer that has been initialised.
@@ -165,7 +180,7 @@ impl Keeper {
             let gone = t.call.take();
             s.queue.remove(t);
             let started = t.at.take().is_some();
-            let done = if t.running.is_some() { Cancel::Running } else { Cancel::Done(started) };
+            let done = if t.running.is_some() { Cancel::Running(started) } else { Cancel::Done(started) };
             Ok((done, gone))
         })??;
         Ok(cancel)
@@ -182,21 +197,29 @@ impl Keeper {
         });
     }
 
-    /// When the next timer ends.
-    pub fn next_end(&self) -> Option<u64> {
-        self.state.read(|s| s.queue.by_end.keys().next().map(|k| k.0)).flatten()
+    /// When the next timer ends, and the CPU that its function must run on.
+    pub fn next_end(&self) -> Option<(u64, Option<u32>)> {
+        let next = |s: &super::State| {
+            let (at, timer) = s.queue.by_end.iter().next()?;
+            Some((at.0, s.timers.get(timer).and_then(|t| t.cpu)))
+        };
+        self.state.read(next).flatten()
     }
 
-    /// A function that is to run at a time, if there is one. Until [`Self::ran`] it counts as running.
-    pub fn due(&self, now_ns: u64) -> Option<Due> {
+    /// The function that is to run next at a time, if there is one and it may run on a CPU. Until [`Self::ran`] it counts
+    /// as running.
+    pub fn due(&self, now_ns: u64, cpu: u32) -> Option<Due> {
         self.change(|s| {
             let (&at, &timer) = s.queue.by_end.iter().next().filter(|(at, _)| at.0 <= now_ns)?;
+            if s.timers.get(&timer).and_then(|t| t.cpu).is_some_and(|own| own != cpu) {
+                return None;
+            }
             s.queue.by_end.remove(&at);
             let t = s.timers.get_mut(&timer)?;
             t.at = None;
             let (program, function) = t.call.clone()?;
             t.running = Some(at.1);
-            Some(Due { program, function, timer, cpu: t.cpu, call: at.1 })
+            Some(Due { program, function, timer, map: t.map, call: at.1 })
         })
         .ok()?
     }

@@ -8,7 +8,7 @@ use skep_isa::text::{Assembler, Assembly, Linked, MapDecl, RelocationKind};
 use skep_isa::{CallTarget, Insn};
 use skep_spec::{KfuncCall, MapDef, ProgramSpec, SourceLine};
 
-use crate::functions;
+use crate::{functions, objects};
 
 /// The programs of an assembly text.
 ///
@@ -18,7 +18,8 @@ pub fn assemble(text: &str) -> Result<Vec<ProgramSpec>, String> {
     let kfunc = |name: &str| skep_abi::kfunc(name).map(|_| CallTarget::Kfunc { btf_id: 0, btf_idx: 0 });
     let helper = |name: &str| helper_by_name(name).map(|h| CallTarget::Helper(h.id));
     let names = |name: &str| helper(name).or_else(|| kfunc(name));
-    let assembly = Assembler::new().with_names(&names).assemble(text).map_err(|e| e.to_string())?;
+    let numbered = number_types(text)?;
+    let assembly = Assembler::new().with_names(&names).assemble(&numbered).map_err(|e| e.to_string())?;
     let mut maps: Vec<Arc<MapDef>> = Vec::new();
     for decl in &assembly.maps {
         maps.push(map(decl, &maps)?);
@@ -32,6 +33,22 @@ pub fn assemble(text: &str) -> Result<Vec<ProgramSpec>, String> {
             program(&assembly, &f.name, &f.section, &linked, &maps, &lines)
         })
         .collect()
+}
+
+/// Puts the numbers of the types of [`objects`] in the place of `type NAME`.
+fn number_types(text: &str) -> Result<String, String> {
+    if !text.contains(" = type ") {
+        return Ok(text.into());
+    }
+    let types = objects::types().finish().map_err(|e| e.to_string())?;
+    let line = |line: &str| match line.split_once(" = type ") {
+        Some((reg, name)) if !line.trim_start().starts_with(';') => {
+            let id = types.find_by_name(None, name.trim()).ok_or(format!("no type `{name}`"))?;
+            Ok(format!("{reg} = {}\n", id.0))
+        }
+        _ => Ok(format!("{line}\n")),
+    };
+    text.lines().map(line).collect()
 }
 
 fn program(
@@ -77,6 +94,15 @@ fn program(
         source_lines: (0u32..).zip(&linked.lines).map(|(slot, &n)| (slot, line(n))).collect(),
         ..ProgramSpec::new(prog_type, insns)
     };
+    if maps.iter().any(|m| m.btf.as_ref().is_some_and(|btf| btf.find_by_name(None, OBJECTS).is_some())) {
+        // Pointers and lists are to objects of the very types that the program has.
+        functions::describe_in(&mut spec, objects::types());
+        let typed = |m: &Arc<MapDef>| match &m.btf {
+            Some(_) => Arc::new(MapDef { btf: spec.btf.clone(), ..MapDef::clone(m) }),
+            None => m.clone(),
+        };
+        spec.maps = maps.iter().map(typed).collect();
+    }
     if functions::want_types(&spec) {
         functions::describe_callers(&mut spec);
     }
@@ -108,10 +134,26 @@ fn map(decl: &MapDecl, before: &[Arc<MapDef>]) -> Result<Arc<MapDef>, String> {
                 let off = value.parse().map_err(|_| bad(&format!("`lock={value}`: an offset is wanted")))?;
                 give_lock(&mut def, off).ok_or_else(|| bad(&format!("no lock fits at {off}")))?;
             }
+            "fields" => {
+                give_fields(&mut def, value)
+                    .ok_or_else(|| bad(&format!("no type `{value}` of that size")))?;
+            }
             _ => return Err(bad(&format!("unknown word `{key}=`"))),
         }
     }
     Ok(Arc::new(def))
+}
+
+/// A struct that only the types of [`objects`] have.
+const OBJECTS: &str = "item";
+
+/// A value of one of the types of [`objects`]; `None` when there is none of that name and size.
+fn give_fields(def: &mut MapDef, name: &str) -> Option<()> {
+    let btf = objects::types().finish().ok()?;
+    let (key, value) = (btf.find_by_name(None, "int")?, btf.find_by_name(None, name)?);
+    btf.size_of(value).filter(|size| *size == def.value_size)?;
+    (def.key_btf_id, def.value_btf_id, def.btf) = (key.0, value.0, Some(Arc::new(btf)));
+    Some(())
 }
 
 /// Types of keys and values, and a `struct bpf_spin_lock` at an offset of a value; `None` outside.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use skep_abi::MapType;
-use skep_maps::{Config, Consumer, Heap, Map};
+use skep_maps::{Config, Consumer, Heap, Keeper, Map};
 use skep_spec::{Environment, ProgramSpec, RunInput};
 use skep_user::{TestRun, bind_kfuncs};
 use skep_verifier::{Code, Options, Rejection, Verified, verify};
@@ -138,8 +138,15 @@ fn verdict_of(rejection: &Rejection) -> Verdict {
 }
 
 fn create_maps(spec: &ProgramSpec) -> Result<Vec<Arc<Map>>, Verdict> {
+    let keeper = std::cell::OnceCell::new();
+    let shared = || match keeper.get() {
+        Some(keeper) => Ok(Arc::clone(keeper)),
+        None => Ok(Arc::clone(
+            keeper.get_or_init(|| Arc::new(Keeper::new(std::thread::yield_now).expect("memory"))),
+        )),
+    };
     let create = |def: &Arc<skep_spec::MapDef>| {
-        Map::create(def, &Config::new(2), &Heap)
+        Map::create_kept(def, &Config::new(2), &Heap, &shared)
             .map_err(|e| Verdict::Unsupported(format!("map `{}`: {e}", def.name)))
     };
     spec.maps.iter().map(create).collect()

@@ -25,6 +25,11 @@ pub(crate) fn coarse_ns() -> u64 {
     clock_ns(libc::CLOCK_MONOTONIC_COARSE)
 }
 
+/// The wall clock, since 1970.
+pub(crate) fn real_ns() -> u64 {
+    clock_ns(libc::CLOCK_REALTIME)
+}
+
 /// International atomic time.
 pub(crate) fn tai_ns() -> u64 {
     clock_ns(libc::CLOCK_TAI)

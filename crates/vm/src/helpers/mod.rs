@@ -7,6 +7,7 @@
 mod bprintf;
 pub(crate) mod dynptr;
 pub(crate) mod embedder;
+pub(crate) mod kept;
 pub(crate) mod lock;
 mod map;
 mod perf;
@@ -131,11 +132,16 @@ static BODIES: &[(u32, Body)] = &[
     (160, time::ktime_get_coarse_ns),
     (163, route::check_mtu),
     (165, string::snprintf),
+    (169, kept::timer_init),
+    (170, kept::timer_set_callback),
+    (171, kept::timer_start),
+    (172, kept::timer_cancel),
     (177, trace::trace_vprintk),
     (182, string::strncmp),
     (188, xdp::get_buff_len),
     (189, xdp::load_bytes),
     (190, xdp::store_bytes),
+    (194, kept::kptr_xchg),
     (195, map::lookup_percpu_elem),
     (197, dynptr::from_mem),
     (198, dynptr::reserve),

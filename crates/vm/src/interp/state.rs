@@ -1,9 +1,12 @@
 //! What a run is given and keeps beside registers and memory, and its fuel.
 
+use alloc::boxed::Box;
+
 use skep_spec::Redirect;
 
 use super::End;
 use crate::Program;
+use crate::helpers::kept::Holdings;
 use crate::host::{Host, Programs};
 use crate::observe::Observer;
 use crate::packet::Layout;
@@ -38,6 +41,8 @@ pub(crate) struct State<'a> {
     pub(super) tail_calls: u32,
     /// Address of the spin lock that the running program holds.
     pub(crate) held_lock: Option<u64>,
+    /// What it owns and has under way.
+    pub(crate) holdings: Option<Box<Holdings>>,
     /// Why the run ended, if not by `exit`. Here and not in results: it is large, and rare.
     pub(super) trap: Option<Trap>,
 }
@@ -63,6 +68,7 @@ impl<'a> State<'a> {
             others: [0; 4],
             tail_calls: 0,
             held_lock: None,
+            holdings: None,
             trap: None,
         }
     }

@@ -6,6 +6,7 @@
 //! helper's: it gets the five argument registers as they are.
 
 mod numbers;
+pub(crate) mod objects;
 mod sections;
 mod types;
 
@@ -27,7 +28,10 @@ const fn row(decl: &'static str, body: Body) -> Row {
 }
 
 /// The rows, by family.
-static FAMILIES: &[&[Row]] = &[numbers::ROWS, sections::ROWS];
+static FAMILIES: &[&[Row]] = &[numbers::ROWS, objects::ROWS, sections::ROWS];
+
+/// The function that calls one of the program's back, which no body can do.
+const TREE_ADD: &str = "int bpf_rbtree_add_impl(struct bpf_rb_root *root, struct bpf_rb_node *node, function *less, void *meta__ign, u64 off)";
 
 /// Where their places begin in the numbering of helpers' bodies.
 pub(crate) const FIRST_SLOT: u16 = 0x4000;
@@ -40,11 +44,14 @@ fn rows() -> impl Iterator<Item = &'static Row> {
 ///
 /// Made anew each time.
 pub fn types() -> Btf {
-    types::of(rows().map(|row| row.decl))
+    types::of(rows().map(|row| row.decl).chain([TREE_ADD]))
 }
 
 /// Where the body of a function is, if there is one.
 pub(crate) fn slot(name: &str) -> Option<HelperSlot> {
+    if name == types::name(TREE_ADD) {
+        return Some(HelperSlot::TreeAdd);
+    }
     let at = rows().position(|row| types::name(row.decl) == name)?;
     Some(HelperSlot::Table(FIRST_SLOT + at as u16))
 }
@@ -68,7 +75,7 @@ mod tests {
 
     #[test]
     fn every_body_has_a_row_among_the_kernels() {
-        let names: Vec<&str> = rows().map(|row| types::name(row.decl)).collect();
+        let names: Vec<&str> = rows().map(|row| row.decl).chain([TREE_ADD]).map(types::name).collect();
         for name in &names {
             assert!(skep_abi::kfunc(name).is_some(), "{name} is no function of the kernel");
             assert_eq!(names.iter().filter(|n| *n == name).count(), 1, "{name} stands twice");

@@ -23,8 +23,18 @@ const NUMBERS: &[(&str, u32, IntEncoding)] = &[
 ];
 
 /// Structures, by name: bytes, of which no program knows more.
-const STRUCTURES: &[(&str, u32)] =
-    &[("bpf_iter_num", 8), ("bpf_iter_bits", 16), ("bpf_dynptr", 16), ("__sk_buff", 192), ("xdp_md", 24)];
+const STRUCTURES: &[(&str, u32)] = &[
+    ("bpf_list_head", 16),
+    ("bpf_list_node", 24),
+    ("bpf_rb_root", 16),
+    ("bpf_rb_node", 32),
+    ("bpf_wq", 16),
+    ("bpf_iter_num", 8),
+    ("bpf_iter_bits", 16),
+    ("bpf_dynptr", 16),
+    ("__sk_buff", 192),
+    ("xdp_md", 24),
+];
 
 /// Types in the making.
 struct Types {
@@ -86,6 +96,9 @@ impl Types {
             self.structure(name)
         } else if text == "void" {
             TypeId(0)
+        } else if text == "function" {
+            // Of which the verifier knows itself what it gets.
+            self.builder.func_proto(TypeId(0), &[])
         } else {
             let &(name, bytes, encoding) = NUMBERS
                 .iter()

@@ -13,10 +13,11 @@ pub(crate) enum Name {
     Values,
     Record,
     Key,
+    Objects,
 }
 
 impl Name {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Nothing,
         Self::Stack,
         Self::Context,
@@ -25,6 +26,7 @@ impl Name {
         Self::Values,
         Self::Record,
         Self::Key,
+        Self::Objects,
     ];
 
     fn text(self) -> &'static str {
@@ -37,6 +39,7 @@ impl Name {
             Self::Values => "map values",
             Self::Record => "record",
             Self::Key => "key",
+            Self::Objects => "objects",
         }
     }
 }

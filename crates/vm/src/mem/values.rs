@@ -3,7 +3,7 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use skep_maps::{Area, ArrayGeometry, Map};
+use skep_maps::{Area, ArrayGeometry, Keeper, Map};
 
 use super::Mem;
 use super::span::{Name, Recent, Span, Tag};
@@ -29,7 +29,8 @@ struct Together {
 }
 
 impl MapSet {
-    pub(crate) fn new(maps: Vec<Arc<Map>>) -> Self {
+    /// These maps, and the objects of a keeper.
+    pub(crate) fn new(maps: Vec<Arc<Map>>, keeper: Option<&Keeper>) -> Self {
         let span = |m: &Arc<Map>| match m.ringbuf() {
             Some(_) => None,
             None => m.value_area().map(Span::of_values),
@@ -43,7 +44,12 @@ impl MapSet {
         let together = together.collect();
         let waiting = maps.iter().filter(|m| m.waits_for_runs()).cloned().collect();
         let outer = maps.iter().filter(|m| m.is_of_maps()).cloned().collect();
-        Self { maps, values: by_map.into_iter().flatten().collect(), together, waiting, outer }
+        let objects = keeper.map(|k| {
+            let (start, len) = k.area();
+            Span { start, len: len as u64, tag: Tag::new(Name::Objects, true, true) }
+        });
+        let values = by_map.into_iter().flatten().chain(objects).collect();
+        Self { maps, values, together, waiting, outer }
     }
 
     pub(crate) fn maps(&self) -> &[Arc<Map>] {
