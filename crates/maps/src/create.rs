@@ -4,9 +4,9 @@
 use alloc::format;
 
 use skep_abi::{MapFlags, MapType};
-use skep_spec::{Errno, Error, FieldKind, MapDef};
+use skep_spec::{Errno, Error, FieldKind, MapDef, Misplaced};
 
-use crate::fields::{self, Places};
+use crate::fields::Places;
 use crate::geometry::Geometry;
 use crate::map::Config;
 use crate::mem::Memory;
@@ -147,11 +147,13 @@ pub(crate) fn inner(def: &MapDef, config: &Config, memory: &dyn Memory) -> Resul
 
 /// The fields of a value.
 fn places(check: &Check<'_>) -> Result<Places, Error> {
-    let places = Places::of(check.0);
-    fields::check(check.0, &places).map_err(|(errno, place, what)| {
-        check.fail(errno, &format!("{} of a value at", place.kind.name()), place.off as u64, what)
-    })?;
-    Ok(places)
+    match check.0.misplaced() {
+        None => Ok(Places::of(check.0)),
+        Some(Misplaced { field, errno, required }) => {
+            let what = format!("{} of a value at", field.kind.name());
+            Err(check.fail(errno, &what, field.off_bytes.into(), required))
+        }
+    }
 }
 
 /// The kinds that are hash tables.

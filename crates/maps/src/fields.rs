@@ -4,8 +4,7 @@
 //! They stay with their place in memory: no update writes them, no copy shows them, and what they keep is let go when
 //! the element is replaced or deleted (`copy_map_value`, `bpf_obj_free_fields`, Linux 6.18).
 
-use skep_abi::{MapFlags, MapType};
-use skep_spec::{Errno, FieldKind, MapDef};
+use skep_spec::{FieldKind, MapDef};
 
 use crate::geometry::Geometry;
 use crate::mem::{Block, Bytes};
@@ -64,48 +63,6 @@ impl Places {
     pub fn keeping(&self) -> impl Iterator<Item = &Place> {
         self.all().iter().filter(|p| !p.kind.is_lock() && p.kind != FieldKind::Refcount)
     }
-}
-
-/// Why a map of this kind has no values with such fields (`map_check_btf`), and what is wrong.
-pub(crate) fn check(def: &MapDef, places: &Places) -> Result<(), (Errno, Place, &'static str)> {
-    let Some(first) = places.all().first() else { return Ok(()) };
-    if def.flags.0 & (MapFlags::RDONLY_PROG | MapFlags::WRONLY_PROG) != 0 {
-        return Err((Errno::EACCES, *first, "programs must be able to read and write the values"));
-    }
-    for place in places.all() {
-        let kind = def.kind;
-        let global = matches!(kind, MapType::ARRAY | MapType::HASH);
-        let (may, what) = match place.kind {
-            FieldKind::SpinLock | FieldKind::ResSpinLock => {
-                (global, "only values of arrays and hashes may have locks")
-            }
-            FieldKind::Timer
-            | FieldKind::Workqueue
-            | FieldKind::TaskWork
-            | FieldKind::ListHead
-            | FieldKind::RbRoot => (
-                global || kind == MapType::LRU_HASH,
-                "only values of arrays, hashes and LRU hashes may have one",
-            ),
-            FieldKind::KptrUntrusted | FieldKind::Kptr | FieldKind::PercpuKptr | FieldKind::Refcount => (
-                global
-                    || matches!(
-                        kind,
-                        MapType::LRU_HASH
-                            | MapType::PERCPU_ARRAY
-                            | MapType::PERCPU_HASH
-                            | MapType::LRU_PERCPU_HASH
-                    ),
-                "only values of arrays and hashes may have one",
-            ),
-            FieldKind::Uptr => (false, "only values of task storage may have one"),
-            FieldKind::ListNode | FieldKind::RbNode => (true, ""),
-        };
-        if !may {
-            return Err((Errno::EOPNOTSUPP, *place, what));
-        }
-    }
-    Ok(())
 }
 
 impl Geometry {

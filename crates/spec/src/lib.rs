@@ -11,6 +11,7 @@ mod environment;
 mod errno;
 mod fields;
 mod map;
+mod placed;
 mod program;
 
 pub use backend::{
@@ -22,4 +23,5 @@ pub use environment::{Environment, Profile, SectionMeaning};
 pub use errno::Errno;
 pub use fields::{BadField, Field, FieldKind, FieldPlace, Fields, SPIN_LOCK_SIZE};
 pub use map::{MapDef, Pinning, StructOps};
+pub use placed::Misplaced;
 pub use program::{FuncInfo, KfuncCall, LineInfo, Poisoned, ProgramSpec, SourceLine};

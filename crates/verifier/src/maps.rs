@@ -114,6 +114,10 @@ fn map_is_usable(p: &Program<'_>, seen: &mut Seen, idx: usize) -> Check<()> {
         let words = format!("map {}: both read-only and write-only for programs", map.name);
         return refuse(Code::BadMapReference, words);
     }
+    fields_fit(map)?;
+    if let Some(inner) = map.inner.as_deref() {
+        fields_fit(inner)?;
+    }
     fields_are_usable(p, idx)?;
     let sleeps =
         p.row.sleep_for(p.spec.attach_type) == Sleep::Always || p.spec.flags & ProgramSpec::SLEEPABLE != 0;
@@ -126,6 +130,21 @@ fn map_is_usable(p: &Program<'_>, seen: &mut Seen, idx: usize) -> Check<()> {
         );
     }
     only_one(p, seen, idx)
+}
+
+/// Linux would not make a map whose values have such fields.
+fn fields_fit(map: &MapDef) -> Check<()> {
+    let Some(wrong) = map.misplaced() else { return Ok(()) };
+    let what = wrong.field.kind.name();
+    refuse(Code::BadMapReference, format!("map {}: its values may have no {what}", map.name)).explain(
+        wrong.required,
+        format!(
+            "a {what} at byte {} of a {}",
+            wrong.field.off_bytes,
+            map.kind.name().unwrap_or("map of unknown type")
+        ),
+        "use another kind of map, or take the field out",
+    )
 }
 
 /// Who may not be kept waiting has no locks, and none of what needs them.
