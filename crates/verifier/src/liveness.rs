@@ -5,7 +5,6 @@
 //! may.
 
 use alloc::vec;
-use alloc::vec::Vec;
 
 use skep_isa::{CallTarget, Op, Reg, RegSet};
 
@@ -37,17 +36,15 @@ pub(crate) fn compute(program: &mut Program<'_>) {
 
 /// Where an instruction goes on within its function.
 pub(crate) fn next_slots(program: &Program<'_>, pc: usize, op: Op) -> impl Iterator<Item = usize> {
-    let next = program.next(pc);
-    let slots: Vec<usize> = match op {
-        Op::Exit => Vec::new(),
-        Op::Jump { off, .. } => target(pc, off).into_iter().collect(),
-        Op::JumpIf { off, .. } | Op::MayGoto { off } => {
-            [next].into_iter().chain(target(pc, off.into())).collect()
-        }
-        _ => vec![next],
+    let next = Some(program.next(pc));
+    let slots = match op {
+        Op::Exit => [None, None],
+        Op::Jump { off, .. } => [target(pc, off), None],
+        Op::JumpIf { off, .. } | Op::MayGoto { off } => [next, target(pc, off.into())],
+        _ => [next, None],
     };
     let n = program.ops.len();
-    slots.into_iter().filter(move |&s| s < n)
+    slots.into_iter().flatten().filter(move |&s| s < n)
 }
 
 /// The registers that an instruction reads, and those that it loses or writes.

@@ -26,14 +26,8 @@ pub(crate) struct Member<'a> {
     btf: &'a Btf,
     object: Option<TypeId>,
     stands_for_object: Option<TypeId>,
-    /// Offset and bytes of what programs store to, when it was asked for.
-    places: OnceCell<Places>,
-}
-
-/// Members that are stored to as they are, and those that are stored to at any place.
-struct Places {
-    members: Vec<(u32, u32)>,
-    areas: Vec<(u32, u32)>,
+    /// Offset and bytes of the members that programs store to at any place, when it was asked for.
+    areas: OnceCell<Vec<(u32, u32)>>,
 }
 
 impl<'a> Attached<'a> {
@@ -106,7 +100,7 @@ impl<'a> Attached<'a> {
             btf,
             object: named(ops.object),
             stands_for_object: ops.stands_for_object.and_then(named),
-            places: OnceCell::new(),
+            areas: OnceCell::new(),
         });
         Ok(Self { btf, name, params, point, trusted: true, result: None, returns })
     }
@@ -162,27 +156,16 @@ impl Member<'_> {
             }
             Stored::Members(members) => members,
         };
-        let places = self.places.get_or_init(|| self.places(members));
-        let exact = places.members.iter().copied().find(|(start, _)| *start == off);
-        let inside = || {
-            let covers = |(start, bytes): &(u32, u32)| off >= *start && off - *start < *bytes;
-            places.areas.iter().copied().find(covers)
-        };
-        match exact.or_else(inside) {
+        let named = |structure: &str| self.btf.find_by_name(Some(Kind::Struct), structure);
+        let place = |(structure, path): &(&str, &str)| walk::place(self.btf, named(structure)?, path);
+        let areas = self.areas.get_or_init(|| self.ops.areas.iter().filter_map(place).collect());
+        let covers = |(start, bytes): &(u32, u32)| off >= *start && off - *start < *bytes;
+        let at = |(structure, path): &(&str, &str)| walk::place_at(self.btf, named(structure)?, path, off);
+        let found = areas.iter().copied().find(covers).or_else(|| members.iter().find_map(at));
+        match found {
             Some((start, bytes)) if end <= u64::from(start) + u64::from(bytes) => Ok(()),
             Some((start, bytes)) => Err(beyond(start.saturating_add(bytes))),
             None => Err(format!("no write support to {object} at off {off}")),
-        }
-    }
-
-    fn places(&self, members: &[(&str, &str)]) -> Places {
-        let place = |(structure, path): &(&str, &str)| {
-            let id = self.btf.find_by_name(Some(Kind::Struct), structure)?;
-            walk::place(self.btf, id, path)
-        };
-        Places {
-            members: members.iter().filter_map(place).collect(),
-            areas: self.ops.areas.iter().filter_map(place).collect(),
         }
     }
 }

@@ -8,7 +8,7 @@
 use alloc::format;
 use alloc::string::String;
 
-use skep_btf::{Btf, Name, Type, TypeId};
+use skep_btf::{Btf, Member, Name, Type, TypeId};
 
 use crate::state::Marks;
 
@@ -91,7 +91,7 @@ fn within(btf: &Btf, id: TypeId, off: u32, size: u32, in_union: &mut bool) -> Re
         return beyond(btf, members, off)
             .ok_or_else(|| format!("access beyond struct {} at off {off} size {size}", name()));
     }
-    for member in members {
+    for member in near(ty, off) {
         let start = member.off_bits / 8;
         if end <= start.into() {
             break;
@@ -147,8 +147,20 @@ fn within(btf: &Btf, id: TypeId, off: u32, size: u32, in_union: &mut bool) -> Re
     Err(format!("struct {} doesn't have field at offset {off}", name()))
 }
 
+/// The members among which the one is that has the byte at `off`, and those that begin behind it. Members of a structure
+/// begin one behind the other, and none but bit fields share bytes.
+fn near(ty: &Type, off: u32) -> &[Member] {
+    let members = ty.members();
+    if !matches!(ty, Type::Struct { .. }) {
+        return members;
+    }
+    let here = members.partition_point(|m| m.off_bits / 8 < off);
+    let before = members[..here].iter().rposition(|m| m.bitfield_bits == 0);
+    &members[before.unwrap_or(here)..]
+}
+
 /// What is behind a structure's end, if its last member is an array without a length.
-fn beyond(btf: &Btf, members: &[skep_btf::Member], off: u32) -> Option<Inside> {
+fn beyond(btf: &Btf, members: &[Member], off: u32) -> Option<Inside> {
     let last = members.last()?;
     let Type::Array { element, len: 0, .. } = btf.resolved(last.ty) else { return None };
     let rest = off.checked_sub(last.off_bits / 8)?;
@@ -219,4 +231,99 @@ fn named(btf: &Btf, id: TypeId, name: &str, depth: u32) -> Option<(u32, TypeId)>
         }
         (member.bitfield_bits == 0 && btf.is_named(member.name, name)).then_some((at, member.ty))
     })
+}
+
+/// The member of a path, as [`place`] finds it, if it begins at `off`.
+pub(super) fn place_at(btf: &Btf, id: TypeId, path: &str, off: u32) -> Option<(u32, u32)> {
+    let (mut id, mut rest, mut bytes) = (id, off, 0);
+    for part in path.split('.') {
+        let (at, ty) = named_near(btf, id, part, rest, 0)?;
+        (id, rest, bytes) = (btf.resolve(ty), rest - at, btf.size_of(ty)?);
+    }
+    (rest == 0).then_some((off, bytes))
+}
+
+/// The member of a name that has the byte at `off`, or begins there.
+fn named_near(btf: &Btf, id: TypeId, name: &str, off: u32, depth: u32) -> Option<(u32, TypeId)> {
+    if depth > DEEPEST {
+        return None;
+    }
+    let begun = near(btf.resolved(id), off).iter().take_while(|member| member.off_bits / 8 <= off);
+    begun.into_iter().find_map(|member| {
+        let at = member.off_bits / 8;
+        if btf.is_named(member.name, "") {
+            let (more, ty) = named_near(btf, member.ty, name, off - at, depth + 1)?;
+            return Some((at + more, ty));
+        }
+        (member.bitfield_bits == 0 && btf.is_named(member.name, name)).then_some((at, member.ty))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use super::*;
+
+    /// The running kernel's types, where there are any.
+    fn kernel() -> Option<Btf> {
+        match std::fs::read("/sys/kernel/btf/vmlinux") {
+            Ok(bytes) => Some(Btf::parse(&bytes).expect("the kernel's types are well-formed")),
+            Err(why) => {
+                std::println!("skipped: the kernel's types: {why}");
+                None
+            }
+        }
+    }
+
+    #[test]
+    fn members_that_are_passed_over_do_not_have_the_byte() {
+        let Some(btf) = kernel() else { return };
+        let mut passed = 0;
+        for ty in btf.iter().map(|(_, ty)| ty).filter(|ty| matches!(ty, Type::Struct { .. })) {
+            for off in ty.members().iter().flat_map(|m| [m.off_bits / 8, m.off_bits / 8 + 1]) {
+                let over = ty.members().len() - near(ty, off).len();
+                for member in &ty.members()[..over] {
+                    let (_, count, bytes) = element(&btf, member.ty).expect("a member has a size");
+                    let (start, bytes) = (member.off_bits / 8, u64::from(bytes) * u64::from(count));
+                    assert!(start < off, "{}: {off}", btf.str(ty.name()));
+                    let ends = u64::from(start) + bytes <= off.into();
+                    assert!(member.bitfield_bits != 0 || ends, "{}: {off}", btf.str(ty.name()));
+                    passed += 1;
+                }
+            }
+        }
+        assert!(passed > 100_000);
+    }
+
+    #[test]
+    fn a_member_is_found_by_its_offset_as_by_its_name() {
+        let Some(btf) = kernel() else { return };
+        for name in ["tcp_sock", "sock", "inet_connection_sock", "task_struct", "sk_buff"] {
+            let Some(id) = btf.find_by_name(Some(skep_btf::Kind::Struct), name) else { continue };
+            let mut names = std::vec::Vec::new();
+            named_members(&btf, id, &mut names);
+            assert!(names.len() > 10, "{name}");
+            for path in names {
+                let Some((off, bytes)) = place(&btf, id, &path) else { continue };
+                assert_eq!(place_at(&btf, id, &path, off), Some((off, bytes)), "{name}.{path}");
+                assert_eq!(place_at(&btf, id, &path, off + 1), None, "{name}.{path}");
+                assert_eq!(place_at(&btf, id, &path, off.wrapping_sub(1)), None, "{name}.{path}");
+            }
+        }
+    }
+
+    /// The names of a structure's members, and of those in a member that is a structure.
+    fn named_members(btf: &Btf, id: TypeId, names: &mut std::vec::Vec<String>) {
+        for member in btf.resolved(id).members() {
+            match btf.str(member.name) {
+                "" => named_members(btf, member.ty, names),
+                name => {
+                    names.push(name.into());
+                    let inner = btf.resolved(member.ty).members().iter();
+                    names.extend(inner.map(|m| format!("{name}.{}", btf.str(m.name))));
+                }
+            }
+        }
+    }
 }
