@@ -5,15 +5,20 @@ use std::sync::Arc;
 
 use skep_abi::MapType;
 use skep_maps::{Config, Header, Map};
-use skep_spec::{Errno, Error, MapDef};
+use skep_spec::{Errno, Error, FieldKind, MapDef};
 
 use crate::backend::Shared;
 use crate::map::UserMap;
 use crate::os::{self, Bell, page_size};
 
-/// Whether others could have the map: what the elements of some kinds are is private to their process.
+/// Whether others could have the map: what the elements of some kinds are, and what values keep, is private to their
+/// process.
 pub(crate) fn can_be_pinned(def: &MapDef) -> bool {
-    !def.kind.holds_maps() && ![MapType::PROG_ARRAY, MapType::PERF_EVENT_ARRAY].contains(&def.kind)
+    let fields = def.fields();
+    let keeps = |kind: FieldKind| !kind.is_lock() && kind != FieldKind::Refcount;
+    !def.kind.holds_maps()
+        && ![MapType::PROG_ARRAY, MapType::PERF_EVENT_ARRAY].contains(&def.kind)
+        && (fields.bad().is_some() || !fields.all().iter().any(|f| keeps(f.kind)))
 }
 
 /// The folder of a path.
