@@ -686,6 +686,11 @@ impl Hash {
         Step::Nothing
     }
 
+    /// Elements, as far as others' unfinished operations let one say.
+    pub fn element_count(&self) -> u32 {
+        self.pool.count(&self.metadata)
+    }
+
     /// The first key of the buckets from `bucket` on.
     fn first_from(&self, bucket: u64, out: &mut [u8]) -> Result<(), Errno> {
         if self.pool.count(&self.metadata) == 0 {

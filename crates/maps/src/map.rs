@@ -516,6 +516,16 @@ impl Map {
         })
     }
 
+    /// The elements of a hash, as far as others' unfinished operations let one say; 0 for kinds that do not count them
+    /// (`bpf_map_sum_elem_count`).
+    pub fn element_count(&self) -> u64 {
+        match &self.kind {
+            Kind::Hash(hash) => hash.element_count().into(),
+            Kind::MapOfMaps(maps) => maps.element_count().into(),
+            _ => 0,
+        }
+    }
+
     /// Where the values of an array stand, for engines that compute their addresses themselves.
     pub fn array(&self) -> Option<ArrayGeometry> {
         match &self.kind {

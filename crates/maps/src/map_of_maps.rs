@@ -56,6 +56,14 @@ struct Keep {
 }
 
 impl MapOfMaps {
+    /// The maps in a hash of maps; 0 for an array.
+    pub fn element_count(&self) -> u32 {
+        match &self.slots {
+            Slots::Hash(hash) => hash.element_count(),
+            Slots::Array(_) => 0,
+        }
+    }
+
     pub fn new(geometry: Geometry, inner: Geometry, memory: &dyn Memory) -> Result<Self, Errno> {
         let slots = match geometry.kind {
             MapType::HASH_OF_MAPS => Slots::Hash(Hash::new(geometry, memory)?),

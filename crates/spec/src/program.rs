@@ -6,7 +6,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use skep_abi::{AttachType, ProgramType};
-use skep_btf::{Btf, Kind};
+use skep_btf::{Btf, Kind, TypeId};
 use skep_isa::{Imm64, Insn, Op, Reg, decode_all};
 
 use crate::MapDef;
@@ -163,6 +163,17 @@ impl ProgramSpec {
             column: line.line_col & 0x3ff,
             text: text(line.line_off).trim().into(),
         })
+    }
+
+    /// First slot of the function that is called when the program throws: its main function names it by a tag
+    /// (`exception_callback:NAME`).
+    pub fn exception_callback(&self) -> Option<u32> {
+        let btf = self.btf.as_deref()?;
+        let main = self.func_info.iter().find(|f| f.insn_off == 0)?;
+        let tags = btf.decl_tags(TypeId(main.type_id), None);
+        let name = tags.filter_map(|tag| tag.strip_prefix("exception_callback:")).next()?;
+        let id = btf.find_by_name(Some(Kind::Func), name)?;
+        self.func_info.iter().rfind(|f| f.type_id == id.0).map(|f| f.insn_off).filter(|off| *off != 0)
     }
 
     /// Whether it calls functions of the kernel that nobody has found yet.

@@ -246,6 +246,8 @@ macro_rules! define {
             CallBack { call: CallBack },
             Subprog { to: u32 },
             Exit,
+            /// Leaves all functions, and goes on at a slot, or leaves the program ([`NO_CALLBACK`]).
+            Throw { to: u32 },
             /// Anything that traps when it is reached.
             Refuse(Refusal),
             /// Behind the last slot.
@@ -480,6 +482,9 @@ pub(crate) enum Refusal {
 /// What stands for the function that has no place.
 const TREE_ADD: u64 = 0xffff;
 
+/// [`Code::Throw`] of a program that names no function to be called then.
+pub(crate) const NO_CALLBACK: u32 = u32::MAX;
+
 /// The address of a function of the kernel: none of memory, and not NULL.
 const KFUNC_ADDRESS: u64 = 0xffff_8800_0000_0000;
 
@@ -493,6 +498,8 @@ pub(crate) struct Binding<'a> {
     pub(crate) helper: &'a dyn Fn(u32) -> Option<HelperSlot>,
     /// The place of the kernel's function that the instruction in a slot calls or has the address of.
     pub(crate) kfunc: &'a dyn Fn(usize) -> Option<HelperSlot>,
+    /// The first slot of the function that is called when the program throws.
+    pub(crate) thrown_to: Option<u32>,
     /// Whether all 64 bits of the number of iterations of the `bpf_loop` in a slot count.
     pub(crate) wide_loop: &'a dyn Fn(usize) -> bool,
 }
@@ -508,6 +515,7 @@ pub(crate) enum HelperSlot {
     ForEach,
     Drain,
     TreeAdd,
+    Throw,
 }
 
 /// Prepared code and the errors of its undecodable slots, ascending by slot.
@@ -669,12 +677,13 @@ fn lower(op: &Op, pc: usize, len: usize, held: Option<Reg>, binding: &Binding<'_
             Some(HelperSlot::ForEach) => Code::CallBack { call: CallBack::ForEach },
             Some(HelperSlot::Drain) => Code::CallBack { call: CallBack::Drain },
             // No helper does.
-            Some(HelperSlot::TreeAdd) | None => Code::Refuse(Refusal::UnknownHelper(id)),
+            Some(HelperSlot::TreeAdd | HelperSlot::Throw) | None => Code::Refuse(Refusal::UnknownHelper(id)),
         },
         Op::Call(CallTarget::Subprog(off)) => Code::Subprog { to: target(off) },
         Op::Call(CallTarget::Kfunc { btf_id, btf_idx: _ }) => match (binding.kfunc)(pc) {
             Some(HelperSlot::Table(index)) => Code::Helper { index },
             Some(HelperSlot::TreeAdd) => Code::CallBack { call: CallBack::TreeAdd },
+            Some(HelperSlot::Throw) => Code::Throw { to: binding.thrown_to.unwrap_or(NO_CALLBACK) },
             _ => Code::Refuse(Refusal::Kfunc(btf_id)),
         },
         Op::CallIndirect { .. } => Code::Refuse(Refusal::CallIndirect),
@@ -697,6 +706,7 @@ fn load_imm64(dst: Reg, value: Imm64, pc: usize, binding: &Binding<'_>) -> Code 
         Imm64::Variable { btf_id, .. } => match (binding.kfunc)(pc) {
             Some(HelperSlot::Table(index)) => Ok(KFUNC_ADDRESS | u64::from(index)),
             Some(HelperSlot::TreeAdd) => Ok(KFUNC_ADDRESS | TREE_ADD),
+            Some(HelperSlot::Throw) => Ok(KFUNC_ADDRESS),
             _ => Err(Refusal::Variable(btf_id)),
         },
         Imm64::Code(off) => {

@@ -28,7 +28,7 @@ pub(crate) use state::State;
 
 use crate::Program;
 use crate::callback::{self, Begin, Next};
-use crate::code::{Code, Refusal, operations};
+use crate::code::{Code, NO_CALLBACK, Refusal, operations};
 use crate::helpers::{self, Call, Place};
 use crate::mem::{CtxKind, Mem, begin_at_line, move_on};
 use crate::observe::Step;
@@ -515,6 +515,15 @@ fn exec<const WATCHED: bool>(
                         }
                     }
                     Code::Exit => leave!(),
+                    Code::Throw { to } => {
+                        burn!(1);
+                        if to == NO_CALLBACK {
+                            state.fuel += slice;
+                            return End::Value(regs[1]);
+                        }
+                        frames.unwind(program, mem, &mut regs, to as usize);
+                        rest = from!(to as usize);
+                    }
                     Code::Refuse(refusal) => trap!(refuse(program, refusal, next!() - 1)),
                     Code::Outside => trap!(TrapKind::OutsideProgram),
                     $(

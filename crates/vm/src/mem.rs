@@ -9,6 +9,7 @@
 //! parts, as on hardware that has none.
 #![allow(unsafe_code)]
 
+mod bits;
 mod bytes;
 mod inner;
 mod keys;
@@ -27,6 +28,7 @@ use skep_isa::{AtomicOp, Size};
 use skep_maps::Map;
 use skep_spec::CloneRedirect;
 
+pub(crate) use bits::WORDS as BITS_WORDS;
 pub(crate) use line::{begin_at_line, move_on};
 pub(crate) use span::Name;
 use span::{Recent, Span, Tag};
@@ -91,6 +93,7 @@ pub(crate) struct Scratch {
     /// Copies of the packet that the run has sent.
     clones: [CloneRedirect; CLONES],
     inner: inner::Inner,
+    bits: bits::Bits,
 }
 
 impl Scratch {
@@ -99,7 +102,15 @@ impl Scratch {
         let (iterations, keys) = ([Iteration::NONE; FRAMES], keys::NONE);
         let clone = CloneRedirect { ifindex: 0, ingress: false, len: 0 };
         let (records, clones) = ([(0, 0, 0); RECORDS], [clone; CLONES]);
-        Self { saved: [saved; FRAMES], iterations, keys, records, clones, inner: inner::Inner::NONE }
+        Self {
+            saved: [saved; FRAMES],
+            iterations,
+            keys,
+            records,
+            clones,
+            inner: inner::Inner::NONE,
+            bits: bits::NONE,
+        }
     }
 
     /// The first `count` copies that the run has sent.
@@ -223,6 +234,8 @@ pub(crate) struct Mem<'m> {
     keys: u64,
     /// Frames whose function is called with samples of a user ring buffer, by bit.
     drains: u64,
+    /// Places of open iterators over bits, by bit.
+    bits: u8,
     record_count: usize,
     /// Records before this one belong to the maps of an outer program.
     record_base: usize,
@@ -247,6 +260,7 @@ impl<'m> Mem<'m> {
             scratch,
             keys: 0,
             drains: 0,
+            bits: 0,
             record_count: 0,
             record_base: 0,
             set: core::ptr::null(),

@@ -45,6 +45,8 @@ pub struct Program {
     keeper: Option<Arc<Keeper>>,
     /// The structs of its types whose numbers its instructions have, by number.
     object_types: Vec<(u32, Arc<ObjectType>)>,
+    /// First slot of the function that is called when it throws.
+    thrown_to: Option<u32>,
     verified: bool,
 }
 
@@ -197,8 +199,9 @@ impl Program {
         let is_verified = verified.is_some();
         let narrow_loops = verified.unwrap_or_default();
         let kfuncs = kfunc_slots(spec, env);
-        let prepared = prepared(&spec.insns, &maps, (&narrow_loops, &kfuncs), Fusing::On);
         let keeper = keeper(spec, &maps)?;
+        let thrown_to = spec.exception_callback();
+        let prepared = prepared(&spec.insns, &maps, (&narrow_loops, &kfuncs, thrown_to), Fusing::On);
         Ok(Self {
             name: spec.name.clone(),
             id: 0,
@@ -217,6 +220,7 @@ impl Program {
             narrow_loops,
             kfuncs,
             object_types: object_types(spec),
+            thrown_to,
             verified: is_verified,
         })
     }
@@ -255,7 +259,8 @@ impl Program {
 
     /// The code without fused operations, for runs that are watched.
     pub(crate) fn unfused(&self) -> Vec<Code> {
-        prepared(&self.insns, self.maps(), (&self.narrow_loops, &self.kfuncs), Fusing::Off).code
+        prepared(&self.insns, self.maps(), (&self.narrow_loops, &self.kfuncs, self.thrown_to), Fusing::Off)
+            .code
     }
 
     /// The maps that it is bound to, in the order of the specification.
@@ -302,7 +307,7 @@ impl Program {
 fn prepared(
     insns: &[Insn],
     maps: &[Arc<Map>],
-    (narrow_loops, kfuncs): (&[usize], &[(usize, HelperSlot)]),
+    (narrow_loops, kfuncs, thrown_to): (&[usize], &[(usize, HelperSlot)], Option<u32>),
     fusing: Fusing,
 ) -> Prepared {
     let kfunc = |pc: usize| Some(kfuncs[kfuncs.binary_search_by_key(&pc, |k| k.0).ok()?].1);
@@ -311,6 +316,7 @@ fn prepared(
         map_value: &|idx, off| direct_value(maps.get(idx as usize)?, off),
         helper: &helpers::slot,
         kfunc: &kfunc,
+        thrown_to,
         wide_loop: &|pc| !narrow_loops.contains(&pc),
     };
     prepare(insns, &binding, fusing)

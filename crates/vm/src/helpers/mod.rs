@@ -11,7 +11,7 @@ pub(crate) mod kept;
 pub(crate) mod lock;
 mod map;
 mod perf;
-mod probe;
+pub(crate) mod probe;
 mod redirect;
 pub(crate) mod ringbuf;
 mod route;
@@ -21,7 +21,7 @@ mod string;
 mod task;
 mod time;
 mod trace;
-mod xdp;
+pub(crate) mod xdp;
 
 pub use stack::CodeAddr;
 pub(crate) use stack::{Place, StackHelper, stack};
@@ -190,7 +190,7 @@ pub(crate) fn call(index: u16, call: &mut Call<'_, '_, '_>, args: Args) -> Resul
 }
 
 /// An error number as a helper's result.
-fn errno(e: Errno) -> u64 {
+pub(crate) fn errno(e: Errno) -> u64 {
     i64::from(-e.0) as u64
 }
 
@@ -199,19 +199,19 @@ pub(crate) fn int(result: Result<(), Errno>) -> u64 {
     result.map_or_else(|e| u64::from(-e.0 as u32), |()| 0)
 }
 
-fn status(result: Result<(), Errno>) -> u64 {
+pub(crate) fn status(result: Result<(), Errno>) -> u64 {
     result.map_or_else(errno, |()| 0)
 }
 
 impl<'c> Call<'c, '_, '_> {
     /// The map that an argument stands for.
     #[inline]
-    fn map(&self, value: u64) -> Result<MapRef<'c>, TrapKind> {
+    pub(crate) fn map(&self, value: u64) -> Result<MapRef<'c>, TrapKind> {
         self.program.map(value, self.state.vcpu).ok_or(TrapKind::NotAMap(value))
     }
 
     /// Checks that an argument is the context, and gives the packet.
-    fn packet(&self, ctx: u64) -> Result<Layout, TrapKind> {
+    pub(crate) fn packet(&self, ctx: u64) -> Result<Layout, TrapKind> {
         if ctx != self.state.ctx_addr {
             return Err(TrapKind::NotTheContext(ctx));
         }

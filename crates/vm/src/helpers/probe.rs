@@ -15,7 +15,7 @@ const KERNEL_HALF: u64 = 0xffff_8000_0000_0000;
 
 /// The error for an address that nobody has: the kernel refuses to try its own readers on an address that cannot
 /// be its own.
-fn kernel_error(addr: u64) -> Errno {
+pub(crate) fn kernel_error(addr: u64) -> Errno {
     if addr < KERNEL_HALF { Errno::ERANGE } else { Errno::EFAULT }
 }
 

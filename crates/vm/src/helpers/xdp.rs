@@ -81,7 +81,7 @@ pub(super) fn get_buff_len(call: &mut Call<'_, '_, '_>, [xdp, ..]: Args) -> Resu
 
 /// `bpf_xdp_load_bytes(xdp, offset, to, len)`: copies packet bytes, from its pages as well. -EFAULT for an offset or
 /// a length above 65535, -EINVAL where the bytes are not all inside the packet; nothing is copied then.
-pub(super) fn load_bytes(
+pub(crate) fn load_bytes(
     call: &mut Call<'_, '_, '_>,
     [xdp, offset, to, len, _]: Args,
 ) -> Result<u64, TrapKind> {
@@ -117,7 +117,11 @@ pub(super) fn store_bytes(
 }
 
 /// Where `len` bytes of the packet from `offset` on lie in the packet buffer: in the linear part, and in the pages.
-fn parts(packet: &Layout, offset: u64, len: u64) -> Result<Result<[(usize, usize); 2], Errno>, TrapKind> {
+pub(crate) fn parts(
+    packet: &Layout,
+    offset: u64,
+    len: u64,
+) -> Result<Result<[(usize, usize); 2], Errno>, TrapKind> {
     // The kernel's parameters are 32 bits wide.
     let (offset, len) = (offset as u32 as usize, len as u32 as usize);
     if len == 0 {

@@ -51,6 +51,14 @@ impl Frames {
         true
     }
 
+    /// Leaves all functions but the first, whose frame the one at slot `to` gets.
+    #[inline(never)]
+    pub(super) fn unwind(&mut self, program: &Program, mem: &mut Mem<'_>, regs: &mut [u64; 16], to: usize) {
+        (self.base + 1..=self.depth).for_each(|depth| mem.take_key(depth));
+        (self.depth, self.entry, self.may_goto) = (self.base, to, 0);
+        regs[10] = mem.enter_frame(self.depth, program.stack_used);
+    }
+
     /// Goes back to the caller; gives the slot where it goes on.
     #[inline(never)]
     pub(super) fn leave(&mut self, mem: &mut Mem<'_>, regs: &mut [u64; 16]) -> usize {

@@ -101,6 +101,15 @@ impl<'a> State<'a> {
         slice
     }
 
+    /// Takes fuel for work inside a function of the host, beside the slice at hand.
+    pub(crate) fn spend(&mut self, n: u64) -> Result<(), TrapKind> {
+        self.fuel = self.fuel.checked_sub(n).ok_or(TrapKind::Fuel)?;
+        if self.fuel.is_multiple_of(SLICE) && self.deadline_ns.is_some_and(|at| self.host.ktime_ns() >= at) {
+            return Err(TrapKind::Deadline);
+        }
+        Ok(())
+    }
+
     /// Takes the next slice of fuel, of at least `need`.
     #[cold]
     #[inline(never)]

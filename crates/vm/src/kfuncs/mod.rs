@@ -5,9 +5,14 @@
 //! the types ([`types()`]) that the verifier judges calls by where programs do not run in a kernel. A body is like a
 //! helper's: it gets the five argument registers as they are.
 
+mod bits;
+mod dynptrs;
+mod exceptions;
+mod maps;
 mod numbers;
 pub(crate) mod objects;
 mod sections;
+mod strings;
 mod types;
 
 use skep_btf::{Btf, Kind, TypeId};
@@ -20,15 +25,33 @@ use crate::trap::TrapKind;
 struct Row {
     /// As the kernel declares it: names of arguments say what else is known of them.
     decl: &'static str,
-    body: Body,
+    does: Does,
+}
+
+/// What a call does.
+#[derive(Clone, Copy)]
+enum Does {
+    /// Runs a body.
+    Body(Body),
+    /// Leaves the program, which the interpreter does.
+    Throw,
 }
 
 const fn row(decl: &'static str, body: Body) -> Row {
-    Row { decl, body }
+    Row { decl, does: Does::Body(body) }
 }
 
 /// The rows, by family.
-static FAMILIES: &[&[Row]] = &[numbers::ROWS, objects::ROWS, sections::ROWS];
+static FAMILIES: &[&[Row]] = &[
+    numbers::ROWS,
+    bits::ROWS,
+    sections::ROWS,
+    dynptrs::ROWS,
+    strings::ROWS,
+    maps::ROWS,
+    exceptions::ROWS,
+    objects::ROWS,
+];
 
 /// The function that calls one of the program's back, which no body can do.
 const TREE_ADD: &str = "int bpf_rbtree_add_impl(struct bpf_rb_root *root, struct bpf_rb_node *node, function *less, void *meta__ign, u64 off)";
@@ -52,8 +75,11 @@ pub(crate) fn slot(name: &str) -> Option<HelperSlot> {
     if name == types::name(TREE_ADD) {
         return Some(HelperSlot::TreeAdd);
     }
-    let at = rows().position(|row| types::name(row.decl) == name)?;
-    Some(HelperSlot::Table(FIRST_SLOT + at as u16))
+    let (at, row) = rows().enumerate().find(|(_, row)| types::name(row.decl) == name)?;
+    Some(match row.does {
+        Does::Body(_) => HelperSlot::Table(FIRST_SLOT + at as u16),
+        Does::Throw => HelperSlot::Throw,
+    })
 }
 
 /// The name of the function of a number in a kernel's types.
@@ -65,7 +91,10 @@ pub(crate) fn name(types: Option<&Btf>, id: i32) -> Option<&str> {
 /// Calls the body in a slot.
 pub(crate) fn call(index: u16, call: &mut Call<'_, '_, '_>, args: Args) -> Option<Result<u64, TrapKind>> {
     let row = rows().nth(usize::from(index.checked_sub(FIRST_SLOT)?))?;
-    Some((row.body)(call, args))
+    match row.does {
+        Does::Body(body) => Some(body(call, args)),
+        Does::Throw => None,
+    }
 }
 
 #[cfg(test)]

@@ -34,6 +34,7 @@ const STRUCTURES: &[(&str, u32)] = &[
     ("bpf_dynptr", 16),
     ("__sk_buff", 192),
     ("xdp_md", 24),
+    ("bpf_map", 8),
 ];
 
 /// Types in the making.

@@ -18,7 +18,7 @@ impl Mem<'_> {
     }
 
     /// The readable bytes from an address to the end of the memory that it lies in; 0 when it lies in none.
-    fn probe(&self, addr: u64, of: Probe) -> u64 {
+    pub(crate) fn readable(&self, addr: u64, of: Probe) -> u64 {
         let span = match of {
             Probe::Any => self.granting(addr, 1, false),
             Probe::User => {
@@ -35,11 +35,11 @@ impl Mem<'_> {
         if !self.writable(to, len) {
             return None;
         }
-        if self.probe(from, of) < len.max(1) {
+        if self.readable(from, of) < len.max(1) {
             return Some(false);
         }
         let mut copy = |i: u64| {
-            // SAFETY: `probe` has said that `from..from + len` lies in a granted span, `writable` that
+            // SAFETY: `readable` has said that `from..from + len` lies in a granted span, `writable` that
             // `to..to + len` does; spans live as said in `Mem::load`.
             unsafe { u8::store(pointer(to + i), u8::load(pointer(from + i))) };
         };
@@ -58,7 +58,7 @@ impl Mem<'_> {
         if !self.writable(to, size) {
             return None;
         }
-        let there = self.probe(from, of);
+        let there = self.readable(from, of);
         for i in 0..size.min(there) {
             // SAFETY: as in `probe_copy`: `i` is below both lengths.
             let byte = unsafe { u8::load(pointer(from + i)) };

@@ -10,6 +10,8 @@ use crate::trap::TrapKind;
 /// `BPF_F_RECOMPUTE_CSUM`: nothing to do, as no device has summed the packet up (see [`crate::SkbState`]).
 const RECOMPUTE_CSUM: u64 = 1 << 0;
 const INVALIDATE_HASH: u64 = 1 << 1;
+/// The flags that [`store_bytes`] takes.
+pub(in super::super) const STORE_FLAGS: u64 = RECOMPUTE_CSUM | INVALIDATE_HASH;
 
 /// `bpf_skb_load_bytes(skb, offset, to, len)`: copies packet bytes; where they are not all inside the packet it
 /// zeroes `to` and gives -EFAULT. Offsets count from where the program's packet starts, never before it.
@@ -71,7 +73,7 @@ pub(in super::super) fn store_bytes(
     if len == 0 {
         return Err(TrapKind::Size(len));
     }
-    if flags & !(RECOMPUTE_CSUM | INVALIDATE_HASH) != 0 {
+    if flags & !STORE_FLAGS != 0 {
         return Ok(errno(Errno::EINVAL));
     }
     if u64::from(offset) + len > skb.at.len() as u64 {

@@ -11,7 +11,7 @@ mod owner;
 mod room;
 mod vlan;
 
-pub(super) use bytes::{load_bytes, load_bytes_relative, pull_data, store_bytes};
+pub(super) use bytes::{STORE_FLAGS, load_bytes, load_bytes_relative, pull_data, store_bytes};
 pub(super) use change::{change_head, change_proto, change_tail, change_type};
 pub(super) use csum::{csum_diff, csum_level, csum_update, l3_csum_replace, l4_csum_replace};
 pub(super) use hash::{get_hash_recalc, set_hash, set_hash_invalid};
