@@ -26,9 +26,12 @@
 //! insert never finds the map full, what it puts in is there afterwards, and an element that programs keep
 //! using stays as long as there are others. (The kernel's lists promise no more; which element goes differs.)
 
+use core::ops::Range;
+
 use skep_abi::{MapFlags, MapType, UpdateFlags};
 use skep_spec::Errno;
 
+use crate::batch::Batch;
 use crate::geometry::{Geometry, HEADER_LEN, REPAIR};
 use crate::kept::Kept;
 use crate::map::Ops;
@@ -57,6 +60,9 @@ const BUSY: u32 = 4;
 const RETRIES: u32 = 1 << 16;
 /// How often an operation starts over because others died.
 const REPAIRS: u32 = 64;
+
+/// How many buckets ahead elements are asked for that will be copied.
+const AHEAD: u64 = 32;
 
 /// Buckets that a walk looks at in one step.
 const BUCKETS_A_STEP: u32 = 64;
@@ -707,6 +713,89 @@ impl Hash {
             }
         }
         Err(Errno::ENOENT)
+    }
+
+    /// Copies the elements of whole buckets, from one on, as many as there is room for.
+    ///
+    /// Elements lie in no order, so that each would be waited for: they are asked for some buckets ahead.
+    pub fn copy_buckets(
+        &self,
+        from: u64,
+        room: usize,
+        keys: &mut [u8],
+        values: &mut [u8],
+    ) -> Result<Batch, Errno> {
+        let buckets = u64::from(self.mask) + 1;
+        let first_of = |at: u64| {
+            let at = u32::try_from(at).ok().filter(|&at| at <= self.mask)?;
+            self.follow(self.bucket(at).head.load(Ordering::Relaxed))
+        };
+        let mut count = 0;
+        for at in from..buckets {
+            if let Some(index) = first_of(at + AHEAD) {
+                self.metadata.prefetch(self.elem_off(index));
+                self.metadata.prefetch(self.values.off(index, 0));
+            }
+            if let Some(index) = first_of(at + AHEAD / 2) {
+                let [_, next] = self.metadata.words(self.elem_off(index));
+                if let Some(index) = self.follow(next.load(Ordering::Relaxed)) {
+                    self.metadata.prefetch(self.elem_off(index));
+                    self.metadata.prefetch(self.values.off(index, 0));
+                }
+            }
+            match self.copy_bucket(at as u32, count..room, keys, values)? {
+                Some(copied) => count += copied,
+                None if count == 0 => return Err(Errno::ENOSPC),
+                None => return Ok(Batch { count, next: Some(at) }),
+            }
+        }
+        Ok(Batch { count, next: None })
+    }
+
+    /// Copies the elements of a bucket into some places; `None` when there are not enough.
+    #[inline]
+    fn copy_bucket(
+        &self,
+        at: u32,
+        places: Range<usize>,
+        keys: &mut [u8],
+        values: &mut [u8],
+    ) -> Result<Option<usize>, Errno> {
+        let (key_len, value_len) = (self.geometry.key_size, self.values.host_len(&self.geometry));
+        let bucket = self.bucket(at);
+        for _ in 0..RETRIES {
+            let version = bucket.version.load(Ordering::Acquire);
+            let (mut link, mut place) = (bucket.head.load(Ordering::Acquire), places.start);
+            let whole = loop {
+                let Some(index) = self.follow(link) else { break true };
+                if place == places.end {
+                    return Ok(None);
+                }
+                let off = self.elem_off(index);
+                let [seq_now, next, hash] = self.metadata.words(off);
+                let seq = seq_now.load(Ordering::Acquire);
+                link = next.load(Ordering::Acquire);
+                // An element that was taken for another key meanwhile leads elsewhere.
+                let here = hash.load(Ordering::Relaxed) & self.mask == at;
+                self.key(index).copy_to(&mut keys[place * key_len..][..key_len]);
+                let value = &mut values[place * value_len..][..value_len];
+                if self.percpu {
+                    self.values.copy_all(&self.geometry, &self.metadata, index, value);
+                } else {
+                    self.geometry.read_value(&self.metadata, self.values.off(index, 0), value);
+                }
+                fence(Ordering::Acquire);
+                if seq & 1 != 0 || !here || seq_now.load(Ordering::Relaxed) != seq {
+                    break false;
+                }
+                place += 1;
+            };
+            if whole && bucket.version.load(Ordering::Acquire) == version {
+                return Ok(Some(place - places.start));
+            }
+            self.geometry.wait.pause();
+        }
+        Err(Errno::EBUSY)
     }
 
     /// Copies an element's key; whether it is one element's.

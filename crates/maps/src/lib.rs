@@ -45,6 +45,7 @@ extern crate alloc;
 extern crate std;
 
 mod array;
+mod batch;
 mod bloom_filter;
 mod create;
 mod fields;
@@ -78,6 +79,7 @@ pub mod layout {
 }
 
 pub use array::ArrayGeometry;
+pub use batch::Batch;
 pub use kept::{Cancel, Due, FieldOf, Insert, Keeper, ObjectType, Refused, TimerKind, TimerOwner};
 pub use map::{Area, Config, Map};
 pub use mem::{Block, Bytes, BytesMut, Heap, Memory};

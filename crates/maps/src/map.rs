@@ -534,6 +534,14 @@ impl Map {
         }
     }
 
+    /// As [`Self::array`], of a per-CPU array's values of a CPU.
+    pub fn percpu_array(&self, cpu: u32) -> Option<ArrayGeometry> {
+        match &self.kind {
+            Kind::PercpuArray(array) => array.geometry(cpu),
+            _ => None,
+        }
+    }
+
     // --- Host side --------------------------------------------------------------------------------------
 
     /// A copy of a key's value, [`Self::host_value_size`] bytes (`BPF_MAP_LOOKUP_ELEM`); a program array or map of

@@ -1,9 +1,9 @@
 //! Per-CPU array: an array for each virtual CPU, one after the other, each on pages of its own.
 
-use skep_abi::UpdateFlags;
+use skep_abi::{MapType, UpdateFlags};
 use skep_spec::Errno;
 
-use crate::array::check_update;
+use crate::array::{ArrayGeometry, check_update};
 use crate::geometry::{Geometry, HEADER_LEN, next_index};
 use crate::kept::Kept;
 use crate::map::Ops;
@@ -66,6 +66,13 @@ impl PercpuValues {
         }
     }
 
+    /// Bytes of a value as the host sees it: those of all CPUs, if there are more than one's.
+    pub fn host_len(&self, g: &Geometry) -> usize {
+        let percpu =
+            matches!(g.kind, MapType::PERCPU_HASH | MapType::LRU_PERCPU_HASH | MapType::PERCPU_ARRAY);
+        if percpu { self.stride * self.cpus as usize } else { g.value_size }
+    }
+
     /// Bytes of the whole area.
     pub fn len(&self) -> usize {
         self.span * self.cpus as usize
@@ -84,6 +91,15 @@ impl PercpuArray {
             PercpuValues::new(&geometry, HEADER_LEN, slots, geometry.cpus).ok_or(Errno::ENOMEM)?;
         let metadata = geometry.metadata(memory, end, values.base)?;
         Ok(Self { geometry, metadata, values, kept: Kept::default() })
+    }
+
+    /// Where the values of a CPU stand.
+    pub fn geometry(&self, cpu: u32) -> Option<ArrayGeometry> {
+        Some(ArrayGeometry {
+            base: self.value(0, cpu)?,
+            stride: self.geometry.stride,
+            max_entries: self.geometry.max_entries,
+        })
     }
 
     /// The address of a CPU's value; the index is one of the array's.

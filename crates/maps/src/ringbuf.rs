@@ -37,6 +37,7 @@ const RECORD_MAX: u64 = u32::MAX as u64 / 4;
 const LOCK: usize = HEADER_LEN;
 const PRODUCER: usize = HEADER_LEN + 8;
 const PENDING: usize = HEADER_LEN + 16;
+const CONSUMED: usize = HEADER_LEN + 24;
 const RECORDS: usize = HEADER_LEN + 64;
 
 /// What `bpf_ringbuf_query` can be asked.
@@ -193,7 +194,6 @@ impl Ringbuf {
         }
         let total = record_len(size as u32);
         let m = &self.metadata;
-        let consumer = self.consumer_pos().load(Ordering::Acquire);
         let held = lock(m.u32(LOCK), owner, self.geometry.wait).ok_or(Errno::EBUSY)?;
         let producer = m.word(PRODUCER).load(Ordering::Relaxed);
         if held.is_inherited() {
@@ -205,8 +205,17 @@ impl Ringbuf {
         while is_full(pending) && pending != producer && self.bury(self.ring_off(pending)) {
             pending = self.first_pending(producer);
         }
-        if is_full(pending) || is_full(consumer) {
+        if is_full(pending) {
             return Err(Errno::EAGAIN);
+        }
+        // The consumer's word is his: it is only looked at when what he had consumed before does not do.
+        let consumed = m.word(CONSUMED);
+        if is_full(consumed.load(Ordering::Relaxed)) {
+            let now = self.consumer_pos().load(Ordering::Acquire);
+            consumed.store(now, Ordering::Relaxed);
+            if is_full(now) {
+                return Err(Errno::EAGAIN);
+            }
         }
         let off = self.ring_off(producer);
         match (size as u32, self.geometry.wait.me()) {
@@ -296,13 +305,12 @@ impl Ringbuf {
             let behind = self.payload.bytes(self.data() + self.size, end - self.size);
             self.payload.write(self.data(), behind);
         }
-        self.payload.u32(self.data() + off).swap(len | discard, Ordering::AcqRel);
-        record.store(len | discard, Ordering::Release);
         // The header must be out before the consumer's position is read: a consumer that finds the record
-        // busy has stored its position before, so that one of the two sees the other.
-        fence(Ordering::SeqCst);
-        let consumer = self.consumer_pos().load(Ordering::Relaxed) & (self.size - 1);
-        if flags & Self::FORCE_WAKEUP != 0 || (consumer == off && flags & Self::NO_WAKEUP == 0) {
+        // busy has stored its position before, with a fence in between, so that one of the two sees the other.
+        self.payload.u32(self.data() + off).swap(len | discard, Ordering::SeqCst);
+        record.store(len | discard, Ordering::Release);
+        let waits = || self.consumer_pos().load(Ordering::SeqCst) & (self.size - 1) == off;
+        if flags & Self::FORCE_WAKEUP != 0 || flags & Self::NO_WAKEUP == 0 && waits() {
             self.sinks.iter().for_each(|sink| sink.wake());
         }
         Ok(())
@@ -402,14 +410,23 @@ impl Consumer {
         let map = self.map.clone();
         let Some(ring) = map.ringbuf() else { return Ok(0) };
         let (mut records, mut bytes) = (0, 0);
+        // The producers' position, as far as we know: looking at it takes their line away.
+        let mut producer = self.pos;
         while bytes < ring.size {
-            fence(Ordering::SeqCst);
-            let producer = ring.producer_pos().load(Ordering::Acquire);
+            if producer == self.pos {
+                fence(Ordering::SeqCst);
+                producer = ring.producer_pos().load(Ordering::Acquire);
+            }
             let ready = producer.wrapping_sub(self.pos);
             if ready == 0 {
                 break;
             }
-            let header = self.header(ring);
+            let mut header = self.header(ring);
+            if ready <= ring.size && header & BUSY != 0 {
+                // Whoever gives the record out after this sees where we stand.
+                fence(Ordering::SeqCst);
+                header = self.header(ring);
+            }
             if ready <= ring.size && header & BUSY != 0 {
                 if ring.bury_for_consumer(ring.ring_off(self.pos)) {
                     // A peer may have it be busy again and again.
@@ -430,11 +447,13 @@ impl Consumer {
                 ));
             }
             if header & DISCARD == 0 {
-                self.record.clear();
-                self.record.resize((header & !DISCARD) as usize, 0);
+                let size = (header & !(BUSY | DISCARD)) as usize;
+                if self.record.len() < size {
+                    self.record.resize(size, 0);
+                }
                 let at = ring.data() + ring.ring_off(self.pos) + HDR;
-                ring.payload.bytes(at, self.record.len()).copy_to(&mut self.record);
-                each(&self.record);
+                ring.payload.bytes(at, size).copy_to(&mut self.record[..size]);
+                each(&self.record[..size]);
                 records += 1;
             }
             self.advance(ring, self.pos.wrapping_add(len));

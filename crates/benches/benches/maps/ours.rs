@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::hint::black_box;
 use std::sync::Arc;
 
-use skep_maps::{Bytes, BytesMut, Config, Heap, Map, Ringbuf};
+use skep_maps::{ArrayGeometry, Bytes, BytesMut, Config, Heap, Map, Ringbuf};
 use skep_spec::MapDef;
 
 use crate::clock::thread_ns;
@@ -50,8 +50,8 @@ impl Ours {
         let map = |name: &str| self.maps[name].clone();
         let ns = match name {
             "empty" => self.times(repeat, small, |_, _| 1),
-            "array" => self.times(repeat, small, found(&map("array"))),
-            "percpu_array" => self.times(repeat, small, found(&map("percpu_array"))),
+            "array" => self.times(repeat, small, indexed(map("array").array())),
+            "percpu_array" => self.times(repeat, small, indexed(map("percpu_array").percpu_array(CPU))),
             "hash_hit" => self.times(repeat, small, found(&map("hash"))),
             "hash_miss" => self.times(repeat, other, absent(&map("hash"))),
             "large_hit" => self.times(repeat, |hash| hash >> 8 & 0xf_ffff, found(&map("large"))),
@@ -117,6 +117,12 @@ impl Ours {
         (self.counter, self.failed) = (counter, self.failed + failed);
         ns
     }
+}
+
+/// As engines do, which know where an array stands.
+fn indexed(array: Option<ArrayGeometry>) -> impl Fn(&[u8; 4], u32) -> u64 {
+    let array = array.expect("it is one");
+    move |key, _| array.value(u32::from_ne_bytes(*key)).unwrap_or(0)
 }
 
 fn found(map: &Map) -> impl Fn(&[u8; 4], u32) -> u64 {
