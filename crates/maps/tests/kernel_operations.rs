@@ -1,12 +1,15 @@
 //! The same operations on a map of ours and on one of the running kernel give the same results and error
 //! numbers.
 //!
-//! A slice by default; `SKEP_MAPS_CAMPAIGN=100` makes it a hundred times longer.
+//! A slice by default; `cargo xtask operations [FACTOR]` makes it a thousand times longer, or as said, and `--record` writes
+//! how many operations of each kind were compared to `tests/operations.txt`.
 
 mod support;
 
-use std::collections::BTreeSet;
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::AsRawFd;
+use std::sync::Mutex;
 
 use skep_abi::{MapFlags, MapType};
 use skep_maps::{Config, Heap, Map};
@@ -20,6 +23,27 @@ struct Pair {
     ours: std::sync::Arc<Map>,
     kernel: KernelMap,
     what: String,
+    /// Operations that were compared.
+    compared: Cell<u64>,
+}
+
+/// Operations that were compared, by kind.
+static COMPARED: Mutex<BTreeMap<String, u64>> = Mutex::new(BTreeMap::new());
+
+impl Drop for Pair {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        let mut all = COMPARED.lock().expect("nobody panics with it");
+        *all.entry(self.ours.kind().name().unwrap_or("?").to_owned()).or_default() += self.compared.get();
+        if std::env::var_os("SKEP_MAPS_RECORD").is_some() {
+            let lines: String = all.iter().map(|(kind, n)| format!("{kind} {n}\n")).collect();
+            let head = format!("cargo xtask operations {} --record\n", support::campaign());
+            let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/operations.txt");
+            std::fs::write(path, head + &lines + "different 0\n").expect("written");
+        }
+    }
 }
 
 impl Pair {
@@ -34,7 +58,12 @@ impl Pair {
             def.max_entries,
             def.flags.0
         );
-        Self { ours, kernel, what }
+        Self { ours, kernel, what, compared: Cell::new(0) }
+    }
+
+    /// Another operation is compared.
+    fn count(&self) {
+        self.compared.set(self.compared.get() + 1);
     }
 
     /// All keys, in the order of `next_key`.
@@ -51,6 +80,7 @@ impl Pair {
     }
 
     fn compare_keys(&self, ordered: bool) {
+        self.count();
         let ours = Self::keys(|k| self.ours.next_key(k).map_err(|e| e.errno));
         let theirs = Self::keys(|k| self.kernel.next_key(k));
         if ordered {
@@ -69,6 +99,7 @@ impl Pair {
     }
 
     fn update(&self, key: &[u8], value: &[u8], flags: u64) {
+        self.count();
         assert_eq!(
             self.ours.update_from_host(key, value, flags).map_err(|e| e.errno),
             self.kernel.update(key, value, flags),
@@ -78,6 +109,7 @@ impl Pair {
     }
 
     fn lookup(&self, key: &[u8], flags: u64) {
+        self.count();
         assert_eq!(
             self.ours.lookup_copy(key, flags).map_err(|e| e.errno),
             self.kernel.lookup(key, flags),
@@ -87,6 +119,7 @@ impl Pair {
     }
 
     fn delete(&self, key: &[u8]) {
+        self.count();
         assert_eq!(
             self.ours.delete_from_host(key).map_err(|e| e.errno),
             self.kernel.delete(key),
@@ -96,6 +129,7 @@ impl Pair {
     }
 
     fn pop(&self) {
+        self.count();
         let ours = self.ours.pop_from_host().map_err(|e| e.errno);
         assert_eq!(ours, self.kernel.pop(), "{}: pop", self.what);
     }
@@ -280,7 +314,8 @@ fn lru_hashes_that_evict() {
     for kind in [MapType::LRU_HASH, MapType::LRU_PERCPU_HASH] {
         for flags in [0, MapFlags::NO_COMMON_LRU] {
             for entries in [1, 2, 7, 40] {
-                let Pair { ours, kernel, what } = Pair::new(&def(kind, 4, 8, entries, flags));
+                let pair = Pair::new(&def(kind, 4, 8, entries, flags));
+                let (ours, kernel, what) = (&pair.ours, &pair.kernel, &pair.what);
                 let (max, size) = (ours.max_entries() as usize, ours.host_value_size());
                 evicts_as_promised(
                     &format!("ours, {what}"),
@@ -364,6 +399,7 @@ fn prog_arrays() {
     let pair = Pair::new(&def(MapType::PROG_ARRAY, 4, 4, 4, 0));
     let mut rng = Rng::new(1);
     for _ in 0..1000 * support::campaign() {
+        pair.count();
         let key = (rng.below(6) as u32).to_ne_bytes();
         match rng.below(8) {
             0..3 => {
@@ -431,6 +467,7 @@ fn maps_of_maps() {
             let pair = Pair::new(&outer);
             let mut rng = Rng::new(at as u64);
             for _ in 0..100 * support::campaign() {
+                pair.count();
                 let key = (rng.below(5) as u32).to_ne_bytes();
                 match rng.below(8) {
                     0..4 => {
@@ -539,7 +576,7 @@ fn perf_event_arrays_that_nobody_reads() {
     }
     let pair = Pair::new(&def(MapType::PERF_EVENT_ARRAY, 4, 4, 4, 0));
     let mut rng = Rng::new(1);
-    for _ in 0..500 * support::campaign() {
+    for _ in 0..1000 * support::campaign() {
         let key = rng.pick(&[0u32, 1, 3, 4, 5, u32::MAX]).to_ne_bytes();
         match rng.below(4) {
             0 => pair.update(&key, &(-1i32).to_ne_bytes(), rng.pick(FLAGS)),
@@ -557,7 +594,7 @@ fn stack_traces_that_nobody_has_taken() {
     }
     let pair = Pair::new(&def(MapType::STACK_TRACE, 4, 16, 5, 0));
     let mut rng = Rng::new(1);
-    for _ in 0..500 * support::campaign() {
+    for _ in 0..1000 * support::campaign() {
         let key = rng.pick(&[0u32, 4, 5, 7, 8, u32::MAX]).to_ne_bytes();
         match rng.below(4) {
             0 => pair.update(&key, &[7; 16], rng.pick(FLAGS)),

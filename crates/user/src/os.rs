@@ -50,6 +50,11 @@ mod imp {
         }
     }
 
+    /// Whether maps are pinned in a folder.
+    pub(crate) fn is_folder_of_pins(folder: &Path) -> bool {
+        sys::folder::Table::is_in(folder)
+    }
+
     /// Gives a map a name in its folder.
     pub(crate) fn pin(memory: &MapMemory, path: &Path, bell: bool) -> Result<(), Error> {
         let (metadata, payload) = memory.parts().ok_or(skep_spec::Errno::EINVAL)?;
@@ -113,6 +118,10 @@ mod imp {
     #[cold]
     fn no_pins() -> Error {
         Error::new(Errno::EOPNOTSUPP, "maps are pinned on Linux only")
+    }
+
+    pub(crate) fn is_folder_of_pins(_: &Path) -> bool {
+        false
     }
 
     pub(crate) fn peers_in(_: &Path) -> Result<&'static dyn skep_maps::Peers, Error> {
@@ -241,8 +250,8 @@ mod imp {
 }
 
 pub(crate) use imp::{
-    Bell, MapMemory, Table, boot_ns, coarse_ns, comm, monotonic_ns, open_pinned, peers_in, pin, real_ns,
-    tai_ns, task, uid_gid,
+    Bell, MapMemory, Table, boot_ns, coarse_ns, comm, is_folder_of_pins, monotonic_ns, open_pinned, peers_in,
+    pin, real_ns, tai_ns, task, uid_gid,
 };
 
 /// The memory of a map, as `maps` takes it.

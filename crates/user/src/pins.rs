@@ -58,11 +58,15 @@ pub(crate) fn pin(shared: &Shared, map: &UserMap, path: &Path) -> Result<(), Err
 }
 
 /// Opens what is pinned at a path; `None` when there is nothing.
+/// A backend without a folder of pins can look into one, and knows of no other pins.
 pub(crate) fn open(
     shared: &Arc<Shared>,
     path: &Path,
     id: impl FnOnce() -> u32,
 ) -> Result<Option<UserMap>, Error> {
+    if shared.folder.is_none() && !path.parent().is_some_and(os::is_folder_of_pins) {
+        return Err(Error::new(Errno::EOPNOTSUPP, "this backend has no folder of pins: make it with one"));
+    }
     let Some((memory, header)) = os::open_pinned(path, Header::LEN)? else { return Ok(None) };
     let name = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
     let at = |e: Error| Error::new(e.errno, format!("{}: {}", path.display(), e.message));

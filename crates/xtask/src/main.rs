@@ -50,6 +50,21 @@ const COMMANDS: &[Command] = &[
         steps: steps::differential,
     },
     Command {
+        name: "kills",
+        about: "[COUNT [SEED]] [--record]: processes killed while they work on shared maps",
+        steps: steps::kills,
+    },
+    Command {
+        name: "operations",
+        about: "[FACTOR] [--record]: the same random operations on our maps and the kernel's",
+        steps: steps::operations,
+    },
+    Command {
+        name: "shuttle",
+        about: "[FACTOR]: the maps' algorithms under a scheduler that tries interleavings",
+        steps: steps::shuttle,
+    },
+    Command {
         name: "selftests",
         about: "[--dir DIR] [--write] [NAME…]: the kernel's own verifier tests, asked of the kernel and of skep",
         steps: steps::selftests,

@@ -71,6 +71,7 @@ pub fn test(args: &[String]) -> Vec<Step> {
     steps.push(Step::call("licenses", crate::licenses::check));
     steps.push(doc());
     steps.push(Step::cargo("tests", &cargo));
+    steps.extend(shuttle(&[]));
     steps.push(embedder("embed", "run"));
     steps.push(embedder("rules", "test"));
     steps.push(embedder("skeleton", "run"));
@@ -198,6 +199,54 @@ pub fn differential(args: &[String]) -> Vec<Step> {
     cargo.extend(["--count", count, "--seed", seed]);
     cargo.extend(args.iter().skip(2).map(String::as_str));
     vec![Step::cargo("differential", &cargo)]
+}
+
+/// The words that are numbers, and whether one says to record.
+fn numbers(args: &[String]) -> (Vec<&str>, bool) {
+    let words = args.iter().map(String::as_str);
+    (words.clone().filter(|w| *w != RECORD).collect(), words.clone().any(|w| w == RECORD))
+}
+
+const RECORD: &str = "--record";
+
+/// Processes that are killed while they work on shared maps.
+pub fn kills(args: &[String]) -> Vec<Step> {
+    let (numbers, record) = numbers(args);
+    let mut env = vec![("SKEP_KILLS", numbers.first().copied().unwrap_or("10000"))];
+    env.push(("SKEP_KILLS_SEED", numbers.get(1).copied().unwrap_or("1")));
+    env.extend(record.then_some(("SKEP_KILLS_RECORD", "1")));
+    let cargo = ["test", "--release", "--quiet", "-p", "skep-user", "--test", "kills", "--", "--nocapture"];
+    vec![Step::cargo_env("kills", &cargo, &env)]
+}
+
+/// The same operations on our maps and the kernel's: a thousand times as many as in the tests, or as often as said.
+pub fn operations(args: &[String]) -> Vec<Step> {
+    let (numbers, record) = numbers(args);
+    let mut env = vec![("SKEP_MAPS_CAMPAIGN", numbers.first().copied().unwrap_or("1000"))];
+    env.extend(record.then_some(("SKEP_MAPS_RECORD", "1")));
+    let cargo = ["test", "--release", "--quiet", "-p", "skep-maps", "--test", "kernel_operations"];
+    vec![Step::cargo_env("operations", &cargo, &env)]
+}
+
+/// The algorithms of the maps under shuttle: 1000 schedules of each test, or as many thousands as said.
+pub fn shuttle(args: &[String]) -> Vec<Step> {
+    let env = [
+        ("RUSTFLAGS", "--cfg shuttle"),
+        ("CARGO_PROFILE_DEV_DEBUG", "0"),
+        ("SKEP_MAPS_CAMPAIGN", args.first().map_or("1", String::as_str)),
+    ];
+    let cargo = [
+        "test",
+        "--quiet",
+        "-p",
+        "skep-maps",
+        "--lib",
+        "--test",
+        "shuttle",
+        "--target-dir",
+        "target/shuttle",
+    ];
+    vec![Step::cargo_env("shuttle", &cargo, &env)]
 }
 
 /// The kernel's own tests; the words go on as they are.

@@ -104,6 +104,11 @@ impl Table {
         Ok((cpus, id))
     }
 
+    /// Whether a folder has a table.
+    pub(crate) fn is_in(folder: &Path) -> bool {
+        folder.join(NAME).is_file()
+    }
+
     pub(crate) fn cpus(&self) -> u32 {
         self.cpus
     }
