@@ -1,8 +1,10 @@
 //! The identity of what a proof holds for.
 
+use alloc::rc::Rc;
+use alloc::vec::Vec;
 use core::fmt;
 
-use skep_spec::{Environment, MapDef, ProgramSpec};
+use skep_spec::{Environment, Fields, MapDef, ProgramSpec};
 
 /// Identifies an environment together with the maps of a program: profile, rights, the program type, the
 /// rows that an embedder adds, and geometry, flags and frozen contents of each map.
@@ -14,6 +16,12 @@ pub struct Digest(u128);
 impl Digest {
     /// The digest of an environment and the maps of a program.
     pub fn of(spec: &ProgramSpec, env: &Environment) -> Self {
+        let fields: Vec<_> = spec.maps.iter().map(|map| Rc::new(map.fields())).collect();
+        Self::with(spec, env, &fields)
+    }
+
+    /// The same, by one who has found the fields of the program's maps, in their order, perhaps followed by others.
+    pub(crate) fn with(spec: &ProgramSpec, env: &Environment, fields: &[Rc<Fields>]) -> Self {
         let mut h = Fnv(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d);
         h.text(format_args!("{:?} {:?} {} {}", env.profile, env.capability, env.strict_alignment, env.cpus));
         // skep's own rows are the same wherever a proof is: their number names them.
@@ -24,8 +32,8 @@ impl Digest {
         h.text(format_args!("{:?}", env.extended.as_ref().map(|e| (e.prog_type.0, &e.name))));
         // Nothing but a kernel runs what rests on its types.
         h.text(format_args!("{}", spec.attach_btf_id));
-        for map in &spec.maps {
-            h.map(map);
+        for (map, fields) in spec.maps.iter().zip(fields) {
+            h.map(map, fields);
         }
         Self(h.0)
     }
@@ -51,7 +59,7 @@ impl Fnv {
         self.bytes(&[0]);
     }
 
-    fn map(&mut self, map: &MapDef) {
+    fn map(&mut self, map: &MapDef, fields: &Fields) {
         for n in [map.kind.0, map.key_size, map.value_size, map.max_entries, map.flags.0] {
             self.bytes(&n.to_le_bytes());
         }
@@ -60,9 +68,9 @@ impl Fnv {
         if map.frozen {
             self.bytes(map.initial.as_deref().unwrap_or(&[]));
         }
-        self.text(format_args!("{:?}", map.fields()));
+        self.text(format_args!("{fields:?}"));
         if let Some(inner) = &map.inner {
-            self.map(inner);
+            self.map(inner, &inner.fields());
         }
     }
 }

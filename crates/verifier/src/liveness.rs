@@ -5,6 +5,7 @@
 //! may.
 
 use alloc::vec;
+use alloc::vec::Vec;
 
 use skep_isa::{CallTarget, Op, Reg, RegSet};
 
@@ -15,12 +16,12 @@ use crate::program::{Program, target};
 pub(crate) fn compute(program: &mut Program<'_>) {
     let n = program.ops.len();
     let mut live = vec![RegSet::EMPTY; n];
+    let effects: Vec<_> = program.ops.iter().map(|op| op.map(|op| (op, effects(program, op)))).collect();
     loop {
         let mut changed = false;
         for pc in (0..n).rev() {
-            let Some(op) = program.ops[pc] else { continue };
+            let Some((op, (uses, defs))) = effects[pc] else { continue };
             let after = next_slots(program, pc, op).fold(RegSet::EMPTY, |set, to| set.union(live[to]));
-            let (uses, defs) = effects(program, op);
             let before = after.without(defs).union(uses);
             if before != live[pc] {
                 live[pc] = before;

@@ -42,7 +42,7 @@ pub fn verify(spec: &ProgramSpec, env: &Environment, options: &Options) -> Resul
     let log = log.finish(None, stats, &explorer.final_depths());
     Ok(Verified(Arc::new(verified::Inner {
         spec: Arc::new(spec.clone()),
-        digest: Digest::of(spec, env),
+        digest: Digest::with(spec, env, &p.fields),
         stats,
         log,
         subprogs,
