@@ -11,6 +11,7 @@
 //! - [`parity`]: the page that compares skep with Linux.
 //! - [`rows`]: a program and operands for every row of the instruction table; [`rowfiles`] writes them as
 //!   file tests.
+//! - [`sketch`]: what tests write random programs with.
 //! - `selftests`: the kernel's own verifier tests as a measure.
 //! - [`verdicts`]: programs with the kernel's verdict.
 #![forbid(unsafe_code)]
@@ -28,4 +29,5 @@ pub mod rowfiles;
 pub mod rows;
 #[cfg(target_os = "linux")]
 pub mod selftests;
+pub mod sketch;
 pub mod verdicts;

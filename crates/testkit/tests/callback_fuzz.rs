@@ -10,18 +10,16 @@
 //! `if r3 > 50`, leaves at most 40 (seeds 88 and 221).
 
 use std::cell::Cell;
-use std::fmt::Write as _;
+use std::ops::{Deref, DerefMut};
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use skep_abi::{MapType, ProgramType};
-use skep_isa::text::Dialect;
-use skep_isa::{Imm64, Op, decode_all};
 use skep_linux::LinuxBackend;
 use skep_maps::{Config, Heap, Map};
 use skep_spec::{Environment, LoadOptions, MapDef, ProgramSpec};
 use skep_testkit::functions;
-use skep_testkit::generate::rng::Rng;
+use skep_testkit::sketch::{self, Sketch, listing as text};
 use skep_verifier::{Code, Options, verify};
 use skep_vm::{Host, Program, Run, Stack};
 
@@ -33,27 +31,26 @@ const LIMITS: [&str; 3] = ["too large", "too complex", "verifier bug: No program
 const VALUE: u32 = 48;
 
 struct Generator {
-    rng: Rng,
-    text: String,
+    sketch: Sketch,
     /// Functions to be written: the text's label, and how many more may nest.
     functions: Vec<(String, u32)>,
-    labels: u32,
+}
+
+impl Deref for Generator {
+    type Target = Sketch;
+
+    fn deref(&self) -> &Sketch {
+        &self.sketch
+    }
+}
+
+impl DerefMut for Generator {
+    fn deref_mut(&mut self) -> &mut Sketch {
+        &mut self.sketch
+    }
 }
 
 impl Generator {
-    fn line(&mut self, line: impl AsRef<str>) {
-        writeln!(self.text, "{}", line.as_ref()).expect("a string takes everything");
-    }
-
-    fn label(&mut self) -> String {
-        self.labels += 1;
-        format!("l{}", self.labels)
-    }
-
-    fn pick<'s>(&mut self, of: &[&'s str]) -> &'s str {
-        of[self.rng.below(of.len())]
-    }
-
     /// Some steps of a function whose `r6` points to the numbers.
     fn body(&mut self, nests: u32) {
         for _ in 0..1 + self.rng.below(4) {
@@ -146,15 +143,7 @@ impl Generator {
             }
             self.line("exit");
         }
-        let mut insns = skep_isa::text::assemble(&self.text).unwrap_or_else(|e| panic!("{e}\n{}", self.text));
-        let value = Imm64::MapValueIdx { idx: 0, off_bytes: 0 };
-        for pc in 0..insns.len() {
-            if insns[pc].is_wide() && insns[pc].imm == 0xfeed && insns[pc].src.0 == 0 {
-                let (first, second) = Op::LoadImm64 { dst: insns[pc].dst, value }.encode();
-                insns[pc] = first;
-                insns[pc + 1] = second.expect("two slots");
-            }
-        }
+        let insns = self.insns();
         let maps = vec![Arc::new(MapDef::new(MapType::ARRAY, 4, VALUE, 1).named("value"))];
         let mut spec = ProgramSpec { maps, ..ProgramSpec::new(ProgramType::XDP, insns) };
         functions::describe(&mut spec);
@@ -182,28 +171,19 @@ impl Host for Numbers {
     fn printk(&self, _text: &[u8]) {}
 }
 
-fn text(spec: &ProgramSpec) -> String {
-    let line = |r: Result<(usize, Op), skep_isa::DecodeError>| match r {
-        Ok((pc, op)) => format!("{pc}: {}", op.text(Dialect::Kernel)),
-        Err(e) => e.to_string(),
-    };
-    decode_all(&spec.insns).map(line).collect::<Vec<_>>().join("\n")
-}
-
 #[test]
 fn accepted_callbacks_are_safe() {
     let asks = LinuxBackend::probe().is_yes();
     if !asks {
         println!("skipped: no kernel to compare with");
     }
-    let number = |name: &str| std::env::var(name).ok().and_then(|v| v.parse::<u64>().ok());
-    let (count, seed) = (number("SKEP_FUZZ").unwrap_or(25), number("SKEP_SEED").unwrap_or(1));
+    let seeds = sketch::seeds(25);
+    let count = seeds.end - seeds.start;
     let backend = LinuxBackend::new();
     let env = Environment::default();
     let (mut both, mut stricter, mut runs) = (0, 0, 0);
-    for i in seed..seed + count {
-        let rng = Rng::new(i.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        let generator = Generator { rng, text: String::new(), functions: Vec::new(), labels: 0 };
+    for i in seeds {
+        let generator = Generator { sketch: Sketch::new(i), functions: Vec::new() };
         let spec = generator.program();
         let text = || text(&spec);
         let ours = verify(&spec, &env, &Options::default());

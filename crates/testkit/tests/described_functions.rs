@@ -29,9 +29,12 @@ fn program(text: &str, records: &[(u32, usize)]) -> ProgramSpec {
 const CALLS: &str = "call +2; r0 = 0; exit; r0 = 1; exit";
 const ALONE: &str = "r0 = 0; exit";
 
+/// A program, the records of its functions, and what is wrong with them.
+type Case = (&'static str, &'static [(u32, usize)], Option<&'static str>);
+
 #[test]
 fn each_function_has_its_record_or_none_has() {
-    let cases: &[(&str, &[(u32, usize)], Option<&str>)] = &[
+    let cases: &[Case] = &[
         (CALLS, &[(0, 0), (3, 1)], None),
         (CALLS, &[], None),
         (ALONE, &[(0, 0)], None),

@@ -7,18 +7,17 @@
 //! Programs that only skep refuses are counted, and may be few: they use a slice of a record that was submitted, or of a
 //! packet that another function has written to, which Linux 6.18 forgets.
 
-use std::fmt::Write as _;
+use std::ops::{Deref, DerefMut};
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use skep_abi::{MapType, ProgramType};
 use skep_btf::{Btf, Kind};
-use skep_isa::text::Dialect;
-use skep_isa::{Imm64, Insn, Op, Reg, decode_all};
+use skep_isa::{Imm64, Insn, Reg};
 use skep_linux::LinuxBackend;
 use skep_maps::{Config, Heap, Map};
 use skep_spec::{Environment, LoadOptions, MapDef, ProgramSpec};
-use skep_testkit::generate::rng::Rng;
+use skep_testkit::sketch::{self, Sketch, listing as text};
 use skep_verifier::{Options, verify};
 use skep_vm::{NullHost, Program, Run, Stack};
 
@@ -56,9 +55,8 @@ enum At {
 }
 
 struct Generator {
-    rng: Rng,
-    text: String,
-    labels: u32,
+    sketch: Sketch,
+    records: u32,
     at: [At; 4],
     /// Records that other paths have as well: they stay.
     held: [bool; 4],
@@ -66,16 +64,21 @@ struct Generator {
     kernel: bool,
 }
 
+impl Deref for Generator {
+    type Target = Sketch;
+
+    fn deref(&self) -> &Sketch {
+        &self.sketch
+    }
+}
+
+impl DerefMut for Generator {
+    fn deref_mut(&mut self) -> &mut Sketch {
+        &mut self.sketch
+    }
+}
+
 impl Generator {
-    fn line(&mut self, line: impl AsRef<str>) {
-        writeln!(self.text, "{}", line.as_ref().replace("; ", "\n")).expect("a string takes everything");
-    }
-
-    fn label(&mut self) -> String {
-        self.labels += 1;
-        format!("l{}", self.labels)
-    }
-
     fn rarely(&mut self) -> bool {
         self.rng.below(40) == 0
     }
@@ -149,7 +152,8 @@ impl Generator {
         let i = self.room();
         let place = PLACES[i];
         let any = self.at.iter().any(|at| *at != At::Nothing);
-        let kind = match self.rng.below(if self.kernel { 3 + usize::from(any) } else { 2 }) {
+        let kinds = if self.kernel { 3 + usize::from(any) } else { 2 };
+        let kind = match self.rng.below(kinds) {
             0 => {
                 let size = self.rng.below(49);
                 self.line(format!("r1 = {VALUE} ll; r2 = {size}; r3 = 0; r4 = r10; r4 += {place}; call 197"));
@@ -157,8 +161,8 @@ impl Generator {
             }
             1 => {
                 self.line(format!("r1 = {RING} ll; r2 = 16; r3 = 0; r4 = r10; r4 += {place}; call 198"));
-                self.labels += 1;
-                At::Record(self.labels)
+                self.records += 1;
+                At::Record(self.records)
             }
             2 => {
                 self.line(format!("r1 = r6; r2 = 0; r3 = r10; r3 += {place}"));
@@ -190,7 +194,8 @@ impl Generator {
         let place = self.used();
         let (off, len) = (self.rng.below(20), 1 + self.rng.below(16));
         let buffer = if self.rarely() { -8 * (1 + self.rng.below(10) as i32) } else { BUFFER };
-        match self.rng.below(if self.kernel { 4 } else { 2 }) {
+        let kinds = if self.kernel { 4 } else { 2 };
+        match self.rng.below(kinds) {
             0 => self.line(format!(
                 "r1 = r10; r1 += {buffer}; r2 = {len}; r3 = r10; r3 += {place}; r4 = {off}; r5 = 0; call 201"
             )),
@@ -217,7 +222,8 @@ impl Generator {
         let (off, size) = (self.rng.below(8), 1 + self.rng.below(16));
         let skip = self.label();
         let reg = if self.rng.below(2) == 0 { "r7" } else { "r8" };
-        match self.rng.below(if self.kernel { 3 } else { 1 }) {
+        let kinds = if self.kernel { 3 } else { 1 };
+        match self.rng.below(kinds) {
             0 => self.line(format!("r1 = r10; r1 += {place}; r2 = {off}; r3 = {size}; call 203")),
             n => {
                 let buffer = if self.rng.below(2) == 0 {
@@ -311,7 +317,7 @@ impl Generator {
             }
         }
         self.line("r0 = 0; exit");
-        let mut insns = skep_isa::text::assemble(&self.text).unwrap_or_else(|e| panic!("{e}\n{}", self.text));
+        let mut insns = self.insns();
         for pc in 0..insns.len() {
             let imm = insns[pc].imm;
             if insns[pc].is_wide() && insns[pc].src.0 == 0 && imm as u32 >> 16 == 0x5eed {
@@ -319,9 +325,7 @@ impl Generator {
                     VALUE => Imm64::MapValueIdx { idx: 0, off_bytes: 0 },
                     _ => Imm64::MapIdx(1),
                 };
-                let (first, second) = Op::LoadImm64 { dst: insns[pc].dst, value }.encode();
-                insns[pc] = first;
-                insns[pc + 1] = second.expect("two slots");
+                sketch::put(&mut insns, pc, value);
             } else if insns[pc].opcode == 0x85 && imm >= KERNEL_MARK {
                 let name = KERNEL[(imm - KERNEL_MARK) as usize];
                 let id =
@@ -336,32 +340,23 @@ impl Generator {
     }
 }
 
-fn text(spec: &ProgramSpec) -> String {
-    let line = |r: Result<(usize, Op), skep_isa::DecodeError>| match r {
-        Ok((pc, op)) => format!("{pc}: {}", op.text(Dialect::Kernel)),
-        Err(e) => e.to_string(),
-    };
-    decode_all(&spec.insns).map(line).collect::<Vec<_>>().join("\n")
-}
-
 #[test]
 fn accepted_dynptrs_are_safe() {
     let asks = LinuxBackend::probe().is_yes();
     if !asks {
         println!("skipped: no kernel to compare with");
     }
-    let number = |name: &str| std::env::var(name).ok().and_then(|v| v.parse::<u64>().ok());
-    let (count, seed) = (number("SKEP_FUZZ").unwrap_or(60), number("SKEP_SEED").unwrap_or(1));
+    let seeds = sketch::seeds(60);
+    let count = seeds.end - seeds.start;
     let backend = LinuxBackend::new();
     let types = skep_testkit::kernel::types().cloned();
     let mut env = Environment::default();
     env.kernel_types = types.clone();
     let (mut both, mut neither, mut stricter, mut runs) = (0, 0, 0, 0);
-    for i in seed..seed + count {
-        let rng = Rng::new(i.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    for i in seeds {
         let kernel = i % 2 == 0 && types.is_some();
         let generator =
-            Generator { rng, text: String::new(), labels: 0, at: [At::Nothing; 4], held: [false; 4], kernel };
+            Generator { sketch: Sketch::new(i), records: 0, at: [At::Nothing; 4], held: [false; 4], kernel };
         let spec = generator.program(types.as_deref());
         let text = || text(&spec);
         // States stored here and there, and wherever paths may meet: a dynptr that one path has and the other does not may

@@ -4,16 +4,15 @@
 //! iterator) change, compare, save, and use as indices of a map value, with and without checks. Sometimes an iterator is not
 //! ended, or used where it is not begun. `SKEP_FUZZ=N` makes N programs instead of a few, `SKEP_SEED=N` begins elsewhere.
 
-use std::fmt::Write as _;
+use std::ops::{Deref, DerefMut};
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use skep_abi::{MapType, ProgramType};
 use skep_btf::{Btf, Kind};
-use skep_isa::text::Dialect;
-use skep_isa::{Imm64, Insn, Op, Reg, decode_all};
+use skep_isa::{Insn, Reg};
 use skep_spec::{Environment, LoadOptions, MapDef, ProgramSpec};
-use skep_testkit::generate::rng::Rng;
+use skep_testkit::sketch::{self, Sketch, listing as text};
 use skep_testkit::{functions, kernel};
 use skep_verifier::{Code, Followed, Options, follow, verify};
 
@@ -38,9 +37,7 @@ const NUM: i32 = 9001;
 const BITS: i32 = 9004;
 
 struct Generator {
-    rng: Rng,
-    text: String,
-    labels: u32,
+    sketch: Sketch,
     /// Functions that advance an iterator: label and call.
     advances: Vec<(String, i32)>,
     /// The stack below the numbers that iterators take, so far.
@@ -49,20 +46,21 @@ struct Generator {
     broken: bool,
 }
 
+impl Deref for Generator {
+    type Target = Sketch;
+
+    fn deref(&self) -> &Sketch {
+        &self.sketch
+    }
+}
+
+impl DerefMut for Generator {
+    fn deref_mut(&mut self) -> &mut Sketch {
+        &mut self.sketch
+    }
+}
+
 impl Generator {
-    fn line(&mut self, line: impl AsRef<str>) {
-        writeln!(self.text, "{}", line.as_ref()).expect("a string takes everything");
-    }
-
-    fn label(&mut self) -> String {
-        self.labels += 1;
-        format!("l{}", self.labels)
-    }
-
-    fn pick<'s>(&mut self, of: &[&'s str]) -> &'s str {
-        of[self.rng.below(of.len())]
-    }
-
     /// Once in a while, and only once in a program.
     fn breaks(&mut self) -> bool {
         let now = !self.broken && self.rng.below(60) == 0;
@@ -223,7 +221,7 @@ impl Generator {
         for (name, call) in core::mem::take(&mut self.advances) {
             self.line(format!("{name}:\ncall {call}\nif r0 == 0 goto {name}_end\nr0 = 1\n{name}_end:\nexit"));
         }
-        let mut insns = skep_isa::text::assemble(&self.text).unwrap_or_else(|e| panic!("{e}\n{}", self.text));
+        let mut insns = self.insns();
         for insn in &mut insns {
             let call = CALLS.iter().find(|(n, _)| insn.opcode == 0x85 && insn.src.0 == 0 && insn.imm == *n);
             if let Some((_, name)) = call {
@@ -231,27 +229,11 @@ impl Generator {
                 *insn = Insn::new(0x85, Reg(0), Reg(2), 0, id.0 as i32);
             }
         }
-        let value = Imm64::MapValueIdx { idx: 0, off_bytes: 0 };
-        for pc in 0..insns.len() {
-            if insns[pc].is_wide() && insns[pc].imm == 0xfeed && insns[pc].src.0 == 0 {
-                let (first, second) = Op::LoadImm64 { dst: insns[pc].dst, value }.encode();
-                insns[pc] = first;
-                insns[pc + 1] = second.expect("two slots");
-            }
-        }
         let maps = vec![Arc::new(MapDef::new(MapType::ARRAY, 4, VALUE, 1).named("value"))];
         let mut spec = ProgramSpec { maps, ..ProgramSpec::new(ProgramType::XDP, insns) };
         functions::describe(&mut spec);
         Some(spec)
     }
-}
-
-fn text(spec: &ProgramSpec) -> String {
-    let line = |r: Result<(usize, Op), skep_isa::DecodeError>| match r {
-        Ok((pc, op)) => format!("{pc}: {}", op.text(Dialect::Kernel)),
-        Err(e) => e.to_string(),
-    };
-    decode_all(&spec.insns).map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// Whether no run takes the path that a log ends with.
@@ -267,15 +249,13 @@ fn is_dead(spec: &ProgramSpec, env: &Environment, log: &str) -> bool {
 #[test]
 fn accepted_loops_are_accepted_by_the_kernel() {
     let (Some(backend), Some((btf, env))) = (kernel::asked(), kernel::typed()) else { return };
-    let number = |name: &str| std::env::var(name).ok().and_then(|v| v.parse::<u64>().ok());
-    let (count, seed) = (number("SKEP_FUZZ").unwrap_or(150), number("SKEP_SEED").unwrap_or(1));
+    let seeds = sketch::seeds(150);
+    let count = seeds.end - seeds.start;
     let (mut both, mut stricter, mut neither, mut dead) = (0, Vec::new(), 0, 0);
     // States are many in nested loops: neither is to spend its million of instructions.
     let most = Options { most_insns: 100_000, ..Options::default() };
-    for i in seed..seed + count {
-        let rng = Rng::new(i.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        let generator =
-            Generator { rng, text: String::new(), labels: 0, advances: Vec::new(), used: 24, broken: false };
+    for i in seeds {
+        let generator = Generator { sketch: Sketch::new(i), advances: Vec::new(), used: 24, broken: false };
         let Some(spec) = generator.program(&btf) else { return println!("skipped: Linux has no iterators") };
         let ours = verify(&spec, &env, &most);
         if ours.as_ref().is_err_and(|r| r.code() == Code::TooComplex) {
