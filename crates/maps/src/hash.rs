@@ -61,8 +61,8 @@ const RETRIES: u32 = 1 << 16;
 /// How often an operation starts over because others died.
 const REPAIRS: u32 = 64;
 
-/// How many buckets ahead elements are asked for that will be copied.
-const AHEAD: u64 = 32;
+/// Of how many buckets at a time the elements are asked for that will be copied.
+const AHEAD: u64 = 64;
 
 /// Buckets that a walk looks at in one step.
 const BUCKETS_A_STEP: u32 = 64;
@@ -716,8 +716,6 @@ impl Hash {
     }
 
     /// Copies the elements of whole buckets, from one on, as many as there is room for.
-    ///
-    /// Elements lie in no order, so that each would be waited for: they are asked for some buckets ahead.
     pub fn copy_buckets(
         &self,
         from: u64,
@@ -726,22 +724,10 @@ impl Hash {
         values: &mut [u8],
     ) -> Result<Batch, Errno> {
         let buckets = u64::from(self.mask) + 1;
-        let first_of = |at: u64| {
-            let at = u32::try_from(at).ok().filter(|&at| at <= self.mask)?;
-            self.follow(self.bucket(at).head.load(Ordering::Relaxed))
-        };
         let mut count = 0;
         for at in from..buckets {
-            if let Some(index) = first_of(at + AHEAD) {
-                self.metadata.prefetch(self.elem_off(index));
-                self.metadata.prefetch(self.values.off(index, 0));
-            }
-            if let Some(index) = first_of(at + AHEAD / 2) {
-                let [_, next] = self.metadata.words(self.elem_off(index));
-                if let Some(index) = self.follow(next.load(Ordering::Relaxed)) {
-                    self.metadata.prefetch(self.elem_off(index));
-                    self.metadata.prefetch(self.values.off(index, 0));
-                }
+            if (at - from).is_multiple_of(AHEAD) {
+                self.ask_for(at..buckets.min(at + AHEAD));
             }
             match self.copy_bucket(at as u32, count..room, keys, values)? {
                 Some(copied) => count += copied,
@@ -750,6 +736,28 @@ impl Hash {
             }
         }
         Ok(Batch { count, next: None })
+    }
+
+    /// Has the elements of some buckets brought near, of [`AHEAD`] at most. They lie in no order, so that each would be
+    /// waited for in its turn: as many as possible have to be on their way at a time.
+    fn ask_for(&self, buckets: Range<u64>) {
+        let mut links = [0; AHEAD as usize];
+        for (link, at) in links.iter_mut().zip(buckets) {
+            *link = self.bucket(at as u32).head.load(Ordering::Relaxed);
+            if let Some(index) = self.follow(*link) {
+                self.metadata.prefetch(self.elem_off(index));
+            }
+        }
+        for index in links.into_iter().filter_map(|link| self.follow(link)) {
+            self.metadata.prefetch(self.values.off(index, 0));
+        }
+        for index in links.into_iter().filter_map(|link| self.follow(link)) {
+            let [_, next] = self.metadata.words(self.elem_off(index));
+            if let Some(index) = self.follow(next.load(Ordering::Relaxed)) {
+                self.metadata.prefetch(self.elem_off(index));
+                self.metadata.prefetch(self.values.off(index, 0));
+            }
+        }
     }
 
     /// Copies the elements of a bucket into some places; `None` when there are not enough.

@@ -24,7 +24,7 @@
 //! ([`Config::peers`]): locks of the dead are taken over, and what they left half done is repaired by whoever meets it. What
 //! they wrote into values stays.
 //!
-//! Not yet here: managed fields in values beside `bpf_spin_lock`, batch operations.
+//! Not yet here: batch operations but for lookups ([`Map::lookup_batch`]).
 //!
 //! ```
 //! use skep_abi::MapType;

@@ -51,6 +51,9 @@ impl Config {
     }
 }
 
+/// What errors of a host's lookup begin with.
+const LOOKUP: &str = "lookup";
+
 /// Memory that a map holds values in, as a program may use it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Area {
@@ -551,28 +554,40 @@ impl Map {
     /// `ENOENT` absent key, `EINVAL` key of the wrong size or unknown flags, `EPERM` on a `BPF_F_WRONLY` map,
     /// `ENOTSUPP` for ring buffers.
     pub fn lookup_copy(&self, key: &[u8], flags: u64) -> Result<Vec<u8>, Error> {
-        const OP: &str = "lookup";
-        if flags & !UpdateFlags::LOCK != 0 {
-            return Err(self.error(Errno::EINVAL, OP, "unknown flags"));
-        }
-        self.may_read(OP)?;
-        self.no_lock(OP, flags)?;
-        match self.kind {
-            Kind::BloomFilter(_) => self.value_length(OP, key)?,
-            _ => self.key_length(OP, key)?,
-        }
         let len = self.host_value_size();
         let mut out = Vec::new();
         out.try_reserve_exact(len)
-            .map_err(|_| self.error(Errno::ENOMEM, OP, "not enough memory for the value"))?;
+            .map_err(|_| self.error(Errno::ENOMEM, LOOKUP, "not enough memory for the value"))?;
         out.resize(len, 0);
-        let copied = match (&self.kind, flags & UpdateFlags::LOCK != 0) {
-            (Kind::Array(array), true) => array.copy_locked(key.into(), &mut out),
-            (Kind::Hash(hash), true) => hash.copy_locked(key.into(), &mut out),
-            _ => self.ops().lookup_copy(key.into(), &mut out),
-        };
-        copied.map_err(|e| self.error(e, OP, self.words(e)))?;
+        self.lookup_into(key, flags, &mut out)?;
         Ok(out)
+    }
+
+    /// As [`Self::lookup_copy`], into memory of the caller's, [`Self::host_value_size`] bytes.
+    ///
+    /// # Errors
+    /// As there; `EINVAL` for another size.
+    pub fn lookup_into(&self, key: &[u8], flags: u64, out: &mut [u8]) -> Result<(), Error> {
+        if flags & !UpdateFlags::LOCK != 0 {
+            return Err(self.error(Errno::EINVAL, LOOKUP, "unknown flags"));
+        }
+        self.may_read(LOOKUP)?;
+        self.no_lock(LOOKUP, flags)?;
+        match self.kind {
+            Kind::BloomFilter(_) => self.value_length(LOOKUP, key)?,
+            _ => self.key_length(LOOKUP, key)?,
+        }
+        if out.len() != self.host_value_size() {
+            let why = format!("room for {} bytes, a value has {}", out.len(), self.host_value_size());
+            return Err(self.error(Errno::EINVAL, LOOKUP, &why));
+        }
+        let copied = match (&self.kind, flags & UpdateFlags::LOCK != 0) {
+            (Kind::Array(array), true) => array.copy_locked(key.into(), out),
+            (Kind::Hash(hash), true) => hash.copy_locked(key.into(), out),
+            (Kind::Hash(hash), false) => hash.lookup_copy(key.into(), out),
+            _ => self.ops().lookup_copy(key.into(), out),
+        };
+        copied.map_err(|e| self.error(e, LOOKUP, self.words(e)))
     }
 
     /// Adds or replaces an element (`BPF_MAP_UPDATE_ELEM`); `value` has [`Self::host_value_size`] bytes. A

@@ -51,7 +51,8 @@ fn lookup() {
             k.update(&key.to_ne_bytes(), &[0; 8], 0).expect("there is room");
         }
     }
-    let mut samples = [const { Vec::new() }; 2];
+    let mut samples = [const { Vec::new() }; 3];
+    let mut value = [0; 8];
     for _ in 0..ROUNDS {
         let key = |i: u32| (i.wrapping_mul(MIX) >> 16 & 1023).to_ne_bytes();
         let start = thread_ns();
@@ -59,6 +60,12 @@ fn lookup() {
             black_box(ours.lookup_copy(&black_box(key(i)), 0).expect("it is there"));
         }
         samples[0].push((thread_ns() - start) / f64::from(LOOKUPS));
+        let start = thread_ns();
+        for i in 0..LOOKUPS {
+            ours.lookup_into(&black_box(key(i)), 0, &mut value).expect("it is there");
+            black_box(&value);
+        }
+        samples[2].push((thread_ns() - start) / f64::from(LOOKUPS));
         let Some(theirs) = &theirs else { continue };
         let start = thread_ns();
         for i in 0..LOOKUPS {
@@ -66,8 +73,9 @@ fn lookup() {
         }
         samples[1].push((thread_ns() - start) / f64::from(LOOKUPS));
     }
-    let [mine, theirs] = samples;
-    line("lookup (ns)", mine, 50.0, theirs);
+    let [vectors, theirs, mine] = samples;
+    line("lookup (ns)", mine, 50.0, theirs.clone());
+    line("lookup, into a new vector (ns)", vectors, 50.0, theirs);
 }
 
 fn dump() {
