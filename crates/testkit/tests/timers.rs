@@ -132,7 +132,7 @@ impl Side {
         let text = PROGRAM.replace("KIND", kind).replace("FLAGS", flags);
         let spec = source::assemble(&text).expect("it assembles").remove(0);
         let map = backend.create_map(&spec.maps[0]).expect("a legal map");
-        let program = backend.load(&spec, &[map.clone()], LoadOptions::default());
+        let program = backend.load(&spec, std::slice::from_ref(&map), LoadOptions::default());
         let program = program.unwrap_or_else(|e| panic!("{}: {e}\n{}", backend.name(), e.log));
         Self { program, map }
     }

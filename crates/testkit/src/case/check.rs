@@ -8,6 +8,7 @@ use skep_spec::ProgramSpec;
 
 use super::expect::{Expectations, Expected, show_map, show_run};
 use super::source;
+use crate::oracle::interpreter::Embedded;
 use crate::oracle::{self, Element, Inside, Oracle, Outcome, Question, Tail, Verdict};
 
 /// What came of all files.
@@ -110,6 +111,9 @@ fn ask(case: &Case, oracle: &dyn Oracle) -> Result<Outcome, Verdict> {
 }
 
 fn target(name: &str) -> Result<&'static dyn Oracle, String> {
+    if name == Embedded.name() {
+        return Ok(&Embedded);
+    }
     oracle::all().into_iter().find(|o| o.name() == name).ok_or_else(|| format!("no oracle `{name}`"))
 }
 

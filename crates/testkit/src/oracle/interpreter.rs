@@ -13,6 +13,7 @@ use skep_user::{TestRun, bind_kfuncs};
 use skep_verifier::{Code, Options, Rejection, Verified, verify};
 use skep_vm::{COMM_BYTES, Host, Program, Programs, Task};
 
+use super::embedding::Embedding;
 use super::{
     Answer, Element, Input, Inside, MapContents, Oracle, Outcome, Privilege, Question, Tail, Verdict, drive,
 };
@@ -44,35 +45,94 @@ impl Oracle for Interpreter {
     }
 
     fn answer(&self, question: &Question<'_>) -> Answer {
-        let env = environment(question.privilege);
-        let maps = create_maps(question.spec)?;
-        let build = |spec: &ProgramSpec| {
-            let (spec, env) = &bound(spec, &env)?;
-            let built = match check(spec, env, question) {
-                Ok(verified) => Program::new(&verified, env, maps.clone()),
-                Err(rejection) if rejection.is_unsupported() => Program::unverified(spec, env, maps.clone()),
-                Err(rejection) => return Err(refusal(&rejection, question)),
-            };
-            built.map_err(|e| Verdict::Unsupported(e.to_string()))
-        };
-        for Inside { outer, key, map } in question.insides {
-            let put = maps[*outer].set_map(key, *map as u32 + 1, &maps[*map], 0);
-            put.map_err(|e| Verdict::Skipped(e.to_string()))?;
-        }
-        for Element { map, key, value } in question.elements {
-            let put = maps[*map].update_from_host(key, value, 0);
-            put.map_err(|e| Verdict::Skipped(e.to_string()))?;
-        }
-        let program = build(question.spec)?;
-        let mut slots = Slots::default();
-        for tail in question.tails {
-            let program = build(&tail.spec)?;
-            slots.put(&maps, tail, program)?;
-        }
-        let mut outcome = run(&program, &slots, &maps, question.inputs)?;
-        outcome.unverified = !program.is_verified() || slots.0.iter().any(|p| !p.is_verified());
-        Ok(outcome)
+        answer(question, None)
     }
+}
+
+/// The interpreter, which holds every register against what the verifier knew.
+pub struct Embedded;
+
+impl Oracle for Embedded {
+    fn name(&self) -> &'static str {
+        Interpreter.name()
+    }
+
+    fn available(&self) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn verdict(&self, spec: &ProgramSpec, privilege: Privilege) -> Verdict {
+        Interpreter.verdict(spec, privilege)
+    }
+
+    fn answer(&self, question: &Question<'_>) -> Answer {
+        Embedded::steps(question).map(|(outcome, _)| outcome)
+    }
+}
+
+impl Embedded {
+    /// The outcome, and how many instructions were held against their states.
+    ///
+    /// # Errors
+    /// As for [`Oracle::answer`]; a run that leaves what was known counts as a refusal with words of that.
+    pub fn steps(question: &Question<'_>) -> Result<(Outcome, u64), Verdict> {
+        let mut embedding = Embedding::default();
+        let outcome = answer(question, Some(&mut embedding))?;
+        match embedding.wrong() {
+            None => Ok((outcome, embedding.steps())),
+            Some(wrong) => Err(Verdict::Rejected { log: format!("{LEFT}: {wrong}") }),
+        }
+    }
+}
+
+/// What a refusal of [`Embedded`] begins with where a run left what the verifier knew.
+pub const LEFT: &str = "the run left what was known";
+
+fn answer(question: &Question<'_>, mut embedding: Option<&mut Embedding>) -> Answer {
+    let env = environment(question.privilege);
+    let maps = create_maps(question.spec)?;
+    let watched = embedding.is_some();
+    let build = |spec: &ProgramSpec| {
+        let (spec, env) = &bound(spec, &env)?;
+        let (built, proof) = match check(spec, env, question) {
+            Ok(verified) => {
+                let program = Program::new(&verified, env, maps.clone());
+                let states = Options { record_states: true, ..Options::default() };
+                (program, watched.then(|| verify(spec, env, &states).ok()).flatten())
+            }
+            Err(rejection) if rejection.is_unsupported() => {
+                (Program::unverified(spec, env, maps.clone()), None)
+            }
+            Err(rejection) => return Err(refusal(&rejection, question)),
+        };
+        let program = built.map_err(|e| Verdict::Unsupported(e.to_string()))?;
+        Ok((Arc::new(program), proof))
+    };
+    let mut watch = |program: &Program, proof: Option<Verified>| {
+        if let (Some(embedding), Some(proof)) = (&mut embedding, proof) {
+            embedding.add(program, proof);
+        }
+    };
+    for Inside { outer, key, map } in question.insides {
+        let put = maps[*outer].set_map(key, *map as u32 + 1, &maps[*map], 0);
+        put.map_err(|e| Verdict::Skipped(e.to_string()))?;
+    }
+    for Element { map, key, value } in question.elements {
+        let put = maps[*map].update_from_host(key, value, 0);
+        put.map_err(|e| Verdict::Skipped(e.to_string()))?;
+    }
+    let (program, proof) = build(question.spec)?;
+    watch(&program, proof);
+    let mut slots = Slots::default();
+    for tail in question.tails {
+        let (program, proof) = build(&tail.spec)?;
+        let program = slots.put(&maps, tail, program)?;
+        watch(&program, proof);
+    }
+    let watching = embedding.map(|e| &*e);
+    let mut outcome = run(&program, &slots, &maps, question.inputs, watching)?;
+    outcome.unverified = !program.is_verified() || slots.0.iter().any(|p| !p.is_verified());
+    Ok(outcome)
 }
 
 /// The programs of tail calls: ids count from 1.
@@ -80,13 +140,20 @@ impl Oracle for Interpreter {
 struct Slots(Vec<Arc<Program>>);
 
 impl Slots {
-    fn put(&mut self, maps: &[Arc<Map>], tail: &Tail, program: Program) -> Result<(), Verdict> {
+    fn put(
+        &mut self,
+        maps: &[Arc<Map>],
+        tail: &Tail,
+        program: Arc<Program>,
+    ) -> Result<Arc<Program>, Verdict> {
         let id = self.0.len() as u32 + 1;
         let map = maps.get(tail.map).filter(|m| m.kind() == MapType::PROG_ARRAY);
         let map = map.ok_or_else(|| Verdict::Skipped(format!("map {} is no program array", tail.map)))?;
         map.set_program(tail.index, id).map_err(|e| Verdict::Rejected { log: e.to_string() })?;
-        self.0.push(Arc::new(program.with_id(id)));
-        Ok(())
+        let program = Arc::into_inner(program).ok_or_else(|| Verdict::Skipped("it is held".into()))?;
+        let program = Arc::new(program.with_id(id));
+        self.0.push(Arc::clone(&program));
+        Ok(program)
     }
 }
 
@@ -152,7 +219,13 @@ fn create_maps(spec: &ProgramSpec) -> Result<Vec<Arc<Map>>, Verdict> {
     spec.maps.iter().map(create).collect()
 }
 
-fn run(program: &Program, slots: &Slots, maps: &[Arc<Map>], inputs: &[Input]) -> Result<Outcome, Verdict> {
+fn run(
+    program: &Program,
+    slots: &Slots,
+    maps: &[Arc<Map>],
+    inputs: &[Input],
+    embedding: Option<&Embedding>,
+) -> Result<Outcome, Verdict> {
     let mut outcome = Outcome::default();
     let mut consumers: Vec<(Option<Consumer>, MapContents)> = Vec::new();
     for map in maps {
@@ -165,6 +238,10 @@ fn run(program: &Program, slots: &Slots, maps: &[Arc<Map>], inputs: &[Input]) ->
     }
     let host = TestHost::new();
     let test = TestRun::new(program, &host).with_programs(slots).with_fuel(FUEL);
+    let test = match embedding {
+        Some(embedding) => test.with_observer(embedding),
+        None => test,
+    };
     for input in inputs {
         let given = RunInput { data: &input.data, ctx: &input.ctx, repeat: 1 };
         outcome.runs.push(drive::result(program.prog_type(), input, test.run(given)));

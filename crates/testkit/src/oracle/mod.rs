@@ -4,6 +4,7 @@
 //! `drive` does the work that is the same for all: create the maps, load, run, read everything back.
 
 pub(crate) mod drive;
+pub mod embedding;
 pub mod interpreter;
 pub mod kernel;
 
