@@ -1,8 +1,10 @@
 //! Map types (`enum bpf_map_type`), their creation flags and update flags.
 
 mod kernel;
+mod objects;
 
 pub use kernel::KERNEL_MAP_TYPES;
+use objects::{DEVICES, LOCAL_STORAGE_MAX, SOCKETS, STORAGE};
 
 /// A map type; an open number, since kernels add to it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
@@ -74,6 +76,11 @@ impl MapType {
     /// Whether its values are the kernel's sockets: programs get those themselves, and put them in.
     pub const fn holds_sockets(self) -> bool {
         matches!(self, Self::SOCKMAP | Self::SOCKHASH)
+    }
+
+    /// Whether it keeps a value with each task, socket, file or control group.
+    pub const fn is_local_storage(self) -> bool {
+        matches!(self, Self::TASK_STORAGE | Self::SK_STORAGE | Self::INODE_STORAGE | Self::CGRP_STORAGE)
     }
 
     /// Whether it keeps a value with each control group that a program is attached to (`bpf_map_is_cgroup_storage`).
@@ -410,5 +417,26 @@ pub static MAP_TYPES: &[MapTypeRow] = &[
         per_cpu: false,
         value_pointers: false,
         helpers: &[209],
+    },
+    MapTypeRow { id: MapType::SK_STORAGE, ..STORAGE },
+    MapTypeRow { id: MapType::INODE_STORAGE, helpers: &[145, 146], ..STORAGE },
+    MapTypeRow { id: MapType::TASK_STORAGE, helpers: &[156, 157], ..STORAGE },
+    MapTypeRow { id: MapType::CGRP_STORAGE, helpers: &[210, 211], ..STORAGE },
+    MapTypeRow { id: MapType::SOCKMAP, ..SOCKETS },
+    MapTypeRow {
+        id: MapType::SOCKHASH,
+        // `MAX_BPF_STACK`.
+        key: Rule::Between(1, 512),
+        helpers: &[1, 2, 3, 70, 71, 72, 82],
+        ..SOCKETS
+    },
+    MapTypeRow { id: MapType::DEVMAP, ..DEVICES },
+    MapTypeRow { id: MapType::DEVMAP_HASH, entries: Rule::Between(1, 1 << 31), ..DEVICES },
+    MapTypeRow {
+        id: MapType::CPUMAP,
+        flags: MapFlags::NUMA_NODE,
+        value_pointers: false,
+        helpers: &[51],
+        ..DEVICES
     },
 ];

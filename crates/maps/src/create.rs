@@ -30,6 +30,8 @@ const NO_NODE: u32 = u32::MAX;
 /// Flags that say who may do what.
 const ACCESS: u32 = MapFlags::RDONLY | MapFlags::WRONLY | MapFlags::RDONLY_PROG | MapFlags::WRONLY_PROG;
 
+mod targets;
+
 struct Check<'a>(&'a MapDef);
 
 impl Check<'_> {
@@ -87,13 +89,13 @@ pub(crate) fn check(def: &MapDef, config: &Config, memory: &dyn Memory) -> Resul
         MapType::STACK_TRACE => stack_trace(&check)?,
         MapType::RINGBUF | MapType::USER_RINGBUF => ringbuf(&check, memory.page_size())?,
         MapType::BLOOM_FILTER => bloom_filter(&check)?,
-        kind => {
-            let what = "not supported yet here: use array, percpu_array, hash, percpu_hash, lru_hash, lru_percpu_hash, \
-                 lpm_trie, prog_array, array_of_maps, hash_of_maps, perf_event_array, queue, stack, stack_trace, ringbuf, user_ringbuf or bloom_filter";
-            return Err(check.fail(Errno::EINVAL, "type", kind.0.into(), what));
-        }
+        MapType::DEVMAP | MapType::DEVMAP_HASH | MapType::CPUMAP => targets::devices(&check)?,
+        MapType::SOCKMAP | MapType::SOCKHASH => targets::sockets(&check)?,
+        kind if kind.is_local_storage() => targets::storage(&check)?,
+        kind => return Err(check.fail(Errno::EINVAL, "type", kind.0.into(), "not supported yet here")),
     }
-    let hashed = is_hash(def.kind) || bloom;
+    let hashed = is_hash(def.kind) || bloom || def.kind.is_local_storage();
+    let flags = MapFlags(flags.0 | def.kind.implied_flags());
     let max_entries = match flags.has(MapFlags::NO_COMMON_LRU) {
         true => per_cpu_lists(def.max_entries, config.cpus),
         false => def.max_entries,
@@ -101,6 +103,11 @@ pub(crate) fn check(def: &MapDef, config: &Config, memory: &dyn Memory) -> Resul
     // Rounding cannot overflow on 64 bits; on 32 an absurd value_size gives ENOMEM.
     let stride = (def.value_size as usize).checked_next_multiple_of(8);
     let places = places(&check)?;
+    if let Some(place) = places.keeping().next().filter(|_| def.kind.is_local_storage()) {
+        let field = format!("{} of a value at", place.kind.name());
+        let what = "values with objects keep nothing else yet here: use a hash";
+        return Err(check.fail(Errno::EOPNOTSUPP, &field, place.off as u64, what));
+    }
     Ok(Geometry {
         kind: def.kind,
         key_size: def.key_size as usize,

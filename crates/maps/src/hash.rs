@@ -568,6 +568,12 @@ impl Hash {
         self.put(key, flags, Owner::HOST, write, write)
     }
 
+    /// Adds a key whose value is zeros.
+    pub fn add_zeros(&self, key: Bytes<'_>, owner: Owner) -> Result<(), Errno> {
+        let write = |index| self.geometry.zero_value(&self.metadata, self.values.off(index, 0));
+        self.put(key, UpdateFlags::NOEXIST, owner, write, |_| {})
+    }
+
     fn id_of(&self, index: u32) -> &AtomicU32 {
         self.metadata.u32(self.values.off(index, 0))
     }

@@ -47,7 +47,9 @@ extern crate std;
 mod array;
 mod batch;
 mod bloom_filter;
+mod cells;
 mod create;
+mod devices;
 mod fields;
 mod geometry;
 mod grace;
@@ -66,8 +68,10 @@ mod pool;
 mod prog_array;
 mod queue;
 mod ringbuf;
+mod sockets;
 mod spin;
 mod stack_trace;
+mod storage;
 mod sync;
 mod user_ringbuf;
 mod walk;
@@ -86,6 +90,7 @@ pub use mem::{Block, Bytes, BytesMut, Heap, Memory};
 pub use open::Header;
 pub use perf_event_array::PerfReader;
 pub use ringbuf::{Consumer, Query, Ringbuf, Wake};
+pub use storage::Object;
 #[cfg(all(debug_assertions, not(shuttle)))]
 #[doc(hidden)]
 pub use sync::on_step;

@@ -11,6 +11,7 @@ use skep_spec::{Errno, Error, MapDef};
 
 use crate::array::{Array, ArrayGeometry};
 use crate::bloom_filter::BloomFilter;
+use crate::devices::Devices;
 use crate::geometry::{FROZEN, Geometry};
 use crate::hash::Hash;
 use crate::kept::{Keeper, Kept};
@@ -22,7 +23,9 @@ use crate::perf_event_array::{PerfEventArray, PerfReader};
 use crate::prog_array::ProgArray;
 use crate::queue::Queue;
 use crate::ringbuf::{Consumer, Ringbuf, Wake};
+use crate::sockets::Sockets;
 use crate::stack_trace::StackTrace;
+use crate::storage::Storage;
 use crate::sync::{AtomicBool, Ordering, Owner, Peers, Waiting};
 use crate::user_ringbuf::UserRingbuf;
 
@@ -101,6 +104,9 @@ pub(crate) enum Kind {
     Ringbuf(Ringbuf),
     StackTrace(StackTrace),
     UserRingbuf(UserRingbuf),
+    Devices(Devices),
+    Sockets(Sockets),
+    Storage(Storage),
 }
 
 /// A map. Threads share it by `Arc`; when the last one is dropped, its memory is freed.
@@ -176,6 +182,11 @@ impl Map {
             MapType::PROG_ARRAY => ProgArray::new(geometry, memory).map(Kind::ProgArray),
             MapType::QUEUE | MapType::STACK => Queue::new(geometry, memory).map(Kind::Queue),
             MapType::USER_RINGBUF => UserRingbuf::new(geometry, memory).map(Kind::UserRingbuf),
+            MapType::DEVMAP | MapType::DEVMAP_HASH | MapType::CPUMAP => {
+                Devices::new(geometry, memory).map(Kind::Devices)
+            }
+            MapType::SOCKMAP | MapType::SOCKHASH => Sockets::new(geometry, memory).map(Kind::Sockets),
+            kind if kind.is_local_storage() => Storage::new(geometry, memory).map(Kind::Storage),
             MapType::STACK_TRACE => StackTrace::new(geometry, memory).map(Kind::StackTrace),
             _ => Ringbuf::new(geometry, memory).map(Kind::Ringbuf),
         };
@@ -237,6 +248,9 @@ impl Map {
             Kind::Ringbuf(k) => k,
             Kind::StackTrace(k) => k,
             Kind::UserRingbuf(k) => k,
+            Kind::Devices(k) => k,
+            Kind::Sockets(k) => k,
+            Kind::Storage(k) => k,
         }
     }
 
@@ -309,6 +323,7 @@ impl Map {
             Kind::Hash(hash) => hash.lookup(key, cpu),
             Kind::PercpuArray(array) => array.lookup(key, cpu),
             Kind::LpmTrie(trie) => trie.lookup(key, cpu),
+            Kind::Devices(devices) => devices.lookup(key, cpu),
             Kind::BloomFilter(_)
             | Kind::MapOfMaps(_)
             | Kind::PerfEventArray(_)
@@ -316,7 +331,9 @@ impl Map {
             | Kind::Queue(_)
             | Kind::Ringbuf(_)
             | Kind::StackTrace(_)
-            | Kind::UserRingbuf(_) => None,
+            | Kind::UserRingbuf(_)
+            | Kind::Sockets(_)
+            | Kind::Storage(_) => None,
         }
     }
 
@@ -341,7 +358,10 @@ impl Map {
             | Kind::Queue(_)
             | Kind::Ringbuf(_)
             | Kind::StackTrace(_)
-            | Kind::UserRingbuf(_) => {}
+            | Kind::UserRingbuf(_)
+            | Kind::Devices(_)
+            | Kind::Sockets(_)
+            | Kind::Storage(_) => {}
         }
     }
 
@@ -359,7 +379,10 @@ impl Map {
             | Kind::Queue(_)
             | Kind::Ringbuf(_)
             | Kind::StackTrace(_)
-            | Kind::UserRingbuf(_) => {}
+            | Kind::UserRingbuf(_)
+            | Kind::Devices(_)
+            | Kind::Sockets(_)
+            | Kind::Storage(_) => {}
         }
     }
 
@@ -598,10 +621,7 @@ impl Map {
     /// have no spin lock.
     pub fn update_from_host(&self, key: &[u8], value: &[u8], flags: u64) -> Result<(), Error> {
         const OP: &str = "update";
-        self.may_write(OP)?;
-        self.no_lock(OP, flags)?;
-        self.key_length(OP, key)?;
-        self.value_length(OP, value)?;
+        self.check_update(OP, key, value, flags)?;
         self.ops()
             .update_from_host(key.into(), value.into(), flags)
             .map_err(|e| self.error(e, OP, self.words(e)))
@@ -775,6 +795,14 @@ impl Map {
             return Err(self.error(Errno::EINVAL, op, &why));
         }
         Ok(())
+    }
+
+    /// What an update asks of any kind.
+    pub(crate) fn check_update(&self, op: &str, key: &[u8], value: &[u8], flags: u64) -> Result<(), Error> {
+        self.may_write(op)?;
+        self.no_lock(op, flags)?;
+        self.key_length(op, key)?;
+        self.value_length(op, value)
     }
 
     fn value_length(&self, op: &str, value: &[u8]) -> Result<(), Error> {

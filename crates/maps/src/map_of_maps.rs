@@ -244,7 +244,10 @@ impl Map {
             | Kind::Queue(_)
             | Kind::Ringbuf(_)
             | Kind::StackTrace(_)
-            | Kind::UserRingbuf(_) => None,
+            | Kind::UserRingbuf(_)
+            | Kind::Devices(_)
+            | Kind::Sockets(_)
+            | Kind::Storage(_) => None,
         }
     }
 

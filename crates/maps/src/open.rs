@@ -56,7 +56,10 @@ impl Header {
             (other, _) => return refuse(format!("it is no map of skep: it begins with {other:#010x}")),
         }
         let kind = MapType(word(8));
-        if kind.holds_maps() || kind == MapType::PROG_ARRAY || kind == MapType::PERF_EVENT_ARRAY {
+        let targets = matches!(kind, MapType::DEVMAP | MapType::DEVMAP_HASH | MapType::CPUMAP);
+        let objects = kind.is_local_storage() || kind.holds_sockets() || targets;
+        let arrays = matches!(kind, MapType::PROG_ARRAY | MapType::PERF_EVENT_ARRAY);
+        if kind.holds_maps() || arrays || objects {
             let kind = kind.name().unwrap_or("?");
             return refuse(format!("what a {kind} map holds is private to the process that made it"));
         }

@@ -53,6 +53,7 @@ impl Map {
         let (block, base, len) = match &self.kind {
             Kind::Array(array) => array.area(),
             Kind::Hash(hash) => hash.area(),
+            Kind::Storage(storage) => storage.area(),
             Kind::BloomFilter(_)
             | Kind::PercpuArray(_)
             | Kind::LpmTrie(_)
@@ -62,7 +63,9 @@ impl Map {
             | Kind::Queue(_)
             | Kind::Ringbuf(_)
             | Kind::StackTrace(_)
-            | Kind::UserRingbuf(_) => return None,
+            | Kind::UserRingbuf(_)
+            | Kind::Devices(_)
+            | Kind::Sockets(_) => return None,
         };
         let off = usize::try_from(addr.checked_sub(block.addr(base))?).ok()?;
         (off < len && off % self.geometry.stride == lock).then(|| block.u32(base + off))

@@ -57,7 +57,10 @@ impl Map {
             | Kind::Queue(_)
             | Kind::Ringbuf(_)
             | Kind::StackTrace(_)
-            | Kind::UserRingbuf(_) => false,
+            | Kind::UserRingbuf(_)
+            | Kind::Devices(_)
+            | Kind::Sockets(_)
+            | Kind::Storage(_) => false,
         }
     }
 
@@ -81,7 +84,10 @@ impl Map {
             | Kind::Queue(_)
             | Kind::Ringbuf(_)
             | Kind::StackTrace(_)
-            | Kind::UserRingbuf(_) => None,
+            | Kind::UserRingbuf(_)
+            | Kind::Devices(_)
+            | Kind::Sockets(_)
+            | Kind::Storage(_) => None,
         };
         walk.at += 1;
         value.map_or(Step::End, |value| Step::Element(Element { key: Key::Index(index), value }))

@@ -2,12 +2,15 @@
 
 mod support;
 
+use std::sync::Arc;
+
 use skep_abi::{MapFlags, MapType};
+use skep_btf::{Builder, IntEncoding};
 use skep_maps::{Config, Heap, Map};
 use skep_spec::{Errno, MapDef};
 use support::KernelMap;
 
-const KINDS: [MapType; 17] = [
+const KINDS: [MapType; 22] = [
     MapType::ARRAY,
     MapType::HASH,
     MapType::PERCPU_ARRAY,
@@ -25,6 +28,11 @@ const KINDS: [MapType; 17] = [
     MapType::RINGBUF,
     MapType::USER_RINGBUF,
     MapType::BLOOM_FILTER,
+    MapType::DEVMAP,
+    MapType::DEVMAP_HASH,
+    MapType::CPUMAP,
+    MapType::SOCKMAP,
+    MapType::SOCKHASH,
 ];
 const SIZES: [u32; 30] = [
     0,
@@ -82,6 +90,10 @@ const ENTRIES: [u32; 16] = [
 /// it refuses at once.
 fn reasonable(def: &MapDef) -> bool {
     let bytes = u128::from(def.max_entries) * (u128::from(def.key_size) + u128::from(def.value_size) + 64);
+    // `NR_CPUS` is at least 64 in kernels for machines with several CPUs.
+    if def.kind == MapType::CPUMAP && def.max_entries > 64 {
+        return false;
+    }
     bytes < 32 << 20 || def.kind == MapType::ARRAY && bytes > 1 << 42
 }
 
@@ -122,8 +134,18 @@ fn legal(kind: MapType) -> MapDef {
             let inner = Some(Box::new(MapDef::new(MapType::ARRAY, 4, 8, 2)));
             MapDef { inner, ..MapDef::new(kind, 4, 4, 4) }
         }
+        _ if kind.is_local_storage() => storage(kind),
         _ => MapDef::new(kind, 4, 4, 4),
     }
+}
+
+/// Local storage, whose keys and values have types.
+fn storage(kind: MapType) -> MapDef {
+    let mut types = Builder::new();
+    let int = types.int("int", 4, IntEncoding::Signed);
+    let btf = types.finish().ok().map(Arc::new);
+    let flags = MapFlags(MapFlags::NO_PREALLOC);
+    MapDef { flags, btf, key_btf_id: int.0, value_btf_id: int.0, ..MapDef::new(kind, 4, 4, 0) }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use core::net::{Ipv4Addr, Ipv6Addr};
 /// `XDP_REDIRECT` is 4.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Redirect {
-    /// Number of the interface.
+    /// Number of the interface; 0 where it is not about one.
     pub ifindex: u32,
     /// What is meant by it.
     pub to: RedirectTo,
@@ -29,6 +29,15 @@ pub enum RedirectTo {
     Neighbour,
     /// The same to this next hop (`bpf_redirect_neigh` with `struct bpf_redir_neigh`).
     NextHop(NextHop),
+    /// Another CPU goes on with the packet (`bpf_redirect_map` on a cpumap).
+    Cpu(u32),
+    /// All interfaces of a devmap send the packet (`bpf_redirect_map` with `BPF_F_BROADCAST`).
+    Broadcast {
+        /// The map, by its index among the program's; [`u32::MAX`] for one in a map of maps.
+        map: u32,
+        /// Not the one that it came in by (`BPF_F_EXCLUDE_INGRESS`).
+        exclude_ingress: bool,
+    },
 }
 
 /// A next hop (`struct bpf_redir_neigh`), as the program gave it.
@@ -60,6 +69,8 @@ impl RedirectTo {
             Self::Peer => "peer",
             Self::Neighbour => "neighbour",
             Self::NextHop(_) => "next_hop",
+            Self::Cpu(_) => "cpu",
+            Self::Broadcast { .. } => "broadcast",
         }
     }
 }
@@ -77,9 +88,20 @@ impl fmt::Display for NextHop {
 
 impl fmt::Display for Redirect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "interface {}", self.ifindex)?;
         match self.to {
-            RedirectTo::Egress => Ok(()),
+            RedirectTo::Cpu(cpu) => return write!(f, "CPU {cpu}"),
+            RedirectTo::Broadcast { map, exclude_ingress } => {
+                let but = if exclude_ingress { ", but not back" } else { "" };
+                return write!(f, "all interfaces of map {map}{but}");
+            }
+            RedirectTo::Egress
+            | RedirectTo::Ingress
+            | RedirectTo::Peer
+            | RedirectTo::Neighbour
+            | RedirectTo::NextHop(_) => write!(f, "interface {}", self.ifindex)?,
+        }
+        match self.to {
+            RedirectTo::Egress | RedirectTo::Cpu(_) | RedirectTo::Broadcast { .. } => Ok(()),
             RedirectTo::Ingress | RedirectTo::Peer | RedirectTo::Neighbour => {
                 write!(f, ", {}", self.to.word())
             }

@@ -52,6 +52,7 @@ errnos! {
     71 EPROTO "Protocol error",
     74 EBADMSG "Bad message",
     75 EOVERFLOW "Value too large for defined data type",
+    88 ENOTSOCK "Socket operation on non-socket",
     95 EOPNOTSUPP "Operation not supported",
     97 EAFNOSUPPORT "Address family not supported by protocol",
     110 ETIMEDOUT "Connection timed out",

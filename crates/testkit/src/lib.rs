@@ -22,6 +22,7 @@ pub mod functions;
 pub mod fuzz;
 pub mod generate;
 pub mod kernel;
+mod map_states;
 pub mod objects;
 pub mod oracle;
 pub mod parity;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use skep_abi::{AttachType, HELPER_NAMES, MapType, PROGRAM_TYPES, ProgramType, ProgramTypeRow};
+use skep_abi::{AttachType, HELPER_NAMES, MAP_TYPES, MapType, PROGRAM_TYPES, ProgramType, ProgramTypeRow};
 use skep_isa::table;
 use skep_linux::{LinuxBackend, RawLoad};
 use skep_spec::{Backend, Errno, MapDef, ProgramSpec};
@@ -13,6 +13,7 @@ use skep_vm::has_body;
 
 use crate::build::Code;
 use crate::generate::coverage::LEFT_OUT;
+use crate::map_states::STATES;
 use crate::oracle::{self, Answer, Oracle, Privilege, Verdict, interpreter::Interpreter, kernel::Kernel};
 use crate::rows;
 use skep_isa::Reg;
@@ -191,15 +192,21 @@ fn program_types() -> String {
 fn map_types() -> String {
     let (linux, user) = (LinuxBackend::new(), UserBackend::new());
     let mut out = String::from(
-        "## Map types\n\nWhether a map of a plain geometry can be created.\n\n\
-         | type | Linux | skep |\n|---|---|---|\n",
+        "## Map types\n\nWhether Linux creates a map of a plain geometry; whether the user backend has the kind, what of it \
+         from the host's side, and what from programs'. Operations are compared with the kernel's one by one: \
+         `kernel_*.rs` in `crates/maps`, `user_ringbuf.rs` and `objects_of_the_process.rs` in `crates/testkit`.\n\n\
+         | type | Linux | skep | host | programs |\n|---|---|---|---|---|\n",
     );
     for id in 1..=34 {
         let kind = MapType(id);
         let Some(name) = kind.name() else { continue };
         // One of these fits every kind that can be made without other objects.
         let geometries = [(4, 8, 4), (4, 4, 4), (8, 8, 4), (0, 8, 4), (0, 0, 4096)];
-        let (mut answer, mut skep) = ("not from geometry alone", "no");
+        let mut answer = "not from geometry alone";
+        let row = STATES.iter().find(|row| row.0 == kind);
+        let &(_, host, programs) = row.expect("every kind that there is has a row");
+        let has = MAP_TYPES.iter().any(|row| row.id == kind);
+        let skep = if has { "yes" } else { "no" };
         for (key, value, entries) in geometries {
             for flags in [0, 1, 1 << 10 | 1] {
                 let mut def = MapDef::new(kind, key, value, entries);
@@ -209,12 +216,10 @@ fn map_types() -> String {
                     Err(e) if e.errno == Errno::ENOTSUPP && answer != "yes" => answer = "not supported",
                     Err(_) => {}
                 }
-                if user.create_map(&def).is_ok() {
-                    skep = "yes";
-                }
+                assert!(has || user.create_map(&def).is_err(), "{name} can be made, and has no row");
             }
         }
-        let _ = writeln!(out, "| `{name}` | {answer} | {skep} |");
+        let _ = writeln!(out, "| `{name}` | {answer} | {skep} | {host} | {programs} |");
     }
     out + "\n"
 }

@@ -47,6 +47,10 @@ impl Host for RunHost<'_> {
         os::task()
     }
 
+    fn task_object(&self) -> skep_maps::Object {
+        os::task_object()
+    }
+
     fn uid_gid(&self) -> (u32, u32) {
         os::uid_gid()
     }

@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use skep_btf::relo::{Symbol, TargetBtf, essential_name, find_symbol};
 use skep_btf::{Btf, Kind, Type};
+use skep_isa::{CallTarget, Op, decode_all};
 use skep_spec::{Environment, Errno, Error, KfuncCall, ProgramSpec};
 
 /// The types of all functions that programs may call here, tagged as the kernel tags its own.
@@ -15,8 +16,19 @@ pub fn kfunc_types() -> &'static Arc<Btf> {
     TYPES.get_or_init(|| Arc::new(skep_vm::kfunc_types()))
 }
 
-/// The program and the rules that it is verified by here, where it calls functions of the kernel; `None` where it calls
-/// none, and both are what they are.
+/// Helpers whose arguments or results are objects of the kernel: those of local storage.
+const OF_OBJECTS: [u32; 7] = [145, 146, 156, 157, 158, 210, 211];
+
+/// Whether a program calls helpers that are judged by types of objects.
+fn names_objects(spec: &ProgramSpec) -> bool {
+    let calls = decode_all(&spec.insns).map_while(Result::ok);
+    calls
+        .into_iter()
+        .any(|(_, op)| matches!(op, Op::Call(CallTarget::Helper(id)) if OF_OBJECTS.contains(&id)))
+}
+
+/// The program and the rules that it is verified by here, where it calls functions of the kernel or names its objects;
+/// `None` where it does neither, and both are what they are.
 ///
 /// # Errors
 /// `ENOTSUPP` for a function that is not in this backend's set, and that the program does not ask for before
@@ -25,7 +37,7 @@ pub fn bind_kfuncs(
     spec: &ProgramSpec,
     env: &Environment,
 ) -> Result<Option<(ProgramSpec, Environment)>, Error> {
-    if spec.kfuncs.is_empty() {
+    if spec.kfuncs.is_empty() && (env.kernel_types.is_some() || !names_objects(spec)) {
         return Ok(None);
     }
     let types = kfunc_types();

@@ -27,6 +27,7 @@ mod kfuncs;
 #[cfg(target_os = "linux")]
 mod link;
 mod map;
+mod objects;
 mod os;
 mod perf;
 mod pins;

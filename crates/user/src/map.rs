@@ -12,6 +12,7 @@ use skep_spec::{
 };
 
 use crate::backend::Shared;
+use crate::objects;
 use crate::os::{self, Bell, MapMemory};
 use crate::perf::Events;
 use crate::produce::Samples;
@@ -166,7 +167,7 @@ impl BackendMap for UserMap {
     }
 
     fn lookup(&self, key: &[u8], flags: u64) -> Result<Vec<u8>, Error> {
-        self.map.lookup_copy(key, flags)
+        objects::lookup(&self.map, key, flags).unwrap_or_else(|| self.map.lookup_copy(key, flags))
     }
 
     fn update(&self, key: &[u8], value: &[u8], flags: u64) -> Result<(), Error> {
@@ -181,7 +182,8 @@ impl BackendMap for UserMap {
             let text = format!("map {}: maps have no descriptors here: use set_map", self.map.name());
             return Err(Error::new(Errno::EINVAL, text));
         }
-        self.map.update_from_host(key, value, flags)
+        let named = objects::update(&self.map, key, value, flags);
+        named.unwrap_or_else(|| self.map.update_from_host(key, value, flags))
     }
 
     fn write_value(&self, key: &[u8], off_bytes: usize, bytes: &[u8]) -> Result<(), Error> {
@@ -189,6 +191,9 @@ impl BackendMap for UserMap {
     }
 
     fn delete(&self, key: &[u8]) -> Result<(), Error> {
+        if let Some(done) = objects::delete(&self.map, key) {
+            return done;
+        }
         let mut slots = lock(&self.slots);
         self.map.delete_from_host(key)?;
         if let (true, Ok(index)) = (self.is_prog_array(), key.try_into()) {

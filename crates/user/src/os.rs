@@ -254,6 +254,41 @@ pub(crate) use imp::{
     pin, real_ns, tai_ns, task, uid_gid,
 };
 
+#[cfg(target_os = "linux")]
+pub(crate) use crate::sys::objects::{has_ended, has_interface, object, socket, task_object};
+
+/// Elsewhere there are no such descriptors, and only the loopback interface.
+#[cfg(not(target_os = "linux"))]
+mod objects {
+    use skep_abi::MapType;
+    use skep_maps::Object;
+    use skep_spec::Errno;
+
+    pub(crate) fn object(_: MapType, _: i32) -> Result<Object, Errno> {
+        Err(Errno::EBADF)
+    }
+
+    pub(crate) fn has_ended(_: Object) -> bool {
+        false
+    }
+
+    pub(crate) fn socket(_: u64) -> Result<u64, Errno> {
+        Err(Errno::EBADF)
+    }
+
+    pub(crate) fn has_interface(ifindex: u32) -> bool {
+        ifindex == 1
+    }
+
+    pub(crate) fn task_object() -> Object {
+        let task = super::task();
+        [0, task.pid.into()]
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) use objects::{has_ended, has_interface, object, socket, task_object};
+
 /// The memory of a map, as `maps` takes it.
 #[cfg(target_os = "linux")]
 pub(crate) fn memory(memory: &MapMemory) -> &dyn Memory {

@@ -123,6 +123,10 @@ pub trait Host {
     fn task(&self) -> Task {
         Task::default()
     }
+    /// What stands for the thread that runs the program in local storage: no other that lives has the same.
+    fn task_object(&self) -> skep_maps::Object {
+        [0, self.task().pid.into()]
+    }
     /// The real user and group of the thread.
     fn uid_gid(&self) -> (u32, u32) {
         (0, 0)

@@ -420,7 +420,8 @@ fn direct_value(map: &Map, off: u32) -> Option<u64> {
 
 fn matches(map: &Map, def: &MapDef) -> bool {
     let geometry = (map.kind(), map.key_size(), map.value_size(), map.max_entries(), map.flags());
-    geometry == (def.kind, def.key_size, def.value_size, def.entries_on(map.max_entries()), def.flags)
+    let flags = MapFlags(def.flags.0 | def.kind.implied_flags());
+    geometry == (def.kind, def.key_size, def.value_size, def.entries_on(map.max_entries()), flags)
         && map.spin_lock_off() == def.spin_lock_off()
         && def.inner.as_deref().is_none_or(|inner| map.holds_maps_like(inner))
 }

@@ -1,27 +1,14 @@
 //! Kinds of maps that only a kernel has, since what they hold is the kernel's: sockets, devices, control groups, tasks.
 //! Programs on them are verified, and run in Linux only.
 
-use super::{MapFlags, MapType, MapTypeRow, Rule};
+use super::objects::SOCKETS;
+use super::{LOCAL_STORAGE_MAX, MapFlags, MapType, MapTypeRow, Rule};
 
 const ACCESS: u32 = MapFlags::NUMA_NODE | MapFlags::RDONLY | MapFlags::WRONLY;
 const ACCESS_OF_BOTH: u32 = ACCESS | MapFlags::RDONLY_PROG | MapFlags::WRONLY_PROG;
 
-/// `BPF_LOCAL_STORAGE_MAX_VALUE_SIZE`.
-const LOCAL_STORAGE_MAX: u32 = 65407;
 /// `PCPU_MIN_UNIT_SIZE`.
 const PER_CPU_MAX: u32 = 32768;
-
-/// What a map keeps with objects of the kernel (`bpf_local_storage_map_alloc_check`, kernel/bpf/bpf_local_storage.c).
-const STORAGE: MapTypeRow = MapTypeRow {
-    id: MapType::SK_STORAGE,
-    key: Rule::Between(4, 4),
-    value: Rule::Between(1, LOCAL_STORAGE_MAX),
-    entries: Rule::Zero,
-    flags: MapFlags::NO_PREALLOC | MapFlags::CLONE,
-    per_cpu: false,
-    value_pointers: false,
-    helpers: &[107, 108],
-};
 
 /// What a program keeps with each control group that it is attached to (`cgroup_storage_map_alloc`,
 /// kernel/bpf/local_storage.c). A key is a `struct bpf_cgroup_storage_key`, or its first half.
@@ -36,37 +23,8 @@ const CGROUP_STORAGE: MapTypeRow = MapTypeRow {
     helpers: &[81],
 };
 
-/// Sockets by index; a value is seen from outside as a descriptor or a cookie (`sock_map_alloc`, net/core/sock_map.c).
-const SOCKETS: MapTypeRow = MapTypeRow {
-    id: MapType::SOCKMAP,
-    key: Rule::Between(4, 4),
-    value: Rule::Either(4, 8),
-    entries: Rule::Between(1, u32::MAX),
-    flags: ACCESS,
-    per_cpu: false,
-    value_pointers: false,
-    helpers: &[1, 2, 3, 52, 53, 60, 82],
-};
-
-/// Devices by index; a value is their number, and perhaps a program's descriptor (`dev_map_alloc_check`,
-/// kernel/bpf/devmap.c).
-const DEVICES: MapTypeRow = MapTypeRow {
-    id: MapType::DEVMAP,
-    key: Rule::Between(4, 4),
-    value: Rule::Either(4, 8),
-    entries: Rule::Between(1, u32::MAX),
-    flags: ACCESS,
-    per_cpu: false,
-    value_pointers: true,
-    helpers: &[1, 51],
-};
-
 /// The rows of kinds that only a kernel has, whose programs can be verified.
 pub static KERNEL_MAP_TYPES: &[MapTypeRow] = &[
-    MapTypeRow { id: MapType::SK_STORAGE, ..STORAGE },
-    MapTypeRow { id: MapType::INODE_STORAGE, helpers: &[145, 146], ..STORAGE },
-    MapTypeRow { id: MapType::TASK_STORAGE, helpers: &[156, 157], ..STORAGE },
-    MapTypeRow { id: MapType::CGRP_STORAGE, helpers: &[210, 211], ..STORAGE },
     MapTypeRow { id: MapType::CGROUP_STORAGE, ..CGROUP_STORAGE },
     MapTypeRow {
         id: MapType::PERCPU_CGROUP_STORAGE,
@@ -74,25 +32,8 @@ pub static KERNEL_MAP_TYPES: &[MapTypeRow] = &[
         per_cpu: true,
         ..CGROUP_STORAGE
     },
-    MapTypeRow { id: MapType::SOCKMAP, ..SOCKETS },
-    MapTypeRow {
-        id: MapType::SOCKHASH,
-        // `MAX_BPF_STACK`.
-        key: Rule::Between(1, 512),
-        helpers: &[1, 2, 3, 70, 71, 72, 82],
-        ..SOCKETS
-    },
     MapTypeRow { id: MapType::REUSEPORT_SOCKARRAY, flags: ACCESS_OF_BOTH, helpers: &[82], ..SOCKETS },
     MapTypeRow { id: MapType::XSKMAP, value: Rule::Between(4, 4), helpers: &[1, 51], ..SOCKETS },
-    MapTypeRow { id: MapType::DEVMAP, ..DEVICES },
-    MapTypeRow { id: MapType::DEVMAP_HASH, entries: Rule::Between(1, 1 << 31), ..DEVICES },
-    MapTypeRow {
-        id: MapType::CPUMAP,
-        flags: MapFlags::NUMA_NODE,
-        value_pointers: false,
-        helpers: &[51],
-        ..DEVICES
-    },
     MapTypeRow {
         id: MapType::CGROUP_ARRAY,
         key: Rule::Between(4, 4),

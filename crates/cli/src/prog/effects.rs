@@ -12,6 +12,13 @@ pub(super) fn report(done: &RunOutput, report: &mut Map<String, Json>) {
         if let RedirectTo::NextHop(hop) = redirect.to {
             entry["next_hop"] = json!(hop.to_string());
         }
+        if let RedirectTo::Cpu(cpu) = redirect.to {
+            entry["cpu"] = json!(cpu);
+        }
+        if let RedirectTo::Broadcast { map, exclude_ingress } = redirect.to {
+            entry["map"] = json!(map);
+            entry["exclude_ingress"] = json!(exclude_ingress);
+        }
         report.insert("redirect".to_owned(), entry);
     }
     if !done.clones.is_empty() {

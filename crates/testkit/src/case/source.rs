@@ -117,6 +117,9 @@ fn map(decl: &MapDecl, before: &[Arc<MapDef>]) -> Result<Arc<MapDef>, String> {
     for flag in &decl.flags {
         def.flags.0 |= flag_bits(flag).ok_or_else(|| bad(&format!("unknown flag `{flag}`")))?;
     }
+    if kind.is_local_storage() {
+        give_types(&mut def, None).ok_or_else(|| bad("no types fit"))?;
+    }
     for (key, value) in &decl.other {
         match key.as_str() {
             "initial" => def.initial = Some(super::parse_bytes(value)?),
@@ -132,7 +135,7 @@ fn map(decl: &MapDecl, before: &[Arc<MapDef>]) -> Result<Arc<MapDef>, String> {
             "frozen" => def.frozen = value == "1",
             "lock" => {
                 let off = value.parse().map_err(|_| bad(&format!("`lock={value}`: an offset is wanted")))?;
-                give_lock(&mut def, off).ok_or_else(|| bad(&format!("no lock fits at {off}")))?;
+                give_types(&mut def, Some(off)).ok_or_else(|| bad(&format!("no lock fits at {off}")))?;
             }
             "fields" => {
                 give_fields(&mut def, value)
@@ -156,16 +159,21 @@ fn give_fields(def: &mut MapDef, name: &str) -> Option<()> {
     Some(())
 }
 
-/// Types of keys and values, and a `struct bpf_spin_lock` at an offset of a value; `None` outside.
-fn give_lock(def: &mut MapDef, off: u32) -> Option<()> {
-    let end = off.checked_add(4)?;
+/// Types of keys and values, and a `struct bpf_spin_lock` at an offset of a value if one is said; `None` outside.
+fn give_types(def: &mut MapDef, lock_off: Option<u32>) -> Option<()> {
     let mut b = Builder::new();
     let int = b.int("int", 4, IntEncoding::Signed);
     let lock = b.structure("bpf_spin_lock", 4, &[("val", int, 0)]);
     // An array wants a number.
     let key = if def.key_size == 4 { int } else { b.structure("key", def.key_size, &[]) };
-    let bits = off.checked_mul(8).filter(|_| end <= def.value_size)?;
-    let value = b.structure("value", def.value_size, &[("lock", lock, bits)]);
+    let value = match lock_off {
+        Some(off) => {
+            let inside = off.checked_add(4).is_some_and(|end| end <= def.value_size);
+            let bits = off.checked_mul(8).filter(|_| inside)?;
+            b.structure("value", def.value_size, &[("lock", lock, bits)])
+        }
+        None => b.structure("value", def.value_size, &[]),
+    };
     def.btf = Some(Arc::new(b.finish().ok()?));
     (def.key_btf_id, def.value_btf_id) = (key.0, value.0);
     Some(())

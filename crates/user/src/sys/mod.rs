@@ -13,6 +13,8 @@ mod mend;
 #[cfg(target_os = "linux")]
 pub(crate) mod namespace;
 #[cfg(target_os = "linux")]
+pub(crate) mod objects;
+#[cfg(target_os = "linux")]
 pub(crate) mod packet;
 #[cfg(target_os = "linux")]
 mod peers;

@@ -168,7 +168,11 @@ pub(super) fn has_values(map: &Map, helper: &'static str) -> Result<(), TrapKind
         | MapType::STACK_TRACE
         | MapType::BLOOM_FILTER
         | MapType::USER_RINGBUF
+        | MapType::CPUMAP
+        | MapType::SOCKMAP
+        | MapType::SOCKHASH
         | MapType::RINGBUF) => Err(TrapKind::WrongMap { helper, map_type }),
+        map_type if map_type.is_local_storage() => Err(TrapKind::WrongMap { helper, map_type }),
         _ => Ok(()),
     }
 }

@@ -17,6 +17,7 @@ pub(crate) mod ringbuf;
 mod route;
 mod skb;
 mod stack;
+mod storage;
 mod string;
 mod task;
 mod time;
@@ -97,6 +98,7 @@ static BODIES: &[(u32, Body)] = &[
     (45, probe::read_str),
     (48, skb::set_hash),
     (50, skb::adjust_room),
+    (51, redirect::redirect_map),
     (54, xdp::adjust_meta),
     (65, xdp::adjust_tail),
     (68, skb::load_bytes_relative),
@@ -111,6 +113,8 @@ static BODIES: &[(u32, Body)] = &[
     (94, lock::spin_unlock),
     (105, string::strtol),
     (106, string::strtoul),
+    (107, storage::sk_get),
+    (108, storage::sk_delete),
     (112, probe::read_user),
     (113, probe::read_kernel),
     (114, probe::read_user_str),
@@ -125,10 +129,15 @@ static BODIES: &[(u32, Body)] = &[
     (133, ringbuf::discard),
     (134, ringbuf::query),
     (135, skb::csum_level),
+    (145, storage::inode_get),
+    (146, storage::inode_delete),
     (148, probe::read_user),
     (151, skb::cgroup_classid),
     (152, redirect::redirect_neigh),
     (155, redirect::redirect_peer),
+    (156, storage::task_get),
+    (157, storage::task_delete),
+    (158, storage::current_task),
     (160, time::ktime_get_coarse_ns),
     (163, route::check_mtu),
     (165, string::snprintf),
@@ -151,6 +160,8 @@ static BODIES: &[(u32, Body)] = &[
     (202, dynptr::write),
     (203, dynptr::data),
     (208, time::ktime_get_tai_ns),
+    (210, storage::cgrp_get),
+    (211, storage::cgrp_delete),
 ];
 
 /// Whether programs can run helper `id` here: skep has a body for it, or an embedder may have.

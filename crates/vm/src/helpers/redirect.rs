@@ -1,7 +1,7 @@
 //! Helpers that say where a packet goes (net/core/filter.c, Linux 6.18). They record it: [`crate::Run::redirect`],
 //! [`crate::Run::clones`].
 
-use skep_abi::ProgramType;
+use skep_abi::{MapType, ProgramType};
 use skep_spec::{CloneRedirect, Errno, NextHop, Redirect, RedirectTo};
 
 use super::skb::{Field, Skb};
@@ -16,6 +16,13 @@ const XDP_ABORTED: u64 = 0;
 const XDP_REDIRECT: u64 = 4;
 /// Bytes of `struct bpf_redir_neigh`.
 const REDIR_NEIGH: usize = 20;
+
+/// `BPF_F_BROADCAST`: to all interfaces of the map.
+const BROADCAST: u64 = 8;
+/// `BPF_F_EXCLUDE_INGRESS`: not to the one that the packet came in by.
+const EXCLUDE_INGRESS: u64 = 16;
+/// The flags that are a verdict, for when there is nothing in the map.
+const VERDICT: u64 = 3;
 
 fn record(call: &mut Call<'_, '_, '_>, ifindex: u64, to: RedirectTo) {
     call.state.redirect = Some(Redirect { ifindex: ifindex as u32, to });
@@ -39,6 +46,36 @@ pub(super) fn redirect(call: &mut Call<'_, '_, '_>, [ifindex, flags, ..]: Args) 
         }
         None => dropped,
     })
+}
+
+/// `bpf_redirect_map(map, index, flags)` of XDP: gives the verdict that has the packet sent where the map says, or, with
+/// nothing there, the one in the lower bits of the flags; other flags have it dropped (`__bpf_xdp_redirect_map`).
+pub(super) fn redirect_map(
+    call: &mut Call<'_, '_, '_>,
+    [map, index, flags, ..]: Args,
+) -> Result<u64, TrapKind> {
+    let found = call.map(map)?;
+    if !found.holds_targets() {
+        return Err(TrapKind::WrongMap { helper: "bpf_redirect_map", map_type: found.kind() });
+    }
+    let devices = found.kind() != MapType::CPUMAP;
+    let known = if devices { VERDICT | BROADCAST | EXCLUDE_INGRESS } else { VERDICT };
+    if flags & !known != 0 {
+        return Ok(XDP_ABORTED);
+    }
+    let target = found.redirect_target(index as u32);
+    call.state.redirect = match target {
+        _ if flags & BROADCAST != 0 => {
+            let map = call.program.map_index(map).map_or(u32::MAX, |i| i as u32);
+            let exclude_ingress = flags & EXCLUDE_INGRESS != 0;
+            Some(Redirect { ifindex: 0, to: RedirectTo::Broadcast { map, exclude_ingress } })
+        }
+        // The last of several lookups counts, also where it found nothing.
+        None => None,
+        Some(ifindex) if devices => Some(Redirect { ifindex, to: RedirectTo::Egress }),
+        Some(cpu) => Some(Redirect { ifindex: 0, to: RedirectTo::Cpu(cpu) }),
+    };
+    Ok(if call.state.redirect.is_some() { XDP_REDIRECT } else { flags & VERDICT })
 }
 
 /// `bpf_redirect_peer(ifindex, flags)`: the same into the peer of the interface; flags are 0.

@@ -37,6 +37,9 @@ const STRUCTURES: &[(&str, u32)] = &[
     ("bpf_map", 8),
 ];
 
+/// Structures that helpers name: no program sees into them.
+const OBJECTS: &[&str] = &["task_struct", "inode", "cgroup"];
+
 /// Types in the making.
 struct Types {
     builder: Builder,
@@ -55,6 +58,9 @@ pub(super) fn of<'d>(decls: impl Iterator<Item = &'d str>) -> Btf {
     let mut types = Types { builder: Builder::new(), known: BTreeMap::new() };
     for decl in decls {
         types.function(decl);
+    }
+    for name in OBJECTS {
+        types.structure(name);
     }
     types.builder.finish().expect("the rows' declarations are legal: a test makes them all")
 }
@@ -112,10 +118,10 @@ impl Types {
     }
 
     fn structure(&mut self, name: &str) -> TypeId {
-        let &(_, bytes) = STRUCTURES
-            .iter()
-            .find(|(known, _)| *known == name)
-            .unwrap_or_else(|| panic!("`struct {name}` is none that a row may name"));
+        let object = OBJECTS.iter().find(|known| **known == name).map(|known| (*known, 8));
+        let known = STRUCTURES.iter().copied().find(|(known, _)| *known == name);
+        let (_, bytes) =
+            known.or(object).unwrap_or_else(|| panic!("`struct {name}` is none that a row may name"));
         let (word, index) = (self.ty("u64"), self.ty("u32"));
         let opaque = self.builder.array(word, index, bytes / 8);
         self.builder.structure(name, bytes, &[("__opaque", opaque, 0)])

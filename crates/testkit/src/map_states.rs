@@ -1,0 +1,74 @@
+//! What the user backend has of each kind of map: from the host's side and from programs'.
+
+use skep_abi::MapType;
+
+/// The kinds in the order of their numbers: what the host does with it, and what programs do.
+pub(crate) const STATES: &[(MapType, &str, &str)] = &[
+    (MapType::HASH, "all", "all"),
+    (MapType::ARRAY, "all, mapped as in Linux", "all"),
+    (MapType::PROG_ARRAY, "programs by handle (`set_program`), not by descriptor", "tail calls"),
+    (
+        MapType::PERF_EVENT_ARRAY,
+        "one reader of all CPUs; counters of the machine: no",
+        "`bpf_perf_event_output`",
+    ),
+    (MapType::PERCPU_HASH, "all", "all"),
+    (MapType::PERCPU_ARRAY, "all", "all"),
+    (MapType::STACK_TRACE, "all", "`bpf_get_stackid`: the program's own frames"),
+    (MapType::CGROUP_ARRAY, "no: EOPNOTSUPP, with words", "no"),
+    (MapType::LRU_HASH, "all; which element goes differs", "all"),
+    (MapType::LRU_PERCPU_HASH, "all; which element goes differs", "all"),
+    (MapType::LPM_TRIE, "all", "all"),
+    (MapType::ARRAY_OF_MAPS, "maps by handle (`set_map`), not by descriptor", "all"),
+    (MapType::HASH_OF_MAPS, "maps by handle (`set_map`), not by descriptor", "all"),
+    (
+        MapType::DEVMAP,
+        "all, by the interfaces of the process's namespace; programs in elements: no",
+        "lookup, `bpf_redirect_map`: recorded, sent by nobody",
+    ),
+    (MapType::SOCKMAP, "all; a socket that closes stays until it is deleted", "no: there are no sockets"),
+    (
+        MapType::CPUMAP,
+        "all, by virtual CPUs; programs in elements: no",
+        "`bpf_redirect_map`: recorded, sent by nobody",
+    ),
+    (MapType::XSKMAP, "no: EOPNOTSUPP, with words", "no"),
+    (MapType::SOCKHASH, "all; a socket that closes stays until it is deleted", "no: there are no sockets"),
+    (MapType::CGROUP_STORAGE, "no (deprecated): EOPNOTSUPP, with words", "no"),
+    (MapType::REUSEPORT_SOCKARRAY, "no: EOPNOTSUPP, with words", "no"),
+    (MapType::PERCPU_CGROUP_STORAGE, "no (deprecated): EOPNOTSUPP, with words", "no"),
+    (MapType::QUEUE, "all", "all"),
+    (MapType::STACK, "all", "all"),
+    (
+        MapType::SK_STORAGE,
+        "all; keyed by the socket's cookie, so it outlives the socket",
+        "a program's sockets are NULL",
+    ),
+    (
+        MapType::DEVMAP_HASH,
+        "all, by the interfaces of the process's namespace; programs in elements: no",
+        "lookup, `bpf_redirect_map`: recorded, sent by nobody",
+    ),
+    (MapType::STRUCT_OPS, "no: EOPNOTSUPP, with words", "no"),
+    (MapType::RINGBUF, "one reader in a process, mapped as in Linux", "all"),
+    (
+        MapType::INODE_STORAGE,
+        "all; keyed by device and inode, so it outlives the file",
+        "no program has a file",
+    ),
+    (
+        MapType::TASK_STORAGE,
+        "all; keyed by the thread that a pidfd names and when it began; Linux frees it with the thread, here it stays \
+         until room is needed",
+        "that of the thread that runs the program (`bpf_get_current_task_btf`); its fields: no",
+    ),
+    (MapType::BLOOM_FILTER, "all", "all"),
+    (MapType::USER_RINGBUF, "one producer in a process, mapped as in Linux", "all"),
+    (
+        MapType::CGRP_STORAGE,
+        "all; keyed by the group's folder, so it outlives the group",
+        "no program has a control group",
+    ),
+    (MapType::ARENA, "no: EOPNOTSUPP, with words", "no"),
+    (MapType::INSN_ARRAY, "no: unknown to Linux 6.18", "no: `gotox` is unknown to Linux 6.18"),
+];
