@@ -439,4 +439,15 @@ pub static MAP_TYPES: &[MapTypeRow] = &[
         helpers: &[51],
         ..DEVICES
     },
+    // Pages that programs and user space share, by addresses of 32 bits (`arena_map_alloc`, kernel/bpf/arena.c).
+    MapTypeRow {
+        id: MapType::ARENA,
+        key: Rule::Zero,
+        value: Rule::Zero,
+        entries: Rule::Between(1, 1 << 20),
+        flags: MapFlags::MMAPABLE | MapFlags::SEGV_ON_FAULT | MapFlags::NO_USER_CONV,
+        per_cpu: false,
+        value_pointers: false,
+        helpers: &[],
+    },
 ];

@@ -67,7 +67,13 @@ pub(crate) fn check(def: &MapDef, config: &Config, memory: &dyn Memory) -> Resul
     )?;
     let extra = def.map_extra;
     let bloom = def.kind == MapType::BLOOM_FILTER;
-    check.that(extra == 0 || bloom, Errno::EINVAL, "map_extra", extra, "the kind has none, set 0")?;
+    check.that(
+        extra == 0 || bloom || def.kind == MapType::ARENA,
+        Errno::EINVAL,
+        "map_extra",
+        extra,
+        "the kind has none, set 0",
+    )?;
     check.that(
         !flags.has(MapFlags::NUMA_NODE) || def.numa_node == 0 || def.numa_node == NO_NODE,
         Errno::EINVAL,
@@ -91,6 +97,7 @@ pub(crate) fn check(def: &MapDef, config: &Config, memory: &dyn Memory) -> Resul
         MapType::BLOOM_FILTER => bloom_filter(&check)?,
         MapType::DEVMAP | MapType::DEVMAP_HASH | MapType::CPUMAP => targets::devices(&check)?,
         MapType::SOCKMAP | MapType::SOCKHASH => targets::sockets(&check)?,
+        MapType::ARENA => arena(&check, memory.page_size())?,
         kind if kind.is_local_storage() => targets::storage(&check)?,
         kind => return Err(check.fail(Errno::EINVAL, "type", kind.0.into(), "not supported yet here")),
     }
@@ -338,6 +345,26 @@ fn bloom_filter(check: &Check<'_>) -> Result<(), Error> {
     known_flags(check, ACCESS | MapFlags::NUMA_NODE | MapFlags::ZERO_SEED)?;
     let what = "the number of hashes is from 1 to 15, or 0 for 5";
     check.that(def.map_extra <= 15, Errno::EINVAL, "map_extra", def.map_extra, what)
+}
+
+fn arena(check: &Check<'_>, page: usize) -> Result<(), Error> {
+    let def = check.0;
+    let (known, page) = (MapFlags::MMAPABLE | MapFlags::SEGV_ON_FAULT | MapFlags::NO_USER_CONV, page as u64);
+    known_flags(check, known)?;
+    let what = "an arena is mapped by the host, set BPF_F_MMAPABLE";
+    check.that(def.flags.has(MapFlags::MMAPABLE), Errno::EINVAL, "flags", def.flags.0.into(), what)?;
+    let what = "an arena has no keys, set 0";
+    check.that(def.key_size == 0, Errno::EINVAL, "key_size", def.key_size.into(), what)?;
+    let what = "an arena has no values, set 0";
+    check.that(def.value_size == 0, Errno::EINVAL, "value_size", def.value_size.into(), what)?;
+    check.that(def.max_entries != 0, Errno::EINVAL, "max_entries", 0, "must be at least 1, a page")?;
+    let (at, len) = (def.map_extra, u64::from(def.max_entries) * page);
+    let what = "the address of the arena must be a multiple of the page size";
+    check.that(at.is_multiple_of(page), Errno::EINVAL, "map_extra", at, what)?;
+    let what = "pages of an arena have 4 GiB together at most";
+    check.that(len <= 1 << 32, Errno::E2BIG, "max_entries", def.max_entries.into(), what)?;
+    let what = "the upper halves of the arena's addresses must be the same";
+    check.that(at >> 32 == at.wrapping_add(len - 1) >> 32, Errno::ERANGE, "map_extra", at, what)
 }
 
 fn ringbuf(check: &Check<'_>, page: usize) -> Result<(), Error> {

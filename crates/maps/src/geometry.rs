@@ -91,7 +91,7 @@ impl Geometry {
             values as u32,
             (values as u64 >> 32) as u32,
             self.spin_lock.map_or(0, |off| off as u32 + 1),
-            // At most 15: `create::check`.
+            // At most 15 (`create::check`), but for an arena, which keeps its address itself.
             self.map_extra as u32,
         ];
         let is_new = block.u32(0).load(Ordering::Relaxed) == 0;

@@ -44,6 +44,7 @@ extern crate alloc;
 #[cfg(shuttle)]
 extern crate std;
 
+mod arena;
 mod array;
 mod batch;
 mod bloom_filter;
@@ -82,6 +83,7 @@ pub mod layout {
     pub use crate::geometry::{HEADER_LEN, MAGIC, VERSION};
 }
 
+pub use arena::Arena;
 pub use array::ArrayGeometry;
 pub use batch::Batch;
 pub use kept::{Cancel, Due, FieldOf, Insert, Keeper, ObjectType, Refused, TimerKind, TimerOwner};

@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 use skep_abi::{MapFlags, MapType, UpdateFlags};
 use skep_spec::{Errno, Error, MapDef};
 
+use crate::arena::Arena;
 use crate::array::{Array, ArrayGeometry};
 use crate::bloom_filter::BloomFilter;
 use crate::devices::Devices;
@@ -92,6 +93,7 @@ pub(crate) trait Ops {
 }
 
 pub(crate) enum Kind {
+    Arena(Arena),
     Array(Array),
     BloomFilter(BloomFilter),
     PercpuArray(PercpuArray),
@@ -173,6 +175,7 @@ impl Map {
             _ if let Some(inner) = inner => {
                 MapOfMaps::new(geometry, inner, memory).map(|of| Kind::MapOfMaps(Box::new(of)))
             }
+            MapType::ARENA => Arena::new(geometry, memory).map(Kind::Arena),
             MapType::ARRAY => Array::new(geometry, memory).map(Kind::Array),
             MapType::BLOOM_FILTER => BloomFilter::new(geometry, memory).map(Kind::BloomFilter),
             MapType::PERCPU_ARRAY => PercpuArray::new(geometry, memory).map(Kind::PercpuArray),
@@ -224,8 +227,15 @@ impl Map {
     }
 
     fn write_initial(&self, initial: &[u8]) -> Result<(), Error> {
+        if let Kind::Arena(arena) = &self.kind {
+            if initial.len() as u64 > arena.len() {
+                return Err(self.error(Errno::E2BIG, "initial contents", "longer than the arena"));
+            }
+            arena.write_initial(initial);
+            return Ok(());
+        }
         let Kind::Array(array) = &self.kind else {
-            return Err(self.error(Errno::EINVAL, "initial contents", "only arrays have them"));
+            return Err(self.error(Errno::EINVAL, "initial contents", "only arrays and arenas have them"));
         };
         if initial.len() > self.geometry.value_size {
             return Err(self.error(Errno::E2BIG, "initial contents", "longer than value_size"));
@@ -236,6 +246,7 @@ impl Map {
 
     fn ops(&self) -> &dyn Ops {
         match &self.kind {
+            Kind::Arena(k) => k,
             Kind::Array(k) => k,
             Kind::BloomFilter(k) => k,
             Kind::PercpuArray(k) => k,
@@ -331,6 +342,7 @@ impl Map {
             | Kind::Queue(_)
             | Kind::Ringbuf(_)
             | Kind::StackTrace(_)
+            | Kind::Arena(_)
             | Kind::UserRingbuf(_)
             | Kind::Sockets(_)
             | Kind::Storage(_) => None,
@@ -358,6 +370,7 @@ impl Map {
             | Kind::Queue(_)
             | Kind::Ringbuf(_)
             | Kind::StackTrace(_)
+            | Kind::Arena(_)
             | Kind::UserRingbuf(_)
             | Kind::Devices(_)
             | Kind::Sockets(_)
@@ -379,6 +392,7 @@ impl Map {
             | Kind::Queue(_)
             | Kind::Ringbuf(_)
             | Kind::StackTrace(_)
+            | Kind::Arena(_)
             | Kind::UserRingbuf(_)
             | Kind::Devices(_)
             | Kind::Sockets(_)
@@ -549,6 +563,14 @@ impl Map {
             Kind::Hash(hash) => hash.element_count().into(),
             Kind::MapOfMaps(maps) => maps.element_count().into(),
             _ => 0,
+        }
+    }
+
+    /// The arena, if it is one.
+    pub fn arena(&self) -> Option<&Arena> {
+        match &self.kind {
+            Kind::Arena(arena) => Some(arena),
+            _ => None,
         }
     }
 

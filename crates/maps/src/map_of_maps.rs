@@ -244,6 +244,7 @@ impl Map {
             | Kind::Queue(_)
             | Kind::Ringbuf(_)
             | Kind::StackTrace(_)
+            | Kind::Arena(_)
             | Kind::UserRingbuf(_)
             | Kind::Devices(_)
             | Kind::Sockets(_)

@@ -63,6 +63,7 @@ impl Map {
             | Kind::Queue(_)
             | Kind::Ringbuf(_)
             | Kind::StackTrace(_)
+            | Kind::Arena(_)
             | Kind::UserRingbuf(_)
             | Kind::Devices(_)
             | Kind::Sockets(_) => return None,

@@ -131,7 +131,16 @@ impl UserMap {
         Ok(self.bell.get().cloned().ok_or(Errno::EIO)?)
     }
 
-    /// There are none here yet.
+    /// Why bytes of an arena cannot be reached.
+    #[cold]
+    fn no_page(&self, errno: Errno, doing: &str, off: u64) -> Error {
+        let why = match errno {
+            Errno::EINVAL => "it ends before",
+            _ => "there is no page, and none comes by itself",
+        };
+        Error::new(errno, format!("map {}: {doing} at {off:#x} of the arena: {why}", self.map.name()))
+    }
+
     #[cold]
     fn no_arena(&self) -> Error {
         Error::new(Errno::EINVAL, format!("map {} is not an arena", self.map.name()))
@@ -258,12 +267,14 @@ impl BackendMap for UserMap {
         Ok(Box::new(Events { reader, bell }))
     }
 
-    fn arena_read(&self, _off: u64, _out: &mut [u8]) -> Result<(), Error> {
-        Err(self.no_arena())
+    fn arena_read(&self, off: u64, out: &mut [u8]) -> Result<(), Error> {
+        let arena = self.map.arena().ok_or_else(|| self.no_arena())?;
+        arena.read(off, out).map_err(|e| self.no_page(e, "reading", off))
     }
 
-    fn arena_write(&self, _off: u64, _bytes: &[u8]) -> Result<(), Error> {
-        Err(self.no_arena())
+    fn arena_write(&self, off: u64, bytes: &[u8]) -> Result<(), Error> {
+        let arena = self.map.arena().ok_or_else(|| self.no_arena())?;
+        arena.write(off, bytes).map_err(|e| self.no_page(e, "writing", off))
     }
 
     fn raw_fd(&self) -> Option<i32> {

@@ -246,6 +246,10 @@ macro_rules! define {
             CallBack { call: CallBack },
             Subprog { to: u32 },
             Exit,
+            /// Accesses the arena, as the instruction of this number among those that do.
+            Arena { index: u32 },
+            /// Turns an address in the arena into the host's.
+            CastUser { d: R, s: R },
             /// Leaves all functions, and goes on at a slot, or leaves the program ([`NO_CALLBACK`]).
             Throw { to: u32 },
             /// Anything that traps when it is reached.
@@ -498,6 +502,10 @@ pub(crate) struct Binding<'a> {
     pub(crate) helper: &'a dyn Fn(u32) -> Option<HelperSlot>,
     /// The place of the kernel's function that the instruction in a slot calls or has the address of.
     pub(crate) kfunc: &'a dyn Fn(usize) -> Option<HelperSlot>,
+    /// The number of the instruction in a slot among those that access the program's arena.
+    pub(crate) arena: &'a dyn Fn(usize) -> Option<u32>,
+    /// The program has an arena.
+    pub(crate) has_arena: bool,
     /// The first slot of the function that is called when the program throws.
     pub(crate) thrown_to: Option<u32>,
     /// Whether all 64 bits of the number of iterations of the `bpf_loop` in a slot count.
@@ -553,6 +561,12 @@ pub(crate) fn prepare(insns: &[Insn], binding: &Binding<'_>, fusing: Fusing) -> 
                 if let Op::LoadImm64 { value: Imm64::Code(off), .. } = op {
                     out.functions.extend(usize::try_from(pc as i64 + 1 + i64::from(off)));
                 }
+                if let Some(index) = (binding.arena)(pc) {
+                    // Never a part of another operation.
+                    out.code.push(Code::Arena { index });
+                    ops.push(None);
+                    continue;
+                }
                 out.code.push(lower(&op, pc, insns.len(), None, binding));
                 ops.push(Some(op));
                 for _ in 1..op.slots() {
@@ -603,6 +617,12 @@ fn lower(op: &Op, pc: usize, len: usize, held: Option<Reg>, binding: &Binding<'_
         Op::Neg { width, dst } => Code::Neg { width, d: dst.into() },
         Op::MovSx { width, from, dst, src } => Code::MovSx { width, from, d: dst.into(), s: src.into() },
         Op::Swap { kind, size, dst } => Code::Swap { kind, size, d: dst.into() },
+        Op::AddrSpaceCast { dst, src, dst_as: 0, src_as: 1 } if binding.has_arena => {
+            alu(AluOp::Mov, Width::W32, dst, Operand::Reg(src), held)
+        }
+        Op::AddrSpaceCast { dst, src, dst_as: 1, src_as: 0 } if binding.has_arena => {
+            Code::CastUser { d: dst.into(), s: src.into() }
+        }
         Op::AddrSpaceCast { .. } => Code::Refuse(Refusal::AddrSpaceCast),
         Op::LoadImm64 { dst, value } => load_imm64(dst, value, pc, binding),
         Op::Load { size, signed: true, dst, src, off } => {

@@ -27,6 +27,7 @@ use legacy::{load_packet, load_packet_forward};
 pub(crate) use state::State;
 
 use crate::Program;
+use crate::arena;
 use crate::callback::{self, Begin, Next};
 use crate::code::{Code, NO_CALLBACK, Refusal, operations};
 use crate::helpers::{self, Call, Place};
@@ -515,6 +516,10 @@ fn exec<const WATCHED: bool>(
                         }
                     }
                     Code::Exit => leave!(),
+                    Code::Arena { index } => check!(arena::access(program, &mut regs, index)),
+                    Code::CastUser { d, s } => {
+                        set!(d, program.arena().map_or(0, |arena| arena.to_host(r!(s))));
+                    }
                     Code::Throw { to } => {
                         burn!(1);
                         if to == NO_CALLBACK {

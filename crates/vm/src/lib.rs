@@ -24,6 +24,7 @@
 
 extern crate alloc;
 
+mod arena;
 mod bound;
 mod callback;
 mod code;

@@ -9,6 +9,7 @@
 //! parts, as on hardware that has none.
 #![allow(unsafe_code)]
 
+mod arena;
 mod bits;
 mod bytes;
 mod inner;
@@ -28,6 +29,7 @@ use skep_isa::{AtomicOp, Size};
 use skep_maps::Map;
 use skep_spec::CloneRedirect;
 
+pub(crate) use arena::{arena_atomic, arena_load, arena_store};
 pub(crate) use bits::WORDS as BITS_WORDS;
 pub(crate) use line::{begin_at_line, move_on};
 pub(crate) use span::Name;

@@ -9,10 +9,10 @@ use skep_abi::{
     Capability, Context, CtxShape, CtxValue, MapFlags, Native, PacketAccess, ProgramType, SK_BUFF_BYTES,
 };
 use skep_btf::TypeId;
-use skep_isa::{CallTarget, DecodeError, Imm64, Insn, Op, Size, decode_all};
-use skep_maps::{Keeper, Map, ObjectType};
+use skep_isa::{CallTarget, DecodeError, Imm64, Insn, Op, Size, decode, decode_all};
+use skep_maps::{Arena, Keeper, Map, ObjectType};
 use skep_spec::{Environment, Errno, Error, FieldKind, MapDef, ProgramSpec};
-use skep_verifier::{Digest, Verified};
+use skep_verifier::{AccessBase, Digest, InsnFacts, Verified};
 
 use crate::bound::{self, MapRef};
 use crate::code::{Binding, Code, Fusing, HelperSlot, Prepared, prepare};
@@ -36,18 +36,28 @@ pub struct Program {
     pub(crate) stack_used: u32,
     /// The largest CPU number that it may be told.
     pub(crate) last_cpu: u32,
-    /// Slots of calls of `bpf_loop` that take the number of iterations as 32 bits: those that Linux does not put
-    /// into the program, since it cannot tell what is called, or with which flags.
-    narrow_loops: Vec<usize>,
-    /// Slots that call a function of the kernel or have its address, with the place of its body; ascending.
-    kfuncs: Vec<(usize, HelperSlot)>,
     /// What keeps its objects and those of its maps.
     keeper: Option<Arc<Keeper>>,
     /// The structs of its types whose numbers its instructions have, by number.
     object_types: Vec<(u32, Arc<ObjectType>)>,
+    /// The instructions that access its arena, in the order of their slots.
+    pub(crate) arena_ops: Vec<Op>,
+    special: Special,
+    verified: bool,
+}
+
+/// What makes instructions more than they say themselves.
+#[derive(Default)]
+struct Special {
+    /// Slots of calls of `bpf_loop` that take the number of iterations as 32 bits: those that Linux does not put
+    /// into the program, since it cannot tell what is called, or with which flags.
+    narrow_loops: Vec<usize>,
+    /// Slots of instructions that access the arena; ascending.
+    arena: Vec<usize>,
+    /// Slots that call a function of the kernel or have its address, with the place of its body; ascending.
+    kfuncs: Vec<(usize, HelperSlot)>,
     /// First slot of the function that is called when it throws.
     thrown_to: Option<u32>,
-    verified: bool,
 }
 
 /// How the program's context is accessed: the answers of `Context::access` for every offset.
@@ -170,9 +180,16 @@ impl Program {
         has_bodies(verified, env)?;
         let deepest = verified.subprogs().iter().map(|s| s.stack_depth).max();
         let stack_used = deepest.map_or(FRAME_BYTES as u32, |d| d.next_multiple_of(8));
-        let insns = verified.insns().iter().enumerate();
-        let narrow_loops = insns.filter(|(_, i)| i.loop_out_of_line).map(|(pc, _)| pc).collect();
-        Self::build(spec, env, maps, Some(narrow_loops), stack_used)
+        let slots = |is: fn(&InsnFacts) -> bool| {
+            let insns = verified.insns().iter().enumerate();
+            insns.filter(|(_, facts)| is(facts)).map(|(pc, _)| pc).collect()
+        };
+        let special = Special {
+            narrow_loops: slots(|facts| facts.loop_out_of_line),
+            arena: slots(|facts| facts.access == Some(AccessBase::Arena)),
+            ..Special::default()
+        };
+        Self::build(spec, env, maps, Some(special), stack_used)
     }
 
     /// A program that no verifier has seen. Every access is checked; [`crate::Run::with_fuel`] bounds its time.
@@ -191,17 +208,18 @@ impl Program {
         spec: &ProgramSpec,
         env: &Environment,
         maps: Vec<Arc<Map>>,
-        verified: Option<Vec<usize>>,
+        verified: Option<Special>,
         stack_used: u32,
     ) -> Result<Self, Error> {
         check_maps(spec, &maps)?;
         let row = env.program_type(spec.prog_type);
         let is_verified = verified.is_some();
-        let narrow_loops = verified.unwrap_or_default();
+        let known = verified.unwrap_or_default();
         let kfuncs = kfunc_slots(spec, env);
+        let special = Special { kfuncs, thrown_to: spec.exception_callback(), ..known };
         let keeper = keeper(spec, &maps)?;
-        let thrown_to = spec.exception_callback();
-        let prepared = prepared(&spec.insns, &maps, (&narrow_loops, &kfuncs, thrown_to), Fusing::On);
+        let prepared = prepared(&spec.insns, &maps, &special, Fusing::On);
+        let arena_ops = special.arena.iter().filter_map(|&pc| decode(&spec.insns, pc).ok()).collect();
         Ok(Self {
             name: spec.name.clone(),
             id: 0,
@@ -217,10 +235,9 @@ impl Program {
             legacy_loads: row.is_none_or(|r| r.legacy_loads),
             stack_used: if prepared.uses_stack { stack_used } else { 0 },
             last_cpu: env.cpus.saturating_sub(1),
-            narrow_loops,
-            kfuncs,
             object_types: object_types(spec),
-            thrown_to,
+            arena_ops,
+            special,
             verified: is_verified,
         })
     }
@@ -259,8 +276,7 @@ impl Program {
 
     /// The code without fused operations, for runs that are watched.
     pub(crate) fn unfused(&self) -> Vec<Code> {
-        prepared(&self.insns, self.maps(), (&self.narrow_loops, &self.kfuncs, self.thrown_to), Fusing::Off)
-            .code
+        prepared(&self.insns, self.maps(), &self.special, Fusing::Off).code
     }
 
     /// The maps that it is bound to, in the order of the specification.
@@ -285,6 +301,12 @@ impl Program {
         slot < self.insns.len() && self.functions.binary_search(&slot).is_ok()
     }
 
+    /// Its arena.
+    #[inline]
+    pub(crate) fn arena(&self) -> Option<&Arena> {
+        self.maps().iter().find_map(|m| m.arena())
+    }
+
     /// What keeps its objects.
     pub(crate) fn keeper(&self) -> Option<&Arc<Keeper>> {
         self.keeper.as_ref()
@@ -304,19 +326,17 @@ impl Program {
     }
 }
 
-fn prepared(
-    insns: &[Insn],
-    maps: &[Arc<Map>],
-    (narrow_loops, kfuncs, thrown_to): (&[usize], &[(usize, HelperSlot)], Option<u32>),
-    fusing: Fusing,
-) -> Prepared {
+fn prepared(insns: &[Insn], maps: &[Arc<Map>], special: &Special, fusing: Fusing) -> Prepared {
+    let Special { narrow_loops, arena, kfuncs, thrown_to } = special;
     let kfunc = |pc: usize| Some(kfuncs[kfuncs.binary_search_by_key(&pc, |k| k.0).ok()?].1);
     let binding = Binding {
         map: &|idx| maps.get(idx as usize).map(|_| bound::own(idx)),
         map_value: &|idx, off| direct_value(maps.get(idx as usize)?, off),
         helper: &helpers::slot,
         kfunc: &kfunc,
-        thrown_to,
+        arena: &|pc| arena.binary_search(&pc).ok().and_then(|i| u32::try_from(i).ok()),
+        has_arena: maps.iter().any(|m| m.arena().is_some()),
+        thrown_to: *thrown_to,
         wide_loop: &|pc| !narrow_loops.contains(&pc),
     };
     prepare(insns, &binding, fusing)
@@ -414,6 +434,9 @@ fn has_bodies(verified: &Verified, env: &Environment) -> Result<(), Error> {
 
 /// The address of byte `off` of value 0: arrays of one element have one (`map_direct_value_addr`).
 fn direct_value(map: &Map, off: u32) -> Option<u64> {
+    if let Some(arena) = map.arena() {
+        return (u64::from(off) <= arena.len()).then(|| arena.base().wrapping_add(off.into()));
+    }
     let array = map.array().filter(|a| a.max_entries == 1)?;
     (off < map.value_size()).then(|| array.base + u64::from(off))
 }

@@ -5,6 +5,7 @@
 //! the types ([`types()`]) that the verifier judges calls by where programs do not run in a kernel. A body is like a
 //! helper's: it gets the five argument registers as they are.
 
+mod arenas;
 mod bits;
 mod dynptrs;
 mod exceptions;
@@ -49,6 +50,7 @@ static FAMILIES: &[&[Row]] = &[
     dynptrs::ROWS,
     strings::ROWS,
     maps::ROWS,
+    arenas::ROWS,
     exceptions::ROWS,
     objects::ROWS,
 ];
