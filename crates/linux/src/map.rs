@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 
 use skep_abi::{MapFlags, MapType};
 use skep_spec::{
-    BackendMap, BackendProgram, ByteReader, Errno, Error, MapInfo, PerfEventReader, RingProducer,
+    BackendMap, BackendProgram, Batch, ByteReader, Errno, Error, MapInfo, PerfEventReader, RingProducer,
 };
 
 use crate::perf::PerfReader;
@@ -169,6 +169,21 @@ impl BackendMap for LinuxMap {
     fn next_key(&self, key: Option<&[u8]>) -> Result<Vec<u8>, Error> {
         key.map_or(Ok(()), |k| self.check_key(k))?;
         self.fd.next_key(key).map_err(|e| self.error(e, "walking the keys of"))
+    }
+
+    fn lookup_batch(&self, after: Option<&[u8]>, most: u32, flags: u64, take: bool) -> Result<Batch, Error> {
+        let batch = self.fd.lookup_batch(after, most, flags, take);
+        batch.map_err(|e| self.error(e, "looking up a batch of"))
+    }
+
+    fn update_batch(&self, keys: &[u8], values: &[u8], flags: u64) -> (u32, Result<(), Error>) {
+        let (done, result) = self.fd.change_batch(keys, Some(values), flags);
+        (done, result.map_err(|e| self.error(e, "updating a batch of")))
+    }
+
+    fn delete_batch(&self, keys: &[u8], flags: u64) -> (u32, Result<(), Error>) {
+        let (done, result) = self.fd.change_batch(keys, None, flags);
+        (done, result.map_err(|e| self.error(e, "deleting a batch of")))
     }
 
     fn freeze(&self) -> Result<(), Error> {

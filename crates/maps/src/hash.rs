@@ -26,6 +26,8 @@
 //! insert never finds the map full, what it puts in is there afterwards, and an element that programs keep
 //! using stays as long as there are others. (The kernel's lists promise no more; which element goes differs.)
 
+mod batch;
+
 use core::ops::Range;
 
 use skep_abi::{MapFlags, MapType, UpdateFlags};

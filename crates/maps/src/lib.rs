@@ -24,7 +24,7 @@
 //! ([`Config::peers`]): locks of the dead are taken over, and what they left half done is repaired by whoever meets it. What
 //! they wrote into values stays.
 //!
-//! Not yet here: batch operations but for lookups ([`Map::lookup_batch`]).
+//! What the fields of values keep (timers, objects, lists, trees) is a [`Keeper`]'s, and private to the process.
 //!
 //! ```
 //! use skep_abi::MapType;
@@ -47,6 +47,7 @@ extern crate std;
 mod arena;
 mod array;
 mod batch;
+mod batches;
 mod bloom_filter;
 mod cells;
 mod create;

@@ -244,7 +244,7 @@ impl Map {
         Ok(())
     }
 
-    fn ops(&self) -> &dyn Ops {
+    pub(crate) fn ops(&self) -> &dyn Ops {
         match &self.kind {
             Kind::Arena(k) => k,
             Kind::Array(k) => k,
@@ -626,13 +626,17 @@ impl Map {
             let why = format!("room for {} bytes, a value has {}", out.len(), self.host_value_size());
             return Err(self.error(Errno::EINVAL, LOOKUP, &why));
         }
-        let copied = match (&self.kind, flags & UpdateFlags::LOCK != 0) {
+        self.copy_value(key, out, flags).map_err(|e| self.error(e, LOOKUP, self.words(e)))
+    }
+
+    /// Copies a value of [`Self::host_value_size`] bytes out.
+    pub(crate) fn copy_value(&self, key: &[u8], out: &mut [u8], flags: u64) -> Result<(), Errno> {
+        match (&self.kind, flags & UpdateFlags::LOCK != 0) {
             (Kind::Array(array), true) => array.copy_locked(key.into(), out),
             (Kind::Hash(hash), true) => hash.copy_locked(key.into(), out),
             (Kind::Hash(hash), false) => hash.lookup_copy(key.into(), out),
             _ => self.ops().lookup_copy(key.into(), out),
-        };
-        copied.map_err(|e| self.error(e, LOOKUP, self.words(e)))
+        }
     }
 
     /// Adds or replaces an element (`BPF_MAP_UPDATE_ELEM`); `value` has [`Self::host_value_size`] bytes. A

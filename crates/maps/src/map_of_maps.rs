@@ -79,6 +79,14 @@ impl MapOfMaps {
         &self.inner
     }
 
+    /// The slots, if they are a hash's.
+    pub fn hash(&self) -> Option<&Hash> {
+        match &self.slots {
+            Slots::Array(_) => None,
+            Slots::Hash(hash) => Some(hash),
+        }
+    }
+
     fn ops(&self) -> &dyn Ops {
         match &self.slots {
             Slots::Array(array) => array,

@@ -6,13 +6,25 @@ use std::time::Duration;
 
 use skep_abi::MapType;
 use skep_spec::{
-    BackendMap, ByteReader, Errno, MapDef, MapInfo, PerfEventReader, PerfRecord, RingProducer, RingSample,
+    BackendMap, Batch, ByteReader, Errno, MapDef, MapInfo, PerfEventReader, PerfRecord, RingProducer,
+    RingSample,
 };
 
 use crate::{Error, Program, Value};
 
 /// The bytes of a key and of its value; of all CPUs behind each other for per-CPU maps.
 pub type Element = (Vec<u8>, Vec<u8>);
+
+/// How many elements are asked for at a time.
+const BATCH: u32 = 4096;
+
+/// The elements of a batch.
+fn elements(batch: &Batch) -> impl Iterator<Item = Element> {
+    let count = batch.count as usize;
+    let each = |bytes: &[u8]| bytes.len().checked_div(count).unwrap_or(0).max(1);
+    let (keys, values) = (batch.keys.chunks(each(&batch.keys)), batch.values.chunks(each(&batch.values)));
+    keys.zip(values).map(|(key, value)| (key.to_vec(), value.to_vec()))
+}
 
 /// A map. Cheap to clone; the map lives while a handle or a program holds it.
 ///
@@ -208,6 +220,10 @@ impl Map {
     /// # Errors
     /// As `BPF_MAP_GET_NEXT_KEY`.
     pub fn entries(&self) -> Result<Vec<Element>, Error> {
+        match self.entries_by_batch() {
+            Err(e) if e.errno == Errno::ENOTSUPP || e.errno == Errno::EINVAL => {}
+            entries => return entries.map_err(|e| self.fail("batch lookup", e)),
+        }
         let mut out = Vec::new();
         let mut key: Option<Vec<u8>> = None;
         // A hash whose keys are deleted under us begins again at its first one: bound the walk.
@@ -224,6 +240,54 @@ impl Map {
             }
         }
         Ok(out)
+    }
+
+    /// As [`Self::entries`], of kinds that have batches and kernels that know them.
+    fn entries_by_batch(&self) -> Result<Vec<Element>, skep_spec::Error> {
+        let (mut out, mut after, mut most) = (Vec::new(), None, BATCH);
+        loop {
+            let batch = match self.inner.lookup_batch(after.as_deref(), most, 0, false) {
+                // A bucket has more.
+                Err(e) if e.errno == Errno::ENOSPC && most < u32::MAX / 2 => {
+                    most *= 2;
+                    continue;
+                }
+                batch => batch?,
+            };
+            out.extend(elements(&batch));
+            match batch.next {
+                // Keys of others that come and go may be walked for ever.
+                Some(next) if out.len() <= 2 * self.def.max_entries as usize => after = Some(next),
+                _ => return Ok(out),
+            }
+        }
+    }
+
+    /// At most `most` elements behind a batch, the first for `None`, and with `take` out of the map. Elements that others insert
+    /// or delete meanwhile may be among them or not.
+    ///
+    /// # Errors
+    /// As [`BackendMap::lookup_batch`].
+    pub fn batch(&self, after: Option<&[u8]>, most: u32, flags: u64, take: bool) -> Result<Batch, Error> {
+        self.inner.lookup_batch(after, most, flags, take).map_err(|e| self.fail("batch lookup", e))
+    }
+
+    /// Adds or replaces elements in order, by the keys and as many values one after another.
+    ///
+    /// # Errors
+    /// As `BPF_MAP_UPDATE_BATCH`, of the first element that was refused; those before it are in the map.
+    pub fn update_batch(&self, keys: &[u8], values: &[u8], flags: u64) -> Result<(), Error> {
+        let (done, result) = self.inner.update_batch(keys, values, flags);
+        result.map_err(|e| self.fail(&format!("batch update, element {done}"), e))
+    }
+
+    /// Deletes elements in order, by their keys one after another.
+    ///
+    /// # Errors
+    /// As `BPF_MAP_DELETE_BATCH`, of the first element that was refused; those before it are gone.
+    pub fn delete_batch(&self, keys: &[u8]) -> Result<(), Error> {
+        let (done, result) = self.inner.delete_batch(keys, 0);
+        result.map_err(|e| self.fail(&format!("batch delete, element {done}"), e))
     }
 
     /// Puts a program into a slot of a program array.

@@ -145,6 +145,19 @@ pub struct RunStats {
     pub faults: u64,
 }
 
+/// Elements of a map, one after another.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Batch {
+    /// Keys.
+    pub keys: Vec<u8>,
+    /// As many values, each as [`BackendMap::lookup`] gives it.
+    pub values: Vec<u8>,
+    /// How many there are.
+    pub count: u32,
+    /// What the next batch is asked for with; `None` when there are no more.
+    pub next: Option<Vec<u8>>,
+}
+
 /// A map of a backend. Dropping the last handle releases it once no program uses it.
 pub trait BackendMap: Send + Sync {
     /// Description.
@@ -182,6 +195,18 @@ pub trait BackendMap: Send + Sync {
     /// # Errors
     /// `ENOENT` after the last.
     fn next_key(&self, key: Option<&[u8]>) -> Result<Vec<u8>, Error>;
+    /// The elements behind a batch, the first for `None`: at most `most`. With `take` they leave the map. Elements that others
+    /// insert or delete meanwhile may be among them or not; in a hash no other is missed or met twice.
+    ///
+    /// # Errors
+    /// As `BPF_MAP_LOOKUP_BATCH` and `BPF_MAP_LOOKUP_AND_DELETE_BATCH`, but for the end, which is no error: `ENOSPC` when
+    /// `most` is less than what a hash has in one bucket, `ENOTSUPP` for kinds without batches.
+    fn lookup_batch(&self, after: Option<&[u8]>, most: u32, flags: u64, take: bool) -> Result<Batch, Error>;
+    /// Adds or replaces elements, in order; gives how many were, and why the next was not
+    /// (`BPF_MAP_UPDATE_BATCH`).
+    fn update_batch(&self, keys: &[u8], values: &[u8], flags: u64) -> (u32, Result<(), Error>);
+    /// Deletes elements, in order; gives how many were, and why the next was not (`BPF_MAP_DELETE_BATCH`).
+    fn delete_batch(&self, keys: &[u8], flags: u64) -> (u32, Result<(), Error>);
     /// Ends writes from user space.
     ///
     /// # Errors

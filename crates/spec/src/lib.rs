@@ -15,8 +15,9 @@ mod placed;
 mod program;
 
 pub use backend::{
-    Backend, BackendLink, BackendMap, BackendProgram, ByteReader, Error, LoadError, LoadOptions, MapInfo,
-    PerfEventReader, PerfRecord, ProgramInfo, RingProducer, RingSample, RunInput, RunOutput, RunStats,
+    Backend, BackendLink, BackendMap, BackendProgram, Batch, ByteReader, Error, LoadError, LoadOptions,
+    MapInfo, PerfEventReader, PerfRecord, ProgramInfo, RingProducer, RingSample, RunInput, RunOutput,
+    RunStats,
 };
 pub use effect::{CloneRedirect, NextHop, Redirect, RedirectTo};
 pub use environment::{Environment, Profile, SectionMeaning};

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use skep_abi::{MapType, ProgramType, UpdateFlags};
 use skep_maps::{Consumer, Map};
 use skep_spec::{
-    BackendMap, BackendProgram, ByteReader, Errno, Error, MapInfo, PerfEventReader, RingProducer,
+    BackendMap, BackendProgram, Batch, ByteReader, Errno, Error, MapInfo, PerfEventReader, RingProducer,
 };
 
 use crate::backend::Shared;
@@ -221,6 +221,18 @@ impl BackendMap for UserMap {
 
     fn next_key(&self, key: Option<&[u8]>) -> Result<Vec<u8>, Error> {
         self.map.next_key(key)
+    }
+
+    fn lookup_batch(&self, after: Option<&[u8]>, most: u32, flags: u64, take: bool) -> Result<Batch, Error> {
+        self.map.batch(after, most, flags, take)
+    }
+
+    fn update_batch(&self, keys: &[u8], values: &[u8], flags: u64) -> (u32, Result<(), Error>) {
+        self.map.update_batch(keys, values, flags)
+    }
+
+    fn delete_batch(&self, keys: &[u8], flags: u64) -> (u32, Result<(), Error>) {
+        self.map.delete_batch(keys, flags)
     }
 
     fn freeze(&self) -> Result<(), Error> {

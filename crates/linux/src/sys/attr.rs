@@ -22,8 +22,26 @@ pub(super) mod cmd {
     pub const MAP_LOOKUP_AND_DELETE_ELEM: c_long = 21;
     pub const MAP_FREEZE: c_long = 22;
     pub const BTF_GET_NEXT_ID: c_long = 23;
+    pub const MAP_LOOKUP_BATCH: c_long = 24;
+    pub const MAP_LOOKUP_AND_DELETE_BATCH: c_long = 25;
+    pub const MAP_UPDATE_BATCH: c_long = 26;
+    pub const MAP_DELETE_BATCH: c_long = 27;
     pub const LINK_CREATE: c_long = 28;
     pub const ENABLE_STATS: c_long = 32;
+}
+
+/// `BPF_MAP_LOOKUP_BATCH`, `BPF_MAP_LOOKUP_AND_DELETE_BATCH`, `BPF_MAP_UPDATE_BATCH`, `BPF_MAP_DELETE_BATCH`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct MapBatch {
+    pub in_batch: u64,
+    pub out_batch: u64,
+    pub keys: u64,
+    pub values: u64,
+    pub count: u32,
+    pub map_fd: u32,
+    pub elem_flags: u64,
+    pub flags: u64,
 }
 
 /// `BPF_MAP_CREATE`.

@@ -2,6 +2,7 @@
 
 pub mod arena;
 pub mod attr;
+mod batch;
 pub mod caps;
 pub mod mapped;
 pub mod net;
