@@ -39,7 +39,7 @@ fn stat(fd: i32) -> Result<libc::stat, Errno> {
 
 fn cgroup(fd: i32) -> Result<Object, Errno> {
     /// `CGROUP_SUPER_MAGIC`, `CGROUP2_SUPER_MAGIC`.
-    const MAGIC: [i64; 2] = [0x0027_e0eb, 0x6367_7270];
+    const MAGIC: [u32; 2] = [0x0027_e0eb, 0x6367_7270];
     let stat = stat(fd)?;
     let mut system = MaybeUninit::<libc::statfs>::uninit();
     // SAFETY: `system` has room for the structure.
@@ -49,7 +49,7 @@ fn cgroup(fd: i32) -> Result<Object, Errno> {
     // SAFETY: the call has filled it.
     let system = unsafe { system.assume_init() };
     let folder = stat.st_mode & libc::S_IFMT == libc::S_IFDIR;
-    match folder && MAGIC.contains(&i64::from(system.f_type)) {
+    match folder && MAGIC.contains(&(system.f_type as u32)) {
         true => Ok([stat.st_dev, stat.st_ino]),
         false => Err(Errno::EBADF),
     }
