@@ -258,7 +258,7 @@ pub struct MapArgs {
     /// Elements of a map, or bytes of a ring buffer, instead of what the object says
     #[arg(long, value_name = "MAP=N", value_parser = max_entries)]
     pub max_entries: Vec<(String, u32)>,
-    /// Where maps are found and pinned that the object wants to be, in the kernel [default: /sys/fs/bpf]
+    /// Where maps are found and pinned that the object wants to be [default in the kernel: /sys/fs/bpf; otherwise nowhere]
     #[arg(long, value_name = "FOLDER")]
     pub pin_root: Option<PathBuf>,
     #[command(flatten)]
@@ -507,9 +507,9 @@ pub struct ProgDumpArgs {
 
 #[derive(Debug, clap::Args)]
 pub struct MapDumpArgs {
-    /// eBPF object or assembly text (.s)
+    /// eBPF object or assembly text (.s); or the word `pinned`, and a path behind it
     pub file: PathBuf,
-    /// Only this map
+    /// Only this map; behind `pinned` the path where a map is pinned that others use
     pub map: Option<String>,
     /// Run over this capture first
     #[arg(long, value_name = "CAPTURE")]

@@ -1,5 +1,7 @@
 //! `skep map dump`: the elements of an object's maps, in bpftool's shape.
 
+use std::path::Path;
+
 use serde_json::{Value as Json, json};
 use skep::{Element, Map, Runner};
 
@@ -11,6 +13,11 @@ use crate::{diagnostic, out, text};
 
 /// Runs `skep map dump`.
 pub fn dump(args: &MapDumpArgs) -> Result<(), Failure> {
+    if args.file == Path::new("pinned")
+        && let Some(path) = &args.map
+    {
+        return dump_pinned(path, args);
+    }
     let object = args.maps.open(&args.file, &args.target)?;
     for problem in object.problems() {
         diagnostic::warning(&problem.to_string());
@@ -21,7 +28,7 @@ pub fn dump(args: &MapDumpArgs) -> Result<(), Failure> {
         let names: Vec<&str> = object.maps().iter().map(|m| m.name.as_str()).collect();
         return Err(Failure::usage(format!("`{object}` has no map `{name}`; it has {}", names.join(", "))));
     }
-    let backend = choose_backend(args.linux)?;
+    let backend = choose_backend(args.linux, args.maps.pin_root.as_deref())?;
     let loaded = match &args.on {
         None => object.create_maps(&backend)?,
         Some(capture) => {
@@ -59,6 +66,26 @@ pub fn dump(args: &MapDumpArgs) -> Result<(), Failure> {
         Some(name) => out::line(&all.get(name).unwrap_or(&Json::Null).to_string()),
         None => out::line(&Json::Object(all).to_string()),
     }
+}
+
+/// A map that is pinned, whoever uses it meanwhile; in a folder of pins, or with `--linux` in the kernel's file system.
+fn dump_pinned(path: &str, args: &MapDumpArgs) -> Result<(), Failure> {
+    if args.on.is_some() {
+        return Err(Failure::usage("a pinned map has no program to run: leave --on out"));
+    }
+    let backend = choose_backend(args.linux, None)?;
+    let Some(map) = backend.pinned_map(path)? else {
+        return Err(Failure::usage(format!("nothing is pinned at `{path}`")));
+    };
+    if !map.has_values() {
+        return Err(Failure::usage(format!("map `{}` has no values to dump", map.name())));
+    }
+    let elements = elements(&map)?;
+    if !args.json {
+        return out::line(&plain(&map, &elements)?);
+    }
+    let list: Vec<Json> = elements.iter().map(|(key, value)| with_bytes(&map, key, value)).collect();
+    out::line(&Json::Array(list).to_string())
 }
 
 fn elements(map: &Map) -> Result<Vec<Element>, Failure> {

@@ -308,7 +308,15 @@ impl LpmTrie {
                     depth += 1;
                 }
             }
-            [FIRST, LAST].iter().for_each(|&off| self.set(off, 0));
+            // Those that wait already go on waiting for the same runs.
+            let (mut at, mut last) = (FIRST, 0);
+            for _ in 0..used {
+                let Some(index) = self.follow(at).filter(|&i| i < used && is_loose(i)) else { break };
+                flag(index, LOOSE | VALUED, 0);
+                (at, last) = (self.child(index, 0), index + 1);
+            }
+            self.set(at, 0);
+            self.set(LAST, last);
             for index in 0..used {
                 if is_loose(index) {
                     flag(index, LOOSE | VALUED, 0);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use skep_abi::{AttachType, MapFlags, MapType, ProgramType};
 use skep_isa::text::{Assembler, Assembly, Linked, MapDecl, RelocationKind};
 use skep_isa::{CallTarget, Endian, Insn, Reg};
-use skep_spec::{Environment, KfuncCall, MapDef, ProgramSpec, SourceLine};
+use skep_spec::{Environment, KfuncCall, MapDef, Pinning, ProgramSpec, SourceLine};
 
 use crate::object::{Object, ProgramEntry, in_file};
 use crate::{Error, ErrorKind};
@@ -87,10 +87,18 @@ fn map(file: &str, decl: &MapDecl) -> Result<MapDef, Error> {
     let short = decl.map_type.strip_prefix("BPF_MAP_TYPE_").unwrap_or(&decl.map_type).to_lowercase();
     let kind =
         MapType::by_name(&short).ok_or_else(|| bad(format!("there is no map type `{}`", decl.map_type)))?;
-    if let Some((word, _)) = decl.other.first() {
-        return Err(bad(format!(
-            "`{word}=` is not supported; known are type, key, value, max_entries, flags"
-        )));
+    let mut pinning = Pinning::None;
+    for (word, value) in &decl.other {
+        match (word.as_str(), value.as_str()) {
+            ("pinning", "none") => pinning = Pinning::None,
+            ("pinning", "by_name") => pinning = Pinning::ByName,
+            ("pinning", other) => return Err(bad(format!("pinning is none or by_name, not `{other}`"))),
+            _ => {
+                return Err(bad(format!(
+                    "`{word}=` is not supported; known are type, key, value, max_entries, flags, pinning"
+                )));
+            }
+        }
     }
     let mut flags = 0;
     for flag in &decl.flags {
@@ -103,6 +111,7 @@ fn map(file: &str, decl: &MapDecl) -> Result<MapDef, Error> {
     }
     let mut def = MapDef::new(kind, decl.key_size, decl.value_size, decl.max_entries).named(&decl.name);
     def.flags = MapFlags(flags);
+    def.pinning = pinning;
     Ok(def)
 }
 

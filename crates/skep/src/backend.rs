@@ -41,6 +41,31 @@ impl Backend {
         Self { inner: Arc::new(backend), environment }
     }
 
+    /// As [`Self::user_with`], with a folder in which maps are pinned that want to be found by name
+    /// ([`Object::set_pin_root`](crate::Object::set_pin_root) is the same folder then). All that use the folder, in
+    /// whatever processes, have the same virtual CPUs: the first says how many.
+    ///
+    /// # Errors
+    /// For a folder that is not there or whose table of CPUs is none; elsewhere than on Linux.
+    pub fn user_in(folder: impl Into<std::path::PathBuf>, options: UserOptions) -> Result<Self, Error> {
+        let backend = UserBackend::in_folder(folder, options)?;
+        let environment = Some(Arc::new(backend.environment().clone()));
+        Ok(Self { inner: Arc::new(backend), environment })
+    }
+
+    /// The map that is pinned at a path; `None` when there is nothing. Its types are not known.
+    ///
+    /// # Errors
+    /// As `BPF_OBJ_GET`: what is there is no map, or was damaged.
+    pub fn pinned_map(&self, path: impl AsRef<std::path::Path>) -> Result<Option<Map>, Error> {
+        let path = path.as_ref().display().to_string();
+        let Some(inner) = self.as_dyn().pinned_map(&path)? else { return Ok(None) };
+        let info = inner.info();
+        let def = MapDef::new(info.kind, info.key_size, info.value_size, info.max_entries).named(&info.name);
+        let def = MapDef { flags: skep_abi::MapFlags(info.flags), ..def };
+        Ok(Some(Map::new(inner, Arc::new(def)).reused()))
+    }
+
     /// The running Linux kernel, through `bpf(2)`.
     ///
     /// # Errors

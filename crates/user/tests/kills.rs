@@ -348,6 +348,8 @@ impl World {
         unsafe {
             match libc::fork() {
                 0 => {
+                    // Not after a failed test.
+                    libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
                     let wrong = std::panic::catch_unwind(AssertUnwindSafe(|| match seed % 16 {
                         0 => Self::open(self.folder.clone()).work(number, seed),
                         _ => self.work(number, seed),

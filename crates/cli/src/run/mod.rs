@@ -27,9 +27,13 @@ use view::{Counts, Form, View};
 /// How long to sleep between looks at ring buffers and deadlines.
 const TICK: Duration = Duration::from_millis(20);
 
-/// The backend that `--linux` chooses.
-pub fn choose_backend(linux: bool) -> Result<Backend, Failure> {
-    if linux { Ok(Backend::linux()?) } else { Ok(Backend::user()) }
+/// The backend that `--linux` chooses, with a folder of pins.
+pub fn choose_backend(linux: bool, pins: Option<&Path>) -> Result<Backend, Failure> {
+    match pins {
+        _ if linux => Ok(Backend::linux()?),
+        Some(folder) => Ok(Backend::user_in(folder, skep::user::UserOptions::default())?),
+        None => Ok(Backend::user()),
+    }
 }
 
 /// Loads a program with its maps; a refusal is explained.
@@ -98,7 +102,7 @@ pub fn main(args: &RunArgs) -> Result<(), Failure> {
         Source::Capture(path) => Some(open_capture(path)?),
         Source::Interface(_) | Source::Command => None,
     };
-    let backend = choose_backend(args.linux)?;
+    let backend = choose_backend(args.linux, args.maps.pin_root.as_deref())?;
     let loaded = load(&object, &backend, &name)?;
     let program = loaded.program(&name).ok_or_else(|| Failure::failed("the program is gone"))?;
     let runner = Runner::new(program)?;
