@@ -83,6 +83,32 @@ fn changed_objects_get_the_kernel_s_verdict() {
     assert!(coverage.skipped * 2 < coverage.programs, "{} skipped", coverage.skipped);
 }
 
+/// Programs of the verdict files, put together and changed at random.
+#[test]
+fn changed_verdict_cases_get_the_kernel_s_verdict() {
+    let [_, kernel] = oracle::all();
+    if let Err(why) = kernel.available() {
+        println!("skipped: changed_verdict_cases_get_the_kernel_s_verdict: {why}");
+        return;
+    }
+    let campaign = Campaign {
+        seeds: 0..CHANGED,
+        jobs: 2,
+        until: None,
+        program: Path::new(env!("CARGO_BIN_EXE_differential")),
+        args: &["--cases".to_owned()],
+        silence: SILENCE,
+        shrink: false,
+    };
+    let Summary { coverage, found, falls, gave_up, .. } = campaign.run(&mut |_| {});
+    let found: Vec<_> = found.iter().map(|d| format!("seed {}: {}", d.seed, d.what)).collect();
+    println!("{coverage}");
+    assert_eq!((gave_up, falls), (None, Vec::new()), "Linux fell over");
+    assert!(found.is_empty(), "{} disagreements:\n{}", found.len(), found.join("\n"));
+    assert!(coverage.accepted * 7 > coverage.programs, "only {} accepted", coverage.accepted);
+    assert!(coverage.types.len() > 20, "only programs of {:?}", coverage.types);
+}
+
 /// What an engine with a bug would do: each instruction of `from` does what `to` does. Rows of the instruction
 /// table, names of helpers, or kinds of maps.
 struct Plant {
