@@ -235,17 +235,7 @@ pub fn shuttle(args: &[String]) -> Vec<Step> {
         ("CARGO_PROFILE_DEV_DEBUG", "0"),
         ("SKEP_MAPS_CAMPAIGN", args.first().map_or("1", String::as_str)),
     ];
-    let cargo = [
-        "test",
-        "--quiet",
-        "-p",
-        "skep-maps",
-        "--lib",
-        "--test",
-        "shuttle",
-        "--target-dir",
-        "target/shuttle",
-    ];
+    let cargo = ["test", "--quiet", "-p", "skep-maps", "--test", "shuttle", "--target-dir", "target/shuttle"];
     vec![Step::cargo_env("shuttle", &cargo, &env)]
 }
 
