@@ -87,7 +87,7 @@ fn threads_get_pages_of_their_own() {
                     let arena = map.arena().expect("one");
                     let mut held = Vec::new();
                     for round in 0..2000u64 {
-                        if held.len() < 5 && (round + t) % 3 != 0 {
+                        if held.len() < 5 && !(round + t).is_multiple_of(3) {
                             match arena.alloc_pages(0, 1 + (round % 3) as u32, -1) {
                                 0 => {}
                                 addr => held.push((addr, 1 + (round % 3) as u32)),
