@@ -782,8 +782,19 @@ impl Hash {
         for _ in 0..RETRIES {
             let version = bucket.version.load(Ordering::Acquire);
             let (mut link, mut place) = (bucket.head.load(Ordering::Acquire), places.start);
+            let mut steps = 0..self.pool.capacity();
             let whole = loop {
                 let Some(index) = self.follow(link) else { break true };
+                // An element that was taken for another bucket meanwhile leads elsewhere.
+                if steps.next().is_none() {
+                    break false;
+                }
+                // A replacement is linked before what it replaces, which is no element any more.
+                let copied = &keys[places.start * key_len..place * key_len];
+                if copied.chunks_exact(key_len).any(|key| self.key(index).equals(key.into())) {
+                    link = self.elem(index, NEXT).load(Ordering::Acquire);
+                    continue;
+                }
                 if place == places.end {
                     return Ok(None);
                 }
@@ -791,7 +802,6 @@ impl Hash {
                 let [seq_now, next, hash] = self.metadata.words(off);
                 let seq = seq_now.load(Ordering::Acquire);
                 link = next.load(Ordering::Acquire);
-                // An element that was taken for another key meanwhile leads elsewhere.
                 let here = hash.load(Ordering::Relaxed) & self.mask == at;
                 self.key(index).copy_to(&mut keys[place * key_len..][..key_len]);
                 let value = &mut values[place * value_len..][..value_len];
