@@ -27,21 +27,20 @@
 //! using stays as long as there are others. (The kernel's lists promise no more; which element goes differs.)
 
 mod batch;
+mod repair;
+mod walk;
 
-use core::ops::Range;
 
 use skep_abi::{MapFlags, MapType, UpdateFlags};
 use skep_spec::Errno;
 
-use crate::batch::Batch;
-use crate::geometry::{Geometry, HEADER_LEN, REPAIR};
+use crate::geometry::{Geometry, HEADER_LEN};
 use crate::kept::Kept;
 use crate::map::Ops;
 use crate::mem::{Block, Bytes, Memory};
 use crate::percpu_array::PercpuValues;
 use crate::pool::{Pool, REPAIRED, Replacing};
-use crate::sync::{AtomicU32, Guard, Ordering, Owner, fence, lock};
-use crate::walk::{Element, Key, Step, Walk};
+use crate::sync::{AtomicU32, Ordering, Owner, fence};
 
 /// Bytes of a bucket: lock, version, head, filter.
 const BUCKET: usize = 16;
@@ -60,14 +59,8 @@ const EVICTIONS: u32 = 128;
 const BUSY: u32 = 4;
 /// How often a lookup starts over before it gives its answer whatever others do.
 const RETRIES: u32 = 1 << 16;
-/// How often an operation starts over because others died.
-const REPAIRS: u32 = 64;
 
-/// Of how many buckets at a time the elements are asked for that will be copied.
-const AHEAD: u64 = 64;
 
-/// Buckets that a walk looks at in one step.
-const BUCKETS_A_STEP: u32 = 64;
 
 pub(crate) struct Hash {
     geometry: Geometry,
@@ -163,95 +156,6 @@ impl Hash {
         let off = self.buckets + (hash & self.mask) as usize * BUCKET;
         let [lock, version, head, filter] = self.metadata.words(off);
         Bucket { lock, version, head, filter }
-    }
-
-    /// Takes the lock of a bucket, in an operation.
-    ///
-    /// # Errors
-    /// EBUSY, and `REPAIRED` while the map is repaired.
-    #[inline]
-    fn lock<'a>(&self, bucket: &Bucket<'a>, owner: Owner) -> Result<Guard<'a>, Errno> {
-        let held = self.lock_to_repair(bucket, owner)?;
-        if self.pool.is_repaired(&self.metadata) {
-            return Err(REPAIRED);
-        }
-        Ok(held)
-    }
-
-    #[inline]
-    fn lock_to_repair<'a>(&self, bucket: &Bucket<'a>, owner: Owner) -> Result<Guard<'a>, Errno> {
-        let held = lock(bucket.lock, owner, self.geometry.wait).ok_or(Errno::EBUSY)?;
-        if held.is_inherited() {
-            self.mend(bucket);
-        }
-        Ok(held)
-    }
-
-    /// Mends a bucket whose lock a dead process held: the element at its head may have been put in to replace one that
-    /// is still there.
-    #[cold]
-    fn mend(&self, bucket: &Bucket<'_>) {
-        let Some(first) = self.follow(bucket.head.load(Ordering::Relaxed)) else { return };
-        let (hash, mut from) = (self.elem(first, HASH).load(Ordering::Relaxed), self.elem(first, NEXT));
-        for _ in 0..self.pool.capacity() {
-            let Some(index) = self.follow(from.load(Ordering::Relaxed)) else { return };
-            if self.elem(index, HASH).load(Ordering::Relaxed) == hash
-                && self.key(index).equals(self.key(first))
-            {
-                return self.unlink(bucket, from, index);
-            }
-            from = self.elem(index, NEXT);
-        }
-    }
-
-    /// Does what changes the map, again where others died in the middle of what it needs.
-    fn operate<T>(&self, owner: Owner, change: impl Fn() -> Result<T, Errno>) -> Result<T, Errno> {
-        let m = &self.metadata;
-        for _ in 0..REPAIRS {
-            let done = match self.pool.begin(m, owner) {
-                Some(_operation) => change(),
-                None => Err(REPAIRED),
-            };
-            match done {
-                Ok(done) => return Ok(done),
-                Err(REPAIRED) => {}
-                // What the dead held may be what is missing.
-                Err(Errno::E2BIG | Errno::ENOMEM | Errno::EBUSY) if self.pool.is_bereaved(m) => {}
-                Err(e) => return Err(e),
-            }
-            self.repair(owner)?;
-        }
-        Err(Errno::EBUSY)
-    }
-
-    /// Repairs what processes left that died in operations, or waits until another has.
-    #[cold]
-    pub fn repair(&self, owner: Owner) -> Result<(), Errno> {
-        let m = &self.metadata;
-        if self.pool.is_nested(m, owner) {
-            return Err(Errno::EBUSY);
-        }
-        let held = lock(m.u32(REPAIR), owner, self.geometry.wait).ok_or(Errno::EBUSY)?;
-        if !held.is_inherited() && !self.pool.is_bereaved(m) {
-            return Ok(());
-        }
-        for at in 0..=self.mask {
-            drop(self.lock_to_repair(&self.bucket(at), owner)?);
-        }
-        self.pool.wait_for_operations(m)?;
-        self.pool.gather(m, self.free_link(), |keep| {
-            for at in 0..=self.mask {
-                let mut from = self.bucket(at).head;
-                while let Some(index) = self.follow(from.load(Ordering::Relaxed)) {
-                    if !keep(index) {
-                        from.store(0, Ordering::Relaxed);
-                        break;
-                    }
-                    from = self.elem(index, NEXT);
-                }
-            }
-        });
-        Ok(())
     }
 
     /// The element that a link leads to; `None` at the end, and for what only a peer can have written.
@@ -675,161 +579,11 @@ impl Hash {
         }
     }
 
-    /// The next element of a walk, after some buckets at most.
-    pub fn step(&self, walk: &mut Walk, cpu: u32) -> Step {
-        let cpu = if self.percpu { cpu } else { 0 };
-        if cpu >= self.values.cpus {
-            return Step::End;
-        }
-        for _ in 0..BUCKETS_A_STEP {
-            let Some(at) = u32::try_from(walk.at).ok().filter(|at| *at <= self.mask) else {
-                return Step::End;
-            };
-            let bucket = self.bucket(at);
-            let link = walk.link.unwrap_or_else(|| bucket.head.load(Ordering::Acquire));
-            // An element that was taken for another key meanwhile leads elsewhere.
-            let here = |index: &u32| self.elem(*index, HASH).load(Ordering::Relaxed) & self.mask == at;
-            let Some(index) = self.follow(link).filter(here) else {
-                *walk = Walk { at: walk.at + 1, link: None };
-                continue;
-            };
-            walk.link = Some(self.elem(index, NEXT).load(Ordering::Acquire));
-            let key = Key::At(self.metadata.addr(self.elem_off(index) + self.key));
-            return Step::Element(Element { key, value: self.metadata.addr(self.values.off(index, cpu)) });
-        }
-        Step::Nothing
-    }
-
     /// Elements, as far as others' unfinished operations let one say.
     pub fn element_count(&self) -> u32 {
         self.pool.count(&self.metadata)
     }
 
-    /// The first key of the buckets from `bucket` on.
-    fn first_from(&self, bucket: u64, out: &mut [u8]) -> Result<(), Errno> {
-        if self.pool.count(&self.metadata) == 0 {
-            return Err(Errno::ENOENT);
-        }
-        for bucket in bucket..=u64::from(self.mask) {
-            for _ in 0..RETRIES {
-                let Some(index) = self.follow(self.bucket(bucket as u32).head.load(Ordering::Acquire)) else {
-                    break;
-                };
-                if self.copy_key(index, out) {
-                    return Ok(());
-                }
-            }
-        }
-        Err(Errno::ENOENT)
-    }
-
-    /// Copies the elements of whole buckets, from one on, as many as there is room for.
-    pub fn copy_buckets(
-        &self,
-        from: u64,
-        room: usize,
-        keys: &mut [u8],
-        values: &mut [u8],
-    ) -> Result<Batch, Errno> {
-        let buckets = u64::from(self.mask) + 1;
-        let mut count = 0;
-        for at in from..buckets {
-            if (at - from).is_multiple_of(AHEAD) {
-                self.ask_for(at..buckets.min(at + AHEAD));
-            }
-            match self.copy_bucket(at as u32, count..room, keys, values)? {
-                Some(copied) => count += copied,
-                None if count == 0 => return Err(Errno::ENOSPC),
-                None => return Ok(Batch { count, next: Some(at) }),
-            }
-        }
-        Ok(Batch { count, next: None })
-    }
-
-    /// Has the elements of some buckets brought near, of [`AHEAD`] at most. They lie in no order, so that each would be
-    /// waited for in its turn: as many as possible have to be on their way at a time.
-    fn ask_for(&self, buckets: Range<u64>) {
-        let mut links = [0; AHEAD as usize];
-        for (link, at) in links.iter_mut().zip(buckets) {
-            *link = self.bucket(at as u32).head.load(Ordering::Relaxed);
-            if let Some(index) = self.follow(*link) {
-                self.metadata.prefetch(self.elem_off(index));
-            }
-        }
-        for index in links.into_iter().filter_map(|link| self.follow(link)) {
-            self.metadata.prefetch(self.values.off(index, 0));
-        }
-        for index in links.into_iter().filter_map(|link| self.follow(link)) {
-            let [_, next] = self.metadata.words(self.elem_off(index));
-            if let Some(index) = self.follow(next.load(Ordering::Relaxed)) {
-                self.metadata.prefetch(self.elem_off(index));
-                self.metadata.prefetch(self.values.off(index, 0));
-            }
-        }
-    }
-
-    /// Copies the elements of a bucket into some places; `None` when there are not enough.
-    #[inline]
-    fn copy_bucket(
-        &self,
-        at: u32,
-        places: Range<usize>,
-        keys: &mut [u8],
-        values: &mut [u8],
-    ) -> Result<Option<usize>, Errno> {
-        let (key_len, value_len) = (self.geometry.key_size, self.values.host_len(&self.geometry));
-        let bucket = self.bucket(at);
-        for _ in 0..RETRIES {
-            let version = bucket.version.load(Ordering::Acquire);
-            let (mut link, mut place) = (bucket.head.load(Ordering::Acquire), places.start);
-            let mut steps = 0..self.pool.capacity();
-            let whole = loop {
-                let Some(index) = self.follow(link) else { break true };
-                // An element that was taken for another bucket meanwhile leads elsewhere.
-                if steps.next().is_none() {
-                    break false;
-                }
-                // A replacement is linked before what it replaces, which is no element any more.
-                let copied = &keys[places.start * key_len..place * key_len];
-                if copied.chunks_exact(key_len).any(|key| self.key(index).equals(key.into())) {
-                    link = self.elem(index, NEXT).load(Ordering::Acquire);
-                    continue;
-                }
-                if place == places.end {
-                    return Ok(None);
-                }
-                let off = self.elem_off(index);
-                let [seq_now, next, hash] = self.metadata.words(off);
-                let seq = seq_now.load(Ordering::Acquire);
-                link = next.load(Ordering::Acquire);
-                let here = hash.load(Ordering::Relaxed) & self.mask == at;
-                self.key(index).copy_to(&mut keys[place * key_len..][..key_len]);
-                let value = &mut values[place * value_len..][..value_len];
-                if self.percpu {
-                    self.values.copy_all(&self.geometry, &self.metadata, index, value);
-                } else {
-                    self.geometry.read_value(&self.metadata, self.values.off(index, 0), value);
-                }
-                fence(Ordering::Acquire);
-                if seq & 1 != 0 || !here || seq_now.load(Ordering::Relaxed) != seq {
-                    break false;
-                }
-                place += 1;
-            };
-            if whole && bucket.version.load(Ordering::Acquire) == version {
-                return Ok(Some(place - places.start));
-            }
-            self.geometry.wait.pause();
-        }
-        Err(Errno::EBUSY)
-    }
-
-    /// Copies an element's key; whether it is one element's.
-    fn copy_key(&self, index: u32, out: &mut [u8]) -> bool {
-        let seq = self.elem(index, SEQ).load(Ordering::Acquire);
-        self.key(index).copy_to(out);
-        seq & 1 == 0 && self.unchanged(index, seq)
-    }
 }
 
 struct Bucket<'a> {
@@ -929,20 +683,7 @@ impl Ops for Hash {
     }
 
     fn next_key(&self, key: Option<Bytes<'_>>, out: &mut [u8]) -> Result<(), Errno> {
-        let Some(key) = key else { return self.first_from(0, out) };
-        let hash = self.hash_of(key);
-        for _ in 0..RETRIES {
-            // An absent key starts over, as in the kernel.
-            let Some(found) = self.find(key, hash) else { return self.first_from(0, out) };
-            let Some(next) = self.follow(found.next) else {
-                return self.first_from(u64::from(hash & self.mask) + 1, out);
-            };
-            // While the found element is in its list, so is its successor, or was a moment ago.
-            if self.copy_key(next, out) && self.unchanged(found.index, found.seq) {
-                return Ok(());
-            }
-        }
-        self.first_from(0, out)
+        self.key_after(key, out)
     }
 
     fn values(&self) -> Option<(u64, usize)> {

@@ -1,13 +1,18 @@
-//! Elements of a hash by buckets, under their locks: what a batch takes (`__htab_map_lookup_and_delete_batch`, Linux 6.18).
+//! Elements of a hash by buckets. Under their locks: what a batch takes (`__htab_map_lookup_and_delete_batch`, Linux 6.18).
 
 use alloc::vec::Vec;
 use core::cell::RefCell;
+use core::ops::Range;
 
 use skep_spec::Errno;
 
-use super::{Bucket, Hash, NEXT};
+use super::{Bucket, Hash, NEXT, RETRIES};
+use crate::batch::Batch;
 use crate::batches::Room;
-use crate::sync::{Ordering, Owner};
+use crate::sync::{Ordering, Owner, fence};
+
+/// Of how many buckets at a time the elements are asked for that will be copied.
+const AHEAD: u64 = 64;
 
 impl Hash {
     /// Buckets.
@@ -79,5 +84,106 @@ impl Hash {
             }
             Ok(())
         })
+    }
+
+    /// Copies the elements of whole buckets, from one on, as many as there is room for.
+    pub fn copy_buckets(
+        &self,
+        from: u64,
+        room: usize,
+        keys: &mut [u8],
+        values: &mut [u8],
+    ) -> Result<Batch, Errno> {
+        let buckets = u64::from(self.mask) + 1;
+        let mut count = 0;
+        for at in from..buckets {
+            if (at - from).is_multiple_of(AHEAD) {
+                self.ask_for(at..buckets.min(at + AHEAD));
+            }
+            match self.copy_bucket(at as u32, count..room, keys, values)? {
+                Some(copied) => count += copied,
+                None if count == 0 => return Err(Errno::ENOSPC),
+                None => return Ok(Batch { count, next: Some(at) }),
+            }
+        }
+        Ok(Batch { count, next: None })
+    }
+
+    /// Has the elements of some buckets brought near, of [`AHEAD`] at most. They lie in no order, so that each would be
+    /// waited for in its turn: as many as possible have to be on their way at a time.
+    fn ask_for(&self, buckets: Range<u64>) {
+        let mut links = [0; AHEAD as usize];
+        for (link, at) in links.iter_mut().zip(buckets) {
+            *link = self.bucket(at as u32).head.load(Ordering::Relaxed);
+            if let Some(index) = self.follow(*link) {
+                self.metadata.prefetch(self.elem_off(index));
+            }
+        }
+        for index in links.into_iter().filter_map(|link| self.follow(link)) {
+            self.metadata.prefetch(self.values.off(index, 0));
+        }
+        for index in links.into_iter().filter_map(|link| self.follow(link)) {
+            let [_, next] = self.metadata.words(self.elem_off(index));
+            if let Some(index) = self.follow(next.load(Ordering::Relaxed)) {
+                self.metadata.prefetch(self.elem_off(index));
+                self.metadata.prefetch(self.values.off(index, 0));
+            }
+        }
+    }
+
+    /// Copies the elements of a bucket into some places; `None` when there are not enough.
+    #[inline]
+    fn copy_bucket(
+        &self,
+        at: u32,
+        places: Range<usize>,
+        keys: &mut [u8],
+        values: &mut [u8],
+    ) -> Result<Option<usize>, Errno> {
+        let (key_len, value_len) = (self.geometry.key_size, self.values.host_len(&self.geometry));
+        let bucket = self.bucket(at);
+        for _ in 0..RETRIES {
+            let version = bucket.version.load(Ordering::Acquire);
+            let (mut link, mut place) = (bucket.head.load(Ordering::Acquire), places.start);
+            let mut steps = 0..self.pool.capacity();
+            let whole = loop {
+                let Some(index) = self.follow(link) else { break true };
+                // An element that was taken for another bucket meanwhile leads elsewhere.
+                if steps.next().is_none() {
+                    break false;
+                }
+                // A replacement is linked before what it replaces, which is no element any more.
+                let copied = &keys[places.start * key_len..place * key_len];
+                if copied.chunks_exact(key_len).any(|key| self.key(index).equals(key.into())) {
+                    link = self.elem(index, NEXT).load(Ordering::Acquire);
+                    continue;
+                }
+                if place == places.end {
+                    return Ok(None);
+                }
+                let off = self.elem_off(index);
+                let [seq_now, next, hash] = self.metadata.words(off);
+                let seq = seq_now.load(Ordering::Acquire);
+                link = next.load(Ordering::Acquire);
+                let here = hash.load(Ordering::Relaxed) & self.mask == at;
+                self.key(index).copy_to(&mut keys[place * key_len..][..key_len]);
+                let value = &mut values[place * value_len..][..value_len];
+                if self.percpu {
+                    self.values.copy_all(&self.geometry, &self.metadata, index, value);
+                } else {
+                    self.geometry.read_value(&self.metadata, self.values.off(index, 0), value);
+                }
+                fence(Ordering::Acquire);
+                if seq & 1 != 0 || !here || seq_now.load(Ordering::Relaxed) != seq {
+                    break false;
+                }
+                place += 1;
+            };
+            if whole && bucket.version.load(Ordering::Acquire) == version {
+                return Ok(Some(place - places.start));
+            }
+            self.geometry.wait.pause();
+        }
+        Err(Errno::EBUSY)
     }
 }
