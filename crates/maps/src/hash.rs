@@ -30,7 +30,6 @@ mod batch;
 mod repair;
 mod walk;
 
-
 use skep_abi::{MapFlags, MapType, UpdateFlags};
 use skep_spec::Errno;
 
@@ -59,8 +58,6 @@ const EVICTIONS: u32 = 128;
 const BUSY: u32 = 4;
 /// How often a lookup starts over before it gives its answer whatever others do.
 const RETRIES: u32 = 1 << 16;
-
-
 
 pub(crate) struct Hash {
     geometry: Geometry,
@@ -583,7 +580,6 @@ impl Hash {
     pub fn element_count(&self) -> u32 {
         self.pool.count(&self.metadata)
     }
-
 }
 
 struct Bucket<'a> {

@@ -1,10 +1,11 @@
 //! A map: what is common to all kinds.
 
+mod host;
+
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 
 use skep_abi::{MapFlags, MapType, UpdateFlags};
 use skep_spec::{Errno, Error, MapDef};
@@ -13,7 +14,7 @@ use crate::arena::Arena;
 use crate::array::{Array, ArrayGeometry};
 use crate::bloom_filter::BloomFilter;
 use crate::devices::Devices;
-use crate::geometry::{FROZEN, Geometry};
+use crate::geometry::Geometry;
 use crate::hash::Hash;
 use crate::kept::{Keeper, Kept};
 use crate::lpm_trie::LpmTrie;
@@ -27,7 +28,7 @@ use crate::ringbuf::{Consumer, Ringbuf, Wake};
 use crate::sockets::Sockets;
 use crate::stack_trace::StackTrace;
 use crate::storage::Storage;
-use crate::sync::{AtomicBool, Ordering, Owner, Peers, Waiting};
+use crate::sync::{AtomicBool, Owner, Peers, Waiting};
 use crate::user_ringbuf::UserRingbuf;
 
 /// What a map takes from the domain that it is created in.
@@ -54,9 +55,6 @@ impl Config {
         Waiting::new(self.relax, self.peers)
     }
 }
-
-/// What errors of a host's lookup begin with.
-const LOOKUP: &str = "lookup";
 
 /// Memory that a map holds values in, as a program may use it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -588,172 +586,6 @@ impl Map {
             Kind::PercpuArray(array) => array.geometry(cpu),
             _ => None,
         }
-    }
-
-    // --- Host side --------------------------------------------------------------------------------------
-
-    /// A copy of a key's value, [`Self::host_value_size`] bytes (`BPF_MAP_LOOKUP_ELEM`); a program array or map of
-    /// maps gives the id. A bloom filter is asked for a value, which stands in the key's place, and gives it back.
-    ///
-    /// # Errors
-    /// `ENOENT` absent key, `EINVAL` key of the wrong size or unknown flags, `EPERM` on a `BPF_F_WRONLY` map,
-    /// `ENOTSUPP` for ring buffers.
-    pub fn lookup_copy(&self, key: &[u8], flags: u64) -> Result<Vec<u8>, Error> {
-        let len = self.host_value_size();
-        let mut out = Vec::new();
-        out.try_reserve_exact(len)
-            .map_err(|_| self.error(Errno::ENOMEM, LOOKUP, "not enough memory for the value"))?;
-        out.resize(len, 0);
-        self.lookup_into(key, flags, &mut out)?;
-        Ok(out)
-    }
-
-    /// As [`Self::lookup_copy`], into memory of the caller's, [`Self::host_value_size`] bytes.
-    ///
-    /// # Errors
-    /// As there; `EINVAL` for another size.
-    pub fn lookup_into(&self, key: &[u8], flags: u64, out: &mut [u8]) -> Result<(), Error> {
-        if flags & !UpdateFlags::LOCK != 0 {
-            return Err(self.error(Errno::EINVAL, LOOKUP, "unknown flags"));
-        }
-        self.may_read(LOOKUP)?;
-        self.no_lock(LOOKUP, flags)?;
-        match self.kind {
-            Kind::BloomFilter(_) => self.value_length(LOOKUP, key)?,
-            _ => self.key_length(LOOKUP, key)?,
-        }
-        if out.len() != self.host_value_size() {
-            let why = format!("room for {} bytes, a value has {}", out.len(), self.host_value_size());
-            return Err(self.error(Errno::EINVAL, LOOKUP, &why));
-        }
-        self.copy_value(key, out, flags).map_err(|e| self.error(e, LOOKUP, self.words(e)))
-    }
-
-    /// Copies a value of [`Self::host_value_size`] bytes out.
-    pub(crate) fn copy_value(&self, key: &[u8], out: &mut [u8], flags: u64) -> Result<(), Errno> {
-        match (&self.kind, flags & UpdateFlags::LOCK != 0) {
-            (Kind::Array(array), true) => array.copy_locked(key.into(), out),
-            (Kind::Hash(hash), true) => hash.copy_locked(key.into(), out),
-            (Kind::Hash(hash), false) => hash.lookup_copy(key.into(), out),
-            _ => self.ops().lookup_copy(key.into(), out),
-        }
-    }
-
-    /// Adds or replaces an element (`BPF_MAP_UPDATE_ELEM`); `value` has [`Self::host_value_size`] bytes. A
-    /// program array takes a program's id, a map of maps nothing: see [`Self::set_map`].
-    ///
-    /// # Errors
-    /// As [`Self::update`]; `EPERM` on a `BPF_F_RDONLY` or frozen map; `EINVAL` for `BPF_F_LOCK` when values
-    /// have no spin lock.
-    pub fn update_from_host(&self, key: &[u8], value: &[u8], flags: u64) -> Result<(), Error> {
-        const OP: &str = "update";
-        self.check_update(OP, key, value, flags)?;
-        self.ops()
-            .update_from_host(key.into(), value.into(), flags)
-            .map_err(|e| self.error(e, OP, self.words(e)))
-    }
-
-    /// Writes into a value of an array, from a byte of it on, and nothing beside it.
-    ///
-    /// # Errors
-    /// `ENOTSUPP` for other kinds, `EINVAL` outside the value, `E2BIG` outside the array, `EPERM` on a `BPF_F_RDONLY` or
-    /// frozen map.
-    pub fn write_value(&self, key: &[u8], off_bytes: usize, bytes: &[u8]) -> Result<(), Error> {
-        const OP: &str = "write";
-        self.may_write(OP)?;
-        self.key_length(OP, key)?;
-        let Kind::Array(array) = &self.kind else {
-            return Err(self.error(Errno::ENOTSUPP, OP, "only values of arrays are written in part"));
-        };
-        if off_bytes.checked_add(bytes.len()).is_none_or(|end| end > self.geometry.value_size) {
-            let why = format!("bytes {off_bytes}+{} of a value of {}", bytes.len(), self.geometry.value_size);
-            return Err(self.error(Errno::EINVAL, OP, &why));
-        }
-        array.write_part(key.into(), off_bytes, bytes.into()).map_err(|e| self.error(e, OP, self.words(e)))
-    }
-
-    /// A copy of the next value of a queue or stack, taken out (`BPF_MAP_LOOKUP_AND_DELETE_ELEM`).
-    ///
-    /// # Errors
-    /// `ENOENT` when there is none, `EPERM` on a `BPF_F_RDONLY`, `BPF_F_WRONLY` or frozen map, `ENOTSUPP` for other
-    /// kinds.
-    pub fn pop_from_host(&self) -> Result<Vec<u8>, Error> {
-        const OP: &str = "pop";
-        self.may_read(OP)?;
-        self.may_write(OP)?;
-        if !matches!(self.kind, Kind::Queue(_)) {
-            return Err(self.error(Errno::ENOTSUPP, OP, "only queues and stacks have it"));
-        }
-        let mut out = alloc::vec![0; self.geometry.value_size];
-        self.next_value(&mut BytesMut::from(&mut out[..]), true, Owner::HOST)
-            .map_err(|e| self.error(e, OP, self.words(e)))?;
-        Ok(out)
-    }
-
-    /// Deletes an element (`BPF_MAP_DELETE_ELEM`).
-    ///
-    /// # Errors
-    /// `ENOENT` absent key, `EINVAL` for arrays and keys of the wrong size, `EPERM` on a `BPF_F_RDONLY` or
-    /// frozen map.
-    pub fn delete_from_host(&self, key: &[u8]) -> Result<(), Error> {
-        const OP: &str = "delete";
-        self.may_write(OP)?;
-        self.key_length(OP, key)?;
-        self.ops().delete(key.into(), Owner::HOST).map_err(|e| self.error(e, OP, self.words(e)))
-    }
-
-    /// The key after `key`; the first for `None` and for a key that is absent (`BPF_MAP_GET_NEXT_KEY`).
-    /// When others delete meanwhile, a walk may see keys twice or start over, as in the kernel.
-    ///
-    /// # Errors
-    /// `ENOENT` after the last, `EINVAL` for a key of the wrong size, `EPERM` on a `BPF_F_WRONLY` map,
-    /// `ENOTSUPP` for ring buffers.
-    pub fn next_key(&self, key: Option<&[u8]>) -> Result<Vec<u8>, Error> {
-        const OP: &str = "next key";
-        self.may_read(OP)?;
-        if let Some(key) = key {
-            self.key_length(OP, key)?;
-        }
-        let mut out = alloc::vec![0; self.geometry.key_size];
-        self.ops().next_key(key.map(Bytes::from), &mut out).map_err(|e| self.error(e, OP, self.words(e)))?;
-        Ok(out)
-    }
-
-    /// Ends writes from the host for good (`BPF_MAP_FREEZE`); programs may go on.
-    ///
-    /// # Errors
-    /// `EPERM` on a `BPF_F_RDONLY` map, and when it is frozen already; `ENOTSUPP` when values have a lock or other fields
-    /// that are the kernel's.
-    pub fn freeze(&self) -> Result<(), Error> {
-        const OP: &str = "freeze";
-        if let Some(place) = self.geometry.places.all().first() {
-            let why =
-                format!("its values have a {}, which programs must be able to change", place.kind.name());
-            return Err(self.error(Errno::ENOTSUPP, OP, &why));
-        }
-        if self.geometry.flags.has(MapFlags::RDONLY) {
-            return Err(self.error(Errno::EPERM, OP, "it was created with BPF_F_RDONLY"));
-        }
-        if self.ops().metadata().u32(FROZEN).swap(1, Ordering::AcqRel) != 0 {
-            return Err(self.error(Errno::EPERM, OP, "it is frozen already"));
-        }
-        Ok(())
-    }
-
-    /// Whether the host may no longer write.
-    pub fn is_frozen(&self) -> bool {
-        self.ops().metadata().u32(FROZEN).load(Ordering::Acquire) != 0
-    }
-
-    /// Puts a program into a slot of a program array.
-    ///
-    /// # Errors
-    /// As [`Self::update_from_host`] with `BPF_ANY`; `EINVAL` for other kinds.
-    pub fn set_program(&self, index: u32, program_id: u32) -> Result<(), Error> {
-        if !matches!(self.kind, Kind::ProgArray(_)) {
-            return Err(self.error(Errno::EINVAL, "set program", "it is no program array"));
-        }
-        self.update_from_host(&index.to_ne_bytes(), &program_id.to_ne_bytes(), UpdateFlags::ANY)
     }
 
     /// The consumer of a ring buffer; there is at most one in a process.

@@ -10,7 +10,7 @@ use skep_maps::{Config, Heap, Map};
 use skep_spec::{Errno, MapDef};
 use support::KernelMap;
 
-const KINDS: [MapType; 22] = [
+const KINDS: [MapType; 23] = [
     MapType::ARRAY,
     MapType::HASH,
     MapType::PERCPU_ARRAY,
@@ -33,6 +33,7 @@ const KINDS: [MapType; 22] = [
     MapType::CPUMAP,
     MapType::SOCKMAP,
     MapType::SOCKHASH,
+    MapType::ARENA,
 ];
 const SIZES: [u32; 30] = [
     0,
@@ -129,6 +130,7 @@ fn legal(kind: MapType) -> MapDef {
         MapType::RINGBUF | MapType::USER_RINGBUF => MapDef::new(kind, 0, 0, 4096),
         MapType::STACK_TRACE => MapDef::new(kind, 4, 32, 4),
         MapType::QUEUE | MapType::STACK | MapType::BLOOM_FILTER => MapDef::new(kind, 0, 4, 4),
+        MapType::ARENA => MapDef { flags: MapFlags(MapFlags::MMAPABLE), ..MapDef::new(kind, 0, 0, 4) },
         MapType::LPM_TRIE => MapDef { flags: MapFlags(MapFlags::NO_PREALLOC), ..MapDef::new(kind, 8, 4, 4) },
         _ if kind.holds_maps() => {
             let inner = Some(Box::new(MapDef::new(MapType::ARRAY, 4, 8, 2)));
