@@ -35,7 +35,12 @@ pub(crate) fn known(p: &Program<'_>, btf_id: i32, module: i16) -> Check<()> {
     if module != 0 {
         return unsupported(format!("kernel function call of a module (BTF id {btf_id})"));
     }
-    name(p, btf_id).map(drop)
+    name(p, btf_id)?;
+    // Wherever it stands, reached or not (`add_kfunc_call`).
+    if proto(p, btf_id, module).is_some_and(|k| matches!(k.row.effect, KfuncEffect::NeedsDevice)) {
+        return refuse(Code::BadAttachType, "metadata kfuncs require device-bound program");
+    }
+    Ok(())
 }
 
 /// The name of a function.
