@@ -125,8 +125,13 @@ impl Coverage {
         let name = |n: Option<&'static str>| Name::from(n.unwrap_or("unknown"));
         *self.types.entry(name(generated.spec.prog_type.name())).or_default() += 1;
         // These hold nothing that could be read back.
-        let unread =
-            [MapType::PROG_ARRAY, MapType::PERF_EVENT_ARRAY, MapType::ARRAY_OF_MAPS, MapType::HASH_OF_MAPS];
+        let unread = [
+            MapType::PROG_ARRAY,
+            MapType::PERF_EVENT_ARRAY,
+            MapType::ARRAY_OF_MAPS,
+            MapType::HASH_OF_MAPS,
+            MapType::ARENA,
+        ];
         for map in generated.spec.maps.iter().filter(|m| unread.contains(&m.kind)) {
             *self.maps.entry(name(map.kind.name())).or_default() += 1;
         }
