@@ -1,7 +1,7 @@
 //! The embedded eBPF backend: programs run in this process, by the interpreter, on packets of sockets and captures.
 //!
 //! [`UserBackend`] is a [`skep_spec::Backend`]: maps stand in memfds, programs are verified before they load.
-//! [`Runner`] feeds packets to one program; [`vcpu`] says which virtual CPU a run has.
+//! [`Runner`] feeds packets to one program; `vcpu` says which virtual CPU a run has.
 //!
 //! ```
 //! use std::sync::Arc;
