@@ -72,8 +72,8 @@ impl Mutants {
         let mut rng = Rng::new(seed ^ 0x6d75_7461_6e74);
         let changes = 1 + usize::from(rng.chance(20)) + usize::from(rng.chance(10));
         let words: Vec<_> = (0..changes).map(|_| change(&mut spec.insns, &mut rng)).collect();
-        // A call that is none any more is not to be bound to a function.
-        let kind = |insns: &[Insn], at: u32| insns.get(at as usize).map(|i| (i.opcode, i.src));
+        // A call that is another now, or none, is not to be bound to a function.
+        let kind = |insns: &[Insn], at: u32| insns.get(at as usize).map(|i| (i.opcode, i.src, i.imm));
         let insns = &spec.insns;
         spec.kfuncs.retain(|k| kind(insns, k.insn_off) == kind(&base.spec.insns, k.insn_off));
         Some((format!("{}: {}", base.name, words.join("; ")), Generated::judged(spec)))
