@@ -56,7 +56,7 @@ static FAMILIES: &[&[Row]] = &[
 ];
 
 /// The function that calls one of the program's back, which no body can do.
-const TREE_ADD: &str = "int bpf_rbtree_add_impl(struct bpf_rb_root *root, struct bpf_rb_node *node, function *less, void *meta__ign, u64 off)";
+const TREE_ADD: &str = "int bpf_rbtree_add_impl(struct bpf_rb_root *root, struct bpf_rb_node *node, less *less, void *meta__ign, u64 off)";
 
 /// Where their places begin in the numbering of helpers' bodies.
 pub(crate) const FIRST_SLOT: u16 = 0x4000;

@@ -42,7 +42,7 @@ pub(super) static ROWS: &[Row] = &[
     ),
     row("int bpf_wq_init(struct bpf_wq *wq, void *p__map, unsigned int flags)", wq_init),
     row(
-        "int bpf_wq_set_callback_impl(struct bpf_wq *wq, function *callback_fn, unsigned int flags, void *aux__prog)",
+        "int bpf_wq_set_callback_impl(struct bpf_wq *wq, callback *callback_fn, unsigned int flags, void *aux__prog)",
         wq_set_callback,
     ),
     row("int bpf_wq_start(struct bpf_wq *wq, unsigned int flags)", wq_start),

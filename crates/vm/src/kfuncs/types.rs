@@ -65,6 +65,12 @@ pub(super) fn of<'d>(decls: impl Iterator<Item = &'d str>) -> Btf {
     types.builder.finish().expect("the rows' declarations are legal: a test makes them all")
 }
 
+/// Functions of programs that a row names `NAME *`: what they give and get. A program's own declaration must say the same.
+const FUNCTIONS: &[(&str, &str, &[&str])] = &[
+    ("less", "bool", &["struct bpf_rb_node *", "const struct bpf_rb_node *"]),
+    ("callback", "int", &["void *", "int *", "void *"]),
+];
+
 impl Types {
     fn function(&mut self, decl: &str) {
         let (head, params) = decl.split_once('(').expect("a declaration has parameters");
@@ -103,9 +109,10 @@ impl Types {
             self.structure(name)
         } else if text == "void" {
             TypeId(0)
-        } else if text == "function" {
-            // Of which the verifier knows itself what it gets.
-            self.builder.func_proto(TypeId(0), &[])
+        } else if let Some((_, ret, params)) = FUNCTIONS.iter().find(|(name, ..)| *name == text) {
+            let ret = self.ty(ret);
+            let params: Vec<_> = params.iter().map(|param| ("", self.ty(param))).collect();
+            self.builder.func_proto(ret, &params)
         } else {
             let &(name, bytes, encoding) = NUMBERS
                 .iter()
