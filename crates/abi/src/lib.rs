@@ -17,6 +17,7 @@ mod lsm;
 mod map;
 mod object_fn;
 mod prog;
+pub mod ringbuf;
 mod section;
 mod socket;
 mod socket_context;

@@ -5,16 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use skep_abi::ringbuf::{BUSY, DISCARD, HDR_SZ};
 use skep_spec::{Errno, Error, RingProducer, RingSample};
 
 use crate::sys::{self, MapFd, produce::SamplePages};
 
-/// The sample is still being written.
-const BUSY: u32 = 1 << 31;
-/// The sample was discarded.
-const DISCARD: u32 = 1 << 30;
 /// Bytes before a sample.
-const HEADER: u64 = 8;
+const HEADER: u64 = HDR_SZ as u64;
 
 /// A producer; one at a time per [`crate::LinuxMap`] handle.
 pub(crate) struct Producer {

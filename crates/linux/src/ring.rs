@@ -5,16 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use skep_abi::ringbuf::{BUSY, DISCARD, HDR_SZ};
 use skep_spec::{ByteReader, Errno, Error};
 
 use crate::sys::{self, MapFd, ring::RingPages};
 
-/// The record is still being written.
-const BUSY: u32 = 1 << 31;
-/// The record was discarded.
-const DISCARD: u32 = 1 << 30;
 /// Bytes before a record's payload.
-const HEADER: u64 = 8;
+const HEADER: u64 = HDR_SZ as u64;
 
 /// A consumer; one at a time per [`crate::LinuxMap`] handle.
 pub(crate) struct RingReader {

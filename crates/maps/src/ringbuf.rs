@@ -18,6 +18,7 @@ use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use skep_abi::ringbuf::{BUSY, DISCARD, HDR_SZ};
 use skep_spec::{Errno, Error};
 
 use crate::geometry::{Geometry, HEADER_LEN};
@@ -26,11 +27,7 @@ use crate::mem::{Block, Bytes, Memory};
 use crate::sync::{AppendList, AtomicBool, AtomicU32, AtomicUsize, Ordering, Owner, fence, lock};
 
 /// Bytes of a record's header: `u32 len`, `u32 pg_off`.
-const HDR: usize = 8;
-/// `BPF_RINGBUF_BUSY_BIT`.
-const BUSY: u32 = 1 << 31;
-/// `BPF_RINGBUF_DISCARD_BIT`.
-const DISCARD: u32 = 1 << 30;
+const HDR: usize = HDR_SZ;
 /// `RINGBUF_MAX_RECORD_SZ`.
 const RECORD_MAX: u64 = u32::MAX as u64 / 4;
 /// Offsets in the metadata.

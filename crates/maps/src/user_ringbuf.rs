@@ -12,6 +12,7 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::sync::Arc;
 
+use skep_abi::ringbuf::{BUSY, DISCARD, HDR_SZ};
 use skep_spec::{Errno, Error};
 
 use crate::geometry::{Geometry, HEADER_LEN};
@@ -21,11 +22,7 @@ use crate::ringbuf::Wake;
 use crate::sync::{AppendList, AtomicBool, AtomicU32, AtomicUsize, Ordering, Owner};
 
 /// Bytes of a sample's header: `u32 len`, `u32` unused.
-const HDR: usize = 8;
-/// `BPF_RINGBUF_BUSY_BIT`.
-const BUSY: u32 = 1 << 31;
-/// `BPF_RINGBUF_DISCARD_BIT`.
-const DISCARD: u32 = 1 << 30;
+const HDR: usize = HDR_SZ;
 /// Most samples of one drain (`BPF_MAX_USER_RINGBUF_SAMPLES`).
 const SAMPLES: u32 = 128 << 10;
 /// Most bytes of a sample: those of a dynptr (`DYNPTR_MAX_SIZE`).

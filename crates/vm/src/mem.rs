@@ -552,29 +552,8 @@ impl<'m> Mem<'m> {
         if !self.find(addr, size.bytes() as u64, true) {
             return None;
         }
-        macro_rules! apply {
-            ($atomic:ty, $t:ty) => {{
-                // SAFETY: as in `store`, and aligned.
-                let cell = unsafe { <$atomic>::from_ptr(pointer(addr).cast()) };
-                let v = src as $t;
-                u64::from(match op {
-                    AtomicOp::Add { .. } => cell.fetch_add(v, Ordering::SeqCst),
-                    AtomicOp::Or { .. } => cell.fetch_or(v, Ordering::SeqCst),
-                    AtomicOp::And { .. } => cell.fetch_and(v, Ordering::SeqCst),
-                    AtomicOp::Xor { .. } => cell.fetch_xor(v, Ordering::SeqCst),
-                    AtomicOp::Xchg => cell.swap(v, Ordering::SeqCst),
-                    AtomicOp::Cmpxchg => cell
-                        .compare_exchange(r0 as $t, v, Ordering::SeqCst, Ordering::SeqCst)
-                        .unwrap_or_else(|old| old),
-                })
-            }};
-        }
-        Some(match size {
-            Size::DW => apply!(AtomicU64, u64),
-            Size::W => apply!(AtomicU32, u32),
-            Size::H => apply!(AtomicU16, u16),
-            Size::B => apply!(AtomicU8, u8),
-        })
+        // SAFETY: as in `store`, and aligned.
+        Some(unsafe { word::atomic_word(pointer(addr), op, size, src, r0) })
     }
 
     /// As [`Self::atomic`], for an operation that is not known when this is compiled.

@@ -4,12 +4,10 @@
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
+use skep_abi::ringbuf::DISCARD;
 use skep_spec::Errno;
 
 use super::ring::{Mapping, page_size};
-
-/// The sample was discarded.
-const DISCARD: u32 = 1 << 30;
 
 /// The mapped pages. The memory is shared with the kernel and never seen through `&[u8]`.
 pub struct SamplePages {

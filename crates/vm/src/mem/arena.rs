@@ -1,10 +1,9 @@
 //! Words of an arena, which is not granted like other memory: the arena itself says where a word stands.
 
-use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
-
 use skep_isa::{AtomicOp, Size};
 use skep_maps::Arena;
 
+use super::word::atomic_word;
 use super::{Word, pointer};
 
 /// A word at the lower half of an address and an offset, zero-extended; `None` where no page is there.
@@ -52,27 +51,6 @@ pub(crate) fn arena_atomic(
     if !addr.is_multiple_of(bytes) {
         return Err(addr);
     }
-    macro_rules! apply {
-        ($atomic:ty, $t:ty) => {{
-            // SAFETY: as in `arena_load`, and aligned.
-            let cell = unsafe { <$atomic>::from_ptr(pointer(addr).cast()) };
-            let v = src as $t;
-            u64::from(match op {
-                AtomicOp::Add { .. } => cell.fetch_add(v, Ordering::SeqCst),
-                AtomicOp::Or { .. } => cell.fetch_or(v, Ordering::SeqCst),
-                AtomicOp::And { .. } => cell.fetch_and(v, Ordering::SeqCst),
-                AtomicOp::Xor { .. } => cell.fetch_xor(v, Ordering::SeqCst),
-                AtomicOp::Xchg => cell.swap(v, Ordering::SeqCst),
-                AtomicOp::Cmpxchg => cell
-                    .compare_exchange(r0 as $t, v, Ordering::SeqCst, Ordering::SeqCst)
-                    .unwrap_or_else(|old| old),
-            })
-        }};
-    }
-    Ok(Some(match size {
-        Size::DW => apply!(AtomicU64, u64),
-        Size::W => apply!(AtomicU32, u32),
-        Size::H => apply!(AtomicU16, u16),
-        Size::B => apply!(AtomicU8, u8),
-    }))
+    // SAFETY: as in `arena_load`, and aligned.
+    Ok(Some(unsafe { atomic_word(pointer(addr), op, size, src, r0) }))
 }

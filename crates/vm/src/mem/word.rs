@@ -2,6 +2,8 @@
 
 use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 
+use skep_isa::{AtomicOp, Size};
+
 /// A word of guest memory.
 ///
 /// # Safety
@@ -68,3 +70,35 @@ macro_rules! word {
 word!(u16, u8, AtomicU16);
 word!(u32, u16, AtomicU32);
 word!(u64, u32, AtomicU64);
+
+/// An atomic read-modify-write of a word, sequentially consistent as the kernel's; gives the old content, zero-extended.
+///
+/// # Safety
+/// `p` is aligned to the size, and readable and writable for as many bytes, which others access atomically or from outside
+/// Rust.
+#[inline(always)]
+pub(crate) unsafe fn atomic_word(p: *mut u8, op: AtomicOp, size: Size, src: u64, r0: u64) -> u64 {
+    macro_rules! apply {
+        ($atomic:ty, $t:ty) => {{
+            // SAFETY: the caller's promise.
+            let cell = unsafe { <$atomic>::from_ptr(p.cast()) };
+            let v = src as $t;
+            u64::from(match op {
+                AtomicOp::Add { .. } => cell.fetch_add(v, Ordering::SeqCst),
+                AtomicOp::Or { .. } => cell.fetch_or(v, Ordering::SeqCst),
+                AtomicOp::And { .. } => cell.fetch_and(v, Ordering::SeqCst),
+                AtomicOp::Xor { .. } => cell.fetch_xor(v, Ordering::SeqCst),
+                AtomicOp::Xchg => cell.swap(v, Ordering::SeqCst),
+                AtomicOp::Cmpxchg => cell
+                    .compare_exchange(r0 as $t, v, Ordering::SeqCst, Ordering::SeqCst)
+                    .unwrap_or_else(|old| old),
+            })
+        }};
+    }
+    match size {
+        Size::DW => apply!(AtomicU64, u64),
+        Size::W => apply!(AtomicU32, u32),
+        Size::H => apply!(AtomicU16, u16),
+        Size::B => apply!(AtomicU8, u8),
+    }
+}
