@@ -39,6 +39,8 @@ mod struct_ops;
 #[cfg(target_os = "linux")]
 mod sys;
 #[cfg(target_os = "linux")]
+mod view;
+#[cfg(target_os = "linux")]
 mod words;
 
 #[cfg(not(target_os = "linux"))]

@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicBool;
 use skep_abi::{MapFlags, MapType};
 use skep_spec::{
     BackendMap, BackendProgram, Batch, ByteReader, Errno, Error, MapInfo, PerfEventReader, RingProducer,
+    ValueMemory,
 };
 
 use crate::perf::PerfReader;
@@ -15,7 +16,9 @@ use crate::produce::Producer;
 use crate::program::LinuxProgram;
 use crate::ring::RingReader;
 use crate::sys::arena::Arena;
+use crate::sys::view::MappedValue;
 use crate::sys::{self, MapFd, attr, values};
+use crate::view::View;
 use crate::words;
 
 /// A map of the kernel.
@@ -154,6 +157,29 @@ impl BackendMap for LinuxMap {
         }
         let start = index as usize * size.next_multiple_of(8) + off_bytes;
         values::write((*self.fd).as_fd(), start, bytes).map_err(|e| self.error(e, "writing to"))
+    }
+
+    fn view(&self, key: &[u8], _cpu: Option<u32>) -> Result<Box<dyn ValueMemory>, Error> {
+        self.check_key(key)?;
+        let info = self.fd.info();
+        let why = match info.map_type {
+            t if t != MapType::ARRAY.0 => "the kernel shows only values of arrays in place",
+            _ if info.map_flags & MapFlags::MMAPABLE == 0 => {
+                "the kernel shows values in place only of maps that were created with BPF_F_MMAPABLE"
+            }
+            _ => "",
+        };
+        if !why.is_empty() {
+            return Err(Error::new(Errno::ENOTSUPP, format!("map `{}`: view: {why}", self.name)));
+        }
+        let index = key.try_into().map_or(u32::MAX, u32::from_ne_bytes);
+        if index >= info.max_entries {
+            return Err(Error::new(Errno::ENOENT, format!("map `{}`: view: no such key", self.name)));
+        }
+        let size = self.fd.value_len();
+        let value = MappedValue::map((*self.fd).as_fd(), index as usize * size.next_multiple_of(8), size);
+        let value = value.map_err(|e| self.error(e, "mapping a value of"))?;
+        Ok(Box::new(View::new(value, &self.name)))
     }
 
     fn delete(&self, key: &[u8]) -> Result<(), Error> {

@@ -76,6 +76,7 @@ mod stack_trace;
 mod storage;
 mod sync;
 mod user_ringbuf;
+mod view;
 mod walk;
 
 /// The layout of the shared memory.
@@ -99,4 +100,5 @@ pub use storage::Object;
 pub use sync::on_step;
 pub use sync::{PEERS, Peers};
 pub use user_ringbuf::{Drain, Drained, Producer, Reserved, UserRingbuf};
+pub use view::View;
 pub use walk::{Element, Key, Step, Walk};

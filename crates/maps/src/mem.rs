@@ -6,6 +6,8 @@
 //! whole.
 #![allow(unsafe_code)]
 
+mod cell;
+
 use alloc::alloc::{alloc_zeroed, dealloc};
 use alloc::boxed::Box;
 use core::alloc::Layout;

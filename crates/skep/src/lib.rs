@@ -69,6 +69,7 @@ pub mod skeleton;
 mod target;
 mod value;
 mod variable;
+mod view;
 mod vm;
 #[cfg(target_os = "linux")]
 mod watch;
@@ -86,6 +87,7 @@ pub use skep_object::SlotTarget;
 pub use target::{Target, minimal_btf, poison_at, read_btf};
 pub use value::Value;
 pub use variable::Variable;
+pub use view::{ValueView, Word};
 pub use vm::{Fired, Limits, MAX_HELPERS, Record, Tracepoint, TracepointLink, Vm, VmBuilder};
 #[cfg(target_os = "linux")]
 pub use watch::Watch;

@@ -10,7 +10,7 @@ use core::time::Duration;
 
 use skep_abi::{MapType, ProgramType};
 
-use crate::{CloneRedirect, Errno, MapDef, ProgramSpec, Redirect};
+use crate::{CloneRedirect, Errno, MapDef, ProgramSpec, Redirect, ValueMemory};
 
 /// A failed operation: a Linux error number and words that name what failed and what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -180,6 +180,13 @@ pub trait BackendMap: Send + Sync {
     /// `ENOTSUPP` for maps that are not arrays, `EINVAL` outside the value, `EPERM` when the map is frozen or read-only.
     /// In the kernel a map without `BPF_F_MMAPABLE` is not mapped: there the whole value is read and written.
     fn write_value(&self, key: &[u8], off_bytes: usize, bytes: &[u8]) -> Result<(), Error>;
+    /// The value of a key where it stands; of per-CPU maps that of `cpu`.
+    ///
+    /// # Errors
+    /// `ENOENT` when the key is absent, `EINVAL` for a key of the wrong size, a CPU that is not there, and a per-CPU map
+    /// without one; `ENOTSUPP` for kinds that are neither arrays nor hashes, and in the kernel for all but arrays that are
+    /// mapped (`BPF_F_MMAPABLE`).
+    fn view(&self, key: &[u8], cpu: Option<u32>) -> Result<Box<dyn ValueMemory>, Error>;
     /// Deletes an element.
     ///
     /// # Errors

@@ -13,6 +13,7 @@ mod fields;
 mod map;
 mod placed;
 mod program;
+mod view;
 
 pub use backend::{
     Backend, BackendLink, BackendMap, BackendProgram, Batch, ByteReader, Error, LoadError, LoadOptions,
@@ -26,3 +27,4 @@ pub use fields::{BadField, Field, FieldKind, FieldPlace, Fields, SPIN_LOCK_SIZE}
 pub use map::{MapDef, Pinning, StructOps};
 pub use placed::Misplaced;
 pub use program::{FuncInfo, KfuncCall, LineInfo, Poisoned, ProgramSpec, SourceLine};
+pub use view::{Cell, Change, ValueMemory};

@@ -9,6 +9,7 @@ use skep_abi::{MapType, ProgramType, UpdateFlags};
 use skep_maps::{Consumer, Map};
 use skep_spec::{
     BackendMap, BackendProgram, Batch, ByteReader, Errno, Error, MapInfo, PerfEventReader, RingProducer,
+    ValueMemory,
 };
 
 use crate::backend::Shared;
@@ -197,6 +198,10 @@ impl BackendMap for UserMap {
 
     fn write_value(&self, key: &[u8], off_bytes: usize, bytes: &[u8]) -> Result<(), Error> {
         self.map.write_value(key, off_bytes, bytes)
+    }
+
+    fn view(&self, key: &[u8], cpu: Option<u32>) -> Result<Box<dyn ValueMemory>, Error> {
+        Ok(Box::new(self.map.view(key, cpu)?))
     }
 
     fn delete(&self, key: &[u8]) -> Result<(), Error> {

@@ -11,6 +11,7 @@ pub mod produce;
 pub mod ring;
 pub mod types;
 pub mod values;
+pub mod view;
 
 use std::ffi::{CStr, c_long};
 use std::io;
