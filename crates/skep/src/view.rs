@@ -53,7 +53,7 @@ words!(u8 i8 u16 i16 u32 i32 u64 i64);
 /// counts.set(8, 40u64)?;
 /// assert_eq!(counts.fetch_add(8, 2u64)?, 40);
 /// assert_eq!(counts.get::<u64>(8)?, 42);
-/// assert_eq!(map.get::<u32, [u64; 2]>(&1)?, Some([0, 42]));
+/// assert_eq!(map.lookup(&1u32.to_ne_bytes())?.map(|v| v[8..].to_vec()), Some(42u64.to_ne_bytes().to_vec()), "the same memory");
 /// assert!(counts.get::<u64>(4).is_err(), "not aligned");
 /// # Ok::<(), skep::Error>(())
 /// ```

@@ -108,6 +108,11 @@ macro_rules! of_width {
     };
 }
 
+#[allow(
+    clippy::useless_conversion,
+    clippy::unnecessary_cast,
+    reason = "one of the widths is that of the number"
+)]
 impl Cell<'_> {
     /// The number, zero-extended.
     pub fn load(self) -> u64 {
