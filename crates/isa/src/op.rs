@@ -150,6 +150,16 @@ pub enum AtomicOp {
     Cmpxchg,
 }
 
+impl AtomicOp {
+    /// Whether a register receives the old value.
+    pub const fn fetches(self) -> bool {
+        match self {
+            Self::Add { fetch } | Self::Or { fetch } | Self::And { fetch } | Self::Xor { fetch } => fetch,
+            Self::Xchg | Self::Cmpxchg => true,
+        }
+    }
+}
+
 /// Addressing of the legacy packet loads (RFC 9669 §5.5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PacketMode {

@@ -12,11 +12,18 @@
 //! ```text
 //! function 0 "count" slot 0 {
 //! block0(v0: i64, v1: i64, v2: i64, v3: i64, v4: i64):   ; r1 to r5
-//!   v5 = load.u8 [v0 + 14]          : i64
-//!   v6 = trunc v5                   : i32
-//!   branch eq v6, 17i32 → block1(v5), block2
+//!   v5: i64 = load u8 packet [v0 + 14]
+//!   v6: i32 = trunc v5
+//!   v7: i32 = const 17
+//!   branch eq v6, v7 -> block1(v5), block2
 //! ```
+//!
+//! [`text`] has its text, [`Module::parse`] reads it, [`Module::check`] says whether a module is valid.
 
+pub mod check;
+pub mod dom;
+pub mod parse;
+pub mod text;
 mod walk;
 
 use skep_isa::{AtomicOp, Size};
@@ -243,7 +250,7 @@ pub enum Op {
         /// What memory it is.
         region: Region,
     },
-    /// Stores the low bytes of a value.
+    /// Stores the low bytes of a value; an `I32` has 4.
     Store {
         /// How much.
         size: Size,
@@ -256,7 +263,8 @@ pub enum Op {
         /// What.
         value: Val,
     },
-    /// An atomic operation, sequentially consistent; gives the old content where it fetches.
+    /// An atomic operation, sequentially consistent; gives the old content where it fetches. Of W, operands and result are
+    /// `I32`; of DW `I64`.
     Atomic {
         /// Which.
         op: AtomicOp,
