@@ -21,9 +21,10 @@ use skep_abi::PacketAccess;
 use skep_isa::{AluOp, AtomicOp, Endian, JumpOp, Size, Width, eval};
 use skep_maps::{Element, Key};
 
-use elsewhere::{load_elsewhere, memory_fault, store_elsewhere};
+use elsewhere::memory_fault;
+pub(crate) use elsewhere::{load_elsewhere, store_elsewhere};
 use frames::Frames;
-use legacy::{load_packet, load_packet_forward};
+pub(crate) use legacy::{load_packet, load_packet_forward};
 pub(crate) use state::State;
 
 use crate::Program;
@@ -32,6 +33,7 @@ use crate::callback::{self, Begin, Next};
 use crate::code::{Code, NO_CALLBACK, Refusal, operations};
 use crate::helpers::{self, Call, Place};
 use crate::mem::{CtxKind, Mem, begin_at_line, move_on};
+use crate::native;
 use crate::observe::Step;
 use crate::trap::TrapKind;
 
@@ -54,9 +56,7 @@ enum End {
 /// left. `None` after a trap.
 #[inline(always)]
 pub(crate) fn run_chain(program: &Program, mem: &mut Mem<'_>, state: &mut State<'_>) -> Option<u64> {
-    state.fuel = state.limit;
-    state.tail_calls = 0;
-    (state.redirect, state.clone_count) = (None, 0);
+    state.begin();
     let (r1, others) = (state.r1, state.others);
     match state.observer {
         None => chain::<false>(program, mem, state, (r1, &others), 0),
@@ -74,8 +74,7 @@ pub(crate) fn run_callback(
     slot: usize,
     (map, key_size, element): (u64, u32, Element),
 ) -> Option<u64> {
-    state.fuel = state.limit;
-    state.tail_calls = 0;
+    state.begin();
     let place = (0, state.vcpu);
     let end = mem.with_program(&program.bound, CtxKind::Fields, None, place, |mem| {
         let key = match element.key {
@@ -83,11 +82,7 @@ pub(crate) fn run_callback(
             Key::At(addr) => mem.grant_key(0, addr, key_size),
         };
         let result = exec::<false>(program, mem, state, (map, &[key, element.value, 0, 0]), (0, slot));
-        if mem.holds_records() {
-            helpers::ringbuf::discard_open(program, mem, state.vcpu);
-        }
-        helpers::lock::release(program, state);
-        helpers::kept::release(program, state);
+        clean_up(program, mem, state, 0);
         result
     });
     match end {
@@ -129,28 +124,70 @@ fn chain<const WATCHED: bool>(
         let place = (depth, state.vcpu);
         let end = mem.with_program(&program.bound, program.ctx.kind, packet, place, |mem| {
             let result = exec::<WATCHED>(program, mem, state, args, (depth, 0));
-            if mem.holds_records() {
-                helpers::ringbuf::discard_open(program, mem, state.vcpu);
-            }
-            if mem.drains_from(depth) {
-                callback::abandon(program, mem, depth, state.vcpu);
-            }
-            if state.held_lock.is_some() {
-                helpers::lock::release(program, state);
-            }
-            if state.holdings.is_some() {
-                helpers::kept::release(program, state);
-            }
+            clean_up(program, mem, state, depth);
             result
         });
         match end {
             End::Value(v) => return Some(v),
             End::TailCall(p, ctx) => {
+                if !WATCHED && let Some(native) = native::ready(&p, mem, state, depth) {
+                    return native::run(&p, native, mem, state, (ctx, depth));
+                }
                 next = Some(p);
                 args = (ctx, &[0; 4]);
             }
             End::Trap => return None,
         }
+    }
+}
+
+/// Runs a program that was called at the tail of a function in frame `depth`, and those that follow. `None` after a trap.
+#[inline(never)]
+pub(crate) fn follow(
+    program: &Program,
+    mem: &mut Mem<'_>,
+    state: &mut State<'_>,
+    ctx: u64,
+    depth: usize,
+) -> Option<u64> {
+    match native::ready(program, mem, state, depth) {
+        Some(native) => native::run(program, native, mem, state, (ctx, depth)),
+        None => chain_apart::<false>(program, mem, state, (ctx, &[0; 4]), depth),
+    }
+}
+
+/// Runs a function of the program that runs, which native code has not got, with one argument in frame `depth`. `None`
+/// after a trap.
+#[cold]
+pub(crate) fn run_function(
+    program: &Program,
+    mem: &mut Mem<'_>,
+    state: &mut State<'_>,
+    (r1, depth, slot): (u64, usize, usize),
+) -> Option<u64> {
+    mem.set_depth(depth);
+    let end = exec::<false>(program, mem, state, (r1, &[0; 4]), (depth, slot));
+    match end {
+        End::Value(v) => Some(v),
+        End::TailCall(p, ctx) => follow(&p, mem, state, ctx, depth),
+        End::Trap => None,
+    }
+}
+
+/// Gives back what a program has left open that was entered in frame `depth`.
+#[inline(always)]
+pub(crate) fn clean_up(program: &Program, mem: &mut Mem<'_>, state: &mut State<'_>, depth: usize) {
+    if mem.holds_records() {
+        helpers::ringbuf::discard_open(program, mem, state.vcpu);
+    }
+    if mem.drains_from(depth) {
+        callback::abandon(program, mem, depth, state.vcpu);
+    }
+    if state.held_lock.is_some() {
+        helpers::lock::release(program, state);
+    }
+    if state.holdings.is_some() {
+        helpers::kept::release(program, state);
     }
 }
 
@@ -483,11 +520,13 @@ fn exec<const WATCHED: bool>(
                                 if frames.is_outermost() {
                                     return End::TailCall(target, ctx);
                                 }
-                                let args = (ctx, &[0; 4]);
                                 let depth = frames.depth;
-                                let Some(value) = chain_apart::<WATCHED>(&target, mem, state, args, depth) else {
-                                    return End::Trap;
+                                let value = if WATCHED {
+                                    chain_apart::<WATCHED>(&target, mem, state, (ctx, &[0; 4]), depth)
+                                } else {
+                                    follow(&target, mem, state, ctx, depth)
                                 };
+                                let Some(value) = value else { return End::Trap };
                                 regs[0] = value;
                                 mem.set_ctx(program.ctx.kind);
                                 leave!();
@@ -652,7 +691,7 @@ fn aligned(base: u64, off: i16, size: Size) -> Result<u64, TrapKind> {
 
 /// `bpf_tail_call(ctx, map, index)`: the program to go on with, `None` when the slot is empty, the index too
 /// large, or 33 tail calls have been made.
-fn tail_call(
+pub(crate) fn tail_call(
     program: &Program,
     state: &mut State<'_>,
     [ctx, map, index]: [u64; 3],

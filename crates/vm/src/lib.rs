@@ -34,6 +34,7 @@ mod host;
 mod interp;
 mod kfuncs;
 mod mem;
+pub mod native;
 mod observe;
 mod packet;
 mod program;

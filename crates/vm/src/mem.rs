@@ -219,6 +219,16 @@ fn pointer(addr: u64) -> *mut u8 {
     with_exposed_provenance_mut(addr as usize)
 }
 
+/// What was granted before a program was entered.
+#[derive(Debug)]
+pub(crate) struct Entered {
+    set: *const MapSet,
+    record_base: usize,
+    keys: u64,
+    /// Maps in maps of maps that were told of the run; `usize::MAX` when nobody looked.
+    told: usize,
+}
+
 /// What may be accessed now.
 pub(crate) struct Mem<'m> {
     /// The spans that loads found last, the newest first: each is one of those below.
@@ -241,7 +251,7 @@ pub(crate) struct Mem<'m> {
     record_count: usize,
     /// Records before this one belong to the maps of an outer program.
     record_base: usize,
-    /// Maps whose values are granted: null or valid, see `with_program`.
+    /// Maps whose values are granted: null or valid, see `enter_program`.
     set: *const MapSet,
     life: PhantomData<&'m mut [u8]>,
 }
@@ -286,25 +296,32 @@ impl<'m> Mem<'m> {
             mem: &'s mut Mem<'m>,
             waiting: &'s [Arc<Map>],
             vcpu: u32,
-            set: *const MapSet,
-            record_base: usize,
-            keys: u64,
-            told: usize,
+            entered: Entered,
         }
         impl Drop for Restore<'_, '_> {
             #[inline(always)]
             fn drop(&mut self) {
-                self.mem.set = self.set;
-                self.mem.record_count = self.mem.record_base;
-                self.mem.record_base = self.record_base;
-                self.mem.keys = self.keys;
-                self.mem.forget_all();
-                if self.told != usize::MAX {
-                    self.mem.leave_maps(self.told, self.vcpu);
-                }
-                self.waiting.iter().for_each(|map| map.end_run(self.vcpu));
+                self.mem.leave_program(&self.entered, self.waiting, self.vcpu);
             }
         }
+        // SAFETY: `maps` is borrowed until `restore` has been dropped, also when `f` unwinds.
+        let entered = unsafe { self.enter_program(maps, ctx, packet, (depth, vcpu)) };
+        let restore = Restore { mem: self, waiting: maps.waiting(), vcpu, entered };
+        f(&mut *restore.mem)
+    }
+
+    /// Grants what a program is granted, instead of what was before: see [`Self::with_program`].
+    ///
+    /// # Safety
+    /// The maps live until [`Self::leave_program`] has taken it all back.
+    #[inline(always)]
+    pub(crate) unsafe fn enter_program(
+        &mut self,
+        maps: &MapSet,
+        ctx: CtxKind,
+        packet: Option<(usize, usize)>,
+        (depth, vcpu): (usize, u32),
+    ) -> Entered {
         // The outer program's keys lie in its own maps.
         let (set, record_base, keys) = (self.set, self.record_base, core::mem::take(&mut self.keys));
         self.set = maps;
@@ -317,20 +334,49 @@ impl<'m> Mem<'m> {
         maps.waiting().iter().for_each(|map| map.begin_run(vcpu));
         // Most programs have no maps of maps, and look at none of this.
         let told = if maps.outer().is_empty() { usize::MAX } else { self.enter_maps(vcpu) };
-        let restore = Restore { mem: self, waiting: maps.waiting(), vcpu, set, record_base, keys, told };
-        f(&mut *restore.mem)
+        Entered { set, record_base, keys, told }
+    }
+
+    /// Takes back what a program was granted; `waiting` are its maps that are told.
+    #[inline(always)]
+    pub(crate) fn leave_program(&mut self, entered: &Entered, waiting: &[Arc<Map>], vcpu: u32) {
+        self.set = entered.set;
+        self.record_count = self.record_base;
+        self.record_base = entered.record_base;
+        self.keys = entered.keys;
+        self.forget_all();
+        if entered.told != usize::MAX {
+            self.leave_maps(entered.told, vcpu);
+        }
+        waiting.iter().for_each(|map| map.end_run(vcpu));
+    }
+
+    /// Grants all of the stack, for functions whose frames nobody counts.
+    pub(crate) fn grant_stack(&mut self) {
+        self.set_depth(FRAMES - 1);
+    }
+
+    /// Bytes of the context.
+    #[inline(always)]
+    pub(crate) fn ctx_bytes(&self) -> usize {
+        self.loan.ctx.len()
+    }
+
+    /// Whether an access of 1 to 8 bytes is granted.
+    pub(crate) fn may_access(&mut self, addr: u64, size: u64, write: bool) -> bool {
+        self.find_word(addr, size, write)
     }
 
     /// Where the first frame ends.
     #[inline(always)]
-    fn stack_top(&self) -> u64 {
+    pub(crate) fn stack_top(&self) -> u64 {
         self.loan.stack.span.start + STACK_BYTES as u64
     }
 
     fn set(&self) -> Option<&MapSet> {
-        // SAFETY: set only by `new` (null) and `with_program`, which puts the former value back before its borrow
-        // of the map set ends, also when `f` unwinds; the result's lifetime is a borrow of `self`, which `f`
-        // cannot hold beyond its own end.
+        // SAFETY: set only by `new` (null) and `enter_program`, whose caller keeps the map set until `leave_program`
+        // puts the former value back, also when something unwinds; the result's lifetime is a borrow of `self`, which
+        // nobody holds over that.
         unsafe { self.set.as_ref() }
     }
 

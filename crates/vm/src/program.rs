@@ -1,12 +1,17 @@
 //! Programs, prepared for running.
 
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use once_cell::race::OnceBox;
 use skep_abi::{
-    Capability, Context, CtxShape, CtxValue, MapFlags, Native, PacketAccess, ProgramType, SK_BUFF_BYTES,
+    Capability, Context, CtxShape, CtxValue, MapFlags, Native as NativeField, PacketAccess, ProgramType,
+    SK_BUFF_BYTES,
 };
 use skep_btf::TypeId;
 use skep_isa::{CallTarget, DecodeError, Imm64, Insn, Op, Size, decode, decode_all};
@@ -17,7 +22,11 @@ use skep_verifier::{AccessBase, Digest, InsnFacts, Verified};
 use crate::bound::{self, MapRef};
 use crate::code::{Binding, Code, Fusing, HelperSlot, Prepared, prepare};
 use crate::mem::{CtxKind, FRAME_BYTES, MapSet};
-use crate::{helpers, kfuncs};
+use crate::native::Native;
+use crate::{helpers, kfuncs, native};
+
+/// Programs made so far.
+static SERIAL: AtomicU64 = AtomicU64::new(1);
 
 /// A program in prepared form, bound to its maps.
 pub struct Program {
@@ -44,6 +53,11 @@ pub struct Program {
     pub(crate) arena_ops: Vec<Op>,
     special: Special,
     verified: bool,
+    /// What was proved, for as long as nobody has said that it will not be compiled.
+    proof: Option<Verified>,
+    native: OnceBox<Native>,
+    /// Tells this program from all others of the process.
+    serial: u64,
 }
 
 /// What makes instructions more than they say themselves.
@@ -67,6 +81,8 @@ pub(crate) struct CtxAccess {
     /// Bytes that the image must have.
     pub(crate) need: usize,
     cells: Vec<Cell>,
+    /// Some load gives the address of flow keys.
+    pub(crate) has_flow_keys: bool,
 }
 
 /// What may be done at an offset of a context: bit n stands for accesses of `1 << n` bytes.
@@ -75,7 +91,7 @@ struct Cell {
     loads: u8,
     stores: u8,
     value: CtxValue,
-    native: Native,
+    native: NativeField,
     /// The field that covers the offset.
     start: u16,
     size: u16,
@@ -90,7 +106,7 @@ impl CtxAccess {
         let Some(ctx) = ctx else {
             // A program of no known type gets plain memory.
             let kind = CtxKind::Buffer { from: 0, write: true };
-            return Self { name: "memory", kind, need: 0, cells: Vec::new() };
+            return Self { name: "memory", kind, need: 0, cells: Vec::new(), has_flow_keys: false };
         };
         match ctx.shape {
             CtxShape::Buffer { from, writable } => Self {
@@ -98,14 +114,22 @@ impl CtxAccess {
                 kind: CtxKind::Buffer { from: from as usize, write: writable },
                 need: 0,
                 cells: Vec::new(),
+                has_flow_keys: false,
             },
             // Only the kernel has what is in there: [`Program::new`] refuses.
-            CtxShape::Arguments => Self { name: ctx.name, kind: CtxKind::Fields, need: 0, cells: Vec::new() },
-            CtxShape::Fields(_) => Self {
+            CtxShape::Arguments => Self {
+                name: ctx.name,
+                kind: CtxKind::Fields,
+                need: 0,
+                cells: Vec::new(),
+                has_flow_keys: false,
+            },
+            CtxShape::Fields(fields) => Self {
                 name: ctx.name,
                 kind: CtxKind::Fields,
                 need: ctx.size as usize,
                 cells: (0..ctx.size).map(|off| Cell::new(ctx, off)).collect(),
+                has_flow_keys: fields.iter().any(|f| f.value == CtxValue::FlowKeys),
             },
         }
     }
@@ -134,7 +158,7 @@ impl CtxAccess {
 
     /// What stays of a store; `None` when it is not allowed.
     #[inline]
-    pub(crate) fn store(&self, off: u64, size: Size) -> Option<Native> {
+    pub(crate) fn store(&self, off: u64, size: Size) -> Option<NativeField> {
         let cell = self.cells.get(usize::try_from(off).ok()?)?;
         (cell.stores & size.bytes() as u8 != 0 && cell.value == CtxValue::Scalar).then_some(cell.native)
     }
@@ -143,7 +167,7 @@ impl CtxAccess {
 impl Cell {
     fn new(ctx: &Context, off: u32) -> Self {
         let field = ctx.field_at(off);
-        let (native, start, size) = field.map_or((Native::Same, 0, 0), |f| (f.native, f.off, f.size));
+        let (native, start, size) = field.map_or((NativeField::Same, 0, 0), |f| (f.native, f.off, f.size));
         let mut cell = Self { loads: 0, stores: 0, value: CtxValue::Scalar, native, start, size };
         for size in SIZES.map(|s| s.bytes() as u32) {
             if let Some(value) = ctx.access(off, size, false) {
@@ -189,7 +213,8 @@ impl Program {
             arena: slots(|facts| facts.access == Some(AccessBase::Arena)),
             ..Special::default()
         };
-        Self::build(spec, env, maps, Some(special), stack_used)
+        let program = Self::build(spec, env, maps, Some(special), stack_used)?;
+        Ok(Self { proof: Some(verified.clone()), ..program })
     }
 
     /// A program that no verifier has seen. Every access is checked; [`crate::Run::with_fuel`] bounds its time.
@@ -239,7 +264,72 @@ impl Program {
             arena_ops,
             special,
             verified: is_verified,
+            proof: None,
+            native: OnceBox::new(),
+            serial: SERIAL.fetch_add(1, Ordering::Relaxed),
         })
+    }
+
+    /// The program as a compiler sees it; `None` when no verifier accepted it, or after [`Self::forget_proof`].
+    pub fn binding(&self) -> Option<native::Binding<'_>> {
+        self.proof.as_ref().map(|verified| native::Binding::new(self, verified))
+    }
+
+    /// Gives back the memory of what was proved: nobody will compile the program any more.
+    pub fn forget_proof(&mut self) {
+        self.proof = None;
+    }
+
+    /// From now on runs use this code: [`native`] says which ones.
+    ///
+    /// # Errors
+    /// The code, when it was made of another program, or the program has some already.
+    pub fn set_native(&self, code: Native) -> Result<(), Native> {
+        if code.serial != self.serial {
+            return Err(code);
+        }
+        self.native.set(Box::new(code)).map_err(|code| *code)
+    }
+
+    /// Its native code.
+    #[inline]
+    pub fn native(&self) -> Option<&Native> {
+        self.native.get()
+    }
+
+    /// Tells it from all other programs of the process.
+    pub(crate) fn serial(&self) -> u64 {
+        self.serial
+    }
+
+    /// The function that is called when it throws, by slot.
+    pub(crate) fn thrown_to(&self) -> Option<u32> {
+        self.special.thrown_to
+    }
+
+    /// Slots that some `LDDW` names as functions, ascending.
+    pub(crate) fn functions(&self) -> &[usize] {
+        &self.functions
+    }
+
+    /// The slot of an instruction that accesses the arena, by its number.
+    pub(crate) fn arena_slot(&self, index: usize) -> usize {
+        self.special.arena.get(index).copied().unwrap_or(0)
+    }
+
+    /// Whether it has packet pointers.
+    #[inline]
+    pub(crate) fn has_packet(&self) -> bool {
+        self.packet != PacketAccess::None
+    }
+
+    /// Whether it may store through them.
+    #[inline]
+    pub(crate) fn writes_packet(&self) -> bool {
+        match self.packet {
+            PacketAccess::None | PacketAccess::Load | PacketAccess::Read => false,
+            PacketAccess::ReadWrite | PacketAccess::Lent => true,
+        }
     }
 
     /// The same under an id, which traps name.

@@ -11,12 +11,14 @@ use crate::helpers::kept::Holdings;
 use crate::host::{Host, Programs};
 use crate::interp::{self, State};
 use crate::mem::{Lent, Loan, Mem, Name, Scratch, Stack};
+use crate::native;
 use crate::packet::Layout;
 use crate::skb::SkbState;
 use crate::trap::{Trap, TrapKind};
 use crate::{NoPrograms, Observer, Program};
 
-/// Fuel of a run that is not told otherwise: about a second of interpretation.
+/// Fuel of a run that is not told otherwise: about a second of interpretation. Nobody has asked for this bound, so a native
+/// run has none.
 pub const DEFAULT_FUEL: u64 = 1 << 30;
 
 /// What a run is given: lent memory, limits, the host. One run at a time; it may be used again.
@@ -49,7 +51,7 @@ impl fmt::Debug for Run<'_> {
 pub struct Outcome {
     /// Content of `r0`.
     pub r0: u64,
-    /// Fuel that is left.
+    /// Fuel that is left; of a native run, all of it.
     pub fuel: u64,
 }
 
@@ -148,6 +150,8 @@ impl<'a> Run<'a> {
     /// Bounds the instructions of a run: a backward jump costs the slots that it jumps over, a call 1, a return
     /// the slots from the function's start. So a run executes at most `fuel` instructions and, for each frame
     /// that is open at its end, the program's length.
+    ///
+    /// Native code counts nothing, so such a run is interpreted, unless `fuel` is `u64::MAX`: no bound.
     #[must_use]
     #[inline(always)]
     pub fn with_fuel(mut self, fuel: u64) -> Self {
@@ -159,6 +163,7 @@ impl<'a> Run<'a> {
     #[inline(always)]
     pub fn set_fuel(&mut self, fuel: u64) {
         self.state.limit = fuel;
+        self.state.metered = fuel != u64::MAX;
     }
 
     /// Ends the run with a trap some time after [`Host::ktime_ns`] reaches `ns`; it is looked at about every
@@ -257,7 +262,12 @@ impl Program {
             return Ok(());
         };
         let mut mem = Mem::new(&mut run.loan, run.scratch);
-        match interp::run_callback(self, &mut mem, &mut run.state, slot, (due.map, size, element)) {
+        let args = (due.map, size, element);
+        let result = match native::entry(self, &run.state, slot) {
+            Some(entry) => native::run_due(self, entry, &mut mem, &mut run.state, args),
+            None => interp::run_callback(self, &mut mem, &mut run.state, slot, args),
+        };
+        match result {
             Some(_) => Ok(()),
             None => Err(run.state.take_trap()),
         }
@@ -271,6 +281,11 @@ impl Program {
             return None;
         }
         let mut mem = Mem::new(&mut run.loan, run.scratch);
+        if run.state.r1 == run.state.ctx_addr
+            && let Some(native) = native::ready(self, &mem, &run.state, 0)
+        {
+            return native::run_first(self, native, &mut mem, &mut run.state);
+        }
         interp::run_chain(self, &mut mem, &mut run.state)
     }
 }

@@ -11,7 +11,7 @@ use crate::trap::TrapKind;
 
 /// A load that [`Mem`] did not grant: of a context field, or a fault.
 #[inline(never)]
-pub(super) fn load_elsewhere(
+pub(crate) fn load_elsewhere(
     program: &Program,
     mem: &Mem<'_>,
     state: &State<'_>,
@@ -40,7 +40,7 @@ pub(super) fn load_elsewhere(
 
 /// A store that [`Mem`] did not grant: to a context field, or a fault.
 #[inline(never)]
-pub(super) fn store_elsewhere(
+pub(crate) fn store_elsewhere(
     program: &Program,
     mem: &mut Mem<'_>,
     addr: u64,

@@ -14,7 +14,7 @@ const SKF_LL_OFF: i32 = -0x20_0000;
 
 /// As [`load_packet`] for what it mostly is: inside the packet, counted from its start.
 #[inline(always)]
-pub(super) fn load_packet_forward(
+pub(crate) fn load_packet_forward(
     program: &Program,
     mem: &Mem<'_>,
     state: &State<'_>,
@@ -28,7 +28,7 @@ pub(super) fn load_packet_forward(
 
 /// A legacy packet load: a big-endian number at a packet offset; `None` when it is not inside.
 #[inline(never)]
-pub(super) fn load_packet(
+pub(crate) fn load_packet(
     program: &Program,
     mem: &Mem<'_>,
     state: &State<'_>,

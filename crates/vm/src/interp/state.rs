@@ -20,6 +20,8 @@ const SLICE: u64 = 1 << 16;
 pub(crate) struct State<'a> {
     /// Fuel that each run starts with.
     pub(crate) limit: u64,
+    /// Somebody has asked for the limit, so instructions have to be counted.
+    pub(crate) metered: bool,
     /// Fuel that is left.
     pub(crate) fuel: u64,
     pub(crate) deadline_ns: Option<u64>,
@@ -52,6 +54,7 @@ impl<'a> State<'a> {
     pub(crate) fn new(limit: u64, host: &'a dyn Host, programs: &'a dyn Programs) -> Self {
         Self {
             limit,
+            metered: false,
             fuel: 0,
             deadline_ns: None,
             packet: None,
@@ -71,6 +74,32 @@ impl<'a> State<'a> {
             holdings: None,
             trap: None,
         }
+    }
+
+    /// A run begins.
+    #[inline(always)]
+    pub(crate) fn begin(&mut self) {
+        self.fuel = self.limit;
+        self.tail_calls = 0;
+        (self.redirect, self.clone_count) = (None, 0);
+    }
+
+    /// A run begins that counts no instructions.
+    #[inline(always)]
+    pub(crate) fn begin_native(&mut self) {
+        self.begin();
+        self.fuel = u64::MAX;
+    }
+
+    /// Whether a run need not be interpreted.
+    #[inline(always)]
+    pub(crate) fn may_run_native(&self) -> bool {
+        !self.metered && self.observer.is_none()
+    }
+
+    /// Whether the run's time is over.
+    pub(crate) fn is_over(&self) -> bool {
+        self.deadline_ns.is_some_and(|at| self.host.ktime_ns() >= at)
     }
 
     #[cold]

@@ -58,7 +58,7 @@ impl MapSet {
 
     /// Those that are told when a run begins and ends.
     #[inline(always)]
-    pub(super) fn waiting(&self) -> &[Arc<Map>] {
+    pub(crate) fn waiting(&self) -> &[Arc<Map>] {
         &self.waiting
     }
 
