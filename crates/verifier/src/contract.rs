@@ -36,6 +36,10 @@ pub(crate) struct HelperFacts {
     pub(crate) dynptr: Option<DynptrChange>,
     /// What it calls back.
     pub(crate) callback: Option<Callback>,
+    /// The map that is its argument.
+    pub(crate) map: Option<u16>,
+    /// The key in it, of an array, where it is known.
+    pub(crate) key: Option<u32>,
 }
 
 /// What a call does to the lock that is held.
@@ -180,6 +184,8 @@ pub(crate) const MAX_ERRNO: i64 = 4095;
 
 /// `bpf_ringbuf_output`.
 const RINGBUF_OUTPUT: u32 = 130;
+/// `bpf_trace_printk`.
+pub(crate) const TRACE_PRINTK: u32 = 6;
 /// `bpf_map_lookup_elem`.
 pub(crate) const LOOKUP: u32 = 1;
 /// `bpf_map_update_elem`.

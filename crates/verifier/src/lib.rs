@@ -23,11 +23,12 @@
 //! transfer    (instruction, state, facts) → state; refuses nothing
 //! explore     order of paths, pruning, loops, budgets
 //! depth       the stack of call chains
+//! frames      what of functions' stack frames is touched from elsewhere, and read before it is written
 //! report      the kernel's log, the explanation for people, the guide to kinds of rejection
 //! verdict     the rooms in their order
 //! ```
 //!
-//! What they share: `program`, `limits`, `options`, `violation`; what a caller gets: `verified`, `digest`, `rejection`, `code`.
+//! What they share: `frame_bytes`, `program`, `limits`, `options`, `violation`; what a caller gets: `verified`, `digest`, `rejection`, `code`.
 //!
 //! ```text
 //!   ProgramSpec ─► structure ─► cfg ─► liveness ─► loops ─► explore ─► depth ─► Verified
@@ -51,6 +52,8 @@ pub mod domain;
 mod exceptions;
 mod explore;
 mod extension;
+mod frame_bytes;
+mod frames;
 pub mod graph;
 mod kernel;
 mod limits;
@@ -78,6 +81,7 @@ pub use code::Code;
 pub use contract::verifies_helper;
 pub use digest::Digest;
 pub use explore::{Difference, Followed, InsnCost};
+pub use frame_bytes::FrameBytes;
 pub use options::Options;
 pub use rejection::{Decision, Known, Rejection};
 pub use report::{Example, GUIDES, Guide};

@@ -12,7 +12,7 @@ use crate::rejection::{Inner, Known, Rejection};
 use crate::report::{self, Log};
 use crate::violation::Violation;
 use crate::{
-    Digest, Options, Stats, Subprog, Verified, cfg, depth, extension, liveness, loops, state, structure,
+    Digest, Options, Stats, Verified, cfg, depth, extension, frames, liveness, loops, state, structure,
     verified,
 };
 
@@ -37,16 +37,19 @@ pub fn verify(spec: &ProgramSpec, env: &Environment, options: &Options) -> Resul
     if let Err((pc, v)) = depth::check(&p, &explorer.depths, &explorer.later, &explorer.called_back) {
         return Err(refused(spec, Some(explorer.log), options, pc, *v, stats));
     }
-    let subprogs = subprogs(&p, &explorer.depths);
     let log = core::mem::replace(&mut explorer.log, Log::new(options));
     let log = log.finish(None, stats, &explorer.final_depths());
+    let (insns, touched, escaped) = explorer.take_proved();
+    let frames = frames::Frames { p: &p, insns: &insns, touched: &touched, escaped: &escaped };
+    let subprogs = frames.subprogs(&explorer.depths);
     Ok(Verified(Arc::new(verified::Inner {
         spec: Arc::new(spec.clone()),
         digest: Digest::with(spec, env, &p.fields),
         stats,
         log,
         subprogs,
-        insns: explorer.facts,
+        insns,
+        touched,
         states: explorer.states,
         costs: explorer.costs,
     })))
@@ -91,18 +94,6 @@ fn prepare<'a>(spec: &'a ProgramSpec, env: &'a Environment) -> Result<Program<'a
     liveness::compute(&mut p);
     loops::compute(&mut p);
     Ok(p)
-}
-
-fn subprogs(p: &Program<'_>, depths: &[u32]) -> Vec<Subprog> {
-    let parts = p.subprogs.iter().zip(depths);
-    parts
-        .map(|(s, depth)| Subprog {
-            start: s.start,
-            end: s.end,
-            stack_depth: *depth,
-            has_tail_call: s.has_tail_call,
-        })
-        .collect()
 }
 
 /// A refusal that no path led to.

@@ -1,5 +1,6 @@
 //! An accepted program: the only thing that unchecked execution takes.
 
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -8,7 +9,7 @@ use core::fmt;
 use skep_spec::{FieldKind, ProgramSpec};
 
 use crate::domain::Scalar;
-use crate::{Digest, InsnCost};
+use crate::{Digest, FrameBytes, InsnCost};
 
 /// What a verification cost, as in the last line of the kernel's log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,6 +52,19 @@ pub struct Subprog {
     pub stack_depth: u32,
     /// The function, or one that it calls, may run a tail call.
     pub has_tail_call: bool,
+    /// Bytes of its frame that are touched other than by instructions with `r10` as their base: through pointers, by
+    /// calls, by functions that are given pointers. All others only its own loads and stores with `r10` as base see. What
+    /// of them an instruction touches is in [`Verified::touches`].
+    pub shared: FrameBytes,
+    /// Bytes of its frame that may also be touched by accesses that are not known to go to the stack
+    /// ([`AccessBase::Mem`], [`AccessBase::Kernel`] and calls): iterators and buffers of slices, and the whole frame where
+    /// its address was stored elsewhere or became a number. Those that no pointer is made to are not among `shared`, too.
+    pub escaped: FrameBytes,
+    /// Bytes at the upper end of its frame that may be read, by whomever, before it has written them; a multiple of 8.
+    /// What calls write does not count. 0 for all programs of the unprivileged, and most others.
+    pub unwritten: u32,
+    /// It, or a function that it calls, calls a helper or a function of the kernel, or loads from a packet in the old way.
+    pub calls_out: bool,
 }
 
 /// What the base register of a memory access points to.
@@ -117,6 +131,7 @@ pub(crate) struct Inner {
     pub(crate) log: String,
     pub(crate) subprogs: Vec<Subprog>,
     pub(crate) insns: Vec<InsnFacts>,
+    pub(crate) touched: BTreeMap<usize, FrameBytes>,
     pub(crate) states: Vec<Vec<Observed>>,
     pub(crate) costs: Vec<InsnCost>,
 }
@@ -133,6 +148,18 @@ pub struct Observed {
 }
 
 /// What the proof found out about an instruction, over all paths.
+///
+/// Whatever runs without checks may rely on it, also for runs on paths whose exploration was cut short where they met a
+/// state that covers them. Such a run behaves as one of that state does, up to numbers that nothing rests on and places
+/// that nothing reads; and each fact here follows from what is compared before a path ends:
+///
+/// - what registers point to, at which offset from where: the kind of an access, a call's map, a callback's function, the
+///   bytes of stack behind a pointer. Their comparison is exact, or the older state's offsets contain the newer's;
+/// - numbers that were marked as precise, back to where they come from: how a jump comes out that is known to come out in
+///   one way (one that may come out in either counts for both), sizes that calls are given, offsets that are added to
+///   pointers, keys of arrays.
+///
+/// The range of a number that is not marked is no such thing and not here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct InsnFacts {
     /// Some path reaches it.
@@ -144,6 +171,25 @@ pub struct InsnFacts {
     /// A call of `bpf_loop` whose function or flags differ by path: Linux leaves the loop to the helper, which
     /// takes the number of iterations as 32 bits, where it otherwise puts the loop into the program.
     pub loop_out_of_line: bool,
+    /// A conditional jump may jump.
+    pub taken: bool,
+    /// A conditional jump may go on behind it.
+    pub falls: bool,
+    /// Of a helper call, the map that is its argument, by its place among the program's, if it is the same on all paths. A
+    /// map that was looked up in another is none of them.
+    pub map: Option<u16>,
+    /// Of a lookup in an array, the key, if it is known and the same on all paths. The array may be shorter.
+    pub key: Option<u32>,
+    /// Of a call that is given a function of the program, the slot where it starts, if it is the same on all paths.
+    pub callback: Option<usize>,
+}
+
+impl InsnFacts {
+    /// A conditional jump comes out so on some path.
+    pub(crate) fn goes(&mut self, taken: bool) {
+        self.taken |= taken;
+        self.falls |= !taken;
+    }
 }
 
 impl Verified {
@@ -181,6 +227,13 @@ impl Verified {
     /// Facts by slot; the second slot of an `LDDW` has none.
     pub fn insns(&self) -> &[InsnFacts] {
         &self.0.insns
+    }
+
+    /// The bytes of its function's stack frame that an instruction may touch by a pointer to them, or that anything may
+    /// touch that it calls, on any path. Nothing of loads and stores with `r10` as their base: those touch what they
+    /// say. See also [`Subprog::escaped`].
+    pub fn touches(&self, pc: usize) -> FrameBytes {
+        self.0.touched.get(&pc).copied().unwrap_or(FrameBytes::NONE)
     }
 
     /// With [`Options::record_states`](crate::Options::record_states): the states seen before the instruction.

@@ -12,6 +12,7 @@ mod globals;
 mod history;
 mod iterate;
 mod leave;
+mod proved;
 mod rounds;
 mod settle;
 mod slots;
@@ -32,6 +33,7 @@ pub(crate) use history::{History, Step};
 pub(crate) use store::{NodeId, Store};
 
 use globals::Globals;
+use proved::Proved;
 use rounds::Rounds;
 use slots::Slots;
 
@@ -44,7 +46,7 @@ use crate::report::Log;
 use crate::state::State;
 use crate::transfer::{self, Fresh, jump};
 use crate::violation::{Check, Explain, refuse};
-use crate::{AccessBase, Code, Decision, InsnFacts, Observed, Options, Stats, limits};
+use crate::{AccessBase, Code, Decision, FrameBytes, InsnFacts, Observed, Options, Stats, limits};
 
 /// A branch, or a callback, that waits.
 struct Pending {
@@ -78,6 +80,7 @@ pub(crate) struct Explorer<'p, 'a> {
     last_stored: (u32, u32),
     max_states_per_insn: u32,
     pub(crate) facts: Vec<InsnFacts>,
+    proved: Proved,
     /// How unprivileged additions are masked, by instruction.
     maskings: BTreeMap<usize, Masking>,
     /// The function that a `bpf_loop` calls on the first path, by instruction.
@@ -125,6 +128,7 @@ impl<'p, 'a> Explorer<'p, 'a> {
             last_stored: (0, 0),
             max_states_per_insn: 0,
             facts: vec![InsnFacts::default(); n],
+            proved: Proved::new(p),
             maskings: BTreeMap::new(),
             looped: BTreeMap::new(),
             bounds_matter: false,
@@ -191,6 +195,15 @@ impl<'p, 'a> Explorer<'p, 'a> {
         reached.map(depth).collect()
     }
 
+    /// Takes the facts about instructions, the bytes that each touches of its function's frame through pointers, and by
+    /// function the bytes that have escaped.
+    pub(crate) fn take_proved(&mut self) -> (Vec<InsnFacts>, BTreeMap<usize, FrameBytes>, Vec<FrameBytes>) {
+        let mut insns = core::mem::take(&mut self.facts);
+        let proved = core::mem::replace(&mut self.proved, Proved::new(self.p));
+        let (touched, escaped) = proved.finish(self.p, &mut insns);
+        (insns, touched, escaped)
+    }
+
     /// The decisions on the path to here, oldest first.
     pub(crate) fn path(&self) -> Vec<Decision> {
         let mut path = Vec::new();
@@ -243,6 +256,7 @@ impl<'p, 'a> Explorer<'p, 'a> {
         self.mask(pc, op, &facts)?;
         self.rely(&facts);
         self.slots.note(self.p, &self.state, pc, op, &facts);
+        self.proved.note(self.p, &self.state, pc, op, &facts);
         self.history.push(pc, points.jump);
         self.jumps += u32::from(counts_as_jump(op));
         let next = self.go(pc, op, &facts)?;
@@ -261,10 +275,13 @@ impl<'p, 'a> Explorer<'p, 'a> {
             Op::Jump { off, .. } => Ok(Next::Go(far(off))),
             Op::JumpIf { width, op, dst, src, off } => match facts.outcome.taken {
                 Some(taken) => {
+                    self.facts[pc].goes(taken);
                     self.decided(pc, taken);
                     Ok(Next::Go(if taken { far(off.into()) } else { next }))
                 }
                 None => {
+                    self.facts[pc].goes(true);
+                    self.facts[pc].goes(false);
                     let split = jump::split(
                         self.p,
                         &self.state,
@@ -282,6 +299,8 @@ impl<'p, 'a> Explorer<'p, 'a> {
                 }
             },
             Op::MayGoto { off } => {
+                self.facts[pc].goes(true);
+                self.facts[pc].goes(false);
                 let on = self.past_may_goto(pc);
                 self.put_aside(Decision { pc, taken: false }, next, on)?;
                 self.decided(pc, true);

@@ -269,6 +269,7 @@ impl Args<'_, '_> {
 
     fn map_arg(&mut self, value: &state::Reg) -> Check<()> {
         let Kind::Map(idx) = value.kind else { return Ok(()) };
+        self.out.map = Some(idx);
         let def = self.p.map(idx);
         let name = self.proto.name;
         let row = self.p.env.map_type(def.kind);

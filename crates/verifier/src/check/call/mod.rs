@@ -185,6 +185,7 @@ pub(super) fn helper(p: &Program<'_>, s: &State, pc: usize, id: u32) -> Check<Fa
     // What a map of sockets gives is held, as what a lookup of a socket gives.
     a.out.acquires |= id == contract::LOOKUP && a.map.is_some_and(|m| p.map(m).kind.holds_sockets());
     a.out.ret = a.returned()?;
+    a.out.key = a.const_key.and_then(|key| u32::try_from(key).ok());
     a.facts.helper = Some(a.out);
     Ok(a.facts)
 }
