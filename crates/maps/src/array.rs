@@ -7,6 +7,7 @@ use crate::geometry::{BadIndex, Geometry, HEADER_LEN, next_index};
 use crate::kept::Kept;
 use crate::map::Ops;
 use crate::mem::{Block, Bytes, Memory};
+use crate::percpu_array::Values;
 use crate::sync::Owner;
 
 pub(crate) struct Array {
@@ -62,9 +63,10 @@ impl Array {
         self.payload.addr(self.value_off(index))
     }
 
-    /// The values: block, offset and bytes.
-    pub fn area(&self) -> (&Block, usize, usize) {
-        (&self.payload, 0, self.value_off(self.geometry.max_entries))
+    /// The values.
+    pub fn area(&self) -> Values<'_> {
+        let len = self.value_off(self.geometry.max_entries);
+        Values { block: &self.payload, base: 0, len, step: self.geometry.stride }
     }
 
     /// As `lookup_copy`, under the value's lock.
@@ -146,7 +148,7 @@ impl Ops for Array {
     }
 
     fn values(&self) -> Option<(u64, usize)> {
-        Some((self.payload.addr(0), self.value_off(self.geometry.max_entries)))
+        Some(self.area().range())
     }
 
     fn metadata(&self) -> &Block {

@@ -130,10 +130,15 @@ impl Cells {
             Self::Array { geometry, metadata, base } => {
                 (metadata.addr(*base), geometry.max_entries as usize * CELL)
             }
-            Self::Hash(hash) => {
-                let (block, base, len) = hash.area();
-                (block.addr(base), len)
-            }
+            Self::Hash(hash) => hash.area().range(),
+        }
+    }
+
+    /// Bytes from one cell to the next.
+    pub fn step(&self) -> usize {
+        match self {
+            Self::Array { .. } => CELL,
+            Self::Hash(hash) => hash.area().step,
         }
     }
 

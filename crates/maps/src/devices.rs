@@ -171,6 +171,10 @@ impl Ops for Devices {
         (self.geometry.kind != MapType::CPUMAP).then(|| self.cells.area())
     }
 
+    fn values_apart(&self) -> Option<usize> {
+        (self.cells.step() != self.geometry.stride).then(|| self.cells.step())
+    }
+
     fn metadata(&self) -> &Block {
         self.cells.metadata()
     }

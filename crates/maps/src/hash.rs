@@ -1,7 +1,7 @@
 //! Hash, per-CPU hash, and both with eviction (LRU).
 //!
-//! A table of buckets, each a lock, a version and the head of a list; elements, each a header and a key,
-//! numbered from 0; and apart from them the values, which are all that a program may write.
+//! A table of buckets, each a lock, a version and the head of a list; and elements, each a header, a key and a value,
+//! numbered from 0. Programs may write the values; those of a per-CPU hash stand apart, each CPU's together.
 //!
 //! *Writers* hold the lock of the key's bucket. A hash update puts a new element at the head of the list,
 //! then takes the old one out and frees it, to be reused at once, as the kernel's hashes do, preallocated or not
@@ -37,7 +37,7 @@ use crate::geometry::{Geometry, HEADER_LEN};
 use crate::kept::Kept;
 use crate::map::Ops;
 use crate::mem::{Block, Bytes, Memory};
-use crate::percpu_array::PercpuValues;
+use crate::percpu_array::{PercpuValues, Values};
 use crate::pool::{Pool, REPAIRED, Replacing};
 use crate::sync::{AtomicU32, Ordering, Owner, fence};
 
@@ -58,6 +58,18 @@ const EVICTIONS: u32 = 128;
 const BUSY: u32 = 4;
 /// How often a lookup starts over before it gives its answer whatever others do.
 const RETRIES: u32 = 1 << 16;
+
+/// Bytes of a cache line.
+const LINE: usize = 64;
+/// Bytes that Linux has before the key of an element (`struct htab_elem`, 6.18).
+const LINUX_KEY: usize = 48;
+
+/// Bytes from one element to the next, of elements of `len` bytes with their keys at `key`: whole cache lines, so that
+/// CPUs that change different elements do not wait for each other, where that is no more than Linux's elements take.
+fn elem_len(len: usize, key: usize) -> Option<usize> {
+    let lines = len.checked_next_multiple_of(LINE)?;
+    Some(if lines <= len - key + LINUX_KEY { lines } else { len })
+}
 
 pub(crate) struct Hash {
     geometry: Geometry,
@@ -108,11 +120,16 @@ impl Hash {
         let (pool, buckets) = Pool::new(HEADER_LEN, g.max_entries, replacing, g.cpus, g.wait)?;
         let bucket_count = g.max_entries.checked_next_power_of_two()?;
         let elems = buckets.checked_add(BUCKET.checked_mul(bucket_count as usize)?)?;
-        let elem_len = key + g.key_size.next_multiple_of(8);
+        let elems = elems.checked_next_multiple_of(LINE)?;
+        let value = key + g.key_size.next_multiple_of(8);
         let slots = pool.capacity() as usize;
-        let base = elems.checked_add(elem_len.checked_mul(slots)?)?;
-        let cpus = if percpu { g.cpus } else { 1 };
-        let (values, end) = PercpuValues::new(&g, base, slots, cpus)?;
+        let (elem_len, (values, end)) = if percpu {
+            let base = elems.checked_add(value.checked_mul(slots)?)?;
+            (value, PercpuValues::new(&g, base, slots, g.cpus)?)
+        } else {
+            let len = elem_len(value.checked_add(g.stride)?, key)?;
+            (len, PercpuValues::apart(&g, elems + value, slots, len)?)
+        };
         Some(g.metadata(memory, end, values.base).map(|metadata| Self {
             geometry: g,
             metadata,
@@ -496,14 +513,9 @@ impl Hash {
         Err(Errno::EBUSY)
     }
 
-    /// The values of a hash that is not per CPU: block, offset and bytes.
-    pub fn area(&self) -> (&Block, usize, usize) {
-        (&self.metadata, self.values.base, self.pool.capacity() as usize * self.geometry.stride)
-    }
-
-    /// The values, per CPU or not: block, offset and bytes.
-    pub fn all_values(&self) -> (&Block, usize, usize) {
-        (&self.metadata, self.values.base, self.values.len())
+    /// The values, per CPU or not.
+    pub fn area(&self) -> Values<'_> {
+        self.values.area(&self.metadata)
     }
 
     /// The address of an element's key.
@@ -683,7 +695,11 @@ impl Ops for Hash {
     }
 
     fn values(&self) -> Option<(u64, usize)> {
-        Some(self.values.area(&self.metadata))
+        Some(self.area().range())
+    }
+
+    fn values_apart(&self) -> Option<usize> {
+        (!self.percpu).then_some(self.values.stride)
     }
 
     fn metadata(&self) -> &Block {

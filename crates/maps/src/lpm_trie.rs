@@ -685,7 +685,7 @@ impl Ops for LpmTrie {
     }
 
     fn values(&self) -> Option<(u64, usize)> {
-        Some(self.values.area(&self.metadata))
+        Some(self.values.area(&self.metadata).range())
     }
 
     fn metadata(&self) -> &Block {

@@ -63,6 +63,8 @@ pub struct Area {
     pub addr: u64,
     /// Bytes.
     pub len: usize,
+    /// Bytes from one value to the next, and of each value, rounded up to 8, where something else stands between them.
+    pub parts: Option<(usize, usize)>,
     /// Programs may read it (not `BPF_F_WRONLY_PROG`).
     pub read: bool,
     /// Programs may write it (not `BPF_F_RDONLY_PROG`).
@@ -86,6 +88,10 @@ pub(crate) trait Ops {
     fn next_key(&self, key: Option<Bytes<'_>>, out: &mut [u8]) -> Result<(), Errno>;
     /// Memory of the values, by address and length.
     fn values(&self) -> Option<(u64, usize)>;
+    /// Bytes from one value to the next, where something that is no value stands between them.
+    fn values_apart(&self) -> Option<usize> {
+        None
+    }
     /// The block that starts with the header.
     fn metadata(&self) -> &Block;
 }
@@ -542,13 +548,14 @@ impl Map {
         }
     }
 
-    /// The memory of the values, which a guest may be granted whole: nothing in it is trusted by the map.
+    /// The memory of the values, of which a guest may be granted what is no gap between them.
     /// For ring buffers the data range; `None` for kinds that programs reach no values of.
     pub fn value_area(&self) -> Option<Area> {
         let flags = self.geometry.flags;
         self.ops().values().map(|(addr, len)| Area {
             addr,
             len,
+            parts: self.ops().values_apart().map(|step| (step, self.geometry.stride)),
             read: !flags.has(MapFlags::WRONLY_PROG),
             write: !flags.has(MapFlags::RDONLY_PROG),
         })

@@ -28,6 +28,27 @@ pub(crate) struct PercpuValues {
     pub stride: usize,
     /// Virtual CPUs.
     pub cpus: u32,
+    /// Bytes of all, from the first to the end of the last.
+    len: usize,
+}
+
+/// Values in a block.
+#[derive(Clone, Copy)]
+pub(crate) struct Values<'m> {
+    pub block: &'m Block,
+    /// Offset of the first.
+    pub base: usize,
+    /// Bytes of all, from the first to the end of the last.
+    pub len: usize,
+    /// Bytes from one to the next.
+    pub step: usize,
+}
+
+impl Values<'_> {
+    /// Address and bytes.
+    pub fn range(&self) -> (u64, usize) {
+        (self.block.addr(self.base), self.len)
+    }
 }
 
 impl PercpuValues {
@@ -35,8 +56,19 @@ impl PercpuValues {
     pub fn new(g: &Geometry, base: usize, slots: usize, cpus: u32) -> Option<(Self, usize)> {
         let base = g.pages(base)?;
         let span = g.pages(slots.checked_mul(g.stride)?)?;
-        let end = base.checked_add(span.checked_mul(cpus as usize)?)?;
-        Some((Self { base, span, stride: g.stride, cpus }, end))
+        let len = span.checked_mul(cpus as usize)?;
+        Some((Self { base, span, stride: g.stride, cpus, len }, base.checked_add(len)?))
+    }
+
+    /// Values of one CPU at `base`, one in each `step` bytes, of which there are `slots`, at least 1; also the end of
+    /// the last step.
+    pub fn apart(g: &Geometry, base: usize, slots: usize, step: usize) -> Option<(Self, usize)> {
+        let before = slots.checked_sub(1)?.checked_mul(step)?;
+        let len = before.checked_add(g.stride)?;
+        Some((
+            Self { base, span: 0, stride: step, cpus: 1, len },
+            base.checked_add(before)?.checked_add(step)?,
+        ))
     }
 
     /// Offset of a value.
@@ -73,14 +105,9 @@ impl PercpuValues {
         if percpu { self.stride * self.cpus as usize } else { g.value_size }
     }
 
-    /// Bytes of the whole area.
-    pub fn len(&self) -> usize {
-        self.span * self.cpus as usize
-    }
-
-    /// The whole area: address and length.
-    pub fn area(&self, metadata: &Block) -> (u64, usize) {
-        (metadata.addr(self.base), self.span * self.cpus as usize)
+    /// The whole area.
+    pub fn area<'m>(&self, metadata: &'m Block) -> Values<'m> {
+        Values { block: metadata, base: self.base, len: self.len, step: self.stride }
     }
 }
 
@@ -107,9 +134,9 @@ impl PercpuArray {
         (cpu < self.geometry.cpus).then(|| self.metadata.addr(self.values.off(index, cpu)))
     }
 
-    /// The values of all CPUs: block, offset and bytes.
-    pub fn area(&self) -> (&Block, usize, usize) {
-        (&self.metadata, self.values.base, self.values.len())
+    /// The values of all CPUs.
+    pub fn area(&self) -> Values<'_> {
+        self.values.area(&self.metadata)
     }
 
     /// Per-CPU arrays do not know `BPF_F_LOCK` at all.
@@ -163,7 +190,7 @@ impl Ops for PercpuArray {
     }
 
     fn values(&self) -> Option<(u64, usize)> {
-        Some(self.values.area(&self.metadata))
+        Some(self.area().range())
     }
 
     fn metadata(&self) -> &Block {

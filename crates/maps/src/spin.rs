@@ -8,6 +8,7 @@ use skep_spec::Errno;
 use crate::geometry::Geometry;
 use crate::map::{Kind, Map};
 use crate::mem::Block;
+use crate::percpu_array::Values;
 use crate::sync::{AtomicU32, Guard, Ordering, Owner, lock};
 
 impl Geometry {
@@ -50,7 +51,7 @@ impl Map {
 
     fn lock_word(&self, addr: u64) -> Option<&AtomicU32> {
         let lock = self.geometry.spin_lock?;
-        let (block, base, len) = match &self.kind {
+        let Values { block, base, len, step } = match &self.kind {
             Kind::Array(array) => array.area(),
             Kind::Hash(hash) => hash.area(),
             Kind::Storage(storage) => storage.area(),
@@ -69,6 +70,6 @@ impl Map {
             | Kind::Sockets(_) => return None,
         };
         let off = usize::try_from(addr.checked_sub(block.addr(base))?).ok()?;
-        (off < len && off % self.geometry.stride == lock).then(|| block.u32(base + off))
+        (off < len && off % step == lock).then(|| block.u32(base + off))
     }
 }

@@ -13,6 +13,7 @@ use crate::geometry::Geometry;
 use crate::hash::Hash;
 use crate::map::{Kind, Map, Ops};
 use crate::mem::{Block, Bytes, Memory};
+use crate::percpu_array::Values;
 use crate::sync::Owner;
 
 /// Bytes that all values have.
@@ -44,8 +45,8 @@ impl Storage {
         Ok(Self { hash: Hash::new(values, memory)? })
     }
 
-    /// The values: block, offset and bytes.
-    pub fn area(&self) -> (&Block, usize, usize) {
+    /// The values.
+    pub fn area(&self) -> Values<'_> {
         self.hash.area()
     }
 }
@@ -225,6 +226,10 @@ impl Ops for Storage {
 
     fn values(&self) -> Option<(u64, usize)> {
         self.hash.values()
+    }
+
+    fn values_apart(&self) -> Option<usize> {
+        self.hash.values_apart()
     }
 
     fn metadata(&self) -> &Block {

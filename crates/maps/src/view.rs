@@ -31,9 +31,9 @@ impl Map {
     /// The memory that the values of arrays and hashes stand in.
     fn block(&self) -> Option<&Block> {
         match &self.kind {
-            Kind::Array(array) => Some(array.area().0),
-            Kind::PercpuArray(array) => Some(array.area().0),
-            Kind::Hash(hash) => Some(hash.area().0),
+            Kind::Array(array) => Some(array.area().block),
+            Kind::PercpuArray(array) => Some(array.area().block),
+            Kind::Hash(hash) => Some(hash.area().block),
             Kind::Arena(_)
             | Kind::BloomFilter(_)
             | Kind::LpmTrie(_)

@@ -545,7 +545,7 @@ impl<'m> Mem<'m> {
             return true;
         }
         let Some(span) = self.granting(addr, size, write) else { return false };
-        if let Some(new) = Recent::of(&span, write) {
+        if let Some(new) = Recent::of(&span.around(addr), write) {
             let recent = if write { &mut self.stores } else { &mut self.loads };
             *recent = [new, recent[0]];
         }

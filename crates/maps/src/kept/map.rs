@@ -6,7 +6,7 @@ use skep_spec::FieldKind;
 
 use super::Keeper;
 use crate::map::{Kind, Map};
-use crate::mem::Block;
+use crate::percpu_array::Values;
 use crate::sync::Ordering;
 use crate::walk::{Element, Key};
 
@@ -25,15 +25,15 @@ impl Map {
         self.kept.as_ref()
     }
 
-    /// Where its values stand: block, offset and bytes.
-    fn value_block(&self) -> Option<(&Block, usize, usize)> {
+    /// Where its values stand.
+    fn value_block(&self) -> Option<Values<'_>> {
         // No other kind has values with fields that keep something.
         if let Kind::Array(array) = &self.kind {
             Some(array.area())
         } else if let Kind::PercpuArray(array) = &self.kind {
             Some(array.area())
         } else if let Kind::Hash(hash) = &self.kind {
-            Some(hash.all_values())
+            Some(hash.area())
         } else {
             None
         }
@@ -51,7 +51,7 @@ impl Map {
 
     /// The element's number, the value and the offset in it that an address of a value is.
     fn value_of(&self, addr: u64) -> Option<(u32, u64, usize)> {
-        let (block, base, len) = self.value_block()?;
+        let Values { block, base, len, step } = self.value_block()?;
         let mut off = usize::try_from(addr.checked_sub(block.addr(base))?).ok().filter(|off| *off < len)?;
         let mut start = 0;
         // Each CPU's values start at a page.
@@ -60,9 +60,9 @@ impl Map {
             start = off / span * span;
             off -= start;
         }
-        let index = off / self.geometry.stride;
-        let value = block.addr(base + start + index * self.geometry.stride);
-        Some((u32::try_from(index).ok()?, value, off % self.geometry.stride))
+        let index = off / step;
+        let value = block.addr(base + start + index * step);
+        (off % step < self.geometry.stride).then_some((u32::try_from(index).ok()?, value, off % step))
     }
 
     /// The element whose value an address is in; `None` for what is in no value of an array or hash.
@@ -80,7 +80,7 @@ impl Map {
     /// Writes the word of a pointer in a value, as programs read it. Does nothing outside the values.
     pub fn write_pointer(&self, addr: u64, word: u64) {
         if self.field_at(addr).is_some_and(|f| f.kind.is_pointer())
-            && let Some((block, base, _)) = self.value_block()
+            && let Some(Values { block, base, .. }) = self.value_block()
         {
             block.write(base + (addr - block.addr(base)) as usize, (&word.to_ne_bytes()).into());
         }
@@ -90,8 +90,9 @@ impl Map {
     /// (`map_release_uref`).
     pub fn abandon(&self) {
         self.abandoned.store(true, Ordering::Release);
-        if let (Some(keeper), Some((block, base, len))) = (&self.kept, self.value_block()) {
-            keeper.release_timers(block.addr(base), len);
+        if let (Some(keeper), Some(values)) = (&self.kept, self.value_block()) {
+            let (start, len) = values.range();
+            keeper.release_timers(start, len);
         }
     }
 
@@ -103,8 +104,9 @@ impl Map {
 
 impl Drop for Map {
     fn drop(&mut self) {
-        if let (Some(keeper), Some((block, base, len))) = (&self.kept, self.value_block()) {
-            keeper.release(block.addr(base), len);
+        if let (Some(keeper), Some(values)) = (&self.kept, self.value_block()) {
+            let (start, len) = values.range();
+            keeper.release(start, len);
         }
     }
 }

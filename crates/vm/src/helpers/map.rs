@@ -37,8 +37,8 @@ pub(crate) fn lookup(
         });
     };
     match program.map_index(map) {
-        Some(index) => mem.expect_value(index),
-        None => mem.expect_inner_value(&found),
+        Some(index) => mem.expect_value(index, value),
+        None => mem.expect_inner_value(&found, value),
     }
     Ok(value)
 }

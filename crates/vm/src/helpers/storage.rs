@@ -55,8 +55,8 @@ fn get(
         },
     };
     let found = map.storage_get(object, flags & CREATE != 0, initial, vcpu);
-    if let Some(index) = index.filter(|_| found.is_some()) {
-        call.mem.expect_value(index);
+    if let (Some(index), Some(value)) = (index, found) {
+        call.mem.expect_value(index, value);
     }
     Ok(found.unwrap_or(0))
 }

@@ -70,13 +70,14 @@ impl Mem<'_> {
         self.scratch.inner.spans = [Span::EMPTY; SPANS];
     }
 
-    /// An address of a value of such a map is about to be accessed.
-    pub(crate) fn expect_inner_value(&mut self, map: &Map) {
+    /// A value of such a map is about to be accessed.
+    pub(crate) fn expect_inner_value(&mut self, map: &Map, addr: u64) {
         let Some(span) = map.value_area().map(Span::of_values) else { return };
         let known = self.scratch.inner.spans.iter().any(|s| s.start == span.start && s.len > 0);
         if !known {
             self.keep_span(span);
         }
+        let span = span.around(addr);
         if let Some(load) = Recent::of(&span, false) {
             self.loads = [load, self.loads[0]];
         }

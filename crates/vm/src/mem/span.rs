@@ -48,15 +48,20 @@ impl Name {
 /// that were just written waits for each of them.
 ///
 /// ```text
-///  63 ... 8 | 7 ... 2 |   1   |  0
-///    name   |    0    | write | read
+///  63 ... 40 | 39 ... 16 | 15 ... 8 | 7 ... 2 |   1   |  0
+///    step    |   part    |   name   |    0    | write | read
 /// ```
+///
+/// Where `step` is not 0, only the first `part` of each `step` words of 8 bytes are granted: values of a map with something
+/// else between them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Tag(u64);
 
 impl Tag {
     const READ: u64 = 1;
     const WRITE: u64 = 2;
+    /// Words of a step and of a part are fewer.
+    const PARTS: u32 = 1 << 24;
 
     #[inline(always)]
     pub(super) const fn new(name: Name, read: bool, write: bool) -> Self {
@@ -68,6 +73,24 @@ impl Tag {
         self.0 & (if write { Self::WRITE } else { Self::READ }) != 0
     }
 
+    /// The same, of which the first `part` of each `step` bytes are granted, multiples of 8; nothing where they are too
+    /// many to be told.
+    pub(super) fn in_parts(self, step: usize, part: usize) -> Self {
+        match (u32::try_from(step / 8), u32::try_from(part / 8)) {
+            (Ok(step @ 1..Self::PARTS), Ok(part @ 1..Self::PARTS)) => {
+                Self(self.0 | u64::from(step) << 40 | u64::from(part) << 16)
+            }
+            _ => Self::new(Name::Nothing, false, false),
+        }
+    }
+
+    /// `step` and `part` in bytes, where only parts are granted.
+    #[inline(always)]
+    fn parts(self) -> Option<(u64, u64)> {
+        let step = self.0 >> 40;
+        (step != 0).then_some((8 * step, 8 * (self.0 >> 16 & (u64::from(Self::PARTS) - 1))))
+    }
+
     /// The same with or without stores.
     #[inline(always)]
     pub(super) const fn with_write(self, write: bool) -> Self {
@@ -75,7 +98,7 @@ impl Tag {
     }
 
     pub(super) fn name(self) -> Name {
-        Name::ALL.get((self.0 >> 8) as usize).copied().unwrap_or(Name::Nothing)
+        Name::ALL.get((self.0 >> 8 & 0xff) as usize).copied().unwrap_or(Name::Nothing)
     }
 }
 
@@ -99,7 +122,27 @@ impl Span {
 
     #[inline(always)]
     pub(super) fn grants(&self, addr: u64, size: u64, write: bool) -> bool {
-        self.holds(addr, size) && self.tag.grants(write)
+        self.holds(addr, size) && self.tag.grants(write) && self.in_part(addr, size)
+    }
+
+    /// Whether bytes that lie inside lie in one part, if there are parts.
+    #[inline(always)]
+    fn in_part(&self, addr: u64, size: u64) -> bool {
+        let Some((step, part)) = self.tag.parts() else { return true };
+        let off = (addr - self.start) % step;
+        off < part && size <= part - off
+    }
+
+    /// The part that an address lies in, if there are parts: what is granted around it.
+    #[inline(always)]
+    pub(super) fn around(&self, addr: u64) -> Self {
+        match self.tag.parts() {
+            Some((step, part)) if self.holds(addr, 1) => {
+                let tag = Tag(self.tag.0 & 0xffff);
+                Self { start: addr - (addr - self.start) % step, len: part, tag }
+            }
+            _ => *self,
+        }
     }
 
     pub(super) fn region(&self) -> Option<Region> {
@@ -119,10 +162,11 @@ pub(super) struct Recent {
 }
 
 impl Recent {
-    /// Of a span that grants loads or stores; `None` when it does not, or is too short to be remembered.
+    /// Of a span without parts that grants loads or stores; `None` when it does not, or is too short to be remembered.
     #[inline(always)]
     pub(super) fn of(span: &Span, write: bool) -> Option<Self> {
-        let room = span.len.checked_sub(8).filter(|_| span.tag.grants(write))?;
+        let whole = span.tag.grants(write) && span.tag.parts().is_none();
+        let room = span.len.checked_sub(8).filter(|_| whole)?;
         Some(Self { start: span.start, room })
     }
 
@@ -177,6 +221,31 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// Between values nothing is granted, and no access goes from one to the next.
+    #[test]
+    fn parts_are_granted_one_by_one() {
+        let whole = Tag::new(Name::Values, true, false);
+        let span = Span { start: 0x1000, len: 2 * 64 + 16, tag: whole.in_parts(64, 16) };
+        assert!(Recent::of(&span, false).is_none(), "not remembered whole");
+        for addr in 0x1000 - 70..0x1000 + 3 * 64 + 70u64 {
+            for size in [1, 2, 4, 8, 16, 17, 64] {
+                let off = addr.wrapping_sub(0x1000);
+                let inside = off < span.len && off % 64 + size <= 16;
+                assert_eq!(span.grants(addr, size, false), inside, "{size} at {addr:#x}");
+                assert!(!span.grants(addr, size, true));
+                if inside && size <= 8 {
+                    let around = span.around(addr);
+                    assert_eq!((around.start, around.len), (0x1000 + off / 64 * 64, 16));
+                    assert!(Recent::of(&around, false).expect("a value").holds(addr, size));
+                    assert!(!around.grants(around.start + 16, 1, false));
+                }
+            }
+        }
+        assert_eq!((span.tag.name(), whole.in_parts(0, 8).name()), (Name::Values, Name::Nothing));
+        let more = 8 << 24;
+        assert!(!whole.in_parts(more, 8).grants(false), "too many to be told");
     }
 
     #[test]

@@ -22,6 +22,8 @@ pub(crate) struct MapSet {
 
 /// Where all values of a map stand.
 struct Together {
+    /// All of them; where something stands between them, each is asked for alone.
+    all: Span,
     loads: Option<Recent>,
     stores: Option<Recent>,
     /// Of an array, where each stands.
@@ -37,9 +39,9 @@ impl MapSet {
         };
         let by_map: Vec<Option<Span>> = maps.iter().map(span).collect();
         let together = maps.iter().zip(&by_map).map(|(map, span)| {
-            let all = span.as_ref()?;
-            let (loads, stores) = (Recent::of(all, false), Recent::of(all, true));
-            Some(Together { loads, stores, array: map.array() })
+            let all = (*span)?;
+            let (loads, stores) = (Recent::of(&all, false), Recent::of(&all, true));
+            Some(Together { all, loads, stores, array: map.array() })
         });
         let together = together.collect();
         let waiting = maps.iter().filter(|m| m.waits_for_runs()).cloned().collect();
@@ -75,15 +77,24 @@ impl MapSet {
 
 impl Span {
     pub(super) fn of_values(area: Area) -> Self {
-        Self { start: area.addr, len: area.len as u64, tag: Tag::new(Name::Values, area.read, area.write) }
+        let tag = Tag::new(Name::Values, area.read, area.write);
+        let tag = area.parts.map_or(tag, |(step, part)| tag.in_parts(step, part));
+        Self { start: area.addr, len: area.len as u64, tag }
     }
 }
 
 impl Mem<'_> {
-    /// Says that an address of a value of a map, by its index in the program's, is about to be accessed.
+    /// Says that a value of a map, by its index in the program's, is about to be accessed.
     #[inline(always)]
-    pub(crate) fn expect_value(&mut self, map: usize) {
-        let Some(&Together { loads, stores, .. }) = self.together(map) else { return };
+    pub(crate) fn expect_value(&mut self, map: usize, addr: u64) {
+        let Some(&Together { all, loads, stores, .. }) = self.together(map) else { return };
+        let (loads, stores) = match (loads, stores) {
+            (None, None) => {
+                let value = all.around(addr);
+                (Recent::of(&value, false), Recent::of(&value, true))
+            }
+            whole => whole,
+        };
         if let Some(load) = loads {
             self.loads = [load, self.loads[0]];
         }
@@ -104,7 +115,7 @@ impl Mem<'_> {
         let array = self.together(map)?.array?;
         let index = self.load::<u32>(key)?;
         let value = array.value(index as u32)?;
-        self.expect_value(map);
+        self.expect_value(map, value);
         Some(value)
     }
 }
