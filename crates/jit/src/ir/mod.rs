@@ -21,9 +21,18 @@
 //! [`text`] has its text, [`Module::parse`] reads it, [`Module::check`] says whether a module is valid.
 
 pub mod check;
+pub mod dead;
 pub mod dom;
+pub mod fold;
+pub mod inline;
+pub mod lookup;
+pub mod loops;
 pub mod parse;
+pub mod passes;
+pub mod slots;
+pub mod ssa;
 pub mod text;
+pub mod thread;
 mod walk;
 
 use skep_isa::{AtomicOp, Size};
@@ -419,6 +428,15 @@ pub struct Function {
     pub blocks: Vec<BlockData>,
 }
 
+/// Stack frames.
+#[derive(Clone, Copy, Debug)]
+pub struct Frame;
+
+impl Frame {
+    /// Bytes of a frame: a function's lies so many below its caller's.
+    pub const BYTES: i64 = skep_vm::FRAME_BYTES as i64;
+}
+
 /// A program: its functions, the main one first.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Module {
@@ -427,6 +445,11 @@ pub struct Module {
 }
 
 impl Function {
+    /// A function that does nothing.
+    pub fn empty() -> Self {
+        Self { name: String::new(), slot: 0, zeroed: 0, nodes: Vec::new(), blocks: Vec::new() }
+    }
+
     /// The instruction or parameter that defines a value.
     pub fn node(&self, v: Val) -> &Node {
         &self.nodes[v.0 as usize]
