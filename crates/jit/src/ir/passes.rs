@@ -1,6 +1,5 @@
 //! The passes in their order.
 
-use super::Module;
 use super::dead::dead;
 use super::fold::fold;
 use super::inline::inline;
@@ -8,6 +7,7 @@ use super::lookup::{Array, lookup};
 use super::loops::loops;
 use super::slots::slots;
 use super::thread::thread;
+use super::{Function, Module};
 
 /// Which passes run: each can be left out, to see what it brings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,38 +52,29 @@ impl Default for Passes {
 
 /// Improves a program; `array` tells what register content stands for an array.
 pub fn run(m: &mut Module, passes: &Passes, array: &dyn Fn(u64) -> Option<Array>) {
-    for f in &mut m.functions {
-        if passes.fold {
-            fold(f);
+    let each = |m: &mut Module, name: &str, on: bool, pass: &dyn Fn(&mut Function)| {
+        if on {
+            m.functions.iter_mut().for_each(pass);
+            m.debug_check(name);
         }
-        if passes.lookup {
-            lookup(f, array);
-        }
-        dead(f);
-    }
+    };
+    let clean = |m: &mut Module| {
+        // First what has become the same value in each way, so that folding sees it.
+        each(m, "dead", passes.fold, &dead);
+        each(m, "fold", passes.fold, &fold);
+        each(m, "dead", true, &dead);
+    };
+    clean(m);
+    each(m, "lookup", passes.lookup, &|f| lookup(f, array));
     if passes.inline {
         inline(m);
+        m.debug_check("inline");
     }
-    for f in &mut m.functions {
-        let clean = |f: &mut _| {
-            if passes.fold {
-                fold(f);
-            }
-            dead(f);
-        };
-        clean(f);
-        if passes.slots {
-            slots(f);
-            dead(f);
-            clean(f);
-        }
-        if passes.thread {
-            thread(f);
-            clean(f);
-        }
-        if passes.loops || passes.repeat {
-            loops(f, passes.loops, passes.repeat);
-            clean(f);
-        }
-    }
+    clean(m);
+    each(m, "slots", passes.slots, &slots);
+    clean(m);
+    each(m, "thread", passes.thread, &thread);
+    clean(m);
+    each(m, "loops", passes.loops || passes.repeat, &|f| loops(f, passes.loops, passes.repeat));
+    clean(m);
 }
