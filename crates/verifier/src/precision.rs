@@ -38,6 +38,32 @@ struct FrameWanted {
 /// Something that the walk cannot follow.
 struct Lost;
 
+/// What is told of walks, for the log. [`Silent`] costs nothing.
+pub(crate) trait Witness {
+    /// The walk comes to a part of the path, from the instruction `last` back to `first`, where a stored state is or the
+    /// function begins. `subseq`: the `first` of the part that follows it.
+    fn part(&mut self, frame: usize, last: Option<usize>, first: usize, subseq: Option<usize>);
+    /// Before an instruction is undone.
+    fn undo(&mut self, p: &Program<'_>, wanted: &Wanted, frame: usize, pc: usize);
+    /// What was wanted is marked in a stored state.
+    fn marked(&mut self, p: &Program<'_>, wanted: &Wanted, frame: usize, state: &State);
+    /// The walk is lost, in the `depth`-th frame.
+    fn lost(&mut self, depth: usize);
+    /// Every number of a stored state will be marked.
+    fn forces(&mut self, state: &State);
+}
+
+/// Nobody listens.
+pub(crate) struct Silent;
+
+impl Witness for Silent {
+    fn part(&mut self, _: usize, _: Option<usize>, _: usize, _: Option<usize>) {}
+    fn undo(&mut self, _: &Program<'_>, _: &Wanted, _: usize, _: usize) {}
+    fn marked(&mut self, _: &Program<'_>, _: &Wanted, _: usize, _: &State) {}
+    fn lost(&mut self, _: usize) {}
+    fn forces(&mut self, _: &State) {}
+}
+
 impl Wanted {
     pub(crate) fn new() -> Self {
         Self { frames: vec![FrameWanted::default(); crate::limits::FRAMES + 1] }
@@ -49,6 +75,12 @@ impl Wanted {
 
     pub(crate) fn add_slot(&mut self, frame: usize, slot: usize) {
         self.frames[frame].slots |= 1 << slot;
+    }
+
+    /// What is wanted in a frame: registers, and slots by bit.
+    pub(crate) fn of(&self, frame: usize) -> (RegSet, u64) {
+        let FrameWanted { regs, slots } = self.frames[frame];
+        (regs, slots)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -289,41 +321,77 @@ fn mark(reg: &mut Known) -> bool {
     new
 }
 
-/// Marks everything that is wanted here, and what it comes from, in the stored states of the path; says whether
+/// Where a walk begins: at an instruction that is not undone itself, behind what led to it.
+pub(crate) struct From<'h> {
+    pub(crate) pc: usize,
+    /// The running frame.
+    pub(crate) depth: usize,
+    /// The way from `parent`.
+    pub(crate) history: &'h History,
+    pub(crate) parent: Option<NodeId>,
+    /// Where the path begins: where the first function is entered.
+    pub(crate) start: usize,
+}
+
+/// Marks everything that is wanted there, and what it comes from, in the stored states of the path; says whether
 /// anything was not marked before.
-pub(crate) fn trace(
+pub(crate) fn trace<W: Witness>(
     p: &Program<'_>,
     store: &mut Store,
     mut wanted: Wanted,
-    depth: usize,
-    history: &History,
-    parent: Option<NodeId>,
+    from: &From<'_>,
+    witness: &mut W,
 ) -> bool {
     let mut changed = false;
-    let mut frame = depth;
-    let mut lost = walk(p, &mut wanted, &history.steps, &mut frame);
-    let mut at = parent;
+    let mut frame = from.depth;
+    let mut at = from.parent;
+    let mut first = at.map_or(from.start, |id| store.node(id).pc);
+    witness.part(frame, Some(from.pc), first, None);
+    let mut lost = walk(p, &mut wanted, &from.history.steps, &mut frame, witness);
     while let Some(id) = at {
         let node = store.node_mut(id);
         if lost {
+            witness.forces(&node.state);
             changed |= mark_all(&mut node.state);
-        } else {
-            wanted.mark(&mut node.state);
-            if wanted.is_empty() {
-                return changed;
-            }
-            changed = true;
-            debug_assert_eq!(frame, node.state.depth(), "the walk keeps count of the frames");
-            lost = walk(p, &mut wanted, &node.history.steps, &mut frame);
+            at = node.parent;
+            continue;
         }
+        if wanted.is_empty() {
+            return changed;
+        }
+        wanted.mark(&mut node.state);
+        witness.marked(p, &wanted, frame, &node.state);
+        if wanted.is_empty() {
+            return changed;
+        }
+        changed = true;
+        debug_assert_eq!(frame, node.state.depth(), "the walk keeps count of the frames");
         at = node.parent;
+        let subseq = first;
+        first = at.map_or(from.start, |id| store.node(id).pc);
+        let steps = &store.node(id).history.steps;
+        witness.part(frame, steps.last().map(|s| s.pc as usize), first, Some(subseq));
+        lost = walk(p, &mut wanted, steps, &mut frame, witness);
     }
     changed
 }
 
-/// Walks back over some steps; says whether it got lost.
-fn walk(p: &Program<'_>, wanted: &mut Wanted, steps: &[Step], frame: &mut usize) -> bool {
-    steps.iter().rev().any(|step| wanted.undo(p, step, frame).is_err())
+/// Walks back over some steps, as long as something is wanted; says whether it got lost.
+fn walk<W: Witness>(
+    p: &Program<'_>,
+    wanted: &mut Wanted,
+    steps: &[Step],
+    frame: &mut usize,
+    witness: &mut W,
+) -> bool {
+    for step in steps.iter().rev() {
+        witness.undo(p, wanted, *frame, step.pc as usize);
+        if wanted.undo(p, step, frame).is_err() {
+            witness.lost(*frame);
+            return true;
+        }
+    }
+    false
 }
 
 /// Marks every number of a state; says whether any was not marked before.

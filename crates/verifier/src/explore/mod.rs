@@ -25,7 +25,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use skep_abi::KfuncEffect;
-use skep_isa::{CallTarget, Op, Reg};
+use skep_isa::{CallTarget, Op, Reg, RegSet};
 
 pub use cost::{Difference, InsnCost};
 pub use follow::Followed;
@@ -254,7 +254,7 @@ impl<'p, 'a> Explorer<'p, 'a> {
         let facts = check::insn(self.p, &self.state, pc, op)?;
         self.note(pc, &facts)?;
         self.mask(pc, op, &facts)?;
-        self.rely(&facts);
+        self.rely(op, &facts);
         self.slots.note(self.p, &self.state, pc, op, &facts);
         self.proved.note(self.p, &self.state, pc, op, &facts);
         self.history.push(pc, points.jump);
@@ -262,7 +262,7 @@ impl<'p, 'a> Explorer<'p, 'a> {
         let next = self.go(pc, op, &facts)?;
         match next {
             Next::Go(_) if is_frame_change(op, &facts) => {}
-            Next::Go(_) => self.log.state(self.p, op, &facts, &self.state),
+            Next::Go(next) => self.log.state(self.p, (pc, op), &facts, next, &self.state),
             Next::End => self.log.end(),
         }
         Ok(next)
@@ -285,10 +285,9 @@ impl<'p, 'a> Explorer<'p, 'a> {
                     let split = jump::split(
                         self.p,
                         &self.state,
-                        width,
-                        op,
-                        dst,
-                        src,
+                        pc,
+                        (width, op),
+                        (dst, src),
                         facts.outcome.branches.as_deref(),
                     );
                     self.history.note_linked(split.linked, self.p.points[pc].jump);
@@ -472,9 +471,12 @@ impl<'p, 'a> Explorer<'p, 'a> {
     }
 
     /// Protects the numbers that a check relied on.
-    fn rely(&mut self, facts: &Facts) {
+    fn rely(&mut self, op: Op, facts: &Facts) {
         if !self.marks_precision() || (facts.precise.is_empty() && facts.precise_slots.is_empty()) {
             return;
+        }
+        if self.log.hears_walks() {
+            return self.rely_aloud(op, facts);
         }
         let mut wanted = Wanted::new();
         wanted.add_regs(self.state.depth(), facts.precise);
@@ -484,9 +486,47 @@ impl<'p, 'a> Explorer<'p, 'a> {
         self.trace(wanted);
     }
 
+    /// The same one by one, in the kernel's order: together they mark the same.
+    fn rely_aloud(&mut self, op: Op, facts: &Facts) {
+        let frame = self.state.depth();
+        for &(frame, slot) in &facts.precise_slots {
+            let mut wanted = Wanted::new();
+            wanted.add_slot(frame, slot);
+            self.trace(wanted);
+        }
+        // A comparison's destination comes first, and that `bpf_loop` has no flags.
+        let mut first = None;
+        if let Op::JumpIf { dst, .. } = op {
+            first = Some(dst);
+        } else if op == Op::Call(CallTarget::Helper(contract::LOOP)) {
+            first = Some(Reg(4));
+        }
+        let first = first.filter(|reg| facts.precise.contains(*reg));
+        let rest = facts.precise.iter().filter(|r| Some(*r) != first);
+        for reg in first.into_iter().chain(rest) {
+            let mut wanted = Wanted::new();
+            wanted.add_regs(frame, RegSet::EMPTY.with(reg));
+            self.trace(wanted);
+        }
+    }
+
     fn trace(&mut self, wanted: Wanted) {
-        let depth = self.state.depth();
-        precision::trace(self.p, &mut self.store, wanted, depth, &self.history, self.parent);
+        let (pc, depth, history, parent) = (self.pc, self.state.depth(), &self.history, self.parent);
+        let start = self.start_of(&self.state);
+        let from = precision::From { pc, depth, history, parent, start };
+        match self.log.hears_walks() {
+            true => precision::trace(self.p, &mut self.store, wanted, &from, &mut self.log),
+            false => precision::trace(self.p, &mut self.store, wanted, &from, &mut precision::Silent),
+        };
+    }
+
+    /// Where the path of a state began.
+    fn start_of(&self, state: &State) -> usize {
+        match state.frames[0].later {
+            0 => self.p.subprogs[state.frames[0].subprog].start,
+            // The kernel does not tell where what a timer calls begins.
+            _ => 0,
+        }
     }
 
     fn observe(&self) -> Observed {

@@ -32,9 +32,10 @@ const ROUNDS: u32 = 64;
 pub(super) struct Back {
     /// The state that covers it.
     pub(super) to: NodeId,
-    depth: usize,
     pub(super) history: History,
     pub(super) parent: Option<NodeId>,
+    /// Linux 6.18 keeps it as well: it takes what is not settled, and what a callback comes back to, for complete.
+    by_linux: bool,
     /// There if the state covers it only as far as was known then.
     pub(super) unsettled: Option<Unsettled>,
 }
@@ -115,8 +116,10 @@ impl Explorer<'_, '_> {
             .then(|| Unsettled { state: self.state.clone(), trail: self.trail });
         let visit = &mut self.rounds.visits[round];
         visit.exact |= unsettled.is_none() && !by_callback;
-        let (depth, history) = (self.state.depth(), self.history.clone());
-        visit.backs.push(Back { to, depth, history, parent: self.parent, unsettled });
+        let history = self.history.clone();
+        let by_linux = unsettled.is_none() && !by_callback;
+        visit.backs.push(Back { to, history, parent: self.parent, by_linux, unsettled });
+        self.store.edges(i32::from(by_linux));
     }
 
     /// The running path has ended; so have the states for which it was the last.
@@ -151,7 +154,10 @@ impl Explorer<'_, '_> {
         if self.settle(round) {
             return false;
         }
-        for id in core::mem::take(&mut self.rounds.visits[round]).finished {
+        let visit = core::mem::take(&mut self.rounds.visits[round]);
+        let edges = visit.backs.iter().filter(|b| b.by_linux).count();
+        self.store.edges(-(edges as i32));
+        for id in visit.finished {
             self.store.close(id);
         }
         true
@@ -164,9 +170,10 @@ impl Explorer<'_, '_> {
         }
         for _ in 0..ROUNDS {
             let mut changed = false;
-            for back in backs {
+            // As the kernel does, the newest first.
+            for back in backs.iter().rev() {
                 let wanted = precision::wanted_by(&self.store.node(back.to).state);
-                changed |= self.wants(wanted, back.depth, &back.history, back.parent);
+                changed |= self.wants(wanted, back.to, &back.history, back.parent, back.by_linux);
             }
             if !changed {
                 return;
@@ -175,21 +182,39 @@ impl Explorer<'_, '_> {
         // It takes too long: all numbers count, here and in what leads here.
         for back in backs {
             let wanted = precision::all_numbers(&self.store.node(back.to).state);
-            self.wants(wanted, back.depth, &back.history, back.parent);
+            self.wants(wanted, back.to, &back.history, back.parent, false);
         }
         for id in self.rounds.visits[round].finished.clone() {
             let node = self.store.node(id);
-            let (depth, history, parent) = (node.state.depth(), node.history.clone(), node.parent);
+            let (history, parent) = (node.history.clone(), node.parent);
             let wanted = precision::all_numbers(&node.state);
-            self.wants(wanted, depth, &history, parent);
+            self.wants(wanted, id, &history, parent, false);
         }
         for &id in &self.rounds.visits[round].finished {
             precision::mark_all(&mut self.store.node_mut(id).state);
         }
     }
 
-    fn wants(&mut self, wanted: Wanted, depth: usize, history: &History, parent: Option<NodeId>) -> bool {
-        !wanted.is_empty() && precision::trace(self.p, &mut self.store, wanted, depth, history, parent)
+    /// Wants numbers in a path that ends where `at` is stored. `aloud`: the log tells of it.
+    fn wants(
+        &mut self,
+        wanted: Wanted,
+        at: NodeId,
+        history: &History,
+        parent: Option<NodeId>,
+        aloud: bool,
+    ) -> bool {
+        if wanted.is_empty() {
+            return false;
+        }
+        let node = self.store.node(at);
+        let (pc, depth, start) = (node.pc, node.state.depth(), self.start_of(&node.state));
+        let from = precision::From { pc, depth, history, parent, start };
+        if aloud && self.log.hears_walks() {
+            self.log.propagates(&wanted, depth);
+            return precision::trace(self.p, &mut self.store, wanted, &from, &mut self.log);
+        }
+        precision::trace(self.p, &mut self.store, wanted, &from, &mut precision::Silent)
     }
 
     /// The state that goes on past the `may_goto` at `pc`.

@@ -132,6 +132,12 @@ impl Store {
         id
     }
 
+    /// More or fewer ends of paths are kept at states that are not complete: they count as in use (`num_backedges`).
+    pub(crate) fn edges(&mut self, more: i32) {
+        self.in_use = self.in_use.saturating_add_signed(more);
+        self.peak = self.peak.max(self.in_use);
+    }
+
     /// Notes that a state made a new one superfluous.
     pub(crate) fn hit(&mut self, id: NodeId) {
         self.node_mut(id).hits += 1;

@@ -109,6 +109,7 @@ impl Explorer<'_, '_> {
         if self.marks_precision() {
             let wanted = crate::precision::wanted_by(&self.store.node(id).state);
             if !wanted.is_empty() {
+                self.log.propagates(&wanted, self.state.depth());
                 self.trace(wanted);
             }
         }

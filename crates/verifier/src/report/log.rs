@@ -1,7 +1,7 @@
 //! The log in the kernel's format: what its readers and parsers know (`do_check` in `kernel/bpf/verifier.c` and
 //! `kernel/bpf/log.c`, Linux 6.18).
 //!
-//! Lines on Linux's own working are left out: `mark_precise:`, `SCC enter`, `live stack update`.
+//! Lines on Linux's own working are left out: `SCC enter`, `live stack update`. Those on precision are in [`super::walk`].
 
 use alloc::format;
 use alloc::string::String;
@@ -15,7 +15,7 @@ use crate::check::{Facts, Target};
 use crate::options::STATISTICS;
 use crate::program::Program;
 use crate::rejection::Known;
-use crate::state::{State, known, place, references};
+use crate::state::{State, known, known_in, place, references};
 
 /// A log under way. At level 1 it holds the current path; at level 2 every path.
 #[derive(Debug)]
@@ -32,8 +32,10 @@ pub(crate) struct Log {
     after: (usize, usize),
     /// The state is shown whole before the next instruction.
     whole: bool,
-    /// The path has just begun, behind a branch.
+    /// The path has just begun, behind a branch, or a function has returned.
     begun: bool,
+    /// The `exit` that it returned from.
+    exit: Option<usize>,
 }
 
 /// The column of what is known after an instruction (`BPF_LOG_ALIGNMENT`) …
@@ -53,6 +55,7 @@ impl Log {
             after: (0, 0),
             whole: false,
             begun: false,
+            exit: None,
         }
     }
 
@@ -62,12 +65,12 @@ impl Log {
     }
 
     /// Whether the paths that were accepted stay.
-    const fn keeps_accepted(&self) -> bool {
+    pub(super) const fn keeps_accepted(&self) -> bool {
         self.level & 2 != 0
     }
 
     /// Whether instructions are still taken.
-    fn takes(&self) -> bool {
+    pub(super) fn takes(&self) -> bool {
         self.on() && self.text.len() <= self.limit
     }
 
@@ -75,7 +78,7 @@ impl Log {
         self.text.len()
     }
 
-    fn put(&mut self, line: &str) {
+    pub(super) fn put(&mut self, line: &str) {
         self.text.push_str(line);
         self.text.push('\n');
     }
@@ -88,7 +91,7 @@ impl Log {
         }
     }
 
-    fn fresh_line(&mut self) {
+    pub(super) fn fresh_line(&mut self) {
         if !self.text.is_empty() && !self.text.ends_with('\n') {
             self.text.push('\n');
         }
@@ -121,7 +124,7 @@ impl Log {
     /// The state at an entry.
     pub(crate) fn entry(&mut self, p: &Program<'_>, pc: usize, s: &State) {
         if self.on() {
-            self.put(&format!("{pc}:{}", whole(p, s)));
+            self.put(&format!("{pc}:{}", whole(p, s, s.depth())));
             self.last = known(p, s);
         }
     }
@@ -132,7 +135,7 @@ impl Log {
             return;
         }
         if core::mem::take(&mut self.whole) {
-            self.put(&format!("{pc}:{}", whole(p, s)));
+            self.put(&format!("{pc}:{}", whole(p, s, s.depth())));
         }
         if let Some(source) = p.spec.source_line(pc) {
             let key = (source.file, source.line);
@@ -147,11 +150,20 @@ impl Log {
         self.text.push_str(&text);
     }
 
-    /// What is known after the instruction: the registers that it names, and the slots that it accesses or changes.
-    pub(crate) fn state(&mut self, p: &Program<'_>, op: Op, facts: &Facts, s: &State) {
+    /// What is known after the instruction at `pc`: the registers that it names, and the slots that it accesses or
+    /// changes. `next`: the instruction that follows.
+    pub(crate) fn state(
+        &mut self,
+        p: &Program<'_>,
+        (pc, op): (usize, Op),
+        facts: &Facts,
+        next: usize,
+        s: &State,
+    ) {
         if !self.takes() {
             return;
         }
+        let compares = matches!(op, Op::JumpIf { .. });
         let now = known(p, s);
         let slots = accessed(facts, s);
         let named = named(op);
@@ -160,17 +172,24 @@ impl Log {
         let shown = now.iter().filter(|k| match k.register() {
             _ if all => true,
             Some(reg) => named.contains(reg),
-            None => slots.contains(&k.name) || !self.last.contains(k),
+            // What a comparison teaches of slots is not told.
+            None => slots.contains(&k.name) || (!compares && !self.last.contains(k)),
         });
         let shown: Vec<_> = shown.cloned().collect();
         let start = self.text.len();
+        // Something was said behind the instruction.
+        let broken = self.text.ends_with('\n');
         if shown.is_empty() {
-            self.text.push('\n');
+            self.fresh_line();
+        } else if broken {
+            // The kernel tells it before the next instruction, of a comparison at once.
+            let at = if compares { pc } else { next };
+            let _ = writeln!(self.text, "{at}:{}", words(s, s.depth(), &shown));
         } else {
             // The kernel counts the line's end too.
             let len = self.line + 1;
             let width = (len + STEP / 2).max(COLUMN).next_multiple_of(STEP) - len - 1;
-            let _ = writeln!(self.text, "{:width$};{}", "", words(s, &shown));
+            let _ = writeln!(self.text, "{:width$};{}", "", words(s, s.depth(), &shown));
         }
         self.after = (start, self.text.len());
         self.last = now;
@@ -185,9 +204,9 @@ impl Log {
         self.put("caller:");
         let mut caller = s.clone();
         caller.frames.pop();
-        self.put(&whole(p, &caller));
+        self.put(&whole(p, &caller, caller.depth()));
         self.put("callee:");
-        self.put(&whole(p, s));
+        self.put(&whole(p, s, s.depth()));
         self.whole = true;
         self.last = known(p, s);
     }
@@ -197,15 +216,15 @@ impl Log {
         if self.takes() {
             self.fresh_line();
             self.put("returning from callee:");
-            self.put(&whole(p, s));
+            self.put(&whole(p, s, s.depth()));
         }
     }
 
     /// … and its caller goes on.
     pub(crate) fn returned(&mut self, p: &Program<'_>, from: usize, to: usize, s: &State) {
         if self.takes() {
-            self.put(&format!("to caller at {to}:\n{0}\n\nfrom {from} to {to}:{0}", whole(p, s)));
-            self.last = known(p, s);
+            self.put(&format!("to caller at {to}:\n{}", whole(p, s, s.depth())));
+            (self.begun, self.exit) = (true, Some(from));
         }
     }
 
@@ -216,14 +235,20 @@ impl Log {
         }
     }
 
+    /// Takes back what is known after the instruction: the kernel writes it when it comes to the next.
+    pub(super) fn unsay_state(&mut self) {
+        if self.after.1 == self.text.len() {
+            self.text.truncate(self.after.0);
+        }
+        self.after = (0, 0);
+        self.fresh_line();
+    }
+
     /// A state that is known to be safe covers the path's.
     pub(crate) fn safe(&mut self, from: usize, pc: usize) {
         if self.takes() {
-            // The kernel would have written what is known when it comes to the next instruction.
-            if self.after.1 == self.text.len() {
-                self.text.truncate(self.after.0);
-            }
-            self.fresh_line();
+            self.unsay_state();
+            let from = self.exit.take().unwrap_or(from);
             match self.begun {
                 true => self.put(&format!("\nfrom {from} to {pc}: safe")),
                 false => self.put(&format!("{pc}: safe")),
@@ -245,14 +270,15 @@ impl Log {
             self.text.truncate(len);
         }
         self.last_line = None;
-        (self.whole, self.begun) = (self.on(), self.on());
+        (self.whole, self.begun, self.exit) = (self.on(), self.on(), None);
     }
 
     /// The state that another path begins in, when it is not found superfluous at once.
     pub(crate) fn begins(&mut self, p: &Program<'_>, from: usize, pc: usize, s: &State) {
         if core::mem::take(&mut self.begun) && self.takes() {
             self.fresh_line();
-            self.put(&format!("\nfrom {from} to {pc}:{}", whole(p, s)));
+            let from = self.exit.take().unwrap_or(from);
+            self.put(&format!("\nfrom {from} to {pc}:{}", whole(p, s, s.depth())));
             self.last = known(p, s);
         }
     }
@@ -276,7 +302,7 @@ impl Log {
 }
 
 /// The instruction with its opcode.
-fn line(p: &Program<'_>, pc: usize) -> String {
+pub(super) fn line(p: &Program<'_>, pc: usize) -> String {
     format!("({:02x}) {}", p.spec.insns[pc].opcode, super::insn_text(p, pc))
 }
 
@@ -303,19 +329,19 @@ fn accessed(facts: &Facts, s: &State) -> Vec<String> {
         .collect()
 }
 
-/// All that is known, behind a blank.
-fn whole(p: &Program<'_>, s: &State) -> String {
-    words(s, &known(p, s))
+/// All that is known in a frame, behind a blank.
+pub(super) fn whole(p: &Program<'_>, s: &State, frame: usize) -> String {
+    words(s, frame, &known_in(p, s, frame))
 }
 
-fn words(s: &State, known: &[Known]) -> String {
+fn words(s: &State, frame: usize, known: &[Known]) -> String {
     let mut out = String::new();
-    if s.depth() > 0 {
-        let _ = write!(out, " frame{}:", s.depth());
+    if frame > 0 {
+        let _ = write!(out, " frame{frame}:");
     }
     for k in known {
         let _ = write!(out, " {}={}", k.name, k.value);
     }
-    out.push_str(&references(s));
+    out.push_str(&references(s, frame));
     out
 }

@@ -3,6 +3,7 @@
 mod explain;
 mod guide;
 mod log;
+mod walk;
 
 use alloc::string::{String, ToString};
 

@@ -246,17 +246,23 @@ fn frame(p: &Program<'_>, index: usize, frame: &Frame) -> Vec<Known> {
 
 /// The registers and stack slots of the running frame.
 pub(crate) fn known(p: &Program<'_>, state: &State) -> Vec<Known> {
-    frame(p, state.depth(), state.frame())
+    known_in(p, state, state.depth())
 }
 
-/// References and locks that are held, and that a helper has called the running function, as they stand behind the registers.
-pub(crate) fn references(state: &State) -> String {
+/// Those of a frame of the call chain.
+pub(crate) fn known_in(p: &Program<'_>, state: &State, index: usize) -> Vec<Known> {
+    frame(p, index, &state.frames[index])
+}
+
+/// References and locks that are held, and that a helper has called the function of a frame, as they stand behind its
+/// registers.
+pub(crate) fn references(state: &State, frame: usize) -> String {
     let mut out = String::new();
     let locks = state.locks.iter().map(|l| l.id).filter(|&id| id != 0);
     for (i, id) in state.refs.iter().map(|r| r.id).chain(locks).enumerate() {
         let _ = write!(out, "{}{id}", if i == 0 { " refs=" } else { "," });
     }
-    if state.frame().callback {
+    if state.frames[frame].callback {
         out.push_str(" cb");
     }
     out

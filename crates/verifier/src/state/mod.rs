@@ -13,13 +13,15 @@ use alloc::rc::Rc;
 use alloc::vec;
 use alloc::vec::Vec;
 
-pub(crate) use display::{known, references, register, type_name};
+pub(crate) use display::{known, known_in, references, register, type_name};
 pub(crate) use dynptr::{Dynptr, DynptrType};
 pub(crate) use equal::{Exactness, Ids, Live, equal, same_calls};
 pub(crate) use kept::{Irq, Iter, Kept};
 pub(crate) use packet::Range;
 pub(crate) use reg::{Delta, Kind, Marks, Reg, Sock};
 pub(crate) use stack::{Byte, Slot, Stack, place, reads_low_part};
+
+use skep_isa::RegSet;
 
 use crate::domain::Scalar;
 
@@ -176,16 +178,22 @@ impl State {
         }
     }
 
-    /// Changes every number of an id, spilled ones included; touches no other frame or slot.
-    pub(crate) fn for_each_linked(&mut self, id: u32, mut f: impl FnMut(&mut Reg)) {
+    /// Changes every number of an id, of spilled ones and of the registers in `live`, by frame; touches no other frame or
+    /// slot.
+    pub(crate) fn for_each_linked(&mut self, id: u32, live: &[RegSet], mut f: impl FnMut(&mut Reg)) {
         let linked = |r: &Reg| r.is_scalar() && r.id == id;
-        for frame in &mut self.frames {
+        for (frame, live) in self.frames.iter_mut().zip(live) {
             let spilled = |s: &Slot| s.spilled.as_ref().is_some_and(|r| linked(r));
-            if !frame.regs.iter().any(linked) && !frame.stack.slots.iter().any(spilled) {
+            let mut regs = live.iter().filter(|r| linked(&frame.regs[r.index()]));
+            if regs.next().is_none() && !frame.stack.slots.iter().any(spilled) {
                 continue;
             }
             let frame = Rc::make_mut(frame);
-            frame.regs.iter_mut().filter(|r| linked(r)).for_each(&mut f);
+            for r in live.iter() {
+                if linked(&frame.regs[r.index()]) {
+                    f(&mut frame.regs[r.index()]);
+                }
+            }
             let slots = frame.stack.slots.iter_mut().filter_map(|s| s.spilled.as_mut());
             slots.filter(|r| linked(r)).for_each(|r| f(Rc::make_mut(r)));
         }

@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use skep_abi::MapType;
-use skep_isa::{JumpOp, Operand, Reg as R, Width};
+use skep_isa::{JumpOp, Operand, Reg as R, RegSet, Width};
 
 use crate::domain::{Bits, Branches, Cmp, Scalar};
 use crate::limits;
@@ -162,14 +162,13 @@ fn before_end(ptr: &Reg, end: &Reg) -> bool {
 pub(crate) fn split(
     p: &Program<'_>,
     s: &State,
-    width: Width,
-    op: JumpOp,
-    dst: R,
-    src: Operand,
+    pc: usize,
+    (width, op): (Width, JumpOp),
+    (dst, src): (R, Operand),
     branches: Option<&Branches>,
 ) -> Split {
     let mut not_taken = s.clone();
-    let linked = linked(&mut not_taken, dst, src);
+    let linked = linked(p, &mut not_taken, pc, dst, src);
     let mut taken = not_taken.clone();
     let (a, b) = (s.reg(dst).clone(), operand(s, src));
     if a.is_scalar() && b.is_scalar() {
@@ -191,9 +190,9 @@ pub(crate) fn split(
                 }
             }
             if let Operand::Reg(src) = src {
-                spread(state, src);
+                spread(p, state, pc, src);
             }
-            spread(state, dst);
+            spread(p, state, pc, dst);
         }
     } else if is_null_check(s, width, op, dst, src) {
         resolve(p, &mut taken, a.id, op == JumpOp::Eq);
@@ -221,8 +220,13 @@ fn equality_tells(a: &Reg, b: &Reg) -> bool {
     a.nullable != b.nullable && marked(a) && marked(b)
 }
 
+/// The registers of a frame that are read after an instruction at `pc`: others learn nothing (`collect_linked_regs`).
+fn live(p: &Program<'_>, s: &State, pc: usize, frame: usize) -> RegSet {
+    p.live[s.frames.get(frame + 1).map_or(pc, |callee| callee.callsite)]
+}
+
 /// Finds the registers that share an id with an operand; those too many lose it.
-fn linked(s: &mut State, dst: R, src: Operand) -> Vec<Place> {
+fn linked(p: &Program<'_>, s: &mut State, pc: usize, dst: R, src: Operand) -> Vec<Place> {
     let mut ids: Vec<u32> = Vec::new();
     if let Operand::Reg(src) = src
         && s.reg(src).is_scalar()
@@ -243,8 +247,8 @@ fn linked(s: &mut State, dst: R, src: Operand) -> Vec<Place> {
             }
         };
         for (f, frame) in s.frames.iter().enumerate() {
-            for (i, reg) in frame.regs.iter().enumerate() {
-                note(Place::Reg(f, R(i as u8)), reg);
+            for r in live(p, s, pc, f).iter().filter(|r| *r != R::FP) {
+                note(Place::Reg(f, r), &frame.regs[r.index()]);
             }
             for (i, slot) in frame.stack.slots.iter().enumerate() {
                 if let Some((reg, _)) = slot.spill() {
@@ -267,12 +271,13 @@ fn linked(s: &mut State, dst: R, src: Operand) -> Vec<Place> {
 }
 
 /// Tells the registers of the same id what was learned about one of them.
-fn spread(s: &mut State, from: R) {
+fn spread(p: &Program<'_>, s: &mut State, pc: usize, from: R) {
     let known = s.reg(from).clone();
     if !known.is_scalar() || known.id == 0 {
         return;
     }
-    s.for_each_linked(known.id, |reg| {
+    let live: Vec<_> = (0..s.frames.len()).map(|f| live(p, s, pc, f)).collect();
+    s.for_each_linked(known.id, &live, |reg| {
         if let Some(val) = beside(&known, reg) {
             reg.val = val;
         }
