@@ -439,6 +439,18 @@ pub static MAP_TYPES: &[MapTypeRow] = &[
         helpers: &[51],
         ..DEVICES
     },
+    // What the kernel calls. Programs are its members; none looks into it (`bpf_struct_ops_map_alloc_check`,
+    // kernel/bpf/bpf_struct_ops.c). Before the structure stand 8 bytes of state.
+    MapTypeRow {
+        id: MapType::STRUCT_OPS,
+        key: Rule::Between(4, 4),
+        value: Rule::Between(8, u32::MAX),
+        entries: Rule::Between(1, 1),
+        flags: MapFlags::LINK,
+        per_cpu: false,
+        value_pointers: false,
+        helpers: &[],
+    },
     // Pages that programs and user space share, by addresses of 32 bits (`arena_map_alloc`, kernel/bpf/arena.c).
     MapTypeRow {
         id: MapType::ARENA,

@@ -22,7 +22,11 @@ impl<'a> Shape<'a> {
 
     /// The value of a map.
     pub fn value(map: &'a Map) -> Self {
-        Self::of(map.def().btf.as_deref(), map.def().value_btf_id)
+        match &map.def().struct_ops {
+            // The kernel's structure, not the object's.
+            Some(ops) => Self::of(ops.types.as_deref(), ops.value_type_id),
+            None => Self::of(map.def().btf.as_deref(), map.def().value_btf_id),
+        }
     }
 
     /// Whether the type is known.

@@ -97,6 +97,7 @@ pub(crate) fn check(def: &MapDef, config: &Config, memory: &dyn Memory) -> Resul
         MapType::BLOOM_FILTER => bloom_filter(&check)?,
         MapType::DEVMAP | MapType::DEVMAP_HASH | MapType::CPUMAP => targets::devices(&check)?,
         MapType::SOCKMAP | MapType::SOCKHASH => targets::sockets(&check)?,
+        MapType::STRUCT_OPS => targets::struct_ops(&check)?,
         MapType::ARENA => arena(&check, memory.page_size())?,
         kind if kind.is_local_storage() => targets::storage(&check)?,
         kind => return Err(check.fail(Errno::EINVAL, "type", kind.0.into(), "not supported yet here")),

@@ -74,6 +74,7 @@ mod sockets;
 mod spin;
 mod stack_trace;
 mod storage;
+mod struct_ops;
 mod sync;
 mod user_ringbuf;
 mod view;

@@ -28,6 +28,7 @@ use crate::ringbuf::{Consumer, Ringbuf, Wake};
 use crate::sockets::Sockets;
 use crate::stack_trace::StackTrace;
 use crate::storage::Storage;
+use crate::struct_ops::StructOps;
 use crate::sync::{AtomicBool, Owner, Peers, Waiting};
 use crate::user_ringbuf::UserRingbuf;
 
@@ -109,6 +110,7 @@ pub(crate) enum Kind {
     Queue(Queue),
     Ringbuf(Ringbuf),
     StackTrace(StackTrace),
+    StructOps(StructOps),
     UserRingbuf(UserRingbuf),
     Devices(Devices),
     Sockets(Sockets),
@@ -195,6 +197,7 @@ impl Map {
             MapType::SOCKMAP | MapType::SOCKHASH => Sockets::new(geometry, memory).map(Kind::Sockets),
             kind if kind.is_local_storage() => Storage::new(geometry, memory).map(Kind::Storage),
             MapType::STACK_TRACE => StackTrace::new(geometry, memory).map(Kind::StackTrace),
+            MapType::STRUCT_OPS => StructOps::new(geometry, memory).map(Kind::StructOps),
             _ => Ringbuf::new(geometry, memory).map(Kind::Ringbuf),
         };
         let mut kind = kind.map_err(|errno| {
@@ -238,6 +241,9 @@ impl Map {
             arena.write_initial(initial);
             return Ok(());
         }
+        if let Kind::StructOps(_) = &self.kind {
+            return Ok(()); // its value comes with the programs, by an update
+        }
         let Kind::Array(array) = &self.kind else {
             return Err(self.error(Errno::EINVAL, "initial contents", "only arrays and arenas have them"));
         };
@@ -262,6 +268,7 @@ impl Map {
             Kind::Queue(k) => k,
             Kind::Ringbuf(k) => k,
             Kind::StackTrace(k) => k,
+            Kind::StructOps(k) => k,
             Kind::UserRingbuf(k) => k,
             Kind::Devices(k) => k,
             Kind::Sockets(k) => k,
@@ -346,6 +353,7 @@ impl Map {
             | Kind::Queue(_)
             | Kind::Ringbuf(_)
             | Kind::StackTrace(_)
+            | Kind::StructOps(_)
             | Kind::Arena(_)
             | Kind::UserRingbuf(_)
             | Kind::Sockets(_)
@@ -374,6 +382,7 @@ impl Map {
             | Kind::Queue(_)
             | Kind::Ringbuf(_)
             | Kind::StackTrace(_)
+            | Kind::StructOps(_)
             | Kind::Arena(_)
             | Kind::UserRingbuf(_)
             | Kind::Devices(_)
@@ -396,6 +405,7 @@ impl Map {
             | Kind::Queue(_)
             | Kind::Ringbuf(_)
             | Kind::StackTrace(_)
+            | Kind::StructOps(_)
             | Kind::Arena(_)
             | Kind::UserRingbuf(_)
             | Kind::Devices(_)
@@ -695,6 +705,10 @@ impl Map {
             Errno::E2BIG if hash => "the map is full: max_entries elements",
             Errno::E2BIG => "the index is not below max_entries",
             Errno::ENOSPC => "the map is full: max_entries elements",
+            Errno::EBUSY if matches!(self.kind, Kind::StructOps(_)) => {
+                "it has its value, and never gets another"
+            }
+            Errno::EINPROGRESS => "its value was deleted already",
             Errno::EINVAL => "unknown flags, or an operation that the kind does not have",
             Errno::EBUSY => "an element's lock stays taken",
             Errno::ENOTSUPP => "the kind has no such operation",

@@ -58,7 +58,7 @@ impl Header {
         let kind = MapType(word(8));
         let targets = matches!(kind, MapType::DEVMAP | MapType::DEVMAP_HASH | MapType::CPUMAP);
         let objects = kind.is_local_storage() || kind.holds_sockets() || targets;
-        let arrays = matches!(kind, MapType::PROG_ARRAY | MapType::PERF_EVENT_ARRAY);
+        let arrays = matches!(kind, MapType::PROG_ARRAY | MapType::PERF_EVENT_ARRAY | MapType::STRUCT_OPS);
         if kind.holds_maps() || arrays || objects {
             let kind = kind.name().unwrap_or("?");
             return refuse(format!("what a {kind} map holds is private to the process that made it"));

@@ -64,6 +64,7 @@ impl Map {
             | Kind::Queue(_)
             | Kind::Ringbuf(_)
             | Kind::StackTrace(_)
+            | Kind::StructOps(_)
             | Kind::Arena(_)
             | Kind::UserRingbuf(_)
             | Kind::Devices(_)

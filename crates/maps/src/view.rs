@@ -43,6 +43,7 @@ impl Map {
             | Kind::Queue(_)
             | Kind::Ringbuf(_)
             | Kind::StackTrace(_)
+            | Kind::StructOps(_)
             | Kind::UserRingbuf(_)
             | Kind::Devices(_)
             | Kind::Sockets(_)

@@ -137,6 +137,7 @@ fn legal(kind: MapType) -> MapDef {
             MapDef { inner, ..MapDef::new(kind, 4, 4, 4) }
         }
         _ if kind.is_local_storage() => storage(kind),
+        MapType::STRUCT_OPS => MapDef { struct_ops: Some(Box::default()), ..MapDef::new(kind, 4, 16, 1) },
         _ => MapDef::new(kind, 4, 4, 4),
     }
 }

@@ -344,6 +344,7 @@ impl<'a> Variable<'a> {
             initial: Some(value),
             struct_ops: Some(Box::new(StructOps {
                 name: name.into(),
+                types: module.is_none().then(|| Arc::clone(target.main())),
                 module,
                 type_id: type_id.0,
                 value_type_id: value_id.0,

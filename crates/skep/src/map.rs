@@ -376,6 +376,7 @@ impl Map {
                 | MapType::LPM_TRIE
                 | MapType::ARRAY_OF_MAPS
                 | MapType::HASH_OF_MAPS
+                | MapType::STRUCT_OPS
         )
     }
 }

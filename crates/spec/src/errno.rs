@@ -57,6 +57,7 @@ errnos! {
     97 EAFNOSUPPORT "Address family not supported by protocol",
     110 ETIMEDOUT "Connection timed out",
     114 EALREADY "Operation already in progress",
+    115 EINPROGRESS "Operation now in progress",
     524 ENOTSUPP "Operation not supported (kernel-internal)",
 }
 

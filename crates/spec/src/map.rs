@@ -69,6 +69,8 @@ pub struct StructOps {
     pub type_id: u32,
     /// `struct bpf_struct_ops_NAME`, which the map's value is.
     pub value_type_id: u32,
+    /// The types, where they are the kernel's own and not a module's.
+    pub types: Option<Arc<Btf>>,
     /// Attached by a link that can be detached and replaced (`.struct_ops.link`); others by the value's update.
     pub link: bool,
     /// Pointers to functions: byte in the value, and the program that it points to.

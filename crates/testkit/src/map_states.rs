@@ -49,7 +49,11 @@ pub(crate) const STATES: &[(MapType, &str, &str)] = &[
         "all, by the interfaces of the process's namespace; programs in elements: no",
         "lookup, `bpf_redirect_map`: recorded, sent by nobody",
     ),
-    (MapType::STRUCT_OPS, "no: EOPNOTSUPP, with words", "no"),
+    (
+        MapType::STRUCT_OPS,
+        "as data, written once as in Linux; nobody is given it: registration is refused with words",
+        "verified as its members, not run",
+    ),
     (MapType::RINGBUF, "one reader in a process, mapped as in Linux", "all"),
     (
         MapType::INODE_STORAGE,

@@ -17,7 +17,7 @@ pub(crate) fn can_be_pinned(def: &MapDef) -> bool {
     let fields = def.fields();
     let keeps = |kind: FieldKind| !kind.is_lock() && kind != FieldKind::Refcount;
     !def.kind.holds_maps()
-        && ![MapType::PROG_ARRAY, MapType::PERF_EVENT_ARRAY].contains(&def.kind)
+        && ![MapType::PROG_ARRAY, MapType::PERF_EVENT_ARRAY, MapType::STRUCT_OPS].contains(&def.kind)
         && (fields.bad().is_some() || !fields.all().iter().any(|f| keeps(f.kind)))
 }
 

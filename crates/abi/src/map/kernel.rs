@@ -44,15 +44,4 @@ pub static KERNEL_MAP_TYPES: &[MapTypeRow] = &[
         value_pointers: false,
         helpers: &[33, 37],
     },
-    // What the kernel calls. Programs are its members; none looks into it.
-    MapTypeRow {
-        id: MapType::STRUCT_OPS,
-        key: Rule::Between(4, 4),
-        value: Rule::Between(1, u32::MAX),
-        entries: Rule::Between(1, 1),
-        flags: MapFlags::LINK,
-        per_cpu: false,
-        value_pointers: false,
-        helpers: &[],
-    },
 ];

@@ -1,11 +1,13 @@
-//! Maps that hold interfaces, CPUs and sockets, and those that keep values with objects (`dev_map_alloc_check`,
-//! `cpu_map_alloc`, `sock_map_alloc`, `sock_hash_alloc`, `bpf_local_storage_map_alloc_check`, Linux 6.18).
+//! Maps that hold interfaces, CPUs and sockets, those that keep values with objects, and sets of the kernel's functions
+//! (`dev_map_alloc_check`, `cpu_map_alloc`, `sock_map_alloc`, `sock_hash_alloc`, `bpf_local_storage_map_alloc_check`,
+//! `bpf_struct_ops_map_alloc_check`, Linux 6.18).
 
 use skep_abi::{MapFlags, MapType};
 use skep_btf::{IntEncoding, Type, TypeId};
 use skep_spec::{Errno, Error};
 
 use super::{Check, known_flags};
+use crate::struct_ops::COMMON;
 
 const ACCESS: u32 = MapFlags::NUMA_NODE | MapFlags::RDONLY | MapFlags::WRONLY;
 /// `NR_CPUS` where a distribution allows the most.
@@ -69,4 +71,16 @@ pub(super) fn storage(check: &Check<'_>) -> Result<(), Error> {
     let number = matches!(key, Some(Type::Int { size: 4, encoding, .. }) if *encoding != IntEncoding::Bool);
     let what = "the key must be a number of 4 bytes, a descriptor";
     check.that(number, Errno::EINVAL, "key type", def.key_btf_id.into(), what)
+}
+
+pub(super) fn struct_ops(check: &Check<'_>) -> Result<(), Error> {
+    let def = check.0;
+    check.that(def.key_size == 4, Errno::EINVAL, "key_size", def.key_size.into(), "must be 4, an index")?;
+    check.that(def.max_entries == 1, Errno::EINVAL, "max_entries", def.max_entries.into(), "must be 1")?;
+    known_flags(check, MapFlags::LINK)?;
+    let what = "it must be the kernel's structure with 8 bytes of state before it";
+    let size = def.value_size;
+    check.that(size as usize >= COMMON, Errno::EINVAL, "value_size", size.into(), what)?;
+    let what = "it needs the kernel's type of its value: load it from an object, for a target with types";
+    check.that(def.struct_ops.is_some(), Errno::EINVAL, "value type", 0, what)
 }

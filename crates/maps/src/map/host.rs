@@ -154,6 +154,9 @@ impl Map {
                 format!("its values have a {}, which programs must be able to change", place.kind.name());
             return Err(self.error(Errno::ENOTSUPP, OP, &why));
         }
+        if matches!(self.kind, Kind::StructOps(_)) {
+            return Err(self.error(Errno::ENOTSUPP, OP, "what is in use never changes anyway"));
+        }
         if self.geometry.flags.has(MapFlags::RDONLY) {
             return Err(self.error(Errno::EPERM, OP, "it was created with BPF_F_RDONLY"));
         }

@@ -78,6 +78,7 @@ pub const LEFT_OUT: &[(&str, &str)] = &[
     ("map sockmap", "holds what the process has; tests of its own compare it"),
     ("map sockhash", "holds what the process has; tests of its own compare it"),
     ("map sk_storage", "holds what the process has; tests of its own compare it"),
+    ("map struct_ops", "is for the kernel to call: no program looks into it"),
     ("map inode_storage", "holds what the process has; tests of its own compare it"),
     ("map task_storage", "holds what the process has; tests of its own compare it"),
     ("map cgrp_storage", "holds what the process has; tests of its own compare it"),
