@@ -70,3 +70,53 @@ block2:
     assert!(!text.contains("frame") && !text.contains("branch"), "{text}");
     assert!(text.contains("const 65560") || text.contains("0x10018"), "{text}");
 }
+
+#[test]
+fn a_loop_of_divisions() {
+    let text = passed(
+        r#"function 0 "primes" slot 0 {
+block0(v0: i64, v1: i64, v2: i64, v3: i64, v4: i64):
+  v5: i32 = trunc v1
+  v6: i64 = const 3
+  jump block1(v6)
+block1(v7: i64):
+  v8: i32 = trunc v7
+  v9: i32 = const 13
+  branch ugt v8, v9 -> block3, block2
+block2:
+  v10: i32 = trunc v7
+  v11: i32 = const 2
+  v12: i32 = add v10, v11
+  v13: i64 = zext v12
+  v14: i32 = urem v5, v12
+  v15: i32 = udiv v5, v14
+  v16: i64 = zext v15
+  v17: i64 = add v16, v13
+  branch eq v14, v11 -> block3, block1(v17)
+block3:
+  return v7
+}
+"#,
+    );
+    assert!(text.contains("urem v5, v12 nonzero") && !text.contains("udiv v5, v14 nonzero"), "{text}");
+}
+
+#[test]
+fn a_short_way() {
+    let text = passed(
+        r#"function 0 "log2" slot 0 {
+block0(v0: i64, v1: i64, v2: i64, v3: i64, v4: i64):
+  v5: i64 = const 32
+  v6: i64 = const 0
+  v7: i64 = shr v1, v5
+  branch eq v7, v6 -> block2(v1, v6), block1
+block1:
+  jump block2(v7, v5)
+block2(v8: i64, v9: i64):
+  v10: i64 = add v8, v9
+  return v10
+}
+"#,
+    );
+    assert_eq!(text.matches("select eq").count(), 2, "{text}");
+}

@@ -21,7 +21,9 @@
 //! [`text`] has its text, [`Module::parse`] reads it, [`Module::check`] says whether a module is valid.
 
 pub mod check;
+pub mod choose;
 pub mod dead;
+pub mod divisors;
 pub mod dom;
 pub mod fold;
 pub mod inline;
@@ -357,6 +359,8 @@ pub struct Node {
     pub ty: Ty,
     /// The program's slot that it stands for.
     pub pc: u32,
+    /// Of an unsigned division: its divisor is not zero.
+    pub proved: bool,
 }
 
 /// A way to a block.
@@ -444,6 +448,13 @@ pub struct Module {
     pub functions: Vec<Function>,
 }
 
+impl Node {
+    /// An instruction of which nothing is proved.
+    pub fn new(op: Op, ty: Ty, pc: u32) -> Self {
+        Self { op, ty, pc, proved: false }
+    }
+}
+
 impl Function {
     /// A function that does nothing.
     pub fn empty() -> Self {
@@ -476,7 +487,7 @@ impl Function {
     /// Adds an instruction or parameter, which no block has yet.
     pub fn add(&mut self, op: Op, ty: Ty, pc: u32) -> Val {
         let v = Val(u32::try_from(self.nodes.len()).expect("programs have at most a million instructions"));
-        self.nodes.push(Node { op, ty, pc });
+        self.nodes.push(Node::new(op, ty, pc));
         v
     }
 }

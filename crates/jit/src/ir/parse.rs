@@ -321,7 +321,7 @@ impl Parser<'_> {
                 None => nodes.nodes.push(Some(node)),
             }
         }
-        let unused = Node { op: Op::Const(0), ty: Ty::I64, pc: slot };
+        let unused = Node::new(Op::Const(0), Ty::I64, slot);
         let nodes = nodes.nodes.into_iter().map(|n| n.unwrap_or_else(|| unused.clone())).collect();
         Ok(Function { name, slot, zeroed, nodes, blocks })
     }
@@ -341,7 +341,7 @@ impl Parser<'_> {
                 self.sign(':')?;
                 let ty = self.of(&TYPES, "a type")?;
                 let pc = self.slot()?;
-                if !nodes.define(v, Node { op: Op::Param, ty, pc }) {
+                if !nodes.define(v, Node::new(Op::Param, ty, pc)) {
                     return self.fail(format!("{v} is defined a second time before here"));
                 }
                 params.push(v);
@@ -361,15 +361,16 @@ impl Parser<'_> {
                 let ty = self.of(&TYPES, "a type")?;
                 self.sign('=')?;
                 let op = self.op(ty)?;
+                let proved = self.eat_word("nonzero");
                 let pc = self.slot()?;
-                if !nodes.define(v, Node { op, ty, pc }) {
+                if !nodes.define(v, Node { proved, ..Node::new(op, ty, pc) }) {
                     return self.fail(format!("{v} is defined a second time before here"));
                 }
                 insts.push(v);
             } else {
                 let op = self.op(Ty::None)?;
                 let pc = self.slot()?;
-                nodes.unnamed.push((number, insts.len(), Node { op, ty: Ty::None, pc }));
+                nodes.unnamed.push((number, insts.len(), Node::new(op, Ty::None, pc)));
                 insts.push(Val(0));
             }
         }

@@ -1,6 +1,8 @@
 //! The passes in their order.
 
+use super::choose::choose;
 use super::dead::dead;
+use super::divisors::divisors;
 use super::fold::fold;
 use super::inline::inline;
 use super::lookup::{Array, lookup};
@@ -22,6 +24,10 @@ pub struct Passes {
     pub slots: bool,
     /// Ways past branches that they decide.
     pub thread: bool,
+    /// Short ways as choices.
+    pub choose: bool,
+    /// Divisors that cannot be zero are not tested.
+    pub divisors: bool,
     /// Loops compare upwards.
     pub loops: bool,
     /// Small loops do several rounds in one.
@@ -30,8 +36,17 @@ pub struct Passes {
 
 impl Passes {
     /// All.
-    pub const ALL: Self =
-        Self { fold: true, lookup: true, inline: true, slots: true, thread: true, loops: true, repeat: true };
+    pub const ALL: Self = Self {
+        fold: true,
+        lookup: true,
+        inline: true,
+        slots: true,
+        thread: true,
+        choose: true,
+        divisors: true,
+        loops: true,
+        repeat: true,
+    };
     /// None: what the builder gives is lowered.
     pub const NONE: Self = Self {
         fold: false,
@@ -39,6 +54,8 @@ impl Passes {
         inline: false,
         slots: false,
         thread: false,
+        choose: false,
+        divisors: false,
         loops: false,
         repeat: false,
     };
@@ -75,6 +92,9 @@ pub fn run(m: &mut Module, passes: &Passes, array: &dyn Fn(u64) -> Option<Array>
     clean(m);
     each(m, "thread", passes.thread, &thread);
     clean(m);
+    each(m, "choose", passes.choose, &choose);
+    clean(m);
     each(m, "loops", passes.loops || passes.repeat, &|f| loops(f, passes.loops, passes.repeat));
     clean(m);
+    each(m, "divisors", passes.divisors, &divisors);
 }

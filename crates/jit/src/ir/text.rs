@@ -283,6 +283,9 @@ impl Function {
                 Op::Const(c) => write!(f, "const {}", Number(c, node.ty))?,
                 _ => write!(f, "{}", node.op)?,
             }
+            if node.proved {
+                f.write_str(" nonzero")?;
+            }
             write_slot(f, slot, node.pc)?;
             f.write_str("\n")?;
         }
