@@ -11,4 +11,9 @@
 //! it asks the services of [`skep_vm`]'s native seam for.
 #![deny(unsafe_code)]
 
+pub mod code;
+mod error;
 pub mod ir;
+pub mod lower;
+
+pub use error::Unsupported;
