@@ -14,7 +14,7 @@ use super::body::{self, Convention};
 use super::link::{Pending, resolve};
 use super::seam::Seam;
 use super::signature::{Signature, signatures};
-use super::{Frames, Lowering, Machine, Placed, Position, Wanted};
+use super::{Frames, Lowering, Machine, MakeFrames, Placed, Position, Wanted};
 use crate::Unsupported;
 use crate::ir::{Func, Module};
 
@@ -120,7 +120,7 @@ impl<'a> Out<'a> {
         let align =
             (compiled.buffer.alignment as usize).max(self.isa.function_alignment().preferred as usize);
         self.align = self.align.max(align);
-        while self.code.len() % align != 0 {
+        while !self.code.len().is_multiple_of(align) {
             self.code.push(0);
         }
         let start = offset(self.code.len())?;
@@ -172,7 +172,7 @@ impl<'a> Out<'a> {
             clif::Endianness::Big => RunTimeEndian::Big,
         };
         let unwind = self.unwind;
-        let frames = cie.map(|cie| -> Box<dyn Fn(u64) -> Option<Vec<u8>> + Send + Sync> {
+        let frames = cie.map(|cie| -> Box<MakeFrames> {
             Box::new(move |base| {
                 let mut table = FrameTable::default();
                 let cie = table.add_cie(cie.clone());

@@ -64,7 +64,10 @@ pub struct Position {
 }
 
 /// How frames of the code are unwound, in the form of `.eh_frame`, made once its address is known.
-pub struct Frames(Option<Box<dyn Fn(u64) -> Option<Vec<u8>> + Send + Sync>>);
+pub struct Frames(Option<Box<MakeFrames>>);
+
+/// Makes the section for code at an address.
+type MakeFrames = dyn Fn(u64) -> Option<Vec<u8>> + Send + Sync;
 
 impl Frames {
     /// The section's contents, for code at an address; `None` if the generator has none.
