@@ -8,8 +8,8 @@ use super::body::{Body, int_of, type_of};
 use crate::ir::{Bin, Cond, Ty, Val};
 
 impl Body<'_> {
-    /// An operation on two values of a type.
-    pub(super) fn bin(&mut self, bin: Bin, a: Val, b: Val, ty: Ty) -> clif::Value {
+    /// An operation on two values of a type; `proved`: it is an unsigned division, and `b` not zero.
+    pub(super) fn bin(&mut self, bin: Bin, (a, b): (Val, Val), ty: Ty, proved: bool) -> clif::Value {
         let (x, y) = (self.value(a), self.value(b));
         let ins = self.cur.ins();
         match bin {
@@ -23,6 +23,7 @@ impl Body<'_> {
             Bin::Shl => ins.ishl(x, y),
             Bin::Shr => ins.ushr(x, y),
             Bin::Sar => ins.sshr(x, y),
+            Bin::Udiv | Bin::Urem if proved => self.machine_divide(bin, x, y),
             Bin::Udiv | Bin::Urem | Bin::Sdiv | Bin::Srem => {
                 let divisor = self.function.constant(b);
                 self.divide(bin, x, y, divisor, ty)

@@ -291,12 +291,12 @@ impl Body<'_> {
     }
 
     fn op(&mut self, node: &Node) -> Option<clif::Value> {
-        let Node { op, ty, pc } = node;
+        let Node { op, ty, pc, .. } = node;
         let (ty, pc) = (*ty, *pc);
         let value = match op {
             Op::Param => unreachable!("parameters stand in no block"),
             Op::Const(c) => self.cur.ins().iconst(type_of(ty), *c as i64),
-            Op::Bin(bin, a, b) => self.bin(*bin, *a, *b, ty),
+            Op::Bin(bin, a, b) => self.bin(*bin, (*a, *b), ty, node.proved),
             Op::Trunc(a) => self.low(*a),
             Op::Zext(a) => self.wide(*a),
             Op::Sext(size, a) => self.sext(*size, *a, ty),
