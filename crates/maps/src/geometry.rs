@@ -10,7 +10,7 @@ use crate::sync::{Ordering, Waiting};
 /// First word of the metadata: `SKPM` in memory order on a little-endian host.
 pub const MAGIC: u32 = u32::from_le_bytes(*b"SKPM");
 /// Version of the layout.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 /// Bytes of the header; the kind's own tables follow.
 pub const HEADER_LEN: usize = 128;
 

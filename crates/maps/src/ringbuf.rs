@@ -6,12 +6,15 @@
 //! goes on behind it, and what stands there is copied to the start before the record is given out.
 //!
 //! Producers believe nothing that stands in the payload but the consumer's position, and that only as a
-//! hint how much was read: their own position, and the length and state of each record (the words that the
-//! record headers show to the consumer), are kept in the metadata. A lying consumer loses records; it
-//! cannot make a producer write over one that is still reserved, or outside the ring.
+//! hint how much was read: their own position, and the records from the oldest that is still reserved on, are kept in
+//! the metadata. A lying consumer loses records; it cannot make a producer write over one that is still reserved, or
+//! outside the ring.
 //!
-//! The process that reserved a record is kept beside its length. If it died, a producer that finds no room, or a
-//! consumer that stands before the record, discards it in its place.
+//! That list begins anew whenever nothing is reserved, so it stays short, and its few lines near: each place is an
+//! offset in the ring, the length and state that the record's header shows to the consumer, and the process that
+//! reserved it. If that died, a producer that finds no room, or a consumer that stands before the record, discards it.
+//! Places are added and left under the lock; a record is given out without it, since its place stays where it is as
+//! long as it is reserved.
 
 use alloc::boxed::Box;
 use alloc::format;
@@ -32,10 +35,14 @@ const HDR: usize = HDR_SZ;
 const RECORD_MAX: u64 = u32::MAX as u64 / 4;
 /// Offsets in the metadata.
 const LOCK: usize = HEADER_LEN;
+/// The place of the oldest record in the list, and the one behind the newest; the list is empty when that is not more.
+const FIRST: usize = HEADER_LEN + 4;
 const PRODUCER: usize = HEADER_LEN + 8;
-const PENDING: usize = HEADER_LEN + 16;
+const NEXT: usize = HEADER_LEN + 16;
 const CONSUMED: usize = HEADER_LEN + 24;
-const RECORDS: usize = HEADER_LEN + 64;
+const PLACES: usize = HEADER_LEN + 64;
+/// Bytes of a place: `u32` offset in the ring, length and state, process.
+const PLACE: usize = 12;
 
 /// What `bpf_ringbuf_query` can be asked.
 pub struct Query;
@@ -78,7 +85,10 @@ impl Ringbuf {
         let size = geometry.max_entries as usize;
         let len = size.checked_mul(2).and_then(|n| n.checked_add(2 * geometry.page)).ok_or(Errno::ENOMEM)?;
         let payload = memory.payload(len).filter(|b| b.len() >= len).ok_or(Errno::ENOMEM)?;
-        let metadata = geometry.metadata(memory, RECORDS + size / 2, 0)?;
+        // Every record has a header at least.
+        let places =
+            (size / HDR).checked_mul(PLACE).and_then(|n| n.checked_add(PLACES)).ok_or(Errno::ENOMEM)?;
+        let metadata = geometry.metadata(memory, places, 0)?;
         let sinks = AppendList::new();
         Ok(Self { geometry, metadata, payload, size, sinks, has_consumer: AtomicBool::new(false) })
     }
@@ -98,7 +108,7 @@ impl Ringbuf {
         if flags != 0 {
             return Err(Errno::EINVAL);
         }
-        let off = self.reserve_at(size, Owner::cpu(cpu))?;
+        let (off, _) = self.reserve_at(size, Owner::cpu(cpu))?;
         Ok(self.payload.addr(self.data() + off + HDR))
     }
 
@@ -107,7 +117,7 @@ impl Ringbuf {
     /// # Errors
     /// `EINVAL` when `addr` is not a record that is reserved, which the verifier refuses.
     pub fn submit(&self, addr: u64, flags: u64) -> Result<(), Errno> {
-        self.commit(self.offset_of(addr)?, flags, 0)
+        self.commit(self.place_at(addr)?, flags, 0)
     }
 
     /// Gives a reserved record up: consumers skip it (`bpf_ringbuf_discard`).
@@ -115,7 +125,7 @@ impl Ringbuf {
     /// # Errors
     /// As [`Self::submit`].
     pub fn discard(&self, addr: u64, flags: u64) -> Result<(), Errno> {
-        self.commit(self.offset_of(addr)?, flags, DISCARD)
+        self.commit(self.place_at(addr)?, flags, DISCARD)
     }
 
     /// Copies a record in (`bpf_ringbuf_output`).
@@ -126,9 +136,9 @@ impl Ringbuf {
         if flags & !(Self::NO_WAKEUP | Self::FORCE_WAKEUP) != 0 {
             return Err(Errno::EINVAL);
         }
-        let off = self.reserve_at(data.len() as u64, Owner::cpu(cpu)).map_err(|_| Errno::EAGAIN)?;
+        let (off, place) = self.reserve_at(data.len() as u64, Owner::cpu(cpu)).map_err(|_| Errno::EAGAIN)?;
         self.payload.write(self.data() + off + HDR, data);
-        self.commit(off, flags, 0)
+        self.commit(place, flags, 0)
     }
 
     /// `bpf_ringbuf_query`: see [`Query`]; 0 for what it does not know.
@@ -146,8 +156,9 @@ impl Ringbuf {
 
     /// Bytes of the record that is reserved at `addr`, as an engine needs them to bound accesses.
     pub fn reserved_len(&self, addr: u64) -> Option<usize> {
-        let record = self.record(self.offset_of(addr).ok()?).load(Ordering::Acquire);
-        (record & BUSY != 0).then_some(busy_len(record) as usize)
+        let [_, state, _] = self.place(self.place_at(addr).ok()?);
+        let record = state.load(Ordering::Acquire);
+        (record & BUSY != 0).then_some((record & !(BUSY | DISCARD)) as usize)
     }
 
     /// Offset of the data in the payload.
@@ -168,9 +179,33 @@ impl Ringbuf {
         pos & (self.size - 1) & !7
     }
 
-    /// The trusted copy of the first word of the header at an offset below `size`.
-    fn record(&self, off: usize) -> &AtomicU32 {
-        self.metadata.u32(RECORDS + off / 8 * 4)
+    /// A place of the list, below [`Self::places`]: offset in the ring, length and state, process.
+    #[inline]
+    fn place(&self, place: u32) -> &[AtomicU32; 3] {
+        self.metadata.words(PLACES + place as usize * PLACE)
+    }
+
+    fn places(&self) -> u32 {
+        (self.size / HDR) as u32
+    }
+
+    /// The places of the list, as far as they are: from the oldest record on.
+    fn list(&self) -> core::ops::Range<u32> {
+        let [first, next] = [FIRST, NEXT].map(|at| self.metadata.u32(at).load(Ordering::Acquire));
+        first..next.min(self.places())
+    }
+
+    fn is_at(&self, place: u32, off: usize) -> bool {
+        self.place(place)[0].load(Ordering::Relaxed) as usize == off
+    }
+
+    /// The place of the reserved record whose bytes start at `addr`. It is there as long as the record is reserved, and
+    /// most are given out soon: the newest are looked at first.
+    fn place_at(&self, addr: u64) -> Result<u32, Errno> {
+        let off = self.offset_of(addr)?;
+        let here =
+            |&place: &u32| self.is_at(place, off) && self.place(place)[1].load(Ordering::Relaxed) & BUSY != 0;
+        self.list().rev().find(here).ok_or(Errno::EINVAL)
     }
 
     /// The offset of the record whose bytes start at `addr`.
@@ -183,28 +218,36 @@ impl Ringbuf {
         Ok(off as usize)
     }
 
-    /// The offset of the header of a new record.
-    fn reserve_at(&self, size: u64, owner: Owner) -> Result<usize, Errno> {
+    /// A new record: the offset of its header, and its place in the list.
+    fn reserve_at(&self, size: u64, owner: Owner) -> Result<(usize, u32), Errno> {
         // A record with its header has to be shorter than the ring: full and empty would look the same.
         if size > RECORD_MAX || size as usize + HDR > self.size {
             return Err(Errno::E2BIG);
         }
         let total = record_len(size as u32);
+        if total >= self.size {
+            return Err(Errno::EAGAIN);
+        }
         let m = &self.metadata;
         let held = lock(m.u32(LOCK), owner, self.geometry.wait).ok_or(Errno::EBUSY)?;
         let producer = m.word(PRODUCER).load(Ordering::Relaxed);
         if held.is_inherited() {
-            self.producer_pos().store(producer, Ordering::Release);
+            self.mend(producer);
         }
         let after = producer.wrapping_add(total);
-        let mut pending = self.first_pending(producer);
-        let is_full = |pending| after.wrapping_sub(pending) >= self.size;
-        while is_full(pending) && pending != producer && self.bury(self.ring_off(pending)) {
-            pending = self.first_pending(producer);
-        }
-        if is_full(pending) {
-            return Err(Errno::EAGAIN);
-        }
+        let is_full = |pos| after.wrapping_sub(pos) >= self.size;
+        let place = loop {
+            match self.first_reserved() {
+                // The list begins anew.
+                None => break 0,
+                Some(first) if is_full(self.position(first, producer)) => {
+                    if !self.bury(first) {
+                        return Err(Errno::EAGAIN);
+                    }
+                }
+                Some(_) => break m.u32(NEXT).load(Ordering::Relaxed),
+            }
+        };
         // The consumer's word is his: it is only looked at when what he had consumed before does not do.
         let consumed = m.word(CONSUMED);
         if is_full(consumed.load(Ordering::Relaxed)) {
@@ -214,100 +257,125 @@ impl Ringbuf {
                 return Err(Errno::EAGAIN);
             }
         }
-        let off = self.ring_off(producer);
-        match (size as u32, self.geometry.wait.me()) {
-            // There is no room beside the length, which is nothing.
-            (0, me) => self.record(off).store(BUSY | DISCARD | me, Ordering::Relaxed),
-            (size, me) => {
-                self.record(self.ring_off(off + 8)).store(me, Ordering::Relaxed);
-                self.record(off).store(size | BUSY, Ordering::Relaxed);
-            }
+        if place >= self.places() {
+            // Records have a header at least: a peer wrote the list.
+            return Err(Errno::EAGAIN);
         }
+        if place == 0 {
+            // In this order: in between it is empty too.
+            m.u32(NEXT).store(0, Ordering::Relaxed);
+            m.u32(FIRST).store(0, Ordering::Release);
+        }
+        let off = self.ring_off(producer);
+        let [its_off, state, process] = self.place(place);
+        process.store(self.geometry.wait.me(), Ordering::Relaxed);
+        its_off.store(off as u32, Ordering::Relaxed);
+        state.store(size as u32 | BUSY, Ordering::Relaxed);
         let header = self.data() + off;
         self.payload.u32(header).store(size as u32 | BUSY, Ordering::Relaxed);
         self.payload.u32(header + 4).store((header / self.geometry.page) as u32 + PG_OFF, Ordering::Relaxed);
+        m.u32(NEXT).store(place + 1, Ordering::Release);
+        // Now it is reserved: a place that begins where the producers stand is none (`mend`).
         m.word(PRODUCER).store(after, Ordering::Release);
         // The consumer that sees the position sees the busy header.
         self.producer_pos().store(after, Ordering::Release);
-        Ok(off)
+        Ok((off, place))
     }
 
-    /// The position of the oldest record that is still reserved, or `producer`. The lock is held.
-    fn first_pending(&self, producer: usize) -> usize {
-        let word = self.metadata.word(PENDING);
-        let mut pending = word.load(Ordering::Relaxed);
-        while producer.wrapping_sub(pending) != 0 && producer.wrapping_sub(pending) < self.size {
-            let record = self.record(self.ring_off(pending)).load(Ordering::Acquire);
-            if record & BUSY != 0 {
-                break;
-            }
-            pending = pending.wrapping_add(record_len(record & !DISCARD));
-        }
-        word.store(pending, Ordering::Relaxed);
-        pending
-    }
-
-    /// The process that reserved the record at an offset, if it is reserved.
-    fn reserver(&self, off: usize) -> Option<u32> {
-        let record = self.record(off).load(Ordering::Acquire);
-        match (record & BUSY != 0, record & DISCARD != 0) {
-            (false, _) => None,
-            (true, true) => Some(record & !(BUSY | DISCARD)),
-            (true, false) => Some(self.record(self.ring_off(off + 8)).load(Ordering::Relaxed)),
-        }
-    }
-
-    /// Whether the record at an offset is reserved by a process that died.
-    fn is_orphan(&self, off: usize) -> bool {
-        self.reserver(off).is_some_and(|process| self.geometry.wait.has_died(process))
-    }
-
-    /// Discards the record at an offset if it is reserved by a process that died; the lock is held.
+    /// Makes whole what a producer left that died with the lock.
     #[cold]
-    fn bury(&self, off: usize) -> bool {
-        if !self.is_orphan(off) {
+    fn mend(&self, producer: usize) {
+        let list = self.list();
+        if list.clone().last().is_some_and(|last| self.is_at(last, self.ring_off(producer))) {
+            self.metadata.u32(NEXT).store(list.end - 1, Ordering::Relaxed);
+        }
+        self.producer_pos().store(producer, Ordering::Release);
+    }
+
+    /// The place of the oldest record that is still reserved; those before it leave the list. The lock is held.
+    fn first_reserved(&self) -> Option<u32> {
+        let list = self.list();
+        let reserved = |&place: &u32| self.place(place)[1].load(Ordering::Acquire) & BUSY != 0;
+        let first = list.clone().find(reserved);
+        if let Some(first) = first.filter(|&first| first != list.start) {
+            self.metadata.u32(FIRST).store(first, Ordering::Relaxed);
+        }
+        first
+    }
+
+    /// The position of the record in a place, by that of the producers: less than the ring before it.
+    fn position(&self, place: u32, producer: usize) -> usize {
+        let off = self.place(place)[0].load(Ordering::Relaxed) as usize;
+        producer.wrapping_sub(self.ring_off(producer).wrapping_sub(off) & (self.size - 1))
+    }
+
+    /// Whether the record in a place is reserved by a process that died.
+    fn is_orphan(&self, place: u32) -> bool {
+        let [_, state, process] = self.place(place);
+        state.load(Ordering::Acquire) & BUSY != 0
+            && self.geometry.wait.has_died(process.load(Ordering::Relaxed))
+    }
+
+    /// Whether the record at an offset, before which the consumer stands, is reserved by a process that died.
+    fn is_orphan_at(&self, off: usize) -> Option<u32> {
+        let place = self.list().find(|&place| self.is_at(place, off))?;
+        self.is_orphan(place).then_some(place)
+    }
+
+    /// Discards the record in a place if it is reserved by a process that died; the lock is held.
+    #[cold]
+    fn bury(&self, place: u32) -> bool {
+        if !self.is_orphan(place) {
             return false;
         }
+        let [off, state, _] = self.place(place);
+        let off = self.ring_off(off.load(Ordering::Relaxed) as usize);
         let shown = self.payload.u32(self.data() + off).load(Ordering::Acquire);
         if shown & BUSY != 0 {
-            return self.commit(off, 0, DISCARD).is_ok();
+            return self.commit(place, 0, DISCARD).is_ok();
         }
         // It died after the consumer was shown the record, and before that was noted.
-        let record = self.record(off);
-        record.store(busy_len(record.load(Ordering::Relaxed)) | shown & DISCARD, Ordering::Release);
+        state.store(state.load(Ordering::Relaxed) & !(BUSY | DISCARD) | shown & DISCARD, Ordering::Release);
         true
     }
 
-    /// As [`Self::bury`], for the consumer, who stands before the record.
+    /// As [`Self::bury`], for the consumer, who stands before the record at an offset.
     fn bury_for_consumer(&self, off: usize) -> bool {
-        self.is_orphan(off)
+        self.is_orphan_at(off).is_some()
             && lock(self.metadata.u32(LOCK), Owner::HOST, self.geometry.wait)
-                .is_some_and(|_held| self.bury(off))
+                // The list may be another now.
+                .is_some_and(|_held| self.is_orphan_at(off).is_some_and(|place| self.bury(place)))
     }
 
-    /// Clears the busy bit of the record at an offset and wakes the consumer as `flags` say.
-    fn commit(&self, off: usize, flags: u64, discard: u32) -> Result<(), Errno> {
-        let record = self.record(off);
-        let len = record.load(Ordering::Relaxed);
+    /// Clears the busy bit of the record in a place and wakes the consumer as `flags` say.
+    fn commit(&self, place: u32, flags: u64, discard: u32) -> Result<(), Errno> {
+        let [off, state, _] = self.place(place);
+        let (off, len) = (off.load(Ordering::Relaxed) as usize, state.load(Ordering::Relaxed));
         if len & BUSY == 0 {
             return Err(Errno::EINVAL);
         }
-        let len = busy_len(len);
-        let end = off + record_len(len);
-        if end > 2 * self.size {
-            // No record of ours: a peer wrote the table.
+        let len = len & !(BUSY | DISCARD);
+        let end = off.saturating_add(record_len(len));
+        if off >= self.size || !off.is_multiple_of(8) || end > 2 * self.size {
+            // No record of ours: a peer wrote the list.
             return Err(Errno::EINVAL);
         }
         if end > self.size && discard == 0 {
             let behind = self.payload.bytes(self.data() + self.size, end - self.size);
             self.payload.write(self.data(), behind);
         }
-        // The header must be out before the consumer's position is read: a consumer that finds the record
-        // busy has stored its position before, with a fence in between, so that one of the two sees the other.
-        self.payload.u32(self.data() + off).swap(len | discard, Ordering::SeqCst);
-        record.store(len | discard, Ordering::Release);
+        let header = self.payload.u32(self.data() + off);
+        let may_wait = flags & (Self::FORCE_WAKEUP | Self::NO_WAKEUP) == 0;
+        if may_wait {
+            // The header must be out before the consumer's position is read: a consumer that finds the record
+            // busy has stored its position before, with a fence in between, so that one of the two sees the other.
+            header.swap(len | discard, Ordering::SeqCst);
+        } else {
+            header.store(len | discard, Ordering::Release);
+        }
+        state.store(len | discard, Ordering::Release);
         let waits = || self.consumer_pos().load(Ordering::SeqCst) & (self.size - 1) == off;
-        if flags & Self::FORCE_WAKEUP != 0 || flags & Self::NO_WAKEUP == 0 && waits() {
+        if flags & Self::FORCE_WAKEUP != 0 || may_wait && waits() {
             self.sinks.iter().for_each(|sink| sink.wake());
         }
         Ok(())
@@ -316,11 +384,6 @@ impl Ringbuf {
 
 /// Pages of the kernel's `struct bpf_ringbuf` before the consumer's page, which `pg_off` counts too.
 const PG_OFF: u32 = 1;
-
-/// Bytes of a reserved record, from its word in the table.
-fn busy_len(record: u32) -> u32 {
-    if record & DISCARD != 0 { 0 } else { record & !BUSY }
-}
 
 /// Bytes that a record takes with its header.
 fn record_len(size: u32) -> usize {
@@ -390,7 +453,7 @@ impl Consumer {
         let Some(ring) = self.map.ringbuf() else { return false };
         fence(Ordering::SeqCst);
         ring.producer_pos().load(Ordering::Acquire) != self.pos
-            && (self.header(ring) & BUSY == 0 || ring.is_orphan(ring.ring_off(self.pos)))
+            && (self.header(ring) & BUSY == 0 || ring.is_orphan_at(ring.ring_off(self.pos)).is_some())
     }
 
     fn header(&self, ring: &Ringbuf) -> u32 {

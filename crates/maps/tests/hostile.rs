@@ -169,7 +169,7 @@ fn header_is_as_documented() {
         unsafe { std::ptr::with_exposed_provenance::<u32>((addr + off) as usize).read_volatile() }
     };
     assert_eq!(word(0), u32::from_le_bytes(*b"SKPM"));
-    assert_eq!([4, 8, 12, 16, 20, 24, 28, 32].map(word), [3, 5, 1, 6, 12, 5, 3, 4096]);
+    assert_eq!([4, 8, 12, 16, 20, 24, 28, 32].map(word), [4, 5, 1, 6, 12, 5, 3, 4096]);
     assert_eq!([40, 44].map(word), [0x5566_7788, 0x1122_3344]);
     assert_eq!(word(52), 0);
     map.update_from_host(&[9; 6], &[7; 48], 0).expect("room");

@@ -244,8 +244,8 @@ fn foreign_and_damaged_files_are_refused() {
         for (off, lie, words) in [
             (0, 0x1234_5678, "it is no map of skep"),
             (0, u32::from_be_bytes(*b"SKPM"), "other byte order"),
-            (4, 1, "layout 1, this build of skep has layout 2"),
-            (4, 3, "layout 3"),
+            (4, 1, "layout 1, this build of skep has layout 4"),
+            (4, 5, "layout 5"),
             (8, MapType::PROG_ARRAY.0, "private to the process"),
             (8, 999, "not supported"),
             (28, 0, "0 CPUs"),
