@@ -14,6 +14,9 @@ use crate::hash::Hash;
 use crate::map::{Kind, Map};
 use crate::mem::Bytes;
 
+/// Elements that others may add to a hash while a batch begins.
+const MORE: usize = 256;
+
 /// Room for the elements of a batch.
 pub(crate) struct Room<'b> {
     keys: &'b mut [u8],
@@ -125,8 +128,12 @@ impl Map {
         if most == 0 {
             return Ok(Batch { next: after.map(<[u8]>::to_vec), ..Batch::default() });
         }
-        // No more than there can be, and one to see the end.
+        // No more than there can be, and one to see the end; of a hash no more than there are, and some that others add.
         let most = (most as usize).min((self.geometry.max_entries as usize).saturating_add(1));
+        let most = match hash.map(|hash| hash.element_count() as usize) {
+            Some(count) if after.is_none() => most.min(count.saturating_add(count / 16).saturating_add(MORE)),
+            _ => most,
+        };
         let sizes = (self.geometry.key_size, self.host_value_size());
         let zeros = |each: usize| {
             let len = each.checked_mul(most)?;

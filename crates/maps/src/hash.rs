@@ -8,13 +8,13 @@
 //! (`pool`). A per-CPU hash and a hash of maps write the values of an existing element in place.
 //!
 //! *Lookups* take no lock. What can go wrong, and what they do about it:
-//! - An element is rewritten while its key is compared. Its `seq` is odd while its owner writes it and
-//!   changes with each reuse; a lookup that sees it odd or changed starts over.
+//! - An element is rewritten while its key is compared. Its `seq` is odd from when it was taken out until it was
+//!   written anew, and changes with each reuse; a lookup that sees it odd or changed starts over.
 //! - An element moves to another list (or the same) under a lookup that stands on it, or the element that it
 //!   looks for is replaced ahead of it: it may then miss a key that is there. Each unlinking first raises the
 //!   bucket's `version`; a lookup that misses and sees another version than it started with starts over.
 //! - A hit needs no version: whatever list the lookup walked, an element that holds the key and did not
-//!   change meanwhile was in the map at some moment of the walk (a freed element keeps its link, and what
+//!   change meanwhile was in the map at some moment of the walk (an element that leaves keeps its link, and what
 //!   it leads to was linked when it was itself taken out).
 //! - Most misses look at the bucket alone: `filter` has a bit for each element of the list, by its hash. The bit is
 //!   set before the element is linked, and cleared, if no other needs it, after it was unlinked: bits without an
@@ -279,6 +279,13 @@ impl Hash {
         let version = bucket.version.load(Ordering::Relaxed);
         bucket.version.store(version.wrapping_add(1), Ordering::Relaxed);
         from.store(self.elem(index, NEXT).load(Ordering::Relaxed), Ordering::Release);
+        self.gone(index);
+    }
+
+    /// Marks an element that is in no list: whoever goes by the elements' numbers passes it over.
+    fn gone(&self, index: u32) {
+        let seq = self.elem(index, SEQ);
+        seq.store(seq.load(Ordering::Relaxed) | 1, Ordering::Release);
     }
 
     /// Clears the bits of the filter that no element of the list needs, whose lock is held.
@@ -309,7 +316,8 @@ impl Hash {
         }
         write_value();
         next.store(bucket.head.load(Ordering::Relaxed), Ordering::Relaxed);
-        seq.store(odd.wrapping_add(1), Ordering::Release);
+        // 0 is that of an element which was never used.
+        seq.store(odd.wrapping_add(1).max(2), Ordering::Release);
         bucket.head.store(index + 1, Ordering::Release);
     }
 

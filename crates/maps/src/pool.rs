@@ -21,7 +21,7 @@ use skep_spec::Errno;
 
 use crate::geometry::REPAIR;
 use crate::mem::Block;
-use crate::sync::{AtomicU32, Ordering, Owner, Waiting, lock};
+use crate::sync::{AtomicU32, Ordering, Owner, Waiting, fence, lock};
 
 /// Elements beyond `max_entries`, besides one for each CPU: threads that replace an element at the same
 /// time wait for each other beyond that.
@@ -34,12 +34,16 @@ const HOST: usize = 64;
 /// Words of operations of the host's threads, each on a cache line.
 const HOSTS: u32 = 16;
 const STACKS: usize = HOST + 64 * HOSTS as usize;
-/// Bytes of a CPU's stack: lock, head, replaced, operation; a cache line, against false sharing.
+/// Bytes of a CPU's stack: lock, head, replaced, operation, number of operations; a cache line, against false sharing.
 const STACK: usize = 64;
 /// Offset in them of the element that the CPU replaced last.
 const REPLACED: usize = 8;
 /// Offset in them of the word that says who is in an operation.
 const OPERATION: usize = 12;
+/// Behind a word that says who is in an operation: how many began with it.
+const BEGUN: usize = 4;
+/// How often it is looked whether an operation has ended before elements are copied in a way that does without.
+const GLANCES: u32 = 256;
 /// In the place of an element's link while elements are gathered: no bucket holds it.
 const LOOSE: u32 = u32::MAX;
 /// What an operation comes to that met a repair, and starts over after it.
@@ -271,10 +275,12 @@ impl Pool {
         let mine = self.wait.word(owner);
         if let Some(cpu) = owner.slot().filter(|&cpu| cpu < self.cpus) {
             // Nobody else writes the word while the run has the CPU, unless he has a CPU of another domain.
-            let word = m.u32(self.stack(cpu) + OPERATION);
+            let at = self.stack(cpu) + OPERATION;
+            let word = m.u32(at);
             let before = word.load(Ordering::Relaxed);
             if before == 0 || before == mine {
                 word.store(mine, Ordering::Release);
+                count_up(m.u32(at + BEGUN));
                 return Some(Operation { word, before });
             }
         }
@@ -287,10 +293,12 @@ impl Pool {
         let first = (core::ptr::from_ref(&mine).addr() >> 14) as u32;
         for round in 0..PATIENCE {
             for i in 0..HOSTS {
-                let word = self.host_word(m, first.wrapping_add(i) % HOSTS);
+                let at = self.host_word(first.wrapping_add(i) % HOSTS);
+                let word = m.u32(at);
                 if word.load(Ordering::Relaxed) == 0
                     && word.compare_exchange(0, mine, Ordering::AcqRel, Ordering::Relaxed).is_ok()
                 {
+                    count_up(m.u32(at + BEGUN));
                     return Some(Operation { word, before: 0 });
                 }
             }
@@ -302,13 +310,43 @@ impl Pool {
         None
     }
 
-    fn host_word<'m>(&self, m: &'m Block, i: u32) -> &'m AtomicU32 {
-        m.u32(self.base + HOST + 64 * i as usize)
+    fn host_word(&self, i: u32) -> usize {
+        self.base + HOST + 64 * i as usize
+    }
+
+    /// Offsets of the words that say who is in an operation.
+    fn operation_words(&self) -> impl Iterator<Item = usize> {
+        let cpus = (0..self.cpus).map(|cpu| self.stack(cpu) + OPERATION);
+        cpus.chain((0..HOSTS).map(|i| self.host_word(i)))
     }
 
     fn operations<'s, 'm: 's>(&'s self, m: &'m Block) -> impl Iterator<Item = &'m AtomicU32> + 's {
-        let cpus = (0..self.cpus).map(move |cpu| m.u32(self.stack(cpu) + OPERATION));
-        cpus.chain((0..HOSTS).map(move |i| self.host_word(m, i)))
+        self.operation_words().map(|at| m.u32(at))
+    }
+
+    /// How many operations began until now, which have all ended; `None` when others do not end soon.
+    pub fn quiet(&self, m: &Block) -> Option<u32> {
+        let begun = self.begun(m);
+        // Whoever is in one has been counted, or began after this.
+        for word in self.operations(m) {
+            let mut left = GLANCES;
+            while word.load(Ordering::Acquire) != 0 {
+                left = left.checked_sub(1)?;
+                self.wait.pause();
+            }
+        }
+        Some(begun)
+    }
+
+    /// How many operations began until now.
+    pub fn begun(&self, m: &Block) -> u32 {
+        let counts = self.operation_words().map(|at| m.u32(at + BEGUN).load(Ordering::Acquire));
+        counts.fold(0, u32::wrapping_add)
+    }
+
+    /// Elements that were ever used: all are below.
+    pub fn used(&self, m: &Block) -> u32 {
+        m.u32(self.base + FRESH).load(Ordering::Acquire).min(self.capacity)
     }
 
     /// Whether a process died in an operation.
@@ -361,14 +399,15 @@ impl Pool {
 
     /// Counts the elements that buckets hold, and frees all others that were ever used. Nobody else is in an
     /// operation. `keep` hands every element that a bucket holds to its argument, which refuses one that does not
-    /// exist or came before.
+    /// exist or came before; `freed` is told of the others.
     pub fn gather(
         &self,
         m: &Block,
         free_link: impl Fn(u32) -> usize,
         keep: impl FnOnce(&mut dyn FnMut(u32) -> bool),
+        freed: impl Fn(u32),
     ) {
-        let used = m.u32(self.base + FRESH).load(Ordering::Relaxed).min(self.capacity);
+        let used = self.used(m);
         let link = |index| m.u32(free_link(index));
         (0..used).for_each(|index| link(index).store(LOOSE, Ordering::Relaxed));
         let mut count = 0;
@@ -386,12 +425,21 @@ impl Pool {
             [0, 4, REPLACED].iter().for_each(|off| m.u32(at + off).store(0, Ordering::Relaxed));
         }
         for index in (0..used).filter(|&index| link(index).load(Ordering::Relaxed) == LOOSE) {
+            freed(index);
             let head = m.u32(self.stack(index % self.cpus) + 4);
             link(index).store(head.load(Ordering::Relaxed), Ordering::Relaxed);
             head.store(index + 1, Ordering::Relaxed);
         }
         m.u32(self.base + COUNT).store(count, Ordering::Release);
     }
+}
+
+/// Counts an operation, before all that it does. Nobody else writes the number meanwhile.
+#[inline]
+fn count_up(begun: &AtomicU32) {
+    begun.store(begun.load(Ordering::Relaxed).wrapping_add(1), Ordering::Release);
+    // Whoever sees what the operation does sees the number.
+    fence(Ordering::Release);
 }
 
 /// An operation under way.

@@ -102,7 +102,7 @@ fn what_others_do_not_touch_comes_once() {
         });
         for round in 0..300 * support::campaign() {
             let mut seen = BTreeMap::new();
-            for (key, value) in dump(&map, 1 + round as usize % 50) {
+            for (key, value) in dump(&map, if round % 2 == 0 { 1000 } else { 1 + round as usize % 50 }) {
                 let key = u32::from_ne_bytes(key.try_into().expect("four"));
                 assert_eq!(u64::from_ne_bytes(value.try_into().expect("eight")), key.into());
                 *seen.entry(key).or_insert(0) += 1;

@@ -58,6 +58,41 @@ fn hash_lookup_against_replacement() {
     }
 }
 
+/// Keys that are only replaced come once in a copy of the whole map, which another key that comes and goes does not upset.
+#[test]
+fn hash_copies_against_replacement() {
+    schedules(|| {
+        let m = map(MapType::HASH, 8, 8, 8);
+        for key in [1u64, 2] {
+            m.update_from_host(&key.to_ne_bytes(), &key.to_ne_bytes(), 0).expect("room");
+        }
+        let writer = {
+            let m = m.clone();
+            thread::spawn(move || {
+                for key in [1u64, 2, 3, 1] {
+                    let key = key.to_ne_bytes();
+                    assert_eq!(m.update((&key).into(), (&key).into(), 0, 0), Ok(()));
+                }
+                assert_eq!(m.delete((&3u64.to_ne_bytes()).into(), 0), Ok(()));
+            })
+        };
+        for _ in 0..3 {
+            let (mut keys, mut values) = ([0; 64], [0; 64]);
+            let batch = m.lookup_batch(0, &mut keys, &mut values).expect("there is room");
+            assert_eq!(batch.next, None);
+            let mut seen: Vec<u64> = keys[..8 * batch.count]
+                .chunks_exact(8)
+                .map(|k| u64::from_ne_bytes(k.try_into().expect("8 bytes")))
+                .filter(|&key| key != 3)
+                .collect();
+            seen.sort_unstable();
+            assert_eq!(seen, [1, 2]);
+            thread::yield_now();
+        }
+        writer.join().expect("no panic");
+    });
+}
+
 /// An element that is freed and reused for another key, in the same list, neither hides a key that stays nor
 /// answers for one that it does not hold.
 #[test]

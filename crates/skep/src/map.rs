@@ -17,6 +17,8 @@ pub type Element = (Vec<u8>, Vec<u8>);
 
 /// How many elements are asked for at a time.
 const BATCH: u32 = 4096;
+/// Bytes of a batch's elements, if there are as many.
+const BATCH_BYTES: usize = 64 << 20;
 
 /// The elements of a batch.
 fn elements(batch: &Batch) -> impl Iterator<Item = Element> {
@@ -244,7 +246,10 @@ impl Map {
 
     /// As [`Self::entries`], of kinds that have batches and kernels that know them.
     fn entries_by_batch(&self) -> Result<Vec<Element>, skep_spec::Error> {
-        let (mut out, mut after, mut most) = (Vec::new(), None, BATCH);
+        // A hash that is copied whole is copied in the order of memory.
+        let element = (self.def.key_size.saturating_add(self.def.value_size) as usize).max(1);
+        let most = u32::try_from(BATCH_BYTES / element).unwrap_or(u32::MAX).max(BATCH);
+        let (mut out, mut after, mut most) = (Vec::new(), None, most);
         loop {
             let batch = match self.inner.lookup_batch(after.as_deref(), most, 0, false) {
                 // A bucket has more.

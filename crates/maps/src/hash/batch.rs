@@ -6,13 +6,17 @@ use core::ops::Range;
 
 use skep_spec::Errno;
 
-use super::{Bucket, Hash, NEXT, RETRIES};
+use super::{Bucket, Hash, NEXT, RETRIES, SEQ};
 use crate::batch::Batch;
 use crate::batches::Room;
 use crate::sync::{Ordering, Owner, fence};
 
 /// Of how many buckets at a time the elements are asked for that will be copied.
-const AHEAD: u64 = 64;
+const AHEAD: u64 = 32;
+/// How many bytes ahead elements are asked for that will be copied in their order.
+const LINES_AHEAD: usize = 1024;
+/// Where fewer elements are there than one of so many, buckets are walked.
+const SPARSE: u32 = 8;
 
 impl Hash {
     /// Buckets.
@@ -86,6 +90,46 @@ impl Hash {
         })
     }
 
+    /// Copies all elements in the order of their numbers, which is that of memory; how many. `None` when somebody changes
+    /// the map meanwhile, when there are more than fit, and when most of the elements are unused.
+    ///
+    /// Whoever is in an operation may put an element in a place that was looked at, and take it out of one that will
+    /// be. So nobody may be in one at first, nor have begun one by the end ([`Pool::quiet`](crate::pool::Pool)): then what
+    /// stood in the places was all the map at that moment. Values that are written in place are as they are met.
+    pub fn copy_all(&self, room: usize, keys: &mut [u8], values: &mut [u8]) -> Option<usize> {
+        let m = &self.metadata;
+        let (used, count) = (self.pool.used(m), self.pool.count(m) as usize);
+        if count > room || (used / SPARSE) as usize > count {
+            return None;
+        }
+        if self.pool.is_bereaved(m) {
+            let _ = self.repair(Owner::HOST);
+        }
+        let begun = self.pool.quiet(m)?;
+        let (key_len, value_len) = (self.geometry.key_size, self.values.host_len(&self.geometry));
+        let mut parts = keys.chunks_exact_mut(key_len).zip(values.chunks_exact_mut(value_len)).take(room);
+        let mut copied = 0;
+        for index in 0..used {
+            let off = self.elem_off(index);
+            m.prefetch(off + LINES_AHEAD);
+            let [seq_now] = m.words(off + SEQ);
+            let seq = seq_now.load(Ordering::Acquire);
+            if seq & 1 != 0 || seq == 0 {
+                continue;
+            }
+            let (key, value) = parts.next()?;
+            self.key(index).copy_to(key);
+            if self.percpu {
+                self.values.copy_all(&self.geometry, m, index, value);
+            } else {
+                self.geometry.read_value(m, self.values.off(index, 0), value);
+            }
+            copied += 1;
+        }
+        fence(Ordering::Acquire);
+        (self.pool.begun(m) == begun).then_some(copied)
+    }
+
     /// Copies the elements of whole buckets, from one on, as many as there is room for.
     pub fn copy_buckets(
         &self,
@@ -94,11 +138,20 @@ impl Hash {
         keys: &mut [u8],
         values: &mut [u8],
     ) -> Result<Batch, Errno> {
+        if from == 0
+            && let Some(count) = self.copy_all(room, keys, values)
+        {
+            return Ok(Batch { count, next: None });
+        }
         let buckets = u64::from(self.mask) + 1;
         let mut count = 0;
         for at in from..buckets {
             if (at - from).is_multiple_of(AHEAD) {
                 self.ask_for(at..buckets.min(at + AHEAD));
+            }
+            // Most of them are empty, or wait for what is on its way.
+            if self.bucket(at as u32).head.load(Ordering::Relaxed) == 0 {
+                continue;
             }
             match self.copy_bucket(at as u32, count..room, keys, values)? {
                 Some(copied) => count += copied,

@@ -85,7 +85,7 @@ impl Hash {
             drop(self.lock_to_repair(&self.bucket(at), owner)?);
         }
         self.pool.wait_for_operations(m)?;
-        self.pool.gather(m, self.free_link(), |keep| {
+        let keep = |keep: &mut dyn FnMut(u32) -> bool| {
             for at in 0..=self.mask {
                 let mut from = self.bucket(at).head;
                 while let Some(index) = self.follow(from.load(Ordering::Relaxed)) {
@@ -96,7 +96,8 @@ impl Hash {
                     from = self.elem(index, NEXT);
                 }
             }
-        });
+        };
+        self.pool.gather(m, self.free_link(), keep, |index| self.gone(index));
         Ok(())
     }
 }

@@ -11,6 +11,8 @@ use crate::geometry::FROZEN;
 use crate::mem::{Bytes, BytesMut};
 use crate::sync::{Ordering, Owner};
 
+/// Bytes of values that are copied once more.
+const SMALL: usize = 32;
 /// What errors of a host's lookup begin with.
 const LOOKUP: &str = "lookup";
 
@@ -23,11 +25,22 @@ impl Map {
     /// `ENOTSUPP` for ring buffers.
     pub fn lookup_copy(&self, key: &[u8], flags: u64) -> Result<Vec<u8>, Error> {
         let len = self.host_value_size();
+        let no_memory = |_| self.error(Errno::ENOMEM, LOOKUP, "not enough memory for the value");
         let mut out = Vec::new();
-        out.try_reserve_exact(len)
-            .map_err(|_| self.error(Errno::ENOMEM, LOOKUP, "not enough memory for the value"))?;
-        out.resize(len, 0);
-        self.lookup_into(key, flags, &mut out)?;
+        // What most values are is found before there is a vector.
+        let mut small = [0; SMALL];
+        match small.get_mut(..len) {
+            Some(small) => {
+                self.lookup_into(key, flags, small)?;
+                out.try_reserve_exact(len).map_err(no_memory)?;
+                out.extend_from_slice(small);
+            }
+            None => {
+                out.try_reserve_exact(len).map_err(no_memory)?;
+                out.resize(len, 0);
+                self.lookup_into(key, flags, &mut out)?;
+            }
+        }
         Ok(out)
     }
 
