@@ -3,9 +3,10 @@
 
 use std::collections::HashMap;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::sync::Arc;
 
 use skep_linux::{LinuxBackend, LinuxMap, LinuxProgram};
-use skep_spec::{BackendMap, BackendProgram, LoadOptions, MapDef, RunInput};
+use skep_spec::{BackendMap, BackendProgram, LoadOptions, MapDef, ProgramSpec, RunInput};
 
 use crate::clock::thread_ns;
 use crate::programs::{OPS, programs};
@@ -23,8 +24,20 @@ impl Kernel {
         if let Some(why) = probe.reason() {
             return Err(why.to_owned());
         }
-        let backend = LinuxBackend::new();
         let (specs, defs) = programs();
+        Self::load(&specs, &defs)
+    }
+
+    /// The same for one program.
+    pub fn of(spec: &ProgramSpec) -> Result<Self, String> {
+        match LinuxBackend::probe().reason() {
+            Some(why) => Err(why.to_owned()),
+            None => Self::load(core::slice::from_ref(spec), &spec.maps),
+        }
+    }
+
+    fn load(specs: &[ProgramSpec], defs: &[Arc<MapDef>]) -> Result<Self, String> {
+        let backend = LinuxBackend::new();
         let maps: HashMap<_, _> = defs
             .iter()
             .map(|def| Ok((def.name.clone(), backend.create(def).map_err(|e| e.to_string())?)))

@@ -134,6 +134,15 @@ fn fill(ours: &Ours, kernel: Option<&Kernel>) {
             theirs.update(&key.to_ne_bytes(), &value, 0).expect("there is room");
         }
     }
+    for key in 0..1024u32 {
+        let loopback = 1u32.to_ne_bytes();
+        ours.map("bloom").update_from_host(&[], &key.to_ne_bytes(), 0).expect("a filter is never full");
+        ours.map("devmap").update_from_host(&key.to_ne_bytes(), &loopback, 0).expect("there is one");
+        if let Some(k) = kernel {
+            k.map("bloom").update(&[], &key.to_ne_bytes(), 0).expect("a filter is never full");
+            k.map("devmap").update(&key.to_ne_bytes(), &loopback, 0).expect("there is one");
+        }
+    }
     for key in prefixes(PREFIXES) {
         ours.map("lpm").update_from_host(&key, &[0; 8], 0).expect("there is room");
         if let Some(k) = kernel {

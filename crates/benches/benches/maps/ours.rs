@@ -85,6 +85,19 @@ impl Ours {
                 };
                 self.times(repeat, small, both)
             }
+            "bloom_push" => {
+                let bloom = map("bloom");
+                self.times(repeat, small, |key, _| u64::from(bloom.push(key.into(), 0, CPU).is_ok()))
+            }
+            "bloom_hit" => {
+                let bloom = map("bloom");
+                self.times(repeat, small, |key, _| u64::from(bloom.peek_value(key.into()).is_ok()))
+            }
+            "bloom_miss" => {
+                let bloom = map("bloom");
+                self.times(repeat, other, |key, _| 1 + u64::from(bloom.peek_value(key.into()).is_ok()))
+            }
+            "devmap" => self.times(repeat, small, found(&map("devmap"))),
             "ring" => {
                 let map = map("ring");
                 let ring = map.ringbuf().expect("it is one");

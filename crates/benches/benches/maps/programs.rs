@@ -131,6 +131,35 @@ pub const ROWS: &[Row] = &[
                r1 = map[queue] ll; r2 = r10; r2 += -16; call bpf_map_pop_elem; if r0 == 0 goto next",
     },
     Row {
+        name: "bloom_push",
+        what: "bloom filter push",
+        target: None,
+        key: SMALL,
+        body: "r1 = map[bloom] ll; r2 = r10; r2 += -4; r3 = 0; call bpf_map_push_elem; if r0 == 0 goto next",
+    },
+    Row {
+        name: "bloom_hit",
+        what: "bloom filter peek, hit",
+        target: None,
+        key: SMALL,
+        body: "r1 = map[bloom] ll; r2 = r10; r2 += -4; call bpf_map_peek_elem; if r0 == 0 goto next",
+    },
+    Row {
+        name: "bloom_miss",
+        what: "bloom filter peek, miss",
+        target: None,
+        key: OTHER,
+        // Some of them are taken for others.
+        body: "r1 = map[bloom] ll; r2 = r10; r2 += -4; call bpf_map_peek_elem; if r6 != 5000 goto next",
+    },
+    Row {
+        name: DEVMAP_ROW,
+        what: "devmap lookup",
+        target: None,
+        key: SMALL,
+        body: "r1 = map[devmap] ll; r2 = r10; r2 += -4; call bpf_map_lookup_elem; if r0 != 0 goto next",
+    },
+    Row {
         name: RING_ROW,
         what: "ring buffer submit, 64 bytes",
         target: Some(50.0),
@@ -140,6 +169,8 @@ pub const ROWS: &[Row] = &[
     },
 ];
 
+/// The operation that only programs on packets have.
+const DEVMAP_ROW: &str = "devmap";
 /// The operation that wants a consumer.
 pub const RING_ROW: &str = "ring";
 
@@ -157,16 +188,46 @@ const MAPS: &str = "\
 .map lru_full type=lru_hash key=4 value=8 max_entries=1024
 .map lpm type=lpm_trie key=8 value=8 max_entries=10000 flags=BPF_F_NO_PREALLOC
 .map queue type=queue value=8 max_entries=1024
+.map bloom type=bloom_filter value=4 max_entries=1024
+.map devmap type=devmap key=4 value=4 max_entries=1024
 .map ring type=ringbuf max_entries=16777216
 ";
 
-/// The text of one operation.
+/// Maps of what two CPUs do.
+const SHARED: &str = "\
+.license GPL
+.map state type=array key=4 value=16 max_entries=2
+.map hash type=hash key=4 value=8 max_entries=65536
+";
+
+/// What two CPUs do with keys of their own, every other one of `used` (a power of two): lookups, or updates.
+pub fn shared(name: &str, update: bool, used: u32) -> ProgramSpec {
+    let body = match update {
+        false => "r1 = map[hash] ll; r2 = r10; r2 += -4; call bpf_map_lookup_elem; if r0 != 0 goto next",
+        true => {
+            "*(u64 *)(r10 - 16) = r7; r1 = map[hash] ll; r2 = r10; r2 += -4; r3 = r10; r3 += -16; r4 = 0; \
+             call bpf_map_update_elem; if r0 == 0 goto next"
+        }
+    };
+    let begin = "call bpf_get_smp_processor_id; w9 = w0; w9 &= 1; *(u32 *)(r10 - 4) = w9";
+    let key = format!("w1 >>= 16; w1 &= {}; w1 |= w9", (used - 1) & !1);
+    let text = text_of((SHARED, "socket"), name, begin, &key, body);
+    let (mut specs, _) = assembled(&[(name, text)]);
+    specs.remove(0)
+}
+
 fn text(row: &Row) -> String {
+    let section = if row.name == DEVMAP_ROW { "xdp" } else { "socket" };
+    text_of((MAPS, section), row.name, "*(u32 *)(r10 - 4) = 0", row.key, row.body)
+}
+
+/// The text of one operation: `begin` puts the number of its counter's element at `r10 - 4`.
+fn text_of((maps, section): (&str, &str), name: &str, begin: &str, key: &str, body: &str) -> String {
     let lines = |text: &str| text.replace("; ", "\n    ");
     format!(
-        "{MAPS}.section socket
+        "{maps}.section {section}
 {name}:
-    *(u32 *)(r10 - 4) = 0
+    {begin}
     r1 = map[state] ll
     r2 = r10
     r2 += -4
@@ -197,20 +258,23 @@ next:
     r0 = 0
     exit
 ",
-        name = row.name,
-        key = lines(row.key),
-        body = lines(row.body)
+        begin = lines(begin),
+        key = lines(key),
+        body = lines(body)
     )
 }
 
 /// The program of each row, and the maps that all share.
 pub fn programs() -> (Vec<ProgramSpec>, Vec<Arc<MapDef>>) {
+    assembled(&ROWS.iter().map(|row| (row.name, text(row))).collect::<Vec<_>>())
+}
+
+fn assembled(texts: &[(&str, String)]) -> (Vec<ProgramSpec>, Vec<Arc<MapDef>>) {
     let mut maps: Vec<Arc<MapDef>> = Vec::new();
-    let specs = ROWS.iter().map(|row| {
-        let text =
-            skep::Object::parse(&format!("{}.s", row.name), text(row).as_bytes()).expect("it is well formed");
+    let specs = texts.iter().map(|(name, text)| {
+        let text = skep::Object::parse(&format!("{name}.s"), text.as_bytes()).expect("it is well formed");
         let elf = text.to_elf(skep_isa::Endian::Little).expect("an object can hold it");
-        let object = Object::parse(row.name, &elf).expect("it was just written");
+        let object = Object::parse(name, &elf).expect("it was just written");
         maps = object.maps.iter().map(|m| m.def.clone().expect("each map is whole")).collect();
         object.programs[0].spec.clone().expect("it links")
     });

@@ -1,4 +1,4 @@
-//! Two threads on two cores beside one.
+//! Two threads on two cores beside one, and the kernel's maps in the same way.
 
 use std::hint::black_box;
 use std::sync::Barrier;
@@ -7,21 +7,22 @@ use std::thread;
 use benches::ROUNDS;
 use skep_abi::MapType;
 use skep_maps::{Bytes, Heap, Map};
-use skep_spec::MapDef;
+use skep_spec::{BackendMap, MapDef};
 
 use crate::clock::{median, pin, thread_ns};
+use crate::kernel::Kernel;
 use crate::ours::config;
-use crate::programs::MIX;
+use crate::programs::{MIX, OPS, shared};
 
 /// Elements of the map.
 const ELEMENTS: u32 = 1 << 16;
 /// How many of them are used, every other by each thread.
 const USED: [u32; 2] = [1 << 11, ELEMENTS];
-/// Operations of a thread in a round.
-const OPS: u32 = 500_000;
+/// Runs of [`OPS`] operations of a thread in a round.
+const REPEAT: u32 = 400;
 
-/// On a key, by a virtual CPU.
-type Operation<'a> = &'a (dyn Fn(u32, u32) + Sync);
+/// Operations, as often as [`REPEAT`] says, by a virtual CPU; nanoseconds for each.
+type Work<'a> = &'a (dyn Fn(u32) -> f64 + Sync);
 
 /// How many times as much two threads do in a second of processor time each.
 pub fn measure() {
@@ -31,41 +32,72 @@ pub fn measure() {
         map.update_from_host(&key.to_ne_bytes(), &[0; 8], 0).expect("there is room");
     }
     println!(
-        "{:<32} {:>10} {:>10} {:>7} {:>7}",
-        "scaling (ns an operation)", "1 thread", "2 threads", "times", "target"
+        "{:<32} {:>8} {:>9} {:>7} {:>7} {:>9} {:>9} {:>7}",
+        "scaling (ns an operation)",
+        "1 thread",
+        "2 threads",
+        "times",
+        "target",
+        "kernel 1",
+        "kernel 2",
+        "times"
     );
     let lookup = |key: u32, cpu: u32| _ = black_box(map.lookup((&key.to_ne_bytes()).into(), cpu));
     let update = |key: u32, cpu: u32| {
         let value = u64::from(key).to_ne_bytes();
         map.update((&key.to_ne_bytes()).into(), Bytes::from(&value), 0, cpu).expect("it exists");
     };
-    let rows: [(&str, Operation<'_>); 2] = [("lookups", &lookup), ("updates, distinct", &update)];
-    for (what, operation) in rows {
+    for (what, updates) in [("lookups", false), ("updates, distinct", true)] {
         for used in USED {
-            let (mut one, mut two) = (Vec::new(), Vec::new());
-            for _ in 0..ROUNDS {
-                one.push(ns(1, used, operation));
-                two.push(ns(2, used, operation));
+            let kernel = Kernel::of(&shared("both", updates, used));
+            let kernel = kernel.inspect_err(|why| println!("skipped the kernel: {why}")).ok();
+            if let Some(kernel) = &kernel {
+                for key in 0..ELEMENTS {
+                    kernel.map("hash").update(&key.to_ne_bytes(), &[0; 8], 0).expect("there is room");
+                }
             }
-            let (one, two) = (median(one), median(two));
+            let ours: Work<'_> = match updates {
+                false => &|cpu| many(cpu, used, lookup),
+                true => &|cpu| many(cpu, used, update),
+            };
+            let theirs = |_| kernel.as_ref().map_or(f64::NAN, |k| k.run(0, REPEAT));
+            let mut samples = [const { Vec::new() }; 4];
+            for _ in 0..ROUNDS {
+                samples[0].push(ns(1, ours));
+                samples[1].push(ns(2, ours));
+                samples[2].push(ns(1, &theirs));
+                samples[3].push(ns(2, &theirs));
+            }
+            let [one, two, kernel_one, kernel_two] = samples.map(median);
             let what = format!("{what}, {used} keys");
-            println!("{what:<32} {one:>10.1} {two:>10.1} {:>7.2} {:>7.1}", 2.0 * one / two, 1.8);
+            println!(
+                "{what:<32} {one:>8.1} {two:>9.1} {:>7.2} {:>7.1} {kernel_one:>9.1} {kernel_two:>9.1} {:>7.2}",
+                2.0 * one / two,
+                1.8,
+                2.0 * kernel_one / kernel_two
+            );
         }
     }
 }
 
-/// Nanoseconds of processor time an operation, the mean over threads.
-fn ns(threads: u32, used: u32, operation: Operation<'_>) -> f64 {
+/// Does an operation on keys of a CPU's; nanoseconds of processor time for each.
+#[inline(always)]
+fn many(cpu: u32, used: u32, operation: impl Fn(u32, u32)) -> f64 {
+    let start = thread_ns();
+    for i in 0..REPEAT * OPS {
+        let key = i.wrapping_mul(MIX) >> 16 & (used - 1);
+        operation(black_box(key & !1 | cpu), cpu);
+    }
+    (thread_ns() - start) / f64::from(REPEAT * OPS)
+}
+
+/// Nanoseconds of processor time an operation, the mean over threads, each on a core of its own.
+fn ns(threads: u32, work: Work<'_>) -> f64 {
     let barrier = Barrier::new(threads as usize);
     let work = |cpu: u32| {
-        pin(1 - cpu as usize);
+        assert!(pin(1 - cpu as usize) || threads == 1, "there are two CPUs");
         barrier.wait();
-        let start = thread_ns();
-        for i in 0..OPS {
-            let key = i.wrapping_mul(MIX) >> 16 & (used - 1);
-            operation(black_box(key & !1 | cpu), cpu);
-        }
-        (thread_ns() - start) / f64::from(OPS)
+        work(cpu)
     };
     thread::scope(|s| {
         let running: Vec<_> = (0..threads).map(|cpu| s.spawn(move || work(cpu))).collect();
