@@ -322,6 +322,7 @@ impl Map {
     }
 
     /// Bytes of a value as the host sees it: for per-CPU kinds all CPUs' values, each rounded up to 8.
+    #[inline]
     pub fn host_value_size(&self) -> usize {
         if self.is_percpu() {
             self.geometry.stride * self.geometry.cpus as usize

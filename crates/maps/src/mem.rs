@@ -259,6 +259,7 @@ impl Bytes<'_> {
     }
 
     /// Copies out as much as `to` takes.
+    #[inline]
     pub(crate) fn copy_to(&self, to: &mut [u8]) {
         let len = self.len.min(to.len());
         // SAFETY: readable by the constructor; writable since `to` is a private slice of at least `len`.

@@ -48,7 +48,22 @@ impl Map {
     ///
     /// # Errors
     /// As there; `EINVAL` for another size.
+    #[inline]
     pub fn lookup_into(&self, key: &[u8], flags: u64, out: &mut [u8]) -> Result<(), Error> {
+        // What most lookups are; all others, and errors, are looked at in order.
+        if let Kind::Hash(hash) = &self.kind
+            && flags == 0
+            && !self.geometry.flags.has(MapFlags::WRONLY)
+            && (key.len(), out.len()) == (self.geometry.key_size, self.host_value_size())
+            && hash.lookup_copy(key.into(), out).is_ok()
+        {
+            return Ok(());
+        }
+        self.lookup_checked(key, flags, out)
+    }
+
+    #[inline(never)]
+    fn lookup_checked(&self, key: &[u8], flags: u64, out: &mut [u8]) -> Result<(), Error> {
         if flags & !UpdateFlags::LOCK != 0 {
             return Err(self.error(Errno::EINVAL, LOOKUP, "unknown flags"));
         }
