@@ -98,14 +98,15 @@ impl Hash {
     /// stood in the places was all the map at that moment. Values that are written in place are as they are met.
     pub fn copy_all(&self, room: usize, keys: &mut [u8], values: &mut [u8]) -> Option<usize> {
         let m = &self.metadata;
-        let (used, count) = (self.pool.used(m), self.pool.count(m) as usize);
-        if count > room || (used / SPARSE) as usize > count {
-            return None;
-        }
         if self.pool.is_bereaved(m) {
             let _ = self.repair(Owner::HOST);
         }
         let begun = self.pool.quiet(m)?;
+        // Behind that: what was used by then is below.
+        let (used, count) = (self.pool.used(m), self.pool.count(m) as usize);
+        if count > room || (used / SPARSE) as usize > count {
+            return None;
+        }
         let (key_len, value_len) = (self.geometry.key_size, self.values.host_len(&self.geometry));
         let mut parts = keys.chunks_exact_mut(key_len).zip(values.chunks_exact_mut(value_len)).take(room);
         let mut copied = 0;
