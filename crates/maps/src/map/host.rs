@@ -25,22 +25,17 @@ impl Map {
     /// `ENOTSUPP` for ring buffers.
     pub fn lookup_copy(&self, key: &[u8], flags: u64) -> Result<Vec<u8>, Error> {
         let len = self.host_value_size();
-        let no_memory = |_| self.error(Errno::ENOMEM, LOOKUP, "not enough memory for the value");
-        let mut out = Vec::new();
-        // What most values are is found before there is a vector.
+        // What most values are is found before there is a vector, of no more bytes than an error's text has.
         let mut small = [0; SMALL];
-        match small.get_mut(..len) {
-            Some(small) => {
-                self.lookup_into(key, flags, small)?;
-                out.try_reserve_exact(len).map_err(no_memory)?;
-                out.extend_from_slice(small);
-            }
-            None => {
-                out.try_reserve_exact(len).map_err(no_memory)?;
-                out.resize(len, 0);
-                self.lookup_into(key, flags, &mut out)?;
-            }
+        if let Some(small) = small.get_mut(..len) {
+            self.lookup_into(key, flags, small)?;
+            return Ok(small.to_vec());
         }
+        let mut out = Vec::new();
+        out.try_reserve_exact(len)
+            .map_err(|_| self.error(Errno::ENOMEM, LOOKUP, "not enough memory for the value"))?;
+        out.resize(len, 0);
+        self.lookup_into(key, flags, &mut out)?;
         Ok(out)
     }
 
