@@ -98,7 +98,9 @@ impl Geometry {
     #[inline]
     pub fn read_value(&self, block: &Block, off: usize, out: &mut [u8]) {
         block.bytes(off, self.value_size).copy_to(out);
-        self.hide_fields(out);
+        if !self.places.all().is_empty() {
+            self.hide_fields(out);
+        }
     }
 
     /// Writes zeros into the pointers of a value.

@@ -395,6 +395,7 @@ impl Hash {
         None
     }
 
+    #[inline(always)]
     fn hash_of(&self, key: Bytes<'_>) -> u32 {
         hash(self.start, key)
     }
@@ -504,6 +505,30 @@ impl Hash {
 
     fn id_of(&self, index: u32) -> &AtomicU32 {
         self.metadata.u32(self.values.off(index, 0))
+    }
+
+    /// Copies the value of a key; `EAGAIN` when it changed meanwhile.
+    #[inline(always)]
+    fn copy_found(&self, key: Bytes<'_>, hash: u32, out: &mut [u8]) -> Result<(), Errno> {
+        let found = self.find(key, hash).ok_or(Errno::ENOENT)?;
+        if self.percpu {
+            self.values.copy_all(&self.geometry, &self.metadata, found.index, out);
+        } else {
+            self.geometry.read_value(&self.metadata, self.values.off(found.index, 0), out);
+        }
+        self.unchanged(found.index, found.seq).then_some(()).ok_or(Errno::EAGAIN)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn copy_again(&self, key: Bytes<'_>, hash: u32, out: &mut [u8]) -> Result<(), Errno> {
+        for _ in 0..RETRIES {
+            match self.copy_found(key, hash, out) {
+                Err(Errno::EAGAIN) => {}
+                done => return done,
+            }
+        }
+        Err(Errno::EBUSY)
     }
 
     /// As `lookup_copy`, under the value's lock.
@@ -672,18 +697,10 @@ impl Ops for Hash {
 
     fn lookup_copy(&self, key: Bytes<'_>, out: &mut [u8]) -> Result<(), Errno> {
         let hash = self.hash_of(key);
-        for _ in 0..RETRIES {
-            let found = self.find(key, hash).ok_or(Errno::ENOENT)?;
-            if self.percpu {
-                self.values.copy_all(&self.geometry, &self.metadata, found.index, out);
-            } else {
-                self.geometry.read_value(&self.metadata, self.values.off(found.index, 0), out);
-            }
-            if self.unchanged(found.index, found.seq) {
-                return Ok(());
-            }
+        match self.copy_found(key, hash, out) {
+            Err(Errno::EAGAIN) => self.copy_again(key, hash, out),
+            done => done,
         }
-        Err(Errno::EBUSY)
     }
 
     fn update_from_host(&self, key: Bytes<'_>, value: Bytes<'_>, flags: u64) -> Result<(), Errno> {
@@ -729,9 +746,19 @@ fn start(seed: u64, key_size: usize) -> u64 {
 
 /// Hash of a key: each 64-bit word is folded in by a 64 × 64 → 128 bit multiplication, whose halves are
 /// xored (the mixing step of the wyhash family). Part of the layout: peers must agree on it.
-#[inline]
+#[inline(always)]
 fn hash(start: u64, key: Bytes<'_>) -> u32 {
-    let folded = key.words().fold(start, |h, word| mix(h ^ word, K[2]).rotate_left(32) ^ h);
+    let fold = |h: u64, word: u64| mix(h ^ word, K[2]).rotate_left(32) ^ h;
+    let folded = match key.len() {
+        // What most keys are.
+        4 | 8 => fold(start, key.word_at(0)),
+        _ => hash_words(start, key, fold),
+    };
     let last = mix(folded ^ K[1], K[0]);
     (last ^ last >> 32) as u32
+}
+
+#[inline(never)]
+fn hash_words(start: u64, key: Bytes<'_>, fold: impl Fn(u64, u64) -> u64) -> u64 {
+    key.words().fold(start, fold)
 }
