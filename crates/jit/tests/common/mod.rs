@@ -129,7 +129,7 @@ pub struct Build {
 impl Build {
     /// A function with the entry block, whose parameters are `Val(0)` to `Val(4)`.
     pub fn new() -> Self {
-        let nodes = vec![Node { op: Op::Param, ty: Ty::I64, pc: 0 }; 5];
+        let nodes = vec![Node { op: Op::Param, ty: Ty::I64, pc: 0, proved: false }; 5];
         let params = (0..5).map(Val).collect();
         let entry = BlockData { params, insts: vec![], term: Term::Unreachable, term_pc: 0 };
         let function = Function { name: "main".into(), slot: 0, zeroed: 0, nodes, blocks: vec![entry] };
