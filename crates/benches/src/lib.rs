@@ -1,6 +1,6 @@
 //! Side-by-side benchmarks: what is compared runs interleaved in one process, and ratios are printed.
 //!
-//! The programs are C (`programs/programs.bpf.c`), committed as an object.
+//! The programs are C (`programs/programs.bpf.c`, and `more.bpf.c`), committed as objects.
 #![forbid(unsafe_code)]
 
 use std::time::{Duration, Instant};
@@ -14,22 +14,35 @@ pub const MEMORY: usize = 512;
 /// Rounds of a comparison; medians are taken over them.
 pub const ROUNDS: usize = 9;
 
-/// The object with all programs.
+/// The object with the programs of a source: `programs`, or `more`, which nothing was tuned on.
 ///
 /// # Panics
-/// When the committed object cannot be read.
-pub fn object() -> Object {
-    let bytes = include_bytes!("../programs/programs.bpf.o");
-    Object::parse("programs.bpf.o", bytes).expect("the committed object is whole")
+/// When there is no such one, or the committed object cannot be read.
+pub fn object(source: &str) -> Object {
+    let bytes: &[u8] = match source {
+        "programs" => include_bytes!("../programs/programs.bpf.o"),
+        "more" => include_bytes!("../programs/more.bpf.o"),
+        _ => panic!("there is no source {source}"),
+    };
+    Object::parse(source, bytes).expect("the committed object is whole")
 }
 
-/// The programs whose name ends in `suffix`, by the name before it, in the order of the source.
+/// As [`programs_of`], of `programs`.
 ///
 /// # Panics
 /// When one of them does not link.
 pub fn programs(suffix: &str) -> Vec<(String, ProgramSpec)> {
-    let object = object();
+    programs_of("programs", suffix)
+}
+
+/// The programs of a source whose name ends in `suffix`, by the name before it, in the order of the source.
+///
+/// # Panics
+/// When one of them does not link.
+pub fn programs_of(source: &str, suffix: &str) -> Vec<(String, ProgramSpec)> {
+    let object = object(source);
     let named = object.programs.iter().filter_map(|p| Some((p.name.strip_suffix(suffix)?, p)));
+    let named = named.filter(|(name, _)| !name.ends_with("_mem"));
     named.map(|(name, p)| (name.to_owned(), p.spec.clone().expect("every program links"))).collect()
 }
 

@@ -1,22 +1,25 @@
 //! The interpreter's check of the verifier, on generated programs. File tests have it on always.
 
+use std::cell::RefCell;
+
 use skep_abi::ProgramType;
 use skep_isa::text::assemble;
 use skep_spec::{Environment, ProgramSpec};
 use skep_testkit::generate::program::generate;
 use skep_testkit::oracle::embedding::Embedding;
+use skep_testkit::oracle::facts::{Facts, Seen};
 use skep_testkit::oracle::interpreter::{Embedded, LEFT};
 use skep_testkit::oracle::{Privilege, Question, Verdict};
 use skep_testkit::sketch;
-use skep_verifier::{Options, verify};
-use skep_vm::{NullHost, Program, Run, Stack};
+use skep_verifier::{Options, Verified, verify};
+use skep_vm::{NullHost, Observer, Program, Run, Stack, Step};
 
 /// Programs that take more to verify are left out: their states would be too many.
 const MOST_INSNS: u32 = 20_000;
 
 #[test]
 fn runs_stay_inside_what_was_known() {
-    let (mut runs, mut steps, mut wrong) = (0, 0, Vec::new());
+    let (mut runs, mut steps, mut wrong, mut seen) = (0, 0, Vec::new(), Seen::default());
     for seed in sketch::seeds(1500) {
         let generated = generate(seed);
         if generated.altered || generated.judged {
@@ -30,14 +33,19 @@ fn runs_stay_inside_what_was_known() {
             ..Question::new(&generated.spec, Privilege::Privileged, &generated.inputs)
         };
         match Embedded::steps(&question) {
-            Ok((_, n)) => (runs, steps) = (runs + 1, steps + n),
+            Ok((_, n, facts)) => {
+                (runs, steps) = (runs + 1, steps + n);
+                seen.add(facts);
+            }
             Err(Verdict::Rejected { log }) if log.starts_with(LEFT) => {
                 wrong.push(format!("seed {seed}: {log}"))
             }
             Err(_) => {}
         }
     }
-    println!("{runs} programs, {steps} instructions");
+    println!("{runs} programs, {steps} instructions, {seen:?}");
+    let Seen { one_way, through_pointers, calls, changing, maps, .. } = seen;
+    assert!([one_way, through_pointers, calls, changing, maps].iter().all(|n| *n > 20), "{seen:?}");
     assert_eq!(wrong, [""; 0]);
     assert!(runs > 500 && steps > 50 * runs, "{runs} programs, {steps} instructions");
 }
@@ -55,7 +63,7 @@ fn a_number_that_was_not_known_is_found() {
     let check = |run: &str, known: &str| {
         let program = Program::new(&proof(run), &env, Vec::new()).expect("it fits");
         let mut embedding = Embedding::default();
-        embedding.add(&program, proof(known));
+        embedding.add(&program, proof(known), proof(known));
         let (mut stack, mut ctx) = (Stack::new(), [0; 256]);
         let mut run = Run::new(&mut stack, &NullHost).with_ctx(&mut ctx).with_observer(&embedding);
         program.run(&mut run).expect("it ends");
@@ -66,4 +74,71 @@ fn a_number_that_was_not_known_is_found() {
     let masked = "call 7; r0 &= 7; exit";
     assert_eq!(check("call 7; r0 = 7; exit", masked), (3, false));
     assert_eq!(check("call 7; r0 = 8; exit", masked), (3, true));
+}
+
+/// Holds a run against the facts of a proof alone.
+struct Against {
+    proof: Verified,
+    facts: RefCell<Facts>,
+    wrong: RefCell<String>,
+}
+
+impl Observer for Against {
+    fn step(&self, step: &Step<'_>) {
+        let mut wrong = self.wrong.borrow_mut();
+        if wrong.is_empty() {
+            *wrong = self.facts.borrow_mut().step(1, &self.proof, step).err().unwrap_or_default();
+        }
+    }
+}
+
+/// The check of facts finds those that are of another program.
+#[test]
+fn a_fact_that_does_not_hold_is_found() {
+    let spec =
+        |text: &str| ProgramSpec::new(ProgramType::SOCKET_FILTER, assemble(text).expect("well formed"));
+    let env = Environment::default();
+    let check = |run: &str, known: &str| {
+        let proof = |text| verify(&spec(text), &env, &Options::default()).expect("legal");
+        let program = Program::new(&proof(run), &env, Vec::new()).expect("it fits");
+        let against = Against { proof: proof(known), facts: RefCell::default(), wrong: RefCell::default() };
+        let (mut stack, mut ctx) = (Stack::new(), [0; 256]);
+        let mut run = Run::new(&mut stack, &NullHost).with_ctx(&mut ctx).with_observer(&against);
+        program.run(&mut run).expect("it ends");
+        against.wrong.into_inner()
+    };
+    let ok = |text: &str| assert_eq!(check(text, text), "");
+    let finds = |run: &str, known: &str, word: &str| {
+        ok(run);
+        let found = check(run, known);
+        assert!(found.contains(word), "{run}, with the facts of {known}: {found:?}");
+    };
+    finds(
+        "r0 = 2; if r0 == 1 goto +1; r0 = 3; exit",
+        "r0 = 1; if r0 == 1 goto +1; r0 = 3; exit",
+        "another way",
+    );
+    // Through a pointer, to the frame itself and to a caller's.
+    let own = |off: i32| format!("r1 = r10; r1 += {off}; *(u64 *)(r1 + 0) = 1; r0 = 0; exit");
+    finds(&own(-8), &own(-16), "touches");
+    let given = |off: i32| {
+        format!(
+            "*(u64 *)(r10 - 8) = 1; *(u64 *)(r10 - 16) = 1; r1 = r10; r1 += {off}; call f; r0 = 0; exit
+                 f: r2 = 7; *(u64 *)(r1 + 0) = r2; r0 = 0; exit"
+        )
+    };
+    finds(&given(-8), &given(-16), "touches");
+    // By the call of a helper: `bpf_get_current_comm`.
+    let called = |off: i32| {
+        format!(
+            "*(u64 *)(r10 - 8) = 1; *(u64 *)(r10 - 16) = 1; *(u64 *)(r10 - 24) = 1
+                 r1 = r10; r1 += {off}; r2 = 8; call 16; r0 = 0; exit"
+        )
+    };
+    finds(&called(-8), &called(-16), "changed");
+    finds(
+        "*(u64 *)(r10 - 8) = 1; r0 = *(u64 *)(r10 - 8); r0 = *(u64 *)(r10 - 16); exit",
+        "*(u64 *)(r10 - 8) = 1; r0 = *(u64 *)(r10 - 8); r0 = *(u64 *)(r10 - 8); exit",
+        "unwritten",
+    );
 }

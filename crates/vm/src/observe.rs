@@ -111,6 +111,11 @@ impl Step<'_> {
         observer.step(&Step { program, pc, depth, regs, mem, packet });
     }
 
+    /// Copies memory that the run may read; says whether all of it may be read.
+    pub fn read(&self, addr: u64, to: &mut [u8]) -> bool {
+        self.mem.peek(addr, to)
+    }
+
     /// What `value` is the address of, if it lies in memory of the run or just behind, or stands for a map. A number
     /// that happens to be such an address is taken for one.
     pub fn place(&self, value: u64) -> Option<Place> {

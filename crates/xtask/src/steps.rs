@@ -249,6 +249,7 @@ pub fn selftests(args: &[String]) -> Vec<Step> {
 /// The committed objects, by the makefile of the examples.
 pub fn examples() -> Vec<Step> {
     let mut command = Command::new("make");
-    command.args(["-C", "examples", "CLANG=clang-19", "all", "../crates/benches/programs/programs.bpf.o"]);
+    command.args(["-C", "examples", "CLANG=clang-19", "all"]);
+    command.args(["programs", "more"].map(|name| format!("../crates/benches/programs/{name}.bpf.o")));
     vec![Step::command("objects", command)]
 }

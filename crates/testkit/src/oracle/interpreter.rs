@@ -14,6 +14,7 @@ use skep_verifier::{Code, Options, Rejection, Verified, verify};
 use skep_vm::{COMM_BYTES, Host, Program, Programs, Task};
 
 use super::embedding::Embedding;
+use super::facts::Seen;
 use super::{
     Answer, Element, Input, Inside, MapContents, Oracle, Outcome, Privilege, Question, Tail, Verdict, drive,
 };
@@ -66,20 +67,20 @@ impl Oracle for Embedded {
     }
 
     fn answer(&self, question: &Question<'_>) -> Answer {
-        Embedded::steps(question).map(|(outcome, _)| outcome)
+        Embedded::steps(question).map(|(outcome, ..)| outcome)
     }
 }
 
 impl Embedded {
-    /// The outcome, and how many instructions were held against their states.
+    /// The outcome, how many instructions were held against their states, and what was held against facts.
     ///
     /// # Errors
     /// As for [`Oracle::answer`]; a run that leaves what was known counts as a refusal with words of that.
-    pub fn steps(question: &Question<'_>) -> Result<(Outcome, u64), Verdict> {
+    pub fn steps(question: &Question<'_>) -> Result<(Outcome, u64, Seen), Verdict> {
         let mut embedding = Embedding::default();
         let outcome = answer(question, Some(&mut embedding))?;
         match embedding.wrong() {
-            None => Ok((outcome, embedding.steps())),
+            None => Ok((outcome, embedding.steps(), embedding.seen())),
             Some(wrong) => Err(Verdict::Rejected { log: format!("{LEFT}: {wrong}") }),
         }
     }
@@ -98,7 +99,8 @@ fn answer(question: &Question<'_>, mut embedding: Option<&mut Embedding>) -> Ans
             Ok(verified) => {
                 let program = Program::new(&verified, env, maps.clone());
                 let states = Options { record_states: true, ..Options::default() };
-                (program, watched.then(|| verify(spec, env, &states).ok()).flatten())
+                let states = watched.then(|| verify(spec, env, &states).ok()).flatten();
+                (program, states.map(|states| (states, verified)))
             }
             Err(rejection) if rejection.is_unsupported() => {
                 (Program::unverified(spec, env, maps.clone()), None)
@@ -108,9 +110,9 @@ fn answer(question: &Question<'_>, mut embedding: Option<&mut Embedding>) -> Ans
         let program = built.map_err(|e| Verdict::Unsupported(e.to_string()))?;
         Ok((Arc::new(program), proof))
     };
-    let mut watch = |program: &Program, proof: Option<Verified>| {
-        if let (Some(embedding), Some(proof)) = (&mut embedding, proof) {
-            embedding.add(program, proof);
+    let mut watch = |program: &Program, proofs: Option<(Verified, Verified)>| {
+        if let (Some(embedding), Some((states, facts))) = (&mut embedding, proofs) {
+            embedding.add(program, states, facts);
         }
     };
     for Inside { outer, key, map } in question.insides {

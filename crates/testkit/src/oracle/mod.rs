@@ -5,6 +5,7 @@
 
 pub(crate) mod drive;
 pub mod embedding;
+pub mod facts;
 pub mod interpreter;
 pub mod kernel;
 
