@@ -76,6 +76,8 @@ pub enum GenCommand {
 pub enum ProgCommand {
     /// Run a program once, or many times, on given bytes (BPF_PROG_TEST_RUN)
     Run(Box<ProgRunArgs>),
+    /// Load programs, and print what is known of each: its engine, and what it takes
+    Show(ProgShowArgs),
     /// Print a program's instructions, or its control-flow graph
     Dump(ProgDumpArgs),
 }
@@ -174,6 +176,8 @@ pub struct RunArgs {
     #[arg(long)]
     pub linux: bool,
     #[command(flatten)]
+    pub engine: EngineArgs,
+    #[command(flatten)]
     pub maps: MapArgs,
     #[command(flatten)]
     pub target: TargetArgs,
@@ -249,6 +253,33 @@ impl CheckArgs {
             }
         };
         Ok(Some(object.program(name)?.clone()))
+    }
+}
+
+/// What runs programs in this process.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct EngineArgs {
+    /// What runs programs in this process; `jit` fails where there is no native code of a program
+    /// [default: native code where there can be some, else the interpreter]
+    #[arg(long, value_enum, conflicts_with = "linux")]
+    pub engine: Option<EngineName>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum EngineName {
+    /// The interpreter
+    Interpreter,
+    /// Native code
+    Jit,
+}
+
+impl EngineArgs {
+    /// As the backend takes it.
+    pub fn choice(self) -> Option<skep::Engine> {
+        self.engine.map(|engine| match engine {
+            EngineName::Interpreter => skep::Engine::Interpreter,
+            EngineName::Jit => skep::Engine::Jit,
+        })
     }
 }
 
@@ -452,6 +483,32 @@ pub struct ProgRunArgs {
     #[arg(long)]
     pub linux: bool,
     #[command(flatten)]
+    pub engine: EngineArgs,
+    #[command(flatten)]
+    pub maps: MapArgs,
+    #[command(flatten)]
+    pub target: TargetArgs,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "With --json a list of objects: bpftool's keys (id, type, name, gpl_compatible, bytes_xlated, jited, \
+                        bytes_jited), and engine, interpreted_because, compile_us, verify_us and verified_insns."
+)]
+pub struct ProgShowArgs {
+    /// eBPF object or assembly text (.s)
+    pub file: PathBuf,
+    /// Only this program
+    pub program: Option<String>,
+    /// bpftool's JSON
+    #[arg(short, long)]
+    pub json: bool,
+    /// Load into the kernel
+    #[arg(long)]
+    pub linux: bool,
+    #[command(flatten)]
+    pub engine: EngineArgs,
+    #[command(flatten)]
     pub maps: MapArgs,
     #[command(flatten)]
     pub target: TargetArgs,
@@ -523,6 +580,8 @@ pub struct MapDumpArgs {
     /// Create the maps and run in the kernel
     #[arg(long)]
     pub linux: bool,
+    #[command(flatten)]
+    pub engine: EngineArgs,
     #[command(flatten)]
     pub maps: MapArgs,
     #[command(flatten)]

@@ -36,6 +36,7 @@ fn main() -> ExitCode {
         Command::Link(args) => link::main(&args),
         Command::Disasm(args) => text::disassemble(&args),
         Command::Prog(ProgCommand::Run(args)) => prog::run(&args),
+        Command::Prog(ProgCommand::Show(args)) => prog::show(&args),
         Command::Prog(ProgCommand::Dump(args)) => prog::dump(&args),
         Command::Map(MapCommand::Dump(args)) => map::dump(&args),
         Command::Btf(BtfCommand::Dump(BtfDumpCommand::File(args))) => btf::dump(&args),

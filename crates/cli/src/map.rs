@@ -28,7 +28,7 @@ pub fn dump(args: &MapDumpArgs) -> Result<(), Failure> {
         let names: Vec<&str> = object.maps().iter().map(|m| m.name.as_str()).collect();
         return Err(Failure::usage(format!("`{object}` has no map `{name}`; it has {}", names.join(", "))));
     }
-    let backend = choose_backend(args.linux, args.maps.pin_root.as_deref())?;
+    let backend = choose_backend(args.linux, args.maps.pin_root.as_deref(), args.engine.choice())?;
     let loaded = match &args.on {
         None => object.create_maps(&backend)?,
         Some(capture) => {
@@ -73,7 +73,7 @@ fn dump_pinned(path: &str, args: &MapDumpArgs) -> Result<(), Failure> {
     if args.on.is_some() {
         return Err(Failure::usage("a pinned map has no program to run: leave --on out"));
     }
-    let backend = choose_backend(args.linux, None)?;
+    let backend = choose_backend(args.linux, None, None)?;
     let Some(map) = backend.pinned_map(path)? else {
         return Err(Failure::usage(format!("nothing is pinned at `{path}`")));
     };

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use skep_abi::{AttachType, ProgramType};
 use skep_isa::{Endian, Insn};
 use skep_spec::{
-    BackendProgram, Errno, Error, FuncInfo, LineInfo, LoadError, ProgramInfo, RunInput, RunOutput,
+    BackendProgram, Errno, Error, FuncInfo, LineInfo, LoadError, NativeInfo, ProgramInfo, RunInput, RunOutput,
 };
 
 use crate::sys::{self, Load, Run, attr};
@@ -307,6 +307,10 @@ impl BackendProgram for LinuxProgram {
             insns_processed: info.verified_insns,
             verify_time: verification_time(&self.log),
             log: self.log.clone(),
+            xlated_bytes: info.xlated_prog_len,
+            native: (info.jited_prog_len > 0)
+                .then_some(NativeInfo { bytes: info.jited_prog_len, compile_time: None }),
+            interpreted: None,
         }
     }
 

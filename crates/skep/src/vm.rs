@@ -10,8 +10,8 @@ use skep_abi::{
     ProgramTypeRow, Ret, ReturnRange, Sleep, helper_ids as ids,
 };
 use skep_spec::{Environment, Errno};
-use skep_user::{HelperBody, Published, UserOptions, UserProgram};
-use skep_vm::{DEFAULT_FUEL, EMBEDDER_HELPERS, HelperCall, TrapKind};
+use skep_user::{Engine, HelperBody, Published, UserOptions, UserProgram};
+use skep_vm::{EMBEDDER_HELPERS, HelperCall, TrapKind};
 
 use crate::{Backend, Error, ErrorKind, Object, Program};
 
@@ -119,6 +119,7 @@ pub struct VmBuilder {
     bodies: Vec<HelperBody>,
     types: u32,
     cpus: Option<u32>,
+    engine: Option<Engine>,
     problem: Option<String>,
 }
 
@@ -208,6 +209,13 @@ impl VmBuilder {
         self
     }
 
+    /// Sets what runs programs; unless set, native code where there can be some.
+    #[must_use]
+    pub fn engine(mut self, engine: Engine) -> Self {
+        self.engine = Some(engine);
+        self
+    }
+
     /// Makes the machine.
     ///
     /// # Errors
@@ -220,6 +228,7 @@ impl VmBuilder {
             cpus: self.cpus,
             environment: self.environment,
             helpers: self.bodies,
+            engine: self.engine,
             ..UserOptions::default()
         };
         Ok(Vm { backend: Backend::user_with(options) })
@@ -227,19 +236,16 @@ impl VmBuilder {
 }
 
 /// Bounds of one run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+///
+/// None unless they are set: the verifier has seen that a program ends, but not when (`bpf_loop` in `bpf_loop` can take hours).
+/// `time` also ends runs of native code.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
-    /// Instructions, about.
-    pub fuel: u64,
+    /// Instructions, about. A run that counts them is interpreted. Without a bound, a program that no verifier has seen
+    /// gets about a second of them.
+    pub fuel: Option<u64>,
     /// Time.
     pub time: Option<Duration>,
-}
-
-impl Default for Limits {
-    /// About a second of instructions.
-    fn default() -> Self {
-        Self { fuel: DEFAULT_FUEL, time: None }
-    }
 }
 
 impl Program {

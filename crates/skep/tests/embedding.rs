@@ -113,7 +113,7 @@ fn fuel_and_time_bound_a_run() {
     let loaded = load(&vm, text).expect("a bounded loop");
     let program = &loaded.programs()[0];
     assert_eq!(run(program, Limits::default()).expect("ends"), 0);
-    let error = run(program, Limits { fuel: 1000, time: None }).expect_err("not enough");
+    let error = run(program, Limits { fuel: Some(1000), time: None }).expect_err("not enough");
     assert_eq!(error.errno(), Some(skep::spec::Errno::ETIMEDOUT), "{error}");
     let late = Limits { time: Some(Duration::ZERO), ..Limits::default() };
     assert!(run(program, late).expect_err("no time").to_string().contains("deadline"));

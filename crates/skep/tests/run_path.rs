@@ -91,7 +91,7 @@ fn firing_and_running_allocate_nothing() {
     let program = |name: &str| -> &Program { loaded.program(name).expect("there") };
     loaded.map("jumps").expect("there").set_program(0, program("next")).expect("its type");
     let place = vm.tracepoint::<Request>("request").expect("told of");
-    let little = Limits { fuel: 1000, time: None };
+    let little = Limits { fuel: Some(1000), time: None };
     let links = [
         place.attach(program("count")).expect("its type"),
         place.attach(program("count")).expect("its type"),

@@ -104,6 +104,21 @@ pub struct ProgramInfo {
     pub verify_time: Option<Duration>,
     /// The verifier's log, if loading asked for one.
     pub log: String,
+    /// Bytes of its instructions, as whoever runs it has them; 0 where the backend does not tell.
+    pub xlated_bytes: u32,
+    /// Its native code, if it has some.
+    pub native: Option<NativeInfo>,
+    /// Why it has none, where the backend could have made some.
+    pub interpreted: Option<String>,
+}
+
+/// The native code of a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NativeInfo {
+    /// Bytes.
+    pub bytes: u32,
+    /// Time that making it took, where the backend knows it.
+    pub compile_time: Option<Duration>,
 }
 
 /// A test run's input (`BPF_PROG_TEST_RUN`).

@@ -17,8 +17,8 @@ mod view;
 
 pub use backend::{
     Backend, BackendLink, BackendMap, BackendProgram, Batch, ByteReader, Error, LoadError, LoadOptions,
-    MapInfo, PerfEventReader, PerfRecord, ProgramInfo, RingProducer, RingSample, RunInput, RunOutput,
-    RunStats,
+    MapInfo, NativeInfo, PerfEventReader, PerfRecord, ProgramInfo, RingProducer, RingSample, RunInput,
+    RunOutput, RunStats,
 };
 pub use effect::{CloneRedirect, NextHop, Redirect, RedirectTo};
 pub use environment::{Environment, Profile, SectionMeaning};

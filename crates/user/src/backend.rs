@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Instant;
 
 use skep_abi::{MAP_TYPES, MapType, ProgramType};
+use skep_isa::Insn;
 use skep_maps::{Config, Map};
 use skep_spec::{
     Backend, BackendLink, BackendMap, BackendProgram, Environment, Errno, Error, LoadError, LoadOptions,
@@ -16,6 +17,7 @@ use skep_spec::{
 use skep_verifier::{Code, Options, Rejection, verify};
 use skep_vm::{HelperCall, TrapKind};
 
+use crate::engine::{self, Engine};
 use crate::identity::Identity;
 use crate::kfuncs::bind_kfuncs;
 use crate::map::UserMap;
@@ -32,7 +34,7 @@ pub type Printk = Box<dyn Fn(&[u8]) + Send + Sync>;
 /// The body of an embedder's helper; its result is what `r0` gets.
 pub type HelperBody = Box<dyn Fn(&mut HelperCall<'_, '_, '_, '_>) -> Result<u64, TrapKind> + Send + Sync>;
 
-/// The embedded backend: programs run in this process, by the interpreter. Cheap to clone; clones share maps'
+/// The embedded backend: programs run in this process, natively or by the interpreter. Cheap to clone; clones share maps'
 /// and programs' ids and virtual CPUs.
 #[derive(Clone)]
 pub struct UserBackend {
@@ -50,6 +52,8 @@ pub struct UserOptions {
     /// Bodies of the embedder's helpers: the first has the id [`skep_vm::EMBEDDER_HELPERS`], the others follow.
     /// Their contracts are in `environment`.
     pub helpers: Vec<HelperBody>,
+    /// What runs programs; `None`: native code where there can be some, else the interpreter.
+    pub engine: Option<Engine>,
 }
 
 impl Default for UserOptions {
@@ -59,6 +63,7 @@ impl Default for UserOptions {
             environment: Environment::default(),
             printk: Box::new(to_stderr),
             helpers: Vec::new(),
+            engine: None,
         }
     }
 }
@@ -77,6 +82,7 @@ pub(crate) struct Shared {
     pub(crate) timers: Timers,
     printk: Printk,
     pub(crate) helpers: Vec<HelperBody>,
+    engine: Option<Engine>,
     last_map_id: AtomicU32,
     seed: AtomicU64,
     /// Where maps can be pinned.
@@ -134,7 +140,7 @@ impl UserBackend {
     }
 
     fn on(domain: Domain, options: UserOptions, folder: Option<PathBuf>) -> Self {
-        let UserOptions { cpus: _, mut environment, printk, helpers } = options;
+        let UserOptions { cpus: _, mut environment, printk, helpers, engine } = options;
         environment.cpus = domain.cpus();
         let shared = Shared {
             domain,
@@ -144,6 +150,7 @@ impl UserBackend {
             timers: Timers::default(),
             printk,
             helpers,
+            engine,
             last_map_id: AtomicU32::new(0),
             seed: AtomicU64::new(random_seed()),
             folder,
@@ -185,8 +192,11 @@ impl UserBackend {
         let verified = verified.map_err(|r| rejected(spec, &r))?;
         let log = verified.log().to_owned();
         let failed = |error| LoadError { error, log: log.clone() };
-        let program = skep_vm::Program::new(&verified, environment, own).map_err(failed)?;
+        let mut program = skep_vm::Program::new(&verified, environment, own).map_err(failed)?;
+        let made = engine::choose(&mut program, self.shared.engine).map_err(failed)?;
         let info = ProgramInfo {
+            native: made.as_ref().ok().copied(),
+            interpreted: made.err(),
             insns_processed: verified.stats().insns_processed,
             verify_time: Some(verify_time),
             ..ProgramInfo::default()
@@ -227,6 +237,8 @@ impl UserBackend {
         let name = spec.name.chars().take(15).collect();
         let info =
             ProgramInfo { id: program.id(), name, prog_type: spec.prog_type, log: log.clone(), ..info };
+        let xlated_bytes = u32::try_from(spec.insns.len() * Insn::SIZE).unwrap_or(u32::MAX);
+        let info = ProgramInfo { xlated_bytes, ..info };
         Ok(Arc::new(UserProgram::new(Arc::clone(&self.shared), program, info, log)))
     }
 

@@ -21,6 +21,7 @@
 
 mod backend;
 mod ctx;
+mod engine;
 mod host;
 mod identity;
 mod kfuncs;
@@ -46,6 +47,7 @@ pub mod timers;
 mod vcpu;
 
 pub use backend::{HelperBody, Printk, UserBackend, UserOptions};
+pub use engine::Engine;
 pub use kfuncs::{bind_kfuncs, kfunc_types};
 pub use os::page_size;
 pub use program::UserProgram;

@@ -11,7 +11,7 @@ use skep_vm::{Host, Observer, Program, Run, Stack, Trap};
 
 use crate::backend::Shared;
 use crate::host::RunHost;
-use crate::test_run::TestRun;
+use crate::test_run::{TestRun, fuel as unasked};
 
 /// A loaded program.
 pub struct UserProgram {
@@ -45,18 +45,18 @@ impl UserProgram {
         &self.program
     }
 
-    /// Runs on a context of the caller's, at most `fuel` instructions (see [`Run::with_fuel`]) and about `limit`
-    /// long. A run inside another of the same thread keeps its virtual CPU.
+    /// Runs on a context of the caller's, at most `fuel` instructions (see [`Run::with_fuel`]: a bound means the interpreter)
+    /// and about `limit` long. Without a bound, programs that no verifier has seen get [`skep_vm::DEFAULT_FUEL`]. A run inside another of the same thread keeps its virtual CPU.
     ///
     /// # Errors
     /// When the program traps: at a limit, or because `ctx` is shorter than its type's context.
-    pub fn run(&self, ctx: &mut [u8], fuel: u64, limit: Option<Duration>) -> Result<u64, Trap> {
+    pub fn run(&self, ctx: &mut [u8], fuel: Option<u64>, limit: Option<Duration>) -> Result<u64, Trap> {
         let host = RunHost::new(&self.shared, None);
         let mut stack = ThreadStack::take(&self.program);
         let lease = self.shared.domain.lease();
         let mut run = Run::new(stack.get(), &host)
             .with_ctx(ctx)
-            .with_fuel(fuel)
+            .with_fuel(fuel.unwrap_or_else(|| unasked(&self.program)))
             .with_vcpu(lease.cpu())
             .with_programs(&self.shared.programs);
         if let Some(limit) = limit {

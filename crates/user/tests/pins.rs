@@ -162,7 +162,7 @@ fn programs_share_a_map_within_the_folder() {
     for (backend, map) in [(&first, &map), (&second, &again)] {
         let program = counting(backend, map).expect("accepted");
         for _ in 0..5 {
-            program.run(&mut [0; 96], 1000, None).expect("it ends");
+            program.run(&mut [0; 96], None, None).expect("it ends");
         }
     }
     assert_eq!(map.lookup(&key(0), 0).expect("an array"), 10u64.to_ne_bytes());
@@ -349,7 +349,7 @@ fn a_ring_buffer_wakes_across_processes() {
         let mut spec = ProgramSpec::new(ProgramType::RAW_TRACEPOINT, insns);
         spec.maps = vec![MapDef::new(MapType::RINGBUF, 0, 0, 4096).into()];
         let Ok(program) = backend.load_program(&spec, &[map], LoadOptions::default()) else { return 3 };
-        match program.run(&mut [0; 96], 1000, None) {
+        match program.run(&mut [0; 96], None, None) {
             Ok(0) => 0,
             _ => 4,
         }

@@ -21,7 +21,7 @@ fn main() -> Result<(), Error> {
         .build()?;
     let loaded = vm.parse("rules.s", include_bytes!("../rules.s"))?.load(vm.backend())?;
     let request = vm.tracepoint::<Request>("request")?;
-    let limits = Limits { fuel: 10_000, time: Some(Duration::from_millis(1)) };
+    let limits = Limits { fuel: None, time: Some(Duration::from_millis(1)) };
     let _link = request.attach_with(loaded.program("count").expect("in rules.s"), limits)?;
     for (status, latency_us) in [(200, 5_000), (200, 10), (500, 9_000), (200, 2_000)] {
         request.fire(&Request { status, latency_us });

@@ -88,7 +88,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     };
     let rule = loaded.programs().first().ok_or("the filter has no program")?;
-    let limits = Limits { fuel: 100_000, time: Some(Duration::from_secs(1)) };
+    let limits = Limits { fuel: None, time: Some(Duration::from_secs(1)) };
     let mut image = [0; Line::CONTEXT.size as usize];
     let (start, mut matches) = (Instant::now(), 0);
     for _ in 0..rounds {

@@ -4,8 +4,10 @@ mod dump;
 mod effects;
 mod graph;
 mod run;
+mod show;
 mod trace;
 mod words;
 
 pub use dump::dump;
 pub use run::run;
+pub use show::show;

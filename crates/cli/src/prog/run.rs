@@ -29,7 +29,7 @@ pub fn run(args: &ProgRunArgs) -> Result<(), Failure> {
     let name = text::choose(&object, name.as_deref())?.name.clone();
     let data = io.data_in.as_deref().map(text::read).transpose()?.unwrap_or_default();
     let ctx = io.ctx_in.as_deref().map(text::read).transpose()?.unwrap_or_default();
-    let backend = choose_backend(args.linux, args.maps.pin_root.as_deref())?;
+    let backend = choose_backend(args.linux, args.maps.pin_root.as_deref(), args.engine.choice())?;
     let loaded = run::load(&object, &backend, &name)?;
     let program = loaded.program(&name).ok_or_else(|| Failure::failed("the program is gone"))?;
     let ctx = context(program, io.ctx_in.as_deref(), ctx, data.len())?;

@@ -15,7 +15,8 @@ use std::time::{Duration, Instant};
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 use skep::source::capture::Capture;
-use skep::{Backend, Loaded, Object, Program, Runner, Tally, Verdicts};
+use skep::user::UserOptions;
+use skep::{Backend, Engine, Loaded, Object, Program, Runner, Tally, Verdicts};
 
 use crate::args::RunArgs;
 use crate::failure::{BAD_INPUT, Failure};
@@ -27,12 +28,13 @@ use view::{Counts, Form, View};
 /// How long to sleep between looks at ring buffers and deadlines.
 const TICK: Duration = Duration::from_millis(20);
 
-/// The backend that `--linux` chooses, with a folder of pins.
-pub fn choose_backend(linux: bool, pins: Option<&Path>) -> Result<Backend, Failure> {
+/// The backend that `--linux` chooses, with a folder of pins and what runs programs.
+pub fn choose_backend(linux: bool, pins: Option<&Path>, engine: Option<Engine>) -> Result<Backend, Failure> {
+    let options = UserOptions { engine, ..UserOptions::default() };
     match pins {
         _ if linux => Ok(Backend::linux()?),
-        Some(folder) => Ok(Backend::user_in(folder, skep::user::UserOptions::default())?),
-        None => Ok(Backend::user()),
+        Some(folder) => Ok(Backend::user_in(folder, options)?),
+        None => Ok(Backend::user_with(options)),
     }
 }
 
@@ -102,7 +104,7 @@ pub fn main(args: &RunArgs) -> Result<(), Failure> {
         Source::Capture(path) => Some(open_capture(path)?),
         Source::Interface(_) | Source::Command => None,
     };
-    let backend = choose_backend(args.linux, args.maps.pin_root.as_deref())?;
+    let backend = choose_backend(args.linux, args.maps.pin_root.as_deref(), args.engine.choice())?;
     let loaded = load(&object, &backend, &name)?;
     let program = loaded.program(&name).ok_or_else(|| Failure::failed("the program is gone"))?;
     let runner = Runner::new(program)?;

@@ -10,7 +10,7 @@ use skep_abi::{Arg, ArgKind, HelperFlags, HelperProto, ProgramType, Ret};
 use skep_isa::text::assemble;
 use skep_isa::{Insn, Reg};
 use skep_spec::{Environment, LoadOptions, ProgramSpec};
-use skep_vm::{DEFAULT_FUEL, EMBEDDER_HELPERS};
+use skep_vm::EMBEDDER_HELPERS;
 
 use crate::vcpu::Domain;
 use crate::{UserBackend, UserOptions, UserProgram};
@@ -118,7 +118,7 @@ fn load(backend: &UserBackend, insns: Vec<Insn>) -> Arc<UserProgram> {
 }
 
 fn run(program: &UserProgram) -> u64 {
-    program.run(&mut [0; 96], DEFAULT_FUEL, None).unwrap_or(u64::MAX)
+    program.run(&mut [0; 96], None, None).unwrap_or(u64::MAX)
 }
 
 /// A helper's body forks; the child runs a program, nested as it is, and the parent goes on with its own.
