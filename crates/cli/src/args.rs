@@ -542,8 +542,10 @@ pub struct ProgRunIo {
 
 #[derive(Debug, clap::Args)]
 #[command(
-    override_usage = "skep prog dump [OPTIONS] FILE [PROG] xlated [visual | [opcodes] [linum] | file FILE]",
-    after_help = "`visual` prints the control-flow graph for Graphviz: a cluster for each function, a node for each \
+    override_usage = "skep prog dump [OPTIONS] FILE [PROG] {xlated [visual] | jited} [[opcodes] [linum] | file FILE]",
+    after_help = "`jited` is the native code that the program gets on this machine, with the program's instructions \
+                        and source lines.\n\n\
+                        `visual` prints the control-flow graph for Graphviz: a cluster for each function, a node for each \
                         basic block; edges that close a loop are red, calls dashed, unreachable code grey: \
                         skep prog dump x.bpf.o xlated visual | dot -Tsvg > x.svg"
 )]

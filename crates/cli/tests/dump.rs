@@ -289,7 +289,7 @@ fn what_cannot_be_dumped_is_told() {
         ("prog dump examples/calls/calls.bpf.o", "xlated"),
         ("prog dump examples/calls/calls.bpf.o xlated", "count_large"),
         ("prog dump examples/calls/calls.bpf.o nosuch xlated", "`nosuch`"),
-        ("prog dump examples/calls/calls.bpf.o count_large jited", "native"),
+        ("prog dump examples/calls/calls.bpf.o count_large jited visual", "xlated visual"),
         ("prog dump examples/calls/calls.bpf.o count_large xlated pretty", "`pretty`"),
         ("prog dump examples/syscall/syscall.bpf.o xlated file /nosuch/x.bin", "/nosuch/x.bin"),
         ("prog dump examples/syscall/syscall.bpf.o xlated visual opcodes", "visual"),

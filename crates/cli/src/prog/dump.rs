@@ -8,17 +8,21 @@ use serde_json::{Map, Value as Json, json};
 use skep::isa::text::Dialect;
 use skep::isa::{CallTarget, Endian, Insn, Op, decode};
 use skep::spec::{ProgramSpec, SourceLine};
-use skep::{Object, btf};
+use skep::user::UserOptions;
+use skep::{Backend, Engine, Object, btf};
 
 use super::graph;
+use super::jited::{self, Beside};
 use crate::args::ProgDumpArgs;
 use crate::failure::Failure;
-use crate::{out, text};
+use crate::{out, run, text};
 
 /// What is printed and how, from bpftool's words.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Wish {
     program: Option<String>,
+    /// Native code.
+    jited: bool,
     visual: bool,
     opcodes: bool,
     linum: bool,
@@ -26,7 +30,7 @@ struct Wish {
 }
 
 impl Wish {
-    /// `[PROG] xlated [visual | opcodes | linum | file FILE]`
+    /// `[PROG] xlated|jited [visual | opcodes | linum | file FILE]`
     fn of(words: &[OsString]) -> Result<Self, Failure> {
         let text = |w: &OsString| w.to_str().map(str::to_owned);
         let mut words = words.iter();
@@ -38,9 +42,17 @@ impl Wish {
         }
         match next.as_deref() {
             Some("xlated") => {}
-            Some("jited") => return Err(Failure::usage("there is no native code to dump yet: `xlated`")),
-            Some(other) => return Err(Failure::usage(format!("`{other}` is nothing to dump: `xlated`"))),
-            None => return Err(Failure::usage("say what to dump: `xlated`, behind the file or the program")),
+            Some("jited") => wish.jited = true,
+            Some(other) => {
+                return Err(Failure::usage(format!(
+                    "`{other}` is nothing to dump: `xlated` and `jited` are"
+                )));
+            }
+            None => {
+                return Err(Failure::usage(
+                    "say what to dump: `xlated` or `jited`, behind the file or the program",
+                ));
+            }
         }
         while let Some(word) = words.next() {
             match word.to_str() {
@@ -59,6 +71,11 @@ impl Wish {
                 }
             }
         }
+        if wish.visual && wish.jited {
+            return Err(Failure::usage(
+                "`visual` is the graph of the program's instructions: `xlated visual`",
+            ));
+        }
         if wish.visual && (wish.opcodes || wish.linum || wish.file.is_some()) {
             return Err(Failure::usage(
                 "`visual` goes alone: a graph shows neither opcodes nor line numbers",
@@ -74,6 +91,9 @@ pub fn dump(args: &ProgDumpArgs) -> Result<(), Failure> {
     let mut object = Object::open_for(&args.file, &args.target.target()?)?;
     args.set.apply(&mut object)?;
     let spec = text::choose(&object, wish.program.as_deref())?;
+    if wish.jited {
+        return jited(&object, spec, &wish, args.json);
+    }
     if let Some(file) = wish.file {
         let bytes: Vec<u8> = spec.insns.iter().flat_map(|i| i.to_bytes(Endian::NATIVE)).collect();
         if file == Path::new("-") {
@@ -86,6 +106,27 @@ pub fn dump(args: &ProgDumpArgs) -> Result<(), Failure> {
         (true, true) => out::line(&graph::json(spec).to_string()),
         (false, false) => out::write(plain(spec, &wish).as_bytes()),
         (false, true) => out::line(&list(spec, &wish).to_string()),
+    }
+}
+
+/// The native code that the program gets on this machine.
+fn jited(object: &Object, spec: &ProgramSpec, wish: &Wish, is_json: bool) -> Result<(), Failure> {
+    let options = UserOptions { engine: Some(Engine::Jit), ..UserOptions::default() };
+    let loaded = run::load(object, &Backend::user_with(options), &spec.name)?;
+    let functions = loaded.program(&spec.name).and_then(|program| program.native_code());
+    let functions = functions.ok_or_else(|| Failure::failed("the program has no native code"))?;
+    if let Some(file) = &wish.file {
+        let bytes: Vec<u8> =
+            functions.iter().flat_map(|f| &f.insns).flat_map(|i| &i.bytes).copied().collect();
+        if file == Path::new("-") {
+            return out::write(&bytes);
+        }
+        return std::fs::write(file, bytes).map_err(|e| Failure::file("write", file, &e));
+    }
+    let beside = Beside { opcodes: wish.opcodes, linum: wish.linum };
+    match is_json {
+        false => out::write(jited::plain(spec, &functions, beside).as_bytes()),
+        true => out::line(&jited::json(spec, &functions, beside).to_string()),
     }
 }
 
@@ -166,7 +207,7 @@ fn c_type(btf: &btf::Btf, id: btf::TypeId, depth: u32) -> String {
 }
 
 /// The source line that starts at a slot.
-fn line_at(spec: &ProgramSpec, pc: usize) -> Option<SourceLine> {
+pub fn line_at(spec: &ProgramSpec, pc: usize) -> Option<SourceLine> {
     let starts = spec.line_info.binary_search_by_key(&pc, |l| l.insn_off as usize).is_ok()
         || spec.source_lines.binary_search_by_key(&pc, |(off, _)| *off as usize).is_ok();
     if starts { spec.source_line(pc) } else { None }
@@ -251,8 +292,7 @@ mod tests {
         assert_eq!((all.program.as_deref(), all.opcodes, all.linum), (Some("main"), true, true));
         assert_eq!(wish("xlated file x.bin").expect("good").file, Some(PathBuf::from("x.bin")));
         assert!(wish("xlated visual").expect("good").visual);
-        for bad in ["", "main", "jited", "main jited", "xlated visual linum", "xlated file", "xlated pretty"]
-        {
+        for bad in ["", "main", "jited visual", "xlated visual linum", "xlated file", "xlated pretty"] {
             assert!(wish(bad).is_err(), "{bad}");
         }
     }

@@ -3,6 +3,7 @@
 mod dump;
 mod effects;
 mod graph;
+mod jited;
 mod run;
 mod show;
 mod trace;
