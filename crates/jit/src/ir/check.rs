@@ -137,12 +137,12 @@ impl<'f> Checker<'f> {
             }
             let first = 1 + block.params.len() as u32;
             for (i, v) in block.insts.iter().enumerate() {
-                self.uses(b, first + i as u32, Some(*v), &mut |f| self.f.node(*v).op.operands(f))?;
+                self.uses(b, first + i as u32, Some(*v), &|f| self.f.node(*v).op.operands(f))?;
                 if let Err(what) = self.types(*v) {
                     return self.wrong(b, Some(*v), what);
                 }
             }
-            self.uses(b, u32::MAX, None, &mut |f| block.term.operands(f))?;
+            self.uses(b, u32::MAX, None, &|f| block.term.operands(f))?;
             self.term(b, &block.term)?;
         }
         Ok(())
@@ -154,7 +154,7 @@ impl<'f> Checker<'f> {
         block: Block,
         place: u32,
         val: Option<Val>,
-        operands: &mut dyn FnMut(&mut dyn FnMut(Val)),
+        operands: &dyn Fn(&mut dyn FnMut(Val)),
     ) -> Result<()> {
         let mut result = Ok(());
         operands(&mut |v| {
