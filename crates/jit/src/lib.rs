@@ -11,6 +11,7 @@
 //! it asks the services of [`skep_vm`]'s native seam for.
 #![deny(unsafe_code)]
 
+pub mod build;
 pub mod code;
 mod error;
 pub mod ir;

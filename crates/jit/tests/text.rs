@@ -2,7 +2,9 @@
 
 use skep_jit::ir::Module;
 
-const ALL: &str = r#"function 0 "ma\"in" slot 0 zeroed 16 {
+const ALL: &str = r#"context 24
+
+function 0 "ma\"in" slot 0 zeroed 16 {
 block0(v0: i64, v1: i64, v2: i64, v3: i64, v4: i64):
   v5: i64 = load u8 ctx [v0 + 14]
   v6: i32 = trunc v5 @1
@@ -47,8 +49,10 @@ block0(v0: i64, v1: i64, v2: i64, v3: i64, v4: i64):
   v9: i64 = call_back_next(v8)
   v10: i64 = get_stackid(v0, v1)
   v11: i64 = get_stack(v0)
-  v12: i64 = arena 3(v1)
-  v13: i64 = throw(v1)
+  v12: i64 = arena 3(v1, v2, v3)
+  v13: i64 = check_store u32(v1)
+  v14: i64 = check_load u8(v1)
+  v15: i64 = throw(v1)
   unreachable
 }
 "#;

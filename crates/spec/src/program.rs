@@ -176,6 +176,12 @@ impl ProgramSpec {
         self.func_info.iter().rfind(|f| f.type_id == id.0).map(|f| f.insn_off).filter(|off| *off != 0)
     }
 
+    /// The name that the types have for the function that starts at a slot.
+    pub fn function_name(&self, slot: usize) -> Option<&str> {
+        let info = self.func_info.iter().find(|f| f.insn_off as usize == slot)?;
+        self.btf.as_deref()?.name(TypeId(info.type_id))
+    }
+
     /// Whether it calls functions of the kernel that nobody has found yet.
     pub fn has_open_kfuncs(&self) -> bool {
         let insn = |k: &KfuncCall| self.insns.get(k.insn_off as usize);

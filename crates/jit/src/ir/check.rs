@@ -333,9 +333,10 @@ fn operands(service: Service) -> core::ops::RangeInclusive<usize> {
         Service::CallBackNext
         | Service::PacketLoad { .. }
         | Service::LoadElsewhere { .. }
+        | Service::Check { .. }
         | Service::Throw => 1..=1,
         Service::StoreElsewhere { .. } => 2..=2,
-        Service::Arena { .. } => 0..=11,
+        Service::Arena { .. } => 3..=3,
         Service::Tick => 0..=0,
     }
 }

@@ -22,13 +22,16 @@
 
 pub mod check;
 pub mod choose;
+mod compact;
 pub mod dead;
 pub mod divisors;
 pub mod dom;
+pub mod eval;
 pub mod fold;
 pub mod inline;
 pub mod lookup;
 pub mod loops;
+mod params;
 pub mod parse;
 pub mod passes;
 pub mod slots;
@@ -212,13 +215,22 @@ pub enum Service {
         /// How much.
         size: Size,
     },
-    /// The arena access of this number among the program's; operands: `r0` to `r10` as far as it reads them, see the seam.
+    /// The arena access of this number among the program's. Operands: its base register, its source register and `r0`, 0
+    /// where it reads none. Gives what the register holds then that it writes.
     Arena {
         /// Number.
         index: u32,
     },
     /// Whether the run may go on (its deadline).
     Tick,
+    /// Whether the bytes at an address (operand) were granted to the run; ends it if not. For code that checks what was
+    /// proved.
+    Check {
+        /// How many.
+        size: Size,
+        /// To be stored.
+        write: bool,
+    },
     /// `bpf_throw(cookie)`.
     Throw,
 }
@@ -442,10 +454,12 @@ impl Frame {
 }
 
 /// A program: its functions, the main one first.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Module {
     /// Functions.
     pub functions: Vec<Function>,
+    /// Bytes of the context that plain accesses touch.
+    pub ctx_bytes: usize,
 }
 
 impl Node {

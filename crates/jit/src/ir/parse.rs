@@ -42,11 +42,12 @@ impl Module {
     pub fn parse(text: &str) -> Result<Self> {
         let tokens = tokens(text)?;
         let mut p = Parser { tokens: &tokens, at: 0, slot: 0 };
+        let ctx_bytes = if p.eat_word("context") { p.number::<u32>("a number of bytes")? } else { 0 };
         let mut functions = Vec::new();
         while p.peek() != &Kind::End {
             functions.push(p.function(functions.len())?);
         }
-        Ok(Self { functions })
+        Ok(Self { functions, ctx_bytes: ctx_bytes as usize })
     }
 }
 
@@ -551,6 +552,8 @@ impl Parser<'_> {
             "store_elsewhere" => Service::StoreElsewhere { size: self.size()? },
             "arena" => Service::Arena { index: self.number("the number of an access")? },
             "tick" => Service::Tick,
+            "check_load" => Service::Check { size: self.size()?, write: false },
+            "check_store" => Service::Check { size: self.size()?, write: true },
             "throw" => Service::Throw,
             _ => {
                 self.at -= 1;

@@ -1,6 +1,8 @@
 //! The text of the SSA form, as [`Display`](fmt::Display) writes and [`Module::parse`] reads it.
 //!
 //! ```text
+//! context 16
+//!
 //! function 0 "count" slot 0 zeroed 8 {
 //! block0(v0: i64, v1: i64, v2: i64, v3: i64, v4: i64):
 //!   v5: i64 = load u8 packet [v0 + 14]
@@ -184,6 +186,9 @@ impl fmt::Display for Service {
             Self::StoreElsewhere { size } => write!(f, "store_elsewhere {}", name(&SIZES, size)),
             Self::Arena { index } => write!(f, "arena {index}"),
             Self::Tick => f.write_str("tick"),
+            Self::Check { size, write } => {
+                write!(f, "{} {}", if write { "check_store" } else { "check_load" }, name(&SIZES, size))
+            }
             Self::Throw => f.write_str("throw"),
         }
     }
@@ -312,6 +317,9 @@ impl fmt::Display for Function {
 
 impl fmt::Display for Module {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.ctx_bytes > 0 {
+            writeln!(f, "context {}\n", self.ctx_bytes)?;
+        }
         for (i, function) in self.functions.iter().enumerate() {
             write!(f, "{}function {i} {function}", if i > 0 { "\n" } else { "" })?;
         }

@@ -160,7 +160,12 @@ impl Function {
     pub fn order(&self) -> Vec<Block> {
         let mut seen = vec![false; self.blocks.len()];
         let mut post = Vec::with_capacity(self.blocks.len());
-        let successors = |b: Block| self.block(b).term.edges().map(|e| e.to).collect::<Vec<_>>();
+        // The last way is looked at last, so that its block comes next in the order.
+        let successors = |b: Block| {
+            let mut to: Vec<Block> = self.block(b).term.edges().map(|e| e.to).collect();
+            to.reverse();
+            to
+        };
         let mut open = vec![(Block(0), successors(Block(0)))];
         seen[0] = true;
         while let Some((block, rest)) = open.last_mut() {
