@@ -195,10 +195,13 @@ impl Gen {
                 self.ops.push(Op::JumpIf { width, op: JumpOp::Ne, dst: Reg(9), src: Operand::Imm(0), off });
             }
             3 if functions > 0 => {
-                if self.below(2) == 0 {
-                    self.pointer(Reg::R1);
-                }
+                // Every other function takes a pointer.
                 let to = self.below(functions as u64) as usize;
+                if to.is_multiple_of(2) {
+                    self.pointer(Reg::R1);
+                } else {
+                    self.constant(Reg::R1);
+                }
                 self.calls.push((self.ops.len(), to));
                 self.ops.push(Op::Call(CallTarget::Subprog(0)));
                 (1..6).for_each(|n| self.constant(Reg(n)));
@@ -222,15 +225,24 @@ impl Gen {
         self.ops.push(Op::Alu { width: Width::W64, op: AluOp::Mov, dst, src: Operand::Reg(FP) });
     }
 
-    /// A function that calls those of `functions` numbers above.
-    fn function(&mut self, main: bool, functions: usize) {
-        if !main && self.below(2) == 0 {
-            // `r1` may be a pointer: it is not looked at.
-            self.ops.push(Op::Alu { width: Width::W64, op: AluOp::Mov, dst: Reg::R1, src: Operand::Imm(5) });
+    /// A function, main or called by a number, that calls those behind it.
+    fn function(&mut self, number: Option<usize>, functions: usize) {
+        let pointer = number.is_some_and(|n| n.is_multiple_of(2));
+        if pointer {
+            self.ops.push(Op::Alu {
+                width: Width::W64,
+                op: AluOp::Mov,
+                dst: Reg(9),
+                src: Operand::Reg(Reg::R1),
+            });
+            self.constant(Reg::R1);
         }
-        let first = if main { 1 } else { 6 };
-        for n in [0].into_iter().chain(first..10) {
+        let numbers = if number.is_none() { 1..10 } else { 6..if pointer { 9 } else { 10 } };
+        for n in [0].into_iter().chain(numbers) {
             self.constant(Reg(n));
+        }
+        for _ in 0..if pointer { 1 + self.below(4) } else { 0 } {
+            self.plain(Reg(9));
         }
         for _ in 0..3 + self.below(9) {
             self.piece(0, functions);
@@ -250,9 +262,9 @@ impl Gen {
         for n in 0..=functions {
             starts.push(g.slots(0));
             let from = g.calls.len();
-            g.function(n == 0, functions - n);
-            // Functions call only those behind them.
-            g.calls[from..].iter_mut().for_each(|(_, to)| *to += n + 1);
+            // Numbers count from the last function.
+            g.function(n.checked_sub(1).map(|n| functions - 1 - n), functions - n);
+            g.calls[from..].iter_mut().for_each(|(_, to)| *to = functions - *to);
         }
         for (at, to) in core::mem::take(&mut g.calls) {
             let here = g.ops[..at].iter().map(Op::slots).sum::<usize>() as i32;

@@ -50,7 +50,7 @@ impl Builder<'_> {
                 let frame = self.frame_use();
                 self.emit(Op::Call { func, args: Box::new(args), frame }, Ty::I64)
             }
-            Called::CallBack(kind) => self.call_back(kind)?,
+            Called::CallBack(kind) => self.call_back(kind, count)?,
         };
         self.regs.lose_arguments();
         self.regs.set(Reg::R0, r0);
@@ -81,8 +81,8 @@ impl Builder<'_> {
     ///   begin ─┬─ 1 → again: function(args), next ─┬─ 1 → again
     ///          └─ 0 → done ←───────────────────────┘ 0
     /// ```
-    fn call_back(&mut self, kind: u8) -> Result<Val, Unsupported> {
-        let r = [1, 2, 3, 4, 5].map(|n| self.wide(Reg(n)));
+    fn call_back(&mut self, kind: u8, count: usize) -> Result<Val, Unsupported> {
+        let r = [1, 2, 3, 4, 5].map(|n| if n > count { self.constant(0) } else { self.wide(Reg(n as u8)) });
         let function = if kind == Called::TREE_ADD { r[2] } else { r[1] };
         let functions = self.functions(function)?;
         let begin = self.service(Service::CallBackBegin { kind }, r.into());

@@ -67,8 +67,8 @@ impl Cfg {
         let mut leader = vec![false; part.end - part.start];
         leader[0] = true;
         let (mut uses_frame, mut frame_escapes) = (false, false);
-        for pc in part.start..part.end {
-            let Some(op) = &ops[pc] else { continue };
+        let insns = ops.iter().enumerate().take(part.end).skip(part.start);
+        for (pc, op) in insns.filter_map(|(pc, op)| Some((pc, op.as_ref()?))) {
             uses_frame |= op.uses().contains(Reg::FP);
             frame_escapes |= escapes(op);
             if let Flow::To(a, b) = flow(pc, op) {

@@ -68,6 +68,9 @@ impl Function {
     }
 }
 
+/// Shows the operands of something.
+type Operands<'a> = dyn Fn(&mut dyn FnMut(Val)) + 'a;
+
 struct Checker<'f> {
     f: &'f Function,
     func: Func,
@@ -149,13 +152,7 @@ impl<'f> Checker<'f> {
     }
 
     /// Checks that what an instruction or end uses is defined before.
-    fn uses(
-        &self,
-        block: Block,
-        place: u32,
-        val: Option<Val>,
-        operands: &dyn Fn(&mut dyn FnMut(Val)),
-    ) -> Result<()> {
+    fn uses(&self, block: Block, place: u32, val: Option<Val>, operands: &Operands<'_>) -> Result<()> {
         let mut result = Ok(());
         operands(&mut |v| {
             if result.is_err() {
