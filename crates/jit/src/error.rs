@@ -10,6 +10,8 @@ pub struct Unsupported {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Kind {
+    NotVerified,
+    Instruction { pc: usize, what: String },
     Target(String),
     TooLarge,
     Generator { function: String, why: String },
@@ -17,6 +19,16 @@ enum Kind {
 }
 
 impl Unsupported {
+    #[cold]
+    pub(crate) fn not_verified() -> Self {
+        Self { kind: Kind::NotVerified }
+    }
+
+    #[cold]
+    pub(crate) fn instruction(pc: usize, what: &str) -> Self {
+        Self { kind: Kind::Instruction { pc, what: what.to_owned() } }
+    }
+
     #[cold]
     pub(crate) fn target(why: &str) -> Self {
         Self { kind: Kind::Target(why.to_owned()) }
@@ -41,6 +53,10 @@ impl Unsupported {
 impl fmt::Display for Unsupported {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
+            Kind::NotVerified => f.write_str("no native code: the program has no proof by the verifier"),
+            Kind::Instruction { pc, what } => {
+                write!(f, "no native code: insn {pc}: {what}; only the interpreter runs it")
+            }
             Kind::Target(why) => write!(f, "no native code for this machine: {why}"),
             Kind::TooLarge => f.write_str("no native code: the program has more than 128 MiB of it"),
             Kind::Generator { function, why } => write!(f, "no native code for function {function}: {why}"),

@@ -13,8 +13,13 @@
 
 pub mod build;
 pub mod code;
+mod compile;
+mod disassemble;
 mod error;
 pub mod ir;
 pub mod lower;
 
+pub use code::Profile;
+pub use compile::{Compiled, Options, Report, compile};
+pub use disassemble::NativeInsn;
 pub use error::Unsupported;

@@ -338,7 +338,7 @@ fn functions_call_each_other_with_what_they_use() {
 fn services_get_what_they_ask_for() {
     // The instruction's slot is 3: `3 << 16` in what names it with a small number.
     const AT: u64 = 3 << 16;
-    let cases: [(Service, usize, &[u64]); 11] = [
+    let cases: [(Service, usize, &[u64]); 12] = [
         (Service::Helper { index: 700 }, 3, &[AT | 700]),
         (Service::Lookup, 2, &[11, 12, 3]),
         (Service::Stack { buffer: true }, 4, &[AT | 1, FRAME]),
@@ -349,6 +349,7 @@ fn services_get_what_they_ask_for() {
         (Service::StoreElsewhere { size: Size::DW }, 2, &[11, AT | 8, 12]),
         (Service::Arena { index: 5 }, 2, &[5, 11, 12, 0]),
         (Service::Tick, 0, &[3]),
+        (Service::Check { size: Size::H, write: true }, 1, &[11, AT | 0x8002]),
         (Service::Throw, 1, &[11]),
     ];
     const FRAME: u64 = 0xf000;

@@ -1,6 +1,7 @@
 //! Everyday commands: `cargo xtask help` lists them.
 #![forbid(unsafe_code)]
 
+mod aarch64;
 mod bare;
 mod licenses;
 mod steps;
@@ -78,6 +79,11 @@ const COMMANDS: &[Command] = &[
         name: "bare",
         about: "[TARGET…]: build what needs no operating system for targets without one",
         steps: steps::bare,
+    },
+    Command {
+        name: "aarch64",
+        about: "[ARGS OF CARGO TEST…]: tests of native code on aarch64, under qemu",
+        steps: aarch64::steps,
     },
     Command {
         name: "examples",

@@ -103,6 +103,7 @@ fn looks_at_depth(service: Service) -> bool {
         | Service::LoadElsewhere { .. }
         | Service::StoreElsewhere { .. }
         | Service::Arena { .. }
+        | Service::Check { .. }
         | Service::Tick => false,
     }
 }

@@ -4,9 +4,10 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{self as clif, AbiParam, InstBuilder, types};
 use cranelift_codegen::isa::CallConv;
 use skep_isa::Size;
+use skep_vm::native::{WRITE, at};
 
 use super::body::{ALIGNED, Body, FRAME_BYTES, import, signature_of};
-use super::seam::at;
+
 use crate::ir::{Func, Service, Val};
 
 impl Body<'_> {
@@ -107,6 +108,11 @@ impl Body<'_> {
                 self.ask(seam.arena, &[Given::Number(index.into()), base, src, r0])
             }
             Service::Tick => self.ask(seam.tick, &[Given::Number(pc.into())]),
+            Service::Check { size, write } => {
+                let [addr] = self.given(args);
+                let number = size.bytes() as u16 | if write { WRITE } else { 0 };
+                self.ask(seam.check, &[addr, Given::Number(at(pc, number))])
+            }
             Service::Throw => {
                 let [cookie] = self.given(args);
                 self.ask(seam.throw, &[cookie])

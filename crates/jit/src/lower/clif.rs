@@ -22,6 +22,10 @@ use crate::ir::{Func, Module};
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Cranelift;
 
+/// Values of a function from which on the generator optimises nothing by itself: it takes half of the time, and our own
+/// passes have done most of it.
+const LARGE: usize = 4000;
+
 /// What stands for no slot among source locations.
 const NO_SLOT: u32 = u32::MAX;
 
@@ -35,15 +39,20 @@ impl Lowering for Cranelift {
     ) -> Result<Machine, Unsupported> {
         let signatures = signatures(module, entered);
         // The generator's tail jumps go by frame pointers.
-        let isa = target(wanted, wanted.frame_pointers || signatures.iter().any(|s| s.tail))?;
-        let isa = &*isa;
+        let frame_pointers = wanted.frame_pointers || signatures.iter().any(|s| s.tail);
+        let isa = target(wanted, frame_pointers)?;
+        let plain = target(&Wanted { plain: true, ..wanted.clone() }, frame_pointers)?;
+        let (isa, plain) = (&*isa, &*plain);
         let convention = Convention::of(isa);
         let count = module.functions.len();
         let mut out = Out::new(isa, wanted.text);
         for (at, function) in module.functions.iter().enumerate() {
+            let size: usize = function.blocks.iter().map(|b| b.insts.len() + 1).sum();
+            out.isa = if size > LARGE { plain } else { isa };
             body::fill(&mut out.context.func, module, function, &signatures, at, seam, convention);
             out.finish(&function.name, at as u32, Some(Func(at as u32)))?;
         }
+        out.isa = plain;
         // Before a function with tail jumps stands an entry with the C convention; beside a main function without, one that
         // other programs jump to.
         let mut entries = vec![None; count];

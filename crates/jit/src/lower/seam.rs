@@ -1,5 +1,10 @@
 //! Where native code finds the runtime.
 
+use core::mem::offset_of;
+
+use skep_vm::MAY_GOTO_LIMIT;
+use skep_vm::native::{Rt, services};
+
 /// Offsets in the runtime's structure, and addresses of its services.
 ///
 /// Every service has the C calling convention, takes the structure's address and numbers of 64 bits, and gives a value and a
@@ -44,11 +49,40 @@ pub struct Seam {
     pub tick: u64,
     /// `throw(rt, cookie)`.
     pub throw: u64,
+    /// `check(rt, addr, at)`: whether bytes may be accessed.
+    pub check: u64,
     /// Passes of `may_goto` in a frame before it jumps.
     pub may_goto_limit: u32,
 }
 
-/// A slot and a small number in one: what services are told of the instruction that asks.
-pub(super) const fn at(pc: u32, number: u16) -> u64 {
-    (pc as u64) << 16 | number as u64
+impl Seam {
+    /// That of [`skep_vm::native`].
+    pub fn runtime() -> Self {
+        let of = |at: usize| at as i32;
+        let address = |f: *const ()| f.expose_provenance() as u64;
+        let services = services();
+        Self {
+            args: of(offset_of!(Rt, args)),
+            packet_data: of(offset_of!(Rt, packet_data)),
+            packet_end: of(offset_of!(Rt, packet_end)),
+            packet_meta: of(offset_of!(Rt, packet_meta)),
+            flow_keys: of(offset_of!(Rt, flow_keys)),
+            vcpu: of(offset_of!(Rt, vcpu)),
+            helper: address(services.helper as *const ()),
+            lookup: address(services.lookup as *const ()),
+            stack: address(services.stack as *const ()),
+            calls: address(services.calls as *const ()),
+            call_back_begin: address(services.call_back_begin as *const ()),
+            call_back_next: address(services.call_back_next as *const ()),
+            packet_load: address(services.packet_load as *const ()),
+            load_elsewhere: address(services.load_elsewhere as *const ()),
+            store_elsewhere: address(services.store_elsewhere as *const ()),
+            arena: address(services.arena as *const ()),
+            tail_call: address(services.tail_call as *const ()),
+            tick: address(services.tick as *const ()),
+            throw: address(services.throw as *const ()),
+            check: address(services.check as *const ()),
+            may_goto_limit: MAY_GOTO_LIMIT,
+        }
+    }
 }

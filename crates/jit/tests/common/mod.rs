@@ -115,6 +115,7 @@ pub fn seam() -> Seam {
         tail_call: address(fake::tail_call as *const ()),
         tick: address(fake::ask1 as *const ()),
         throw: address(fake::ask1 as *const ()),
+        check: address(fake::ask2 as *const ()),
         may_goto_limit: fake::MAY_GOTO_LIMIT,
     }
 }
@@ -129,7 +130,7 @@ pub struct Build {
 impl Build {
     /// A function with the entry block, whose parameters are `Val(0)` to `Val(4)`.
     pub fn new() -> Self {
-        let nodes = vec![Node { op: Op::Param, ty: Ty::I64, pc: 0, proved: false }; 5];
+        let nodes = vec![Node::new(Op::Param, Ty::I64, 0); 5];
         let params = (0..5).map(Val).collect();
         let entry = BlockData { params, insts: vec![], term: Term::Unreachable, term_pc: 0 };
         let function = Function { name: "main".into(), slot: 0, zeroed: 0, nodes, blocks: vec![entry] };
@@ -206,7 +207,8 @@ pub struct Machine {
 
 impl Machine {
     pub fn of(functions: Vec<Build>) -> Self {
-        let module = Module { functions: functions.into_iter().map(|b| b.function).collect() };
+        let functions = functions.into_iter().map(|b| b.function).collect();
+        let module = Module { functions, ..Module::default() };
         let machine = Cranelift.lower(&module, &[true], &seam(), &Wanted::default()).expect("code");
         let code = Code::place(&machine).expect("memory");
         Self { machine, code }

@@ -3,14 +3,25 @@
 
 use memmap2::{Mmap, MmapMut};
 
+#[cfg(all(unix, feature = "gdb"))]
+mod gdb;
+mod native;
+mod profile;
+
 use crate::Unsupported;
 use crate::lower::Machine;
+
+pub(crate) use native::native;
+pub use profile::Profile;
+pub(crate) use profile::profile;
 
 /// Machine code in executable memory, with its frames made known to the unwinder.
 pub struct Code {
     map: Mmap,
     bytes: usize,
     unwind: Option<Unwind>,
+    #[cfg(all(unix, feature = "gdb"))]
+    known: Option<gdb::Known>,
 }
 
 impl Code {
@@ -27,7 +38,24 @@ impl Code {
         flush(&map);
         let base = map.as_ptr().addr() as u64;
         let unwind = machine.frames.eh_frame(base).and_then(Unwind::register);
-        Ok(Self { map, bytes, unwind })
+        Ok(Self {
+            map,
+            bytes,
+            unwind,
+            #[cfg(all(unix, feature = "gdb"))]
+            known: None,
+        })
+    }
+
+    /// Makes the code, which is that of a machine, known to debuggers.
+    pub(crate) fn debug(&mut self, program: &str, machine: &Machine) {
+        #[cfg(all(unix, feature = "gdb"))]
+        if let Some(unwind) = &self.unwind {
+            let (base, bytes) = (self.address(0), self.bytes as u64);
+            self.known =
+                Some(gdb::Known::register(base, bytes, &machine.functions, program, &unwind.section));
+        }
+        let _ = (program, machine);
     }
 
     /// Address of an offset.

@@ -1,0 +1,188 @@
+//! Programs compiled and run, beside the interpreter.
+
+use std::sync::Arc;
+
+use skep_abi::{MapType, ProgramType};
+use skep_isa::text::assemble;
+use skep_jit::ir::passes::Passes;
+use skep_jit::{Compiled, Options, Profile, compile};
+use skep_maps::{Config, Heap, Map};
+use skep_spec::{Environment, MapDef, ProgramSpec};
+use skep_verifier::verify;
+use skep_vm::{NullHost, Program, Run, Stack};
+
+/// Bytes of `struct __sk_buff`.
+const SKB: usize = 192;
+
+fn program(name: &str, text: &str, maps: &[MapDef]) -> Program {
+    let insns = assemble(text).expect("assembles");
+    let defs = maps.iter().map(|m| Arc::new(m.clone())).collect();
+    let spec =
+        ProgramSpec { name: name.into(), maps: defs, ..ProgramSpec::new(ProgramType::SOCKET_FILTER, insns) };
+    let env = Environment::default();
+    let proof = verify(&spec, &env, &skep_verifier::Options::default()).unwrap_or_else(|r| panic!("{r:?}"));
+    let made = maps.iter().map(|m| Map::create(m, &Config::new(1), &Heap).expect("a map")).collect();
+    Program::new(&proof, &env, made).expect("what was verified")
+}
+
+fn run(program: &Program) -> u64 {
+    let (mut stack, mut ctx) = (Stack::new(), [7; SKB]);
+    program.run(&mut Run::new(&mut stack, &NullHost).with_ctx(&mut ctx)).expect("runs").r0
+}
+
+/// A call, a loop, a stack frame, a context field and a division.
+const MIXED: &str = "r6 = r1
+r1 = *(u32 *)(r6 + 0)
+*(u64 *)(r10 - 8) = r1
+r7 = 0
+loop:
+r1 = r7
+call double
+r1 = *(u64 *)(r10 - 8)
+r1 += r0
+*(u64 *)(r10 - 8) = r1
+r7 += 1
+if r7 < 100 goto loop
+r0 = *(u64 *)(r10 - 8)
+w1 = w7
+w0 /= w1
+exit
+double:
+*(u64 *)(r10 - 16) = r1
+r0 = *(u64 *)(r10 - 16)
+r0 <<= 1
+exit";
+
+const COUNTER: &str = "*(u32 *)(r10 - 4) = 3
+r2 = r10
+r2 += -4
+r1 = map[idx:0] ll
+call 1
+if r0 == 0 goto out
+r1 = 1
+lock *(u64 *)(r0 + 0) += r1
+r0 = *(u64 *)(r0 + 0)
+out:
+exit";
+
+fn counter() -> [MapDef; 1] {
+    [MapDef::new(MapType::ARRAY, 4, 8, 4)]
+}
+
+#[test]
+fn compiled_programs_give_what_interpreted_ones_do() {
+    for passes in [Passes::ALL, Passes::NONE] {
+        for plain in [false, true] {
+            for check_accesses in [false, true] {
+                let mut options = Options { passes, plain, ..Options::default() };
+                options.build.check_accesses = check_accesses;
+                let count = program("counter", COUNTER, &counter());
+                let (native, _) = compile(&count, &options).expect("compiles");
+                count.set_native(native).expect("its own");
+                assert_eq!([run(&count), run(&count), run(&count)], [1, 2, 3], "{options:?}");
+
+                options.build.check_accesses = false;
+                let mixed = program("mixed", MIXED, &[]);
+                let want = run(&mixed);
+                let (native, report) = compile(&mixed, &options).expect("compiles");
+                assert_eq!(native.bytes(), report.bytes);
+                mixed.set_native(native).expect("its own");
+                assert_eq!(run(&mixed), want, "{options:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn native_code_is_text_with_the_slots_beside() {
+    let mixed = program("mixed", MIXED, &[]);
+    let options = Options { passes: Passes::NONE, ..Options::default() };
+    let (native, _) = compile(&mixed, &options).expect("compiles");
+    let compiled = Compiled::of(&native).expect("this crate's");
+    let functions = compiled.functions();
+    let main = functions.iter().position(|f| f.func.is_some_and(|f| f.0 == 0)).expect("a main function");
+    let insns = compiled.disassemble(main);
+    let size = functions[main].end - functions[main].start;
+    assert_eq!(insns.iter().map(|i| i.bytes.len()).sum::<usize>(), size as usize);
+    // Slot 5 is the call.
+    let call = insns
+        .iter()
+        .find(|i| i.slot == Some(5) && (cfg!(not(target_arch = "x86_64")) || i.text.starts_with("call")));
+    assert!(call.is_some(), "{insns:#?}");
+    assert!(insns.iter().any(|i| i.slot == Some(13)), "the division");
+}
+
+#[test]
+fn profilers_find_the_names() {
+    let count = program("counter", COUNTER, &counter());
+    let options =
+        Options { profile: Profile { map: true, dump: true, debugger: true }, ..Options::default() };
+    let (native, _) = compile(&count, &options).expect("compiles");
+    let address = Compiled::of(&native).expect("this crate's").address();
+    let (map, dump) =
+        (format!("/tmp/perf-{}.map", std::process::id()), format!("/tmp/jit-{}.dump", std::process::id()));
+    let lines = std::fs::read_to_string(&map).expect("written");
+    let line = lines.lines().find(|l| l.starts_with(&format!("{address:x} "))).expect("the program's");
+    assert!(line.ends_with("bpf:counter"), "{line}");
+    let bytes = std::fs::read(&dump).expect("written");
+    assert_eq!(bytes[..4], 0x4a69_5444_u32.to_ne_bytes());
+    // Records one behind the other until the end.
+    let word = |at: usize| u32::from_ne_bytes(bytes[at..at + 4].try_into().expect("four")) as usize;
+    let (mut at, mut records) = (word(8), 0);
+    while at < bytes.len() {
+        at += word(at + 4);
+        records += 1;
+    }
+    assert_eq!(at, bytes.len());
+    assert_eq!(records, Compiled::of(&native).expect("this crate's").functions().len());
+    for file in [map, dump] {
+        std::fs::remove_file(file).expect("ours");
+    }
+}
+
+#[test]
+fn programs_without_a_proof_are_left_to_the_interpreter() {
+    let insns = assemble("r0 = 1\nexit").expect("assembles");
+    let spec = ProgramSpec::new(ProgramType::SOCKET_FILTER, insns);
+    let program = Program::unverified(&spec, &Environment::default(), vec![]).expect("well formed");
+    let refused = compile(&program, &Options::default()).map(|_| ()).unwrap_err();
+    assert_eq!(refused.to_string(), "no native code: the program has no proof by the verifier");
+}
+
+/// Helpers that programs call are found below their frames by a debugger, with their names.
+#[test]
+fn debuggers_unwind_native_code() {
+    const INSIDE: &str = "SKEP_TEST_UNDER_GDB";
+    let text = "r6 = r1\ncall inner\nexit\ninner:\ncall 7\nr0 &= 1\nexit";
+    if std::env::var_os(INSIDE).is_some() {
+        let sub = program("unwound", text, &[]);
+        let options = Options {
+            passes: Passes::NONE,
+            profile: Profile { debugger: true, ..Profile::default() },
+            ..Options::default()
+        };
+        let (native, _) = compile(&sub, &options).expect("compiles");
+        sub.set_native(native).expect("its own");
+        run(&sub);
+        return;
+    }
+    if std::process::Command::new("gdb").arg("--version").output().is_err() {
+        println!("skipped: no gdb");
+        return;
+    }
+    let this = std::env::current_exe().expect("a test");
+    let commands =
+        ["set breakpoint pending on", "rbreak native::services::helper", "run", "backtrace", "kill"];
+    let mut gdb = std::process::Command::new("gdb");
+    gdb.args(["-q", "-batch"]).args(commands.iter().flat_map(|c| ["-ex", c]));
+    gdb.arg("--args").arg(this).args(["--exact", "debuggers_unwind_native_code"]).env(INSIDE, "1");
+    let out = gdb.output().expect("gdb runs");
+    let text = String::from_utf8_lossy(&out.stdout);
+    if !text.contains("Breakpoint 1, ") {
+        println!("skipped: gdb finds no services, or may not trace: {text}");
+        return;
+    }
+    let frames: Vec<_> = text.lines().filter(|l| l.starts_with('#')).collect();
+    assert!(frames[1].contains("bpf:unwound:") && frames[2].contains("in bpf:unwound ("), "{text}");
+    assert!(frames.len() > 4, "{text}");
+}
