@@ -21,7 +21,10 @@ impl Builder<'_> {
                 self.service(Service::Helper { index }, args)
             }
             Called::Lookup => {
-                let args = args(self);
+                let mut args = args(self);
+                if let Some(map) = self.facts().map {
+                    args[0] = self.constant(self.p.binding.map_content(map.into()));
+                }
                 self.service(Service::Lookup, args)
             }
             Called::Stack(buffer) => {
@@ -58,14 +61,15 @@ impl Builder<'_> {
     }
 
     /// Asks the runtime for what may touch the frame as the call at hand does.
-    fn service(&mut self, service: Service, args: Vec<Val>) -> Val {
+    pub(super) fn service(&mut self, service: Service, args: Vec<Val>) -> Val {
         let frame = self.frame_use();
         self.emit(Op::Service { service, args: args.into(), frame }, Ty::I64)
     }
 
-    /// What the call at hand may touch of the function's frame.
-    fn frame_use(&self) -> FrameUse {
-        if self.cfg.frame_escapes { FrameUse::All } else { FrameUse::Bytes(Box::new([])) }
+    /// What the instruction at hand may touch of the function's frame other than by `r10`.
+    pub(super) fn frame_use(&self) -> FrameUse {
+        let touched = self.p.binding.verified().touches(self.pc).or(self.part.escaped);
+        FrameUse::Bytes(touched.ranges().map(|(from, to)| FrameBytes { from, to }).collect())
     }
 
     /// Ends the block at hand: to the first block if the value is not 0, else to the second.
@@ -143,8 +147,12 @@ impl Builder<'_> {
     /// The functions that a value may stand for, with what stands for each: one if it is known, else all whose addresses the
     /// program loads.
     fn functions(&self, v: Val) -> Result<Vec<(u64, Func)>, Unsupported> {
-        let known = self.f.constant(v);
-        let candidates = self.p.named.iter().filter(|(content, _)| known.is_none_or(|k| k == *content));
+        let (content, slot) = (self.f.constant(v), self.facts().callback);
+        let candidates = self.p.named.iter().filter(|(c, s)| match (slot, content) {
+            (Some(slot), _) => slot == *s,
+            (None, Some(content)) => content == *c,
+            (None, None) => true,
+        });
         let all: Vec<(u64, Func)> =
             candidates.filter_map(|(content, slot)| Some((*content, *self.p.funcs.get(slot)?))).collect();
         if all.is_empty() { self.unsupported("calls back a function that is not known") } else { Ok(all) }

@@ -37,8 +37,6 @@ pub(super) struct Cfg {
     ways_in: Vec<u32>,
     /// Some instruction names `r10`.
     pub(super) uses_frame: bool,
-    /// Some instruction names it other than as the base of an access: there may be pointers to the frame.
-    pub(super) frame_escapes: bool,
 }
 
 /// What an instruction leads to.
@@ -66,11 +64,10 @@ impl Cfg {
         let flow = |pc: usize, op: &Op| flow(binding, ops, pc, op);
         let mut leader = vec![false; part.end - part.start];
         leader[0] = true;
-        let (mut uses_frame, mut frame_escapes) = (false, false);
+        let mut uses_frame = false;
         let insns = ops.iter().enumerate().take(part.end).skip(part.start);
         for (pc, op) in insns.filter_map(|(pc, op)| Some((pc, op.as_ref()?))) {
             uses_frame |= op.uses().contains(Reg::FP);
-            frame_escapes |= escapes(op);
             if let Flow::To(a, b) = flow(pc, op) {
                 for to in [a, b].into_iter().flatten() {
                     let Some(at) = to.checked_sub(part.start).and_then(|at| leader.get_mut(at)) else {
@@ -131,7 +128,7 @@ impl Cfg {
             block.ways.iter().for_each(|way| ways_in[way.to] -= 1);
         }
         let live_in = live(binding, ops, &blocks, &order);
-        Ok(Self { blocks, order, live_in, ways_in, uses_frame, frame_escapes })
+        Ok(Self { blocks, order, live_in, ways_in, uses_frame })
     }
 
     /// Whether several ways lead to a block.
@@ -146,24 +143,18 @@ impl Cfg {
     }
 }
 
-/// Whether an instruction may make a pointer to the frame.
-fn escapes(op: &Op) -> bool {
-    let is = |reg: Reg| reg == Reg::FP;
-    match *op {
-        Op::Load { .. } | Op::LoadAcquire { .. } => false,
-        Op::Store { src, .. } => src == skep_isa::Operand::Reg(Reg::FP),
-        Op::StoreRelease { src, .. } | Op::Atomic { src, .. } => is(src),
-        _ => op.uses().contains(Reg::FP),
-    }
-}
-
 fn flow(binding: &Binding<'_>, ops: &[Option<Op>], pc: usize, op: &Op) -> Flow {
     // What is not reached, nobody goes to.
     let seen = |slot: usize| ops.get(slot).is_some_and(Option::is_some).then_some(slot);
     let target = |off: i32| usize::try_from(pc as i64 + 1 + i64::from(off)).ok().and_then(seen);
     match *op {
         Op::Jump { off, long: _ } => Flow::To(target(off), None),
-        Op::JumpIf { off, .. } | Op::MayGoto { off } => Flow::To(target(off.into()), seen(pc + 1)),
+        Op::JumpIf { off, .. } => {
+            let facts = &binding.verified().insns()[pc];
+            let taken = target(off.into()).filter(|_| facts.taken);
+            Flow::To(taken, seen(pc + 1).filter(|_| facts.falls))
+        }
+        Op::MayGoto { off } => Flow::To(target(off.into()), seen(pc + 1)),
         Op::Exit => Flow::Out,
         Op::Call(_) if binding.called(pc) == Some(Called::Throw) => Flow::Out,
         _ if seen(pc + op.slots()).is_none() => Flow::Out,

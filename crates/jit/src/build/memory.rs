@@ -103,14 +103,17 @@ impl Builder<'_> {
         if base == Reg::FP {
             return How::Plainly(Region::Frame);
         }
-        match self.p.binding.verified().insns()[self.pc].access {
+        match self.facts().access {
             Some(AccessBase::Ctx) => How::Ctx,
             Some(AccessBase::Stack) => How::Plainly(Region::Frame),
             Some(AccessBase::MapValue) => How::Plainly(Region::Map),
             Some(AccessBase::MapKey) => How::Plainly(Region::Other),
             Some(AccessBase::Packet) => How::Plainly(Region::Packet),
-            // A global function may be given a part of its caller's frame as memory, and a function of the kernel may give back
-            // a buffer there.
+            // A function of the kernel may give back a buffer in a frame, which then has escaped; other functions than the
+            // main one may be given a part of their caller's as memory.
+            Some(AccessBase::Mem) if self.part.start == 0 && self.part.escaped.is_empty() => {
+                How::Plainly(Region::Other)
+            }
             Some(AccessBase::Mem | AccessBase::Various) | None => How::Plainly(Region::Any),
             Some(
                 AccessBase::Socket
@@ -192,13 +195,13 @@ impl Builder<'_> {
     fn load_elsewhere(&mut self, size: Size, base: Reg, off: i16) -> Val {
         let base = self.wide(base);
         let addr = self.address(base, off.into());
-        self.ask(Service::LoadElsewhere { size }, &[addr])
+        self.service(Service::LoadElsewhere { size }, vec![addr])
     }
 
     fn store_elsewhere(&mut self, size: Size, base: Reg, off: i16, value: Val) {
         let base = self.wide(base);
         let addr = self.address(base, off.into());
-        self.ask(Service::StoreElsewhere { size }, &[addr, value]);
+        self.service(Service::StoreElsewhere { size }, vec![addr, value]);
     }
 
     /// An access of the context, whose register is as it was at entry: what the field is says how.

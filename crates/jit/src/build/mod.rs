@@ -25,7 +25,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use skep_isa::{Imm64, JumpOp, Op as Insn, Operand, PacketMode, Reg, Width, decode_all};
-use skep_verifier::Subprog;
+use skep_verifier::{InsnFacts, Subprog};
 use skep_vm::native::Binding;
 
 use crate::ir::{Block, BlockData, Cond, Edge, Func, Function, Module, Op, Term, Ty, Val};
@@ -149,7 +149,7 @@ impl<'p> Builder<'p> {
         let f = Function {
             name: name(p.binding, part.start),
             slot: part.start as u32,
-            zeroed: if cfg.uses_frame { part.stack_depth.next_multiple_of(8).min(512) as u16 } else { 0 },
+            zeroed: part.unwritten.next_multiple_of(8).min(512) as u16,
             nodes: Vec::new(),
             blocks: Vec::new(),
         };
@@ -160,6 +160,11 @@ impl<'p> Builder<'p> {
 
     fn unsupported<T>(&self, what: impl Into<String>) -> Result<T, Unsupported> {
         Err(Unsupported { pc: self.pc, what: what.into() })
+    }
+
+    /// What was proved about the instruction at hand.
+    fn facts(&self) -> &'p InsnFacts {
+        &self.p.binding.verified().insns()[self.pc]
     }
 
     /// Adds an instruction to the block at hand.

@@ -34,6 +34,7 @@ pub mod loops;
 mod params;
 pub mod parse;
 pub mod passes;
+pub mod random;
 pub mod slots;
 pub mod ssa;
 pub mod text;
