@@ -1,8 +1,9 @@
 //! What the passes make of small functions.
 
-use skep_jit::ir::Module;
+use skep_jit::ir::eval::{self, Stop};
 use skep_jit::ir::lookup::Array;
 use skep_jit::ir::passes::{Passes, run};
+use skep_jit::ir::{Func, Module, Op, random};
 
 fn passed(text: &str) -> String {
     let mut m = Module::parse(text).expect("a text");
@@ -109,14 +110,87 @@ block0(v0: i64, v1: i64, v2: i64, v3: i64, v4: i64):
   v5: i64 = const 32
   v6: i64 = const 0
   v7: i64 = shr v1, v5
-  branch eq v7, v6 -> block2(v1, v6), block1
+  branch eq v7, v6 -> block2(v1), block1
 block1:
-  jump block2(v7, v5)
-block2(v8: i64, v9: i64):
-  v10: i64 = add v8, v9
-  return v10
+  v8: i64 = shl v7, v5
+  jump block2(v8)
+block2(v9: i64):
+  return v9
 }
 "#,
     );
-    assert_eq!(text.matches("select eq").count(), 2, "{text}");
+    assert!(text.contains("select eq v7, v6 ? v1 : v8") && !text.contains("jump"), "{text}");
+}
+
+/// What a module gives, what it leaves in memory, and how often it has asked for something; `None` if it runs for too long.
+fn meaning(m: &Module, steps: u64) -> Option<(Result<u64, Stop>, Vec<u8>, u64)> {
+    let mut world = random::world();
+    let result = eval::run(m, &mut world, Func(0), [3, 1 << 40, u64::MAX, 0, 0x8000_0000], steps);
+    if result == Err(Stop::Steps) {
+        return None;
+    }
+    Some((result, world.memory[&random::MAP].clone(), world.count))
+}
+
+/// A random module; functions that do not use their frame do not have it zeroed, so that they can go into their callers.
+fn random_module(seed: u64) -> Module {
+    let mut m = random::module(seed);
+    for f in &mut m.functions[1..] {
+        let uses = f.uses();
+        let frames = f.nodes.iter().zip(&uses).filter(|(node, _)| node.op == Op::Frame);
+        if frames.map(|(_, uses)| *uses).sum::<u32>() == 0 {
+            f.zeroed = 0;
+        }
+    }
+    m
+}
+
+#[test]
+fn passes_keep_what_random_functions_mean() {
+    let one = |change: fn(&mut Passes)| {
+        let mut passes = Passes::NONE;
+        change(&mut passes);
+        passes
+    };
+    let sets = [
+        ("fold", one(|p| p.fold = true)),
+        ("inline", one(|p| p.inline = true)),
+        ("slots", one(|p| p.slots = true)),
+        ("thread", one(|p| p.thread = true)),
+        ("choose", one(|p| p.choose = true)),
+        ("loops", one(|p| p.loops = true)),
+        ("repeat", one(|p| p.repeat = true)),
+        ("balance", one(|p| p.balance = true)),
+        ("all", Passes::ALL),
+    ];
+    let (first, count) = match std::env::var("SKEP_PASSES").ok().and_then(|n| n.parse().ok()) {
+        Some(n) => (1 << 32, n),
+        None => (0, 3000),
+    };
+    let (mut compared, mut changed) = (0, [0; 9]);
+    for seed in first..first + count {
+        let m = random_module(seed);
+        m.check().expect("valid");
+        let Some(before) = meaning(&m, 100_000) else { continue };
+        compared += 1;
+        for ((name, passes), changed) in sets.iter().zip(&mut changed) {
+            let (mut after, mut plain) = (m.clone(), m.clone());
+            run(&mut after, passes, &|_| None);
+            run(&mut plain, &Passes::NONE, &|_| None);
+            if let Err(e) = after.check() {
+                panic!("seed {seed}, {name}: {e}\n{m}\n{after}");
+            }
+            *changed += u32::from(after.to_string() != plain.to_string());
+            let now = meaning(&after, 400_000);
+            assert!(
+                now.as_ref() == Some(&before),
+                "seed {seed}, {name}: {before:?} became {now:?}\n{m}\n{after}"
+            );
+        }
+    }
+    assert!(compared > count / 2, "only {compared} of {count} ended");
+    let changed: Vec<_> = sets.iter().map(|s| s.0).zip(changed).collect();
+    println!("{compared} compared; changed by {changed:?}");
+    let idle = changed.iter().find(|(_, n)| *n == 0);
+    assert!(idle.is_none(), "{idle:?} changed nothing");
 }

@@ -14,8 +14,8 @@ use super::{Bin, Block, Edge, Function, Op, Term, Ty, Val};
 
 /// Most operations of both ways.
 const FEW: usize = 4;
-/// Most values that differ.
-const CHOICES: usize = 2;
+/// Most values that differ: with more, a guessed branch costs less than what waits for all of them.
+const CHOICES: usize = 1;
 
 /// Makes choices of a function's short ways.
 pub fn choose(f: &mut Function) {
@@ -31,6 +31,10 @@ pub fn choose(f: &mut Function) {
 fn one(f: &mut Function, b: Block, entries: &[usize]) -> bool {
     let Term::Branch { cond, a, b: with, then, other } = f.block(b).term.clone() else { return false };
     let (x, y) = (way(f, &then, entries), way(f, &other, entries));
+    // What a choice before has given: choices would wait for one another, where a guess goes on at once.
+    if f.block(b).params.contains(&a) {
+        return false;
+    }
     // The ways' own ends, or the edges themselves where a way is nothing.
     let ends = |way: &Option<Way>, edge: &Edge| way.as_ref().map_or_else(|| edge.clone(), |w| w.end.clone());
     let meets = |x: &Option<Way>, y: &Option<Way>| {

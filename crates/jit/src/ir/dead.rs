@@ -1,13 +1,18 @@
 //! Takes away what nobody needs: blocks that are not reached, parameters that are always the same value or not used,
-//! instructions without effect whose value is not used; and joins blocks that follow only one another.
+//! instructions without effect whose value is not used, blocks that only lead on; and joins blocks that follow only one another.
 
 use super::{Block, Function, Op, Term, Val};
+
+/// Most empty blocks that an edge is led past at once.
+const STEPS: usize = 8;
 
 /// Cleans a function. Values that are gone keep their numbers.
 pub fn dead(f: &mut Function) {
     unreached(f);
     same_parameters(f);
     unused(f);
+    forward(f);
+    unreached(f);
     join(f);
 }
 
@@ -136,6 +141,35 @@ fn unused(f: &mut Function) {
     drop_parameters(f, |v| !used[v.0 as usize]);
     for block in &mut f.blocks {
         block.insts.retain(|v| used[v.0 as usize]);
+    }
+}
+
+/// Leads edges past blocks that do nothing but lead on.
+fn forward(f: &mut Function) {
+    let uses = f.uses();
+    // A block whose parameters nobody uses but its own edge, each once.
+    let empty = |f: &Function, b: Block| {
+        let block = f.block(b);
+        let Term::Jump(edge) = &block.term else { return None };
+        let own = |p: &Val| edge.args.contains(p) && uses[p.0 as usize] == 1;
+        let leads_on = b.0 != 0 && edge.to != b && block.insts.is_empty() && block.params.iter().all(own);
+        leads_on.then(|| (block.params.clone(), edge.clone()))
+    };
+    for b in f.order() {
+        let mut term = core::mem::replace(&mut f.blocks[b.0 as usize].term, Term::Unreachable);
+        for edge in term.edges_mut() {
+            // Not for ever: empty blocks may lead to one another.
+            for _ in 0..STEPS {
+                if edge.to == b {
+                    break;
+                }
+                let Some((params, next)) = empty(f, edge.to) else { break };
+                let given = |v: &Val| params.iter().position(|p| p == v).map_or(*v, |i| edge.args[i]);
+                let args = next.args.iter().map(given).collect();
+                (edge.to, edge.args) = (next.to, args);
+            }
+        }
+        f.blocks[b.0 as usize].term = term;
     }
 }
 

@@ -317,6 +317,16 @@ impl Fold<'_> {
         pc: u32,
     ) -> Option<Becomes> {
         let bits = bits(ty);
+        let large = |c: u64| ty == Ty::I64 && i32::try_from(c as i64).is_err();
+        if bin == Bin::Add && inner == Bin::Add && large(c) != large(d) {
+            // The address of a map stays one value, and what is added to it goes into the access.
+            if large(d) {
+                return None;
+            }
+            let (c, d) = (self.put_constant(c, ty, pc), self.put_constant(d, ty, pc));
+            let sum = self.put(Op::Bin(Bin::Add, x, c), ty, pc);
+            return Some(Becomes::Op(Op::Bin(Bin::Add, sum, d)));
+        }
         let joined = match (bin, inner) {
             (Bin::Add, Bin::Add) => Some((Bin::Add, d.wrapping_add(c))),
             (Bin::And, Bin::And) => Some((Bin::And, d & c)),

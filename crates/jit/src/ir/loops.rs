@@ -1,6 +1,6 @@
 //! Loops that count: how they compare, and several rounds in one.
 //!
-//! A loop counts when its last test compares something that follows from one parameter of its first block, which begins as a
+//! A loop counts when a test that each round passes compares something that follows from one parameter of its first block, which begins as a
 //! constant and goes on by constants. The number of its rounds is found by doing them.
 //!
 //! - `i + 1 != n` becomes `i + 1 < n` where the counter meets `n` from below: compilers turn the former into a comparison of
@@ -10,6 +10,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::dead::predecessors;
+use super::dom::Dominators;
 use super::fold::{computed, holds, signed};
 use super::ssa::Repair;
 use super::{Block, Cond, Function, Op, Term, Ty, Val};
@@ -22,26 +23,47 @@ const BODY: usize = 160;
 const GROWN: usize = 40_000;
 /// Most rounds in one.
 const REPEATED: u64 = 8;
+/// Most rounds of a loop that is no loop afterwards.
+const WHOLE: u64 = 16;
 
 /// Improves the loops of a function: how they `compare`, and whether they `repeat` their bodies.
 pub fn loops(f: &mut Function, compare: bool, repeat: bool) {
     let mut before = predecessors(f);
     for found in find(f) {
-        let Some(counted) = counted(f, &found, &before) else { continue };
-        if compare
-            && counted.ascends
-            && let Term::Branch { cond, .. } = &mut f.blocks[found.last.0 as usize].term
-        {
-            *cond = Cond::Ult;
-        }
-        if repeat && f.nodes.len() < GROWN {
-            let size: usize = found.body.iter().map(|b| f.block(*b).insts.len() + 1).sum();
-            let most = (BODY / size.max(1)) as u64;
-            let times = (2..=REPEATED.min(most)).rev().find(|n| counted.rounds.is_multiple_of(*n));
-            if let Some(times) = times {
-                repeated(f, &found, times as usize);
+        let size: usize = found.body.iter().map(|b| f.block(*b).insts.len() + 1).sum();
+        let most = if repeat && f.nodes.len() < GROWN { (BODY / size.max(1)) as u64 } else { 0 };
+        let whole = 2..=WHOLE.min(most);
+        if let Some(counted) = counted(f, &found, found.last, &before) {
+            if compare
+                && counted.ascends
+                && let Term::Branch { cond, then, other, .. } = &mut f.blocks[found.last.0 as usize].term
+            {
+                *cond = Cond::Ult;
+                if then.to != found.head {
+                    core::mem::swap(then, other);
+                }
+            }
+            let all = Some(counted.rounds).filter(|n| whole.contains(n));
+            let part = || (2..=REPEATED.min(most)).rev().find(|n| counted.rounds.is_multiple_of(*n));
+            if let Some(times) = all.or_else(part) {
+                repeated(f, &found, found.last, times as usize, all.is_some());
                 before = predecessors(f);
             }
+            continue;
+        }
+        // Another test that each round passes tells as much, if the loop is to be no loop afterwards.
+        let mut tests: Vec<Block> =
+            found.body.iter().copied().filter(|b| stays(f, &found, *b).is_some()).collect();
+        tests.sort_unstable();
+        if tests.is_empty() || whole.is_empty() {
+            continue;
+        }
+        let dominators = Dominators::of(f);
+        let passed = tests.into_iter().filter(|b| dominators.dominates(*b, found.last));
+        let mut counted = passed.filter_map(|b| Some((b, counted(f, &found, b, &before)?.rounds)));
+        if let Some((test, rounds)) = counted.find(|(_, rounds)| whole.contains(rounds)) {
+            repeated(f, &found, test, rounds as usize, true);
+            before = predecessors(f);
         }
     }
 }
@@ -104,19 +126,11 @@ struct Counted {
     ascends: bool,
 }
 
-/// How a loop counts, if it does.
-fn counted(f: &Function, l: &Loop, predecessors: &[Vec<(Block, usize)>]) -> Option<Counted> {
-    let last = f.block(l.last);
-    let Term::Branch { cond, a, b, then, other } = &last.term else { return None };
-    let stays = match (then.to == l.head, other.to == l.head) {
-        (true, false) => true,
-        (false, true) => false,
-        _ => return None,
-    };
-    let (back, away) = if stays { (then, other) } else { (other, then) };
-    if l.body.contains(&away.to) {
-        return None;
-    }
+/// How a loop counts by the test at the end of a block that each round passes, if it does.
+fn counted(f: &Function, l: &Loop, test: Block, predecessors: &[Vec<(Block, usize)>]) -> Option<Counted> {
+    let Term::Branch { cond, a, b, .. } = &f.block(test).term else { return None };
+    let stays = stays(f, l, test)?;
+    let back = f.block(l.last).term.edges().find(|e| e.to == l.head)?;
     let bound = f.constant(*b)?;
     let mut entries = predecessors[l.head.0 as usize].iter().filter(|(from, _)| !l.body.contains(from));
     let (from, n) = entries.next()?;
@@ -139,13 +153,23 @@ fn counted(f: &Function, l: &Loop, predecessors: &[Vec<(Block, usize)>]) -> Opti
         below &= tested <= bound && (rounds == 1 || tested > before);
         before = tested;
         if !holds(cond, ty, tested, bound) {
-            let ascends = below && stays && cond == Cond::Ne;
+            let ascends = below && cond == Cond::Ne;
             return Some(Counted { rounds, ascends });
         }
         if rounds == ROUNDS {
             return None;
         }
         now = with(f, step, param, now)?;
+    }
+}
+
+/// Whether a test's first way stays in the loop, and the other one leaves it; `Some(false)`: the other way round.
+fn stays(f: &Function, l: &Loop, test: Block) -> Option<bool> {
+    let Term::Branch { then, other, .. } = &f.block(test).term else { return None };
+    match (l.body.contains(&then.to), l.body.contains(&other.to)) {
+        (true, false) => Some(true),
+        (false, true) => Some(false),
+        _ => None,
     }
 }
 
@@ -190,8 +214,8 @@ fn with(f: &Function, v: Val, param: Val, number: u64) -> Option<u64> {
     deep(f, v, param, number, DEEP)
 }
 
-/// Repeats a loop's body, so that its last test is made once in so many rounds.
-fn repeated(f: &mut Function, l: &Loop, times: usize) {
+/// Repeats a loop's body, so that its test is made once in so many rounds; `all`: there are no more, and no test.
+fn repeated(f: &mut Function, l: &Loop, test: Block, times: usize, all: bool) {
     let mut body: Vec<Block> = l.body.iter().copied().collect();
     body.sort_unstable();
     let defined: Vec<(Val, Block)> = body
@@ -203,11 +227,7 @@ fn repeated(f: &mut Function, l: &Loop, times: usize) {
         .collect();
     let mut defs: HashMap<Val, Vec<(Block, Val)>> =
         defined.iter().map(|(v, home)| (*v, vec![(*home, *v)])).collect();
-    let stays = |f: &Function| match &f.block(l.last).term {
-        Term::Branch { then, .. } => then.to == l.head,
-        _ => false,
-    };
-    let stays = stays(f);
+    let Some(stays) = stays(f, l, test) else { return };
     let originals: Vec<_> = body.iter().map(|b| f.block(*b).clone()).collect();
     // By round: the blocks by their originals.
     let mut rounds: Vec<HashMap<Block, Block>> = vec![body.iter().map(|b| (*b, *b)).collect()];
@@ -248,8 +268,9 @@ fn repeated(f: &mut Function, l: &Loop, times: usize) {
                     to => blocks.get(&to).copied().unwrap_or(to),
                 };
             }
-            if *b == l.last && n + 1 < times {
-                let way = f.blocks[here].term.edges().nth(usize::from(!stays)).cloned();
+            if *b == test && (n + 1 < times || all) {
+                let goes_on = n + 1 < times;
+                let way = f.blocks[here].term.edges().nth(usize::from(stays != goes_on)).cloned();
                 if let Some(way) = way {
                     f.blocks[here].term = Term::Jump(way);
                 }

@@ -20,6 +20,7 @@
 //!
 //! [`text`] has its text, [`Module::parse`] reads it, [`Module::check`] says whether a module is valid.
 
+pub mod balance;
 pub mod check;
 pub mod choose;
 mod compact;

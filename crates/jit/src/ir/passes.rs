@@ -1,5 +1,6 @@
 //! The passes in their order.
 
+use super::balance::balance;
 use super::choose::choose;
 use super::dead::dead;
 use super::divisors::divisors;
@@ -32,6 +33,8 @@ pub struct Passes {
     pub loops: bool,
     /// Small loops do several rounds in one.
     pub repeat: bool,
+    /// Long sums become short.
+    pub balance: bool,
 }
 
 impl Passes {
@@ -46,6 +49,7 @@ impl Passes {
         divisors: true,
         loops: true,
         repeat: true,
+        balance: true,
     };
     /// None: what the builder gives is lowered.
     pub const NONE: Self = Self {
@@ -58,6 +62,7 @@ impl Passes {
         divisors: false,
         loops: false,
         repeat: false,
+        balance: false,
     };
 }
 
@@ -96,5 +101,7 @@ pub fn run(m: &mut Module, passes: &Passes, array: &dyn Fn(u64) -> Option<Array>
     clean(m);
     each(m, "loops", passes.loops || passes.repeat, &|f| loops(f, passes.loops, passes.repeat));
     clean(m);
+    each(m, "balance", passes.balance, &balance);
+    each(m, "dead", passes.balance, &dead);
     each(m, "divisors", passes.divisors, &divisors);
 }

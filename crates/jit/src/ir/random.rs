@@ -361,13 +361,11 @@ impl Gen<'_> {
                 let size = self.rng.of(&SIZES[..if ty == Ty::I32 { 3 } else { 4 }]);
                 let (base, off, region) = self.place(size);
                 let value = self.val(ty);
-                self.emit(
-                    match self.rng.one_in(6) {
-                        true => Op::StoreRelease { size, base, off, region, value },
-                        false => Op::Store { size, base, off, region, value },
-                    },
-                    Ty::None,
-                );
+                let op = match self.rng.one_in(6) {
+                    true => Op::StoreRelease { size, base, off, region, value },
+                    false => Op::Store { size, base, off, region, value },
+                };
+                self.emit(op, Ty::None);
             }
             17 => self.atomic(ty),
             18 => self.service(),
@@ -471,14 +469,33 @@ impl Gen<'_> {
         }
         let head = self.rng.of(&heads);
         let counter = self.f.blocks[head].params[0];
-        let one = self.emit(Op::Const(1), Ty::I64);
-        let most = 1 + self.rng.below(6) as u64;
-        let most = self.emit(Op::Const(most), Ty::I64);
-        let up = self.emit(Op::Bin(Bin::Add, counter, one), Ty::I64);
+        let step = 1 + self.rng.below(3) as u64;
+        let most = step * (1 + self.rng.below(12) as u64);
+        let cond = if self.rng.one_in(2) && self.begins_as_zero(head) { Cond::Ne } else { Cond::Ult };
+        let [step, most] = [step, most].map(|n| self.emit(Op::Const(n), Ty::I64));
+        let up = self.emit(Op::Bin(Bin::Add, counter, step), Ty::I64);
         let mut then = self.edge(head);
         then.args[0] = up;
         let other = self.edge(next);
-        Some(Term::Branch { cond: Cond::Ult, a: up, b: most, then, other })
+        Some(Term::Branch { cond, a: up, b: most, then, other })
+    }
+
+    /// Lets the first parameter of a block begin as 0 on all ways from before; `false` when somebody goes back there already.
+    fn begins_as_zero(&mut self, head: usize) -> bool {
+        let leads = |block: &BlockData| block.term.edges().any(|e| e.to.0 as usize == head);
+        if self.f.blocks[head..].iter().any(leads) {
+            return false;
+        }
+        for p in 0..head {
+            if !leads(&self.f.blocks[p]) {
+                continue;
+            }
+            let zero = self.f.add(Op::Const(0), Ty::I64, self.pc(p));
+            self.f.blocks[p].insts.push(zero);
+            let edges = self.f.blocks[p].term.edges_mut().filter(|e| e.to.0 as usize == head);
+            edges.for_each(|e| e.args[0] = zero);
+        }
+        true
     }
 }
 
@@ -500,7 +517,7 @@ mod tests {
             let before = r0(&m);
             assert!(matches!(before, Ok(_) | Err(Stop::Steps)), "seed {seed}: {before:?}\n{m}");
             ends += u32::from(before.is_ok());
-            loops += u32::from(text.contains("branch ult"));
+            loops += u32::from(text.contains("branch ult") || text.contains("branch ne"));
             for f in &mut m.functions {
                 f.drop_same_params();
                 f.compact();
