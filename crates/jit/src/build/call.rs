@@ -5,7 +5,7 @@ use skep_isa::{CallTarget, Reg, Size};
 use skep_vm::native::Called;
 
 use super::{Builder, Unsupported, cfg};
-use crate::ir::{Block, Cond, Edge, FrameUse, Func, Op, Service, Term, Ty, Val};
+use crate::ir::{Block, Cond, Edge, FrameBytes, FrameUse, Func, Op, Service, Term, Ty, Val};
 
 impl Builder<'_> {
     /// Translates a call. `true` when it ends the block.
