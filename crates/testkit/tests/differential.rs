@@ -11,10 +11,15 @@ use skep_isa::{CallTarget, Insn, Op, decode};
 use skep_spec::MapDef;
 use skep_testkit::generate::campaign::{Campaign, SILENCE, Summary};
 use skep_testkit::generate::program::{self, Generated};
-use skep_testkit::oracle::{self, Oracle, Privilege, Question, interpreter::Interpreter};
+use skep_testkit::oracle::interpreter::Interpreter;
+use skep_testkit::oracle::jit::Jit;
+use skep_testkit::oracle::{self, Oracle, Privilege, Question};
 
 /// Programs of the slice.
 const PROGRAMS: u64 = 20_000;
+
+/// Programs whose native code is compared.
+const NATIVE: u64 = 4000;
 
 /// Changed programs of the slice.
 const CHANGED: u64 = 3000;
@@ -53,6 +58,36 @@ fn generated_programs_agree() {
         assert!(coverage.compared * 10 >= legal * 9, "only {} of {legal} compared", coverage.compared);
         assert!(coverage.accepted * 10 >= coverage.programs * 7, "only {} accepted", coverage.accepted);
     }
+}
+
+/// Native code does what the interpreter does, and both what Linux does.
+#[test]
+fn native_code_of_generated_programs_agrees() {
+    for oracle in [&Jit as &dyn Oracle, oracle::all()[1]] {
+        if let Err(why) = oracle.available() {
+            println!("skipped: native_code_of_generated_programs_agrees: {}: {why}", oracle.name());
+        }
+    }
+    if Jit.available().is_err() {
+        return;
+    }
+    let campaign = Campaign {
+        seeds: 100_000..100_000 + NATIVE,
+        jobs: 2,
+        until: None,
+        program: Path::new(env!("CARGO_BIN_EXE_differential")),
+        args: &["--jit".to_owned()],
+        silence: SILENCE,
+        shrink: false,
+    };
+    let Summary { coverage, found, falls, gave_up, .. } = campaign.run(&mut |_| {});
+    let found: Vec<_> = found.iter().map(|d| format!("seed {}: {}", d.seed, d.what)).collect();
+    println!("{coverage}");
+    assert_eq!((gave_up, falls), (None, Vec::new()), "a process ended");
+    assert!(found.is_empty(), "{} disagreements:\n{}", found.len(), found.join("\n"));
+    // Altered programs do not run, and judged ones either.
+    let run = coverage.programs - coverage.altered - coverage.judged;
+    assert!(coverage.native * 10 >= run * 8, "native code of {} of {run}", coverage.native);
 }
 
 /// Objects of the examples and of the reader's tests, changed at random.

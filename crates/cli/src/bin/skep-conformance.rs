@@ -1,27 +1,29 @@
 //! Plug-in of the public BPF conformance suite: runs one program on one piece of memory.
 //!
 //! ```text
-//! skep-conformance [MEMORY] [--program HEX] [--elf] [--engine interpreter] [--debug] < PROGRAM
+//! skep-conformance [MEMORY] [--program HEX] [--elf] [--engine interpreter|jit] [--debug] < PROGRAM
 //! ```
 //!
 //! `PROGRAM` and `MEMORY` are bytes in hex, with or without blanks between them; `MEMORY` is left out when it is
 //! empty. The program starts with `r1` at the memory and `r2` its length; its `r0` is printed in hex. With
-//! `--elf` the bytes are an object file, of which the first usable program runs. Nothing is verified: whatever
-//! a program does that it may not ends in a message and exit status 1.
+//! `--elf` the bytes are an object file, of which the first usable program runs. The interpreter verifies nothing: whatever
+//! a program does that it may not ends in a message and exit status 1. Native code is made of verified programs
+//! only: there the memory is a map's value, and what the verifier refuses does not run.
 
 use std::io::{Read, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use skep_abi::ProgramType;
-use skep_isa::{Endian, Insn};
+use skep_abi::{MapType, ProgramType};
+use skep_isa::{AluOp, Endian, Imm64, Insn, Op, Operand, Reg, Width};
 use skep_maps::{Config, Heap, Map};
 use skep_object::Object;
-use skep_spec::{Environment, ProgramSpec};
+use skep_spec::{Environment, MapDef, ProgramSpec};
+use skep_verifier::{Options, verify};
 use skep_vm::{Host, Program, Run, Stack};
 
 const USAGE: &str =
-    "usage: skep-conformance [MEMORY] [--program HEX] [--elf] [--engine interpreter] [--debug] < PROGRAM";
+    "usage: skep-conformance [MEMORY] [--program HEX] [--elf] [--engine interpreter|jit] [--debug] < PROGRAM";
 
 /// What the command line says.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -29,6 +31,7 @@ struct Arguments {
     memory: Vec<u8>,
     program: Option<String>,
     elf: bool,
+    jit: bool,
 }
 
 fn main() -> ExitCode {
@@ -70,10 +73,11 @@ fn parse(args: &[String]) -> Result<Arguments, String> {
             "--debug" => {}
             "--program" => parsed.program = Some(args.next().ok_or("--program needs bytes in hex")?.clone()),
             "--engine" => match args.next().map(String::as_str) {
-                Some("interpreter") => {}
+                Some("interpreter") => parsed.jit = false,
+                Some("jit") => parsed.jit = true,
                 other => {
                     return Err(format!(
-                        "engine {}: there is only `interpreter`",
+                        "engine {}: there are `interpreter` and `jit`",
                         other.unwrap_or("missing")
                     ));
                 }
@@ -104,8 +108,10 @@ fn decode_hex(text: &str) -> Result<Vec<u8>, String> {
 
 fn run(bytes: &[u8], arguments: Arguments) -> Result<u64, String> {
     let spec = if arguments.elf { from_elf(bytes)? } else { from_slots(bytes)? };
-    let create =
-        |def: &Arc<skep_spec::MapDef>| Map::create(def, &Config::new(1), &Heap).map_err(|e| e.to_string());
+    if arguments.jit {
+        return run_native(&spec, &arguments.memory);
+    }
+    let create = |def: &Arc<MapDef>| Map::create(def, &Config::new(1), &Heap).map_err(|e| e.to_string());
     let maps = spec.maps.iter().map(create).collect::<Result<Vec<_>, _>>()?;
     // Without a known type, the context is plain memory.
     let spec = ProgramSpec { prog_type: ProgramType::UNSPEC, ..spec };
@@ -118,6 +124,45 @@ fn run(bytes: &[u8], arguments: Arguments) -> Result<u64, String> {
         run = run.with_ctx(&mut memory);
     }
     program.run(&mut run.with_arg(2, len)).map(|outcome| outcome.r0).map_err(|trap| trap.to_string())
+}
+
+/// Verifies and compiles the program, with the memory in a map's value, and runs it.
+fn run_native(spec: &ProgramSpec, memory: &[u8]) -> Result<u64, String> {
+    let mut spec = ProgramSpec { prog_type: ProgramType::SOCKET_FILTER, ..spec.clone() };
+    let len = i32::try_from(memory.len()).map_err(|e| format!("the memory: {e}"))?;
+    let mut begin: Vec<Insn> = Vec::new();
+    let mut put = |op: Op| {
+        let (first, second) = op.encode();
+        begin.push(first);
+        begin.extend(second);
+    };
+    let number = |dst, n| Op::Alu { width: Width::W64, op: AluOp::Mov, dst, src: Operand::Imm(n) };
+    match len {
+        0 => put(number(Reg::R1, 0)),
+        _ => {
+            let idx = i32::try_from(spec.maps.len()).map_err(|e| e.to_string())?;
+            put(Op::LoadImm64 { dst: Reg::R1, value: Imm64::MapValueIdx { idx, off_bytes: 0 } });
+            spec.maps.push(Arc::new(MapDef::new(MapType::ARRAY, 4, memory.len() as u32, 1).named("memory")));
+        }
+    }
+    put(number(Reg::R2, len));
+    // Distances within the program stay as they are.
+    spec.insns.splice(0..0, begin);
+
+    let env = Environment::default();
+    let verified = verify(&spec, &env, &Options::default()).map_err(|e| format!("it is refused: {e}"))?;
+    let create = |def: &Arc<MapDef>| Map::create(def, &Config::new(1), &Heap).map_err(|e| e.to_string());
+    let maps = spec.maps.iter().map(create).collect::<Result<Vec<_>, _>>()?;
+    if let (Some(map), false) = (maps.last(), memory.is_empty()) {
+        map.update_from_host(&[0; 4], memory, 0).map_err(|e| e.to_string())?;
+    }
+    let program = Program::new(&verified, &env, maps).map_err(|e| e.to_string())?;
+    let (native, _) =
+        skep_jit::compile(&program, &skep_jit::Options::default()).map_err(|e| e.to_string())?;
+    program.set_native(native).map_err(|_| "it has native code already".to_owned())?;
+    let (mut stack, mut ctx) = (Stack::new(), [0; 256]);
+    let mut run = Run::new(&mut stack, &Outside).with_ctx(&mut ctx);
+    program.run(&mut run).map(|outcome| outcome.r0).map_err(|trap| trap.to_string())
 }
 
 fn from_slots(bytes: &[u8]) -> Result<ProgramSpec, String> {
@@ -182,6 +227,8 @@ mod tests {
         let load = "71 10 01 00 00 00 00 00 95 00 00 00 00 00 00 00";
         assert_eq!(result(load, &["aa bb"]), Ok(0xbb));
         assert_eq!(result(load, &["aabb", "--engine", "interpreter", "--debug"]), Ok(0xbb));
+        assert_eq!(result(load, &["aabb", "--engine", "jit"]), Ok(0xbb));
+        assert!(result(load, &["aa", "--engine", "jit"]).is_err_and(|e| e.contains("invalid access")));
         assert!(result(load, &["aa"]).is_err_and(|e| e.contains("at instruction 0")));
         assert!(result(load, &[]).is_err());
         // r0 = r2; exit
@@ -197,7 +244,7 @@ mod tests {
             ("", &[]),
             ("9", &[]),
             ("zz", &[]),
-            ("9500000000000000", &["--engine", "jit"]),
+            ("9500000000000000", &["--engine", "other"]),
             ("9500000000000000", &["--engine"]),
             ("9500000000000000", &["--what"]),
             ("9500000000000000", &["00", "11"]),

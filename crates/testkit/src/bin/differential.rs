@@ -4,6 +4,7 @@
 //! differential [--count N] [--seed S] [--jobs J] [--seconds T] [--write] [--record]
 //! differential --mutate FOLDER [--count N] …
 //! differential --cases [--count N] …
+//! differential --jit [--count N] …
 //! differential --show S
 //! ```
 //!
@@ -12,7 +13,8 @@
 //! from where `docs/parity.md` has them. A program that makes Linux fall over costs its process; it is listed, and the
 //! others go on. With `--mutate` the programs are those of the objects in the folders (separated by colons), a few
 //! instructions changed, and verdicts alone are compared; the figures go to `tests/mutations.txt`. With `--cases` they are those of the verdict files, changed, of which every
-//! tenth program is one otherwise. `--show` prints a program without loading it. Exit status 1 when there was a disagreement, or when
+//! tenth program is one otherwise. With `--jit` native code of each program is asked too; the figures go to
+//! `tests/campaign-jit.txt`. `--show` prints a program without loading it. Exit status 1 when there was a disagreement, or when
 //! Linux took no program any more.
 //!
 //! For tests: `--silence T` gives up a process after T seconds instead of 60; `--no-kernel` leaves Linux out;
@@ -27,12 +29,14 @@ use skep_testkit::generate::campaign::{Campaign, News, SILENCE};
 use skep_testkit::generate::cases;
 use skep_testkit::generate::mutate::Mutants;
 use skep_testkit::generate::worker::{self, Plant, Small, Source};
+use skep_testkit::oracle::jit::Jit;
 use skep_testkit::oracle::{self, Oracle, kernel};
 use skep_testkit::rowfiles;
 
 const USAGE: &str = "usage: differential [--count N] [--seed S] [--jobs J] [--seconds T] [--write] [--record]
        differential --mutate FOLDER [--count N] ...
        differential --cases [--count N] ...
+       differential --jit [--count N] ...
        differential --show S";
 
 /// What the arguments say.
@@ -47,6 +51,7 @@ struct Arguments {
     show: Option<u64>,
     mutate: Option<String>,
     cases: bool,
+    jit: bool,
     worker: bool,
     turn: usize,
     kernel: bool,
@@ -68,6 +73,7 @@ impl Arguments {
             show: None,
             mutate: None,
             cases: false,
+            jit: false,
             worker: false,
             turn: 0,
             kernel: true,
@@ -99,6 +105,10 @@ impl Arguments {
                     all.cases = true;
                     hand_on(None);
                 }
+                "--jit" => {
+                    all.jit = true;
+                    hand_on(None);
+                }
                 "--write" => all.write = true,
                 "--record" => all.record = true,
                 "--show" => all.show = Some(number()?),
@@ -124,7 +134,10 @@ impl Arguments {
 
     fn oracles(&self) -> Vec<&'static dyn Oracle> {
         let mut oracles: Vec<&dyn Oracle> = Vec::new();
-        for o in oracle::all().into_iter().filter(|o| self.kernel || o.name() != "kernel") {
+        // Neighbours are compared.
+        let jit = self.jit.then_some(&Jit as &dyn Oracle);
+        let all = jit.into_iter().chain(oracle::all());
+        for o in all.filter(|o| self.kernel || o.name() != "kernel") {
             match o.available() {
                 Ok(()) => oracles.push(o),
                 // Once is enough.
@@ -215,6 +228,7 @@ fn campaign(args: &Arguments) -> std::io::Result<ExitCode> {
         // A campaign that its time limit ended has fewer programs than it was asked for.
         let limit = args.seconds.map_or_else(String::new, |s| format!(" --seconds {s}"));
         let (what, file) = match &args.mutate {
+            _ if args.jit => (" --jit", "campaign-jit"),
             _ if args.cases => (" --cases", "cases"),
             None => ("", "campaign"),
             Some(_) => (" --mutate FOLDER", "mutations"),

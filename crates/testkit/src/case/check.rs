@@ -9,7 +9,8 @@ use skep_spec::ProgramSpec;
 use super::expect::{Expectations, Expected, show_map, show_run};
 use super::source;
 use crate::oracle::interpreter::Embedded;
-use crate::oracle::{self, Element, Inside, Oracle, Outcome, Question, Tail, Verdict};
+use crate::oracle::jit::Jit;
+use crate::oracle::{self, Element, Inside, Native, Oracle, Outcome, Question, Tail, Verdict};
 
 /// What came of all files.
 #[derive(Debug, Default)]
@@ -133,6 +134,9 @@ fn check_file(path: &Path, report: &mut Report) -> Result<(), String> {
             Ok(outcome) => outcome.unverified,
             Err(verdict) => matches!(verdict, Verdict::Unsupported(_)),
         };
+        if oracle.name() == Embedded.name() && answer.is_ok() {
+            wrong.extend(native(path, &case, report).err());
+        }
         if refuses && unknown {
             // Linux refuses it for good, this oracle for now: the verdict is the same.
             report.notes.push(format!("{}: {name} refuses it as not supported yet", path.display()));
@@ -141,6 +145,22 @@ fn check_file(path: &Path, report: &mut Report) -> Result<(), String> {
         }
     }
     if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n    ")) }
+}
+
+/// Where the interpreter runs a file's program, native code of it does the same.
+fn native(path: &Path, case: &Case, report: &mut Report) -> Result<(), String> {
+    let name = Jit.name().to_owned();
+    if let Err(why) = Jit.available() {
+        report.skipped.insert(name, why);
+        return Ok(());
+    }
+    let answer = ask(case, &Jit);
+    if let Ok(Outcome { native: Native::No(why), .. }) = &answer {
+        report.notes.push(format!("{}: no native code: {why}", path.display()));
+        return Ok(());
+    }
+    *report.counts.entry(name).or_default() += 1;
+    compare(case, answer).map_err(|what| format!("{}: {what}", Jit.name()))
 }
 
 fn compare(case: &Case, answer: Result<Outcome, Verdict>) -> Result<(), String> {

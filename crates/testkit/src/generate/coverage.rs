@@ -11,7 +11,7 @@ use skep_isa::{CallTarget, Op, Reg, decode_all};
 use skep_vm::has_body;
 
 use super::program::Generated;
-use crate::oracle::{Answer, Outcome, Verdict};
+use crate::oracle::{Answer, Native, Outcome, Verdict};
 
 /// The name of a row, a type, a kind of map: from a table, or from another process that has the same tables.
 type Name = Cow<'static, str>;
@@ -29,6 +29,10 @@ pub struct Coverage {
     pub compared: usize,
     /// Programs of which the verdict alone was compared.
     pub judged: usize,
+    /// Programs of which native code ran.
+    pub native: usize,
+    /// Why there was none of others, where it was asked for.
+    pub interpreted: BTreeMap<String, usize>,
     /// Programs that an oracle could not or would not judge.
     pub skipped: usize,
     /// Why the reference refuses programs that were not altered.
@@ -120,6 +124,13 @@ impl Coverage {
             Some(Err(_)) | None => return,
         };
         self.accepted += 1;
+        for answer in answers.iter().flatten().filter(|a| !a.runs.is_empty()) {
+            match &answer.native {
+                Native::NotAsked => {}
+                Native::Ran => self.native += 1,
+                Native::No(why) => *self.interpreted.entry(why.clone()).or_default() += 1,
+            }
+        }
         if answers.len() > 1 && answers.iter().all(Result::is_ok) && !generated.altered {
             self.compared += 1;
         }
@@ -166,6 +177,8 @@ impl Coverage {
         self.altered += other.altered;
         self.judged += other.judged;
         self.compared += other.compared;
+        self.native += other.native;
+        sum(&mut self.interpreted, other.interpreted);
         self.skipped += other.skipped;
         sum(&mut self.refusals, other.refusals);
         self.dead_paths.extend(other.dead_paths);
@@ -229,6 +242,12 @@ impl fmt::Display for Coverage {
             self.compared,
             self.skipped
         )?;
+        if self.native > 0 || !self.interpreted.is_empty() {
+            writeln!(f, "run as native code {}", self.native)?;
+        }
+        for (why, n) in &self.interpreted {
+            writeln!(f, "no native code {n}: {why}")?;
+        }
         for (why, n) in &self.refusals {
             writeln!(f, "refused though not altered {n}: {why}")?;
         }

@@ -16,7 +16,8 @@ use skep_vm::{COMM_BYTES, Host, Program, Programs, Task};
 use super::embedding::Embedding;
 use super::facts::Seen;
 use super::{
-    Answer, Element, Input, Inside, MapContents, Oracle, Outcome, Privilege, Question, Tail, Verdict, drive,
+    Answer, Element, Input, Inside, MapContents, Native, Oracle, Outcome, Privilege, Question, Tail, Verdict,
+    drive,
 };
 
 /// Fuel of a run: far more than any test needs.
@@ -46,7 +47,7 @@ impl Oracle for Interpreter {
     }
 
     fn answer(&self, question: &Question<'_>) -> Answer {
-        answer(question, None)
+        answer(question, How::Interpreted)
     }
 }
 
@@ -78,7 +79,7 @@ impl Embedded {
     /// As for [`Oracle::answer`]; a run that leaves what was known counts as a refusal with words of that.
     pub fn steps(question: &Question<'_>) -> Result<(Outcome, u64, Seen), Verdict> {
         let mut embedding = Embedding::default();
-        let outcome = answer(question, Some(&mut embedding))?;
+        let outcome = answer(question, How::Watched(&mut embedding))?;
         match embedding.wrong() {
             None => Ok((outcome, embedding.steps(), embedding.seen())),
             Some(wrong) => Err(Verdict::Rejected { log: format!("{LEFT}: {wrong}") }),
@@ -89,11 +90,29 @@ impl Embedded {
 /// What a refusal of [`Embedded`] begins with where a run left what the verifier knew.
 pub const LEFT: &str = "the run left what was known";
 
-fn answer(question: &Question<'_>, mut embedding: Option<&mut Embedding>) -> Answer {
+/// How programs run.
+pub(super) enum How<'e> {
+    /// In the interpreter.
+    Interpreted,
+    /// There, each instruction shown to somebody.
+    Watched(&'e mut Embedding),
+    /// As native code, where a program is verified and can be compiled.
+    Native,
+}
+
+pub(super) fn answer(question: &Question<'_>, how: How<'_>) -> Answer {
     let env = environment(question.privilege);
     let maps = create_maps(question.spec)?;
+    let mut native = match how {
+        How::Native => Native::Ran,
+        How::Interpreted | How::Watched(_) => Native::NotAsked,
+    };
+    let mut embedding = match how {
+        How::Watched(embedding) => Some(embedding),
+        How::Interpreted | How::Native => None,
+    };
     let watched = embedding.is_some();
-    let build = |spec: &ProgramSpec| {
+    let mut build = |spec: &ProgramSpec| {
         let (spec, env) = &bound(spec, &env)?;
         let (built, proof) = match check(spec, env, question) {
             Ok(verified) => {
@@ -108,6 +127,11 @@ fn answer(question: &Question<'_>, mut embedding: Option<&mut Embedding>) -> Ans
             Err(rejection) => return Err(refusal(&rejection, question)),
         };
         let program = built.map_err(|e| Verdict::Unsupported(e.to_string()))?;
+        if native != Native::NotAsked
+            && let Err(why) = compiled(&program)
+        {
+            native = Native::No(why);
+        }
         Ok((Arc::new(program), proof))
     };
     let mut watch = |program: &Program, proofs: Option<(Verified, Verified)>| {
@@ -132,9 +156,17 @@ fn answer(question: &Question<'_>, mut embedding: Option<&mut Embedding>) -> Ans
         watch(&program, proof);
     }
     let watching = embedding.map(|e| &*e);
-    let mut outcome = run(&program, &slots, &maps, question.inputs, watching)?;
+    let fuel = if native == Native::NotAsked { FUEL } else { u64::MAX };
+    let mut outcome = run(&program, &slots, &maps, (question.inputs, fuel), watching)?;
+    outcome.native = native;
     outcome.unverified = !program.is_verified() || slots.0.iter().any(|p| !p.is_verified());
     Ok(outcome)
+}
+
+/// Makes native code of a program; why not, where that cannot be.
+fn compiled(program: &Program) -> Result<(), String> {
+    let (native, _) = skep_jit::compile(program, &skep_jit::Options::default()).map_err(|e| e.to_string())?;
+    program.set_native(native).map_err(|_| "it has native code already".to_owned())
 }
 
 /// The programs of tail calls: ids count from 1.
@@ -225,7 +257,7 @@ fn run(
     program: &Program,
     slots: &Slots,
     maps: &[Arc<Map>],
-    inputs: &[Input],
+    (inputs, fuel): (&[Input], u64),
     embedding: Option<&Embedding>,
 ) -> Result<Outcome, Verdict> {
     let mut outcome = Outcome::default();
@@ -239,7 +271,7 @@ fn run(
         consumers.push((consumer, MapContents::new()));
     }
     let host = TestHost::new();
-    let test = TestRun::new(program, &host).with_programs(slots).with_fuel(FUEL);
+    let test = TestRun::new(program, &host).with_programs(slots).with_fuel(fuel);
     let test = match embedding {
         Some(embedding) => test.with_observer(embedding),
         None => test,

@@ -7,6 +7,7 @@ pub(crate) mod drive;
 pub mod embedding;
 pub mod facts;
 pub mod interpreter;
+pub mod jit;
 pub mod kernel;
 
 use std::fmt;
@@ -176,6 +177,20 @@ pub struct Outcome {
     /// The oracle's verifier did not know what the program needs, and it ran under checks instead: the
     /// outcome says nothing about the verdict.
     pub unverified: bool,
+    /// Whether native code ran.
+    pub native: Native,
+}
+
+/// Whether native code ran.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Native {
+    /// Nobody asked for it.
+    #[default]
+    NotAsked,
+    /// It did, of all programs.
+    Ran,
+    /// A program could not be compiled, for this reason, and was interpreted.
+    No(String),
 }
 
 /// Somebody who can be asked.
