@@ -19,6 +19,7 @@ mod native;
 mod ours;
 mod peers;
 #[path = "../peers/rbpf_map.rs"]
+#[allow(dead_code, reason = "the interpreter's bench uses all of it")]
 mod rbpf_map;
 mod table;
 

@@ -188,7 +188,6 @@ pub fn print(only: Option<&str>) {
         println!("kernel: skipped: {why}");
     }
     let bare = AtomicU64::new(0);
-    let mut measured: Vec<(&str, &str, &str, Option<f64>, Option<f64>)> = Vec::new();
     let specs: Vec<_> = ROWS.iter().map(|row| (row, spec(row))).collect();
     let shared = maps(&specs[0].1.maps);
     fill(&shared);
@@ -273,21 +272,16 @@ pub fn print(only: Option<&str>) {
     let of = |name: &str| contenders.iter().position(|c| c.name == name).map(|at| ns[at]);
     let each = |at: usize, times: u32| ns[at] / f64::from(times);
     let with_kernel = !loaded.is_empty();
+    println!("{:<30} {:>8} {:>8} {:>7}  target", "ns, net of the empty loop", "skep", "kernel", "ratio");
     for row in ROWS {
         let Some(at) = contenders.iter().position(|c| c.name == row.name) else { continue };
         let empty = |at: usize| if row.times == OPS && row.name != "empty" { ns[at] } else { 0.0 };
         let ours = each(at, row.times) - empty(0) / f64::from(OPS);
         let theirs = with_kernel.then(|| each(at + 1, row.times) - empty(1) / f64::from(OPS));
-        measured.push((row.what, row.target, "", Some(ours), theirs));
-    }
-    println!(
-        "{:<30} {:>8} {:>8} {:>7}  target",
-        "ns, net of the empty loop", "skep", "kernel", "kernel/skep"
-    );
-    for (what, target, _, ours, theirs) in measured {
-        let cell = |ns: Option<f64>| ns.map_or("–".into(), |ns| format!("{ns:.1}"));
-        let ratio = ours.zip(theirs).map_or("–".into(), |(o, t)| format!("{:.2}", t / o));
-        println!("{what:<30} {:>8} {:>8} {ratio:>7}  {target}", cell(ours), cell(theirs));
+        let cell = |ns: f64| format!("{ns:.1}");
+        let ratio = theirs.map_or("–".into(), |theirs| format!("{:.2}", theirs / ours));
+        let theirs = theirs.map_or("–".into(), cell);
+        println!("{:<30} {:>8} {theirs:>8} {ratio:>7}  {}", row.what, cell(ours), row.target);
     }
     let bare = of("bare loop").unwrap_or(0.0);
     for name in ["lock add", "vDSO"] {

@@ -24,7 +24,7 @@ impl<'t> Rbpf<'t> {
     ) -> Result<Self, String> {
         let mut vm = rbpf::EbpfVmRaw::new(Some(text)).map_err(|e| e.to_string())?;
         if let Some(lookup) = lookup {
-            vm.register_helper(1, lookup).map_err(|e| e.to_string())?;
+            vm.register_helper(crate::rbpf_map::LOOKUP, lookup).map_err(|e| e.to_string())?;
         }
         vm.jit_compile().map_err(|e| e.to_string())?;
         Ok(Self { vm, memory })
