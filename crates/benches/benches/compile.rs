@@ -110,14 +110,15 @@ fn generated(size: usize, piece: fn(&mut Numbers, usize, &mut String)) -> Progra
 fn straight(numbers: &mut Numbers, _: usize, text: &mut String) {
     for _ in 0..5 {
         let (a, b) = (2 + numbers.below(8), 2 + numbers.below(8));
-        let op = ["+=", "-=", "^=", "&=", "|=", "*="][numbers.below(6) as usize];
+        // Nothing that loses bits: programs would become constants.
+        let op = ["+=", "-=", "^="][numbers.below(3) as usize];
         let slot = 8 * (2 + numbers.below(8));
         match numbers.below(8) {
             0 => text.push_str(&format!("r{a} = *(u64 *)(r10 - {slot})\n")),
             1 => text.push_str(&format!("*(u64 *)(r10 - {slot}) = r{a}\n")),
             2 => text.push_str(&format!("r{a} {op} {}\n", 1 + numbers.below(60_000))),
             3 => text.push_str(&format!("w{a} {op} w{b}\n")),
-            4 => text.push_str(&format!("r{a} >>= {}\n", 1 + numbers.below(9))),
+            4 => text.push_str(&format!("r{a} *= {}\n", 2 * numbers.below(30_000) + 3)),
             _ => text.push_str(&format!("r{a} {op} r{b}\n")),
         }
     }
@@ -127,5 +128,5 @@ fn straight(numbers: &mut Numbers, _: usize, text: &mut String) {
 fn branchy(numbers: &mut Numbers, n: usize, text: &mut String) {
     let (a, b, c) = (2 + numbers.below(8), 2 + numbers.below(8), 2 + numbers.below(8));
     text.push_str(&format!("r{c} += r{a}\nr{a} ^= {}\n", 1 + numbers.below(60_000)));
-    text.push_str(&format!("if r{a} > r{b} goto l{n}\nr{b} += r{c}\nw{c} *= w{a}\nl{n}:\n"));
+    text.push_str(&format!("if r{a} > r{b} goto l{n}\nr{b} += r{c}\nw{c} ^= w{a}\nl{n}:\n"));
 }

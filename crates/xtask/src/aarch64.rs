@@ -12,7 +12,7 @@ const RUNNER: &str = "qemu-aarch64 -L /usr/aarch64-linux-gnu";
 /// What it takes, for those who lack something.
 const NEEDS: &str = "it takes a Rust with the target's library, its C linker and qemu: with rustup \
 `rustup target add aarch64-unknown-linux-gnu`, or on Debian `dpkg --add-architecture arm64`, `apt-get update` and \
-`apt-get install rustc-web cargo-web libstd-rust-web-dev:arm64`; and `apt-get install gcc-aarch64-linux-gnu qemu-user`";
+`apt-get install rustc-web cargo-web libstd-rust-web-dev:arm64`; and `apt-get install gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user`";
 
 /// Tests that are run without arguments: the lowering, and whole programs beside the interpreter.
 const TESTS: &[&str] = &["-p", "skep-jit", "--tests"];
