@@ -88,7 +88,11 @@ fn goes_anywhere(f: &Function) -> bool {
         Op::Service { service, .. } => !looks_at_depth(*service),
         _ => true,
     });
-    plain && !f.blocks.iter().any(|b| matches!(b.term, Term::MayGoto { .. }))
+    // The frames of those that it calls would lie over its own, which no longer is one.
+    let uses = f.uses();
+    let frame = f.nodes.iter().zip(&uses).any(|(node, uses)| node.op == Op::Frame && *uses > 0);
+    let covered = frame && callees(f).next().is_some();
+    plain && !covered && !f.blocks.iter().any(|b| matches!(b.term, Term::MayGoto { .. }))
 }
 
 /// Whether a service depends on which function asks for it.
