@@ -125,8 +125,8 @@ fn what_is_not_valid_is_found() {
         ("v5: i64 = call 3(v0, v0, v0, v0, v0)\nreturn v0", "function 0, block0, v5: there is no function 3"),
         ("v5: i64 = lookup(v0)\nreturn v0", "function 0, block0, v5: lookup does not take 1 operands"),
         (
-            "v5: i64 = helper 1(v0) frame -520..0\nreturn v0",
-            "function 0, block0, v5: there are no bytes -520..0 of a frame",
+            "v5: i64 = helper 1(v0) frame -4104..0\nreturn v0",
+            "function 0, block0, v5: there are no bytes -4104..0 of a frame",
         ),
         ("v5: i32 = trunc v0\nreturn v5", "function 0, block0: returns v5, which is i32"),
         (

@@ -338,9 +338,12 @@ fn operands(service: Service) -> core::ops::RangeInclusive<usize> {
     }
 }
 
+/// The lowest byte of a frame and of those that functions in line have below it.
+const LOWEST: i16 = -(skep_vm::FRAME_BYTES as i16 * skep_vm::CALL_FRAMES as i16);
+
 fn frame_use(frame: &FrameUse) -> Result<(), String> {
     let FrameUse::Bytes(ranges) = frame else { return Ok(()) };
-    match ranges.iter().find(|r| !(-512 <= r.from && r.from < r.to && r.to <= 0)) {
+    match ranges.iter().find(|r| !(LOWEST <= r.from && r.from < r.to && r.to <= 0)) {
         Some(r) => Err(format!("there are no bytes {}..{} of a frame", r.from, r.to)),
         None => Ok(()),
     }
