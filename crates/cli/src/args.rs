@@ -249,7 +249,7 @@ impl CheckArgs {
                     all.len(),
                     names.join(", ")
                 );
-                return Err(Failure::failed(words));
+                return Err(Failure::usage(words));
             }
         };
         Ok(Some(object.program(name)?.clone()))

@@ -6,7 +6,7 @@ use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use skep::spec::SourceLine;
 use skep::verifier::Rejection;
 
-use crate::out;
+use crate::{expression, out};
 
 fn renderer(colours: bool) -> Renderer {
     if colours { Renderer::styled() } else { Renderer::plain() }
@@ -72,14 +72,28 @@ fn repeats(line: &str) -> bool {
         || line.starts_with("insn ")
 }
 
+/// The line as it stands in the file, with what is meant underlined.
 fn snippet(code: &str, title: &str, line: &SourceLine, label: &str, colours: bool) -> String {
     let text = line.text.trim_end();
-    let source = if text.is_empty() { " " } else { text };
+    // Blanks for tabs, one for one: so the column is right.
+    let indent = line.indent as usize;
+    let source = format!("{}{}", " ".repeat(indent), if text.is_empty() { " " } else { text });
+    let start = (line.column as usize).checked_sub(indent + 1);
+    let span = match start.filter(|start| *start < text.len() && is_c(&line.file)) {
+        Some(start) => expression::meant(text, start),
+        None => 0..source.len() - indent,
+    };
+    let span = span.start + indent..span.end + indent;
     let group = Level::ERROR.primary_title(title).id(code).element(
         Snippet::source(source)
             .line_start(line.line as usize)
             .path(line.file.as_str())
-            .annotation(AnnotationKind::Primary.span(0..source.len()).label(label)),
+            .annotation(AnnotationKind::Primary.span(span).label(label)),
     );
     renderer(colours).render(&[group])
+}
+
+/// Instructions stand alone in their lines.
+fn is_c(file: &str) -> bool {
+    !file.ends_with(".s")
 }

@@ -9,6 +9,7 @@ mod btf;
 mod check;
 mod diagnostic;
 mod explain;
+mod expression;
 mod failure;
 mod generate;
 mod link;

@@ -195,10 +195,12 @@ fn source_lines(file: &str, text: &str, linked: &Linked) -> Vec<(u32, SourceLine
             continue;
         }
         let whole = lines.get((line as usize).saturating_sub(1)).copied().unwrap_or("");
+        let indent = (whole.len() - whole.trim_start().len()) as u32;
         let source = SourceLine {
             file: file.to_owned(),
             line,
-            column: (whole.len() - whole.trim_start().len()) as u32 + 1,
+            column: indent + 1,
+            indent,
             text: whole.trim().to_owned(),
         };
         out.push((slot as u32, source));

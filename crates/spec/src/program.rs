@@ -68,8 +68,10 @@ pub struct SourceLine {
     pub file: String,
     /// Line number from 1.
     pub line: u32,
-    /// Column from 1; 0 when unknown.
+    /// Column from 1, in bytes; 0 when unknown.
     pub column: u32,
+    /// Bytes of blanks that stand before `text`.
+    pub indent: u32,
     /// Text, without leading blanks.
     pub text: String,
 }
@@ -157,11 +159,13 @@ impl ProgramSpec {
         let n = self.line_info.partition_point(|l| at(l.insn_off));
         let (line, btf) = (self.line_info[..n].last()?, self.btf.as_ref()?);
         let text = |off: u32| btf.name_at(off).map(|n| btf.str(n)).unwrap_or_default();
+        let whole = text(line.line_off);
         Some(SourceLine {
             file: text(line.file_name_off).into(),
             line: line.line_col >> 10,
             column: line.line_col & 0x3ff,
-            text: text(line.line_off).trim().into(),
+            indent: (whole.len() - whole.trim_start().len()) as u32,
+            text: whole.trim().into(),
         })
     }
 

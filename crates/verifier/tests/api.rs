@@ -40,7 +40,8 @@ fn the_log_of_a_refusal_holds_the_failing_path() {
 fn an_explanation_names_line_obligation_and_way_out() {
     let text = with_value("r7 += r8; r0 = *(u64 *)(r7 + 0); exit");
     let mut spec = program(ProgramType::SOCKET_FILTER, &text);
-    let line = SourceLine { file: "a.c".into(), line: 7, column: 3, text: "return v->data[i];".into() };
+    let line =
+        SourceLine { file: "a.c".into(), line: 7, column: 3, indent: 2, text: "return v->data[i];".into() };
     spec.source_lines = vec![(START as u32, line.clone())];
     let r = verify(&spec, &Environment::default(), &Options::default()).expect_err("unbounded");
     assert_eq!((r.code(), r.pc()), (Code::BadPointerArithmetic, START));

@@ -81,6 +81,7 @@ fn program(
         file: "case".into(),
         line: n,
         column: 0,
+        indent: 0,
         text: text.get(n as usize - 1).unwrap_or(&"").trim().into(),
     };
     let mut spec = ProgramSpec {
