@@ -51,7 +51,7 @@ pub(crate) struct Point {
 ///
 /// # Errors
 /// `ESRCH` when nothing has the name, or the kernel does not show its types; `EINVAL` when the section names nothing;
-/// `ENOTSUPP` for programs that replace a function of another program.
+/// `ENOTSUPP` for programs that replace a function of another program: [`crate::extension`] knows which.
 pub(crate) fn find(spec: &ProgramSpec, kernel: &KernelTypes) -> Result<Point, Error> {
     let given = Point { id: spec.attach_btf_id, module: spec.attach_module.clone() };
     // Without a section nobody has named anything: the kernel says what it wants.
@@ -62,7 +62,7 @@ pub(crate) fn find(spec: &ProgramSpec, kernel: &KernelTypes) -> Result<Point, Er
         Err(Error::new(errno, format!("SEC(\"{}\") of program `{}`: {words}", spec.section, spec.name)))
     };
     if spec.prog_type == ProgramType::EXT {
-        let words = "it replaces a function of another program, which cannot be named yet";
+        let words = "it replaces a function of another program, which must be loaded first and given (load_extension)";
         return refuse(Errno::ENOTSUPP, words);
     }
     let Some((prefix, kind)) = spec.attach_kind() else { return Ok(given) };

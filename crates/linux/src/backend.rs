@@ -10,14 +10,14 @@ use skep_spec::{
     ProgramSpec,
 };
 
-use crate::attach::KernelTypes;
+use crate::attach::{KernelTypes, Point};
 use crate::btf::Cache;
 use crate::map::LinuxMap;
 use crate::program::{LinuxProgram, RawLoad};
 use crate::socket::SocketLink;
 use crate::struct_ops::StructOpsLink;
 use crate::sys::{self, MapFd, attr};
-use crate::{Probe, attach, kfunc, module, pin, words};
+use crate::{Probe, attach, extension, kfunc, module, pin, words};
 
 /// The running kernel.
 #[derive(Default)]
@@ -137,6 +137,17 @@ impl LinuxBackend {
         maps: &[BorrowedFd<'_>],
         options: LoadOptions,
     ) -> Result<LinuxProgram, LoadError> {
+        self.load_onto(spec, maps, None, options)
+    }
+
+    /// Loads a program that may replace a function of a loaded one.
+    fn load_onto(
+        &self,
+        spec: &ProgramSpec,
+        maps: &[BorrowedFd<'_>],
+        extended: Option<&LinuxProgram>,
+        options: LoadOptions,
+    ) -> Result<LinuxProgram, LoadError> {
         if spec.prog_type == ProgramType::STRUCT_OPS && spec.attach_btf_id == 0 {
             let words = format!(
                 "program `{}`: no variable in SEC(\".struct_ops\") or SEC(\".struct_ops.link\") refers to it, so that nobody \
@@ -157,7 +168,11 @@ impl LinuxBackend {
         let what = format!("program `{}`", spec.name);
         let types = |m: &String| module::types(m, &what);
         let refused = |error| LoadError { error, log: String::new() };
-        let point = attach::find(spec, &self.kernel).map_err(refused)?;
+        let point = match extended {
+            Some(whole) => extension::find(spec, whole).map(|id| Point { id, module: None }),
+            None => attach::find(spec, &self.kernel),
+        };
+        let point = point.map_err(refused)?;
         let attach = point.module.as_ref().map(types).transpose().map_err(refused)?;
         let modules: Vec<OwnedFd> =
             spec.modules.iter().map(types).collect::<Result<_, _>>().map_err(refused)?;
@@ -183,6 +198,7 @@ impl LinuxBackend {
             license: &spec.license,
             kernel_version: spec.kernel_version,
             attach_btf: attach.as_ref().map(AsFd::as_fd),
+            attach_prog: extended.map(AsFd::as_fd),
             insns,
             maps,
             modules: &modules,
@@ -209,6 +225,19 @@ impl LinuxBackend {
             },
         }
     }
+}
+
+/// The descriptors of a program's maps.
+fn own<'m>(spec: &ProgramSpec, maps: &'m [Arc<dyn BackendMap>]) -> Result<Vec<BorrowedFd<'m>>, LoadError> {
+    let fd = |map: &'m Arc<dyn BackendMap>| {
+        let own = map.as_any().downcast_ref::<LinuxMap>().map(AsFd::as_fd);
+        own.ok_or_else(|| {
+            let words =
+                format!("program `{}`: map `{}` belongs to another backend", spec.name, map.info().name);
+            LoadError { error: Error::new(Errno::EINVAL, words), log: String::new() }
+        })
+    };
+    maps.iter().map(fd).collect()
 }
 
 /// Whether maps of a type may have types of keys and values (libbpf's `bpf_object__create_map`).
@@ -288,16 +317,22 @@ impl Backend for LinuxBackend {
         maps: &[Arc<dyn BackendMap>],
         options: LoadOptions,
     ) -> Result<Arc<dyn BackendProgram>, LoadError> {
-        let mut fds = Vec::with_capacity(maps.len());
-        for map in maps {
-            let Some(map) = map.as_any().downcast_ref::<LinuxMap>() else {
-                let words =
-                    format!("program `{}`: map `{}` belongs to another backend", spec.name, map.info().name);
-                return Err(LoadError { error: Error::new(Errno::EINVAL, words), log: String::new() });
-            };
-            fds.push(map.as_fd());
-        }
-        Ok(Arc::new(self.load_program(spec, &fds, options)?))
+        Ok(Arc::new(self.load_program(spec, &own(spec, maps)?, options)?))
+    }
+
+    fn load_extension(
+        &self,
+        spec: &ProgramSpec,
+        maps: &[Arc<dyn BackendMap>],
+        extended: &Arc<dyn BackendProgram>,
+        options: LoadOptions,
+    ) -> Result<Arc<dyn BackendProgram>, LoadError> {
+        let Some(whole) = extended.as_any().downcast_ref::<LinuxProgram>() else {
+            let name = extended.info().name;
+            let words = format!("program `{}`: program `{name}` belongs to another backend", spec.name);
+            return Err(LoadError { error: Error::new(Errno::EINVAL, words), log: String::new() });
+        };
+        Ok(Arc::new(self.load_onto(spec, &own(spec, maps)?, Some(whole), options)?))
     }
 
     fn attach_struct_ops(

@@ -18,6 +18,8 @@ mod backend;
 #[cfg(target_os = "linux")]
 mod btf;
 #[cfg(target_os = "linux")]
+mod extension;
+#[cfg(target_os = "linux")]
 mod kfunc;
 #[cfg(target_os = "linux")]
 mod map;

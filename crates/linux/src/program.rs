@@ -85,6 +85,8 @@ pub struct RawLoad<'a> {
     pub attach_btf_id: u32,
     /// The module whose types have it; none for the kernel's own.
     pub attach_btf: Option<BorrowedFd<'a>>,
+    /// The program whose types have it, for one that replaces a function of that.
+    pub attach_prog: Option<BorrowedFd<'a>>,
     /// Slots.
     pub insns: &'a [Insn],
     /// Descriptors that map indices in the program (`LDDW` with `src` 5 or 6) stand for.
@@ -173,6 +175,7 @@ impl RawLoad<'_> {
             line_info: &line_info,
             attach_btf_id: self.attach_btf_id,
             attach_btf: self.attach_btf,
+            attach_prog: self.attach_prog,
             fd_array: &fd_array,
             log_level: 0,
         };
@@ -228,6 +231,14 @@ impl RawLoad<'_> {
                 format!(
                     "{what}: {}; programs for the kernel's own functions (fentry, fexit, fmod_ret, LSM) need CAP_BPF and \
                      CAP_PERFMON, and some kernels forbid them to everyone: a tracepoint (tp_btf/NAME, raw_tp/NAME) may do",
+                    errno.text()
+                ),
+            ),
+            None if errno == Errno::EPERM && self.prog_type == ProgramType::EXT => Error::new(
+                errno,
+                format!(
+                    "{what}: {}; programs that replace a function of another need CAP_BPF and CAP_PERFMON, and some kernels \
+                     forbid them to everyone; `skep check --extends` verifies it without the kernel",
                     errno.text()
                 ),
             ),

@@ -62,6 +62,16 @@ impl Backend for LinuxBackend {
         Err(LoadError { error: error(), log: String::new() })
     }
 
+    fn load_extension(
+        &self,
+        _spec: &ProgramSpec,
+        _maps: &[Arc<dyn BackendMap>],
+        _extended: &Arc<dyn BackendProgram>,
+        _options: LoadOptions,
+    ) -> Result<Arc<dyn BackendProgram>, LoadError> {
+        Err(LoadError { error: error(), log: String::new() })
+    }
+
     fn attach_struct_ops(
         &self,
         _map: &Arc<dyn BackendMap>,

@@ -8,7 +8,10 @@ use skep_abi::{MapType, ProgramType};
 use skep_btf::{Builder, FuncLinkage, IntEncoding};
 use skep_isa::{Insn, Reg};
 use skep_linux::{LinuxBackend, RawLoad, unprivileged};
-use skep_spec::{Backend, BackendMap, Errno, FuncInfo, LineInfo, LoadOptions, MapDef, ProgramSpec, RunInput};
+use skep_spec::{
+    Backend, BackendMap, BackendProgram, Errno, FuncInfo, LineInfo, LoadOptions, MapDef, ProgramSpec,
+    RunInput,
+};
 
 const NONE: Reg = Reg(0);
 
@@ -305,6 +308,89 @@ fn a_program_loads_without_btf_that_the_kernel_refuses() {
     let program = linux.load_program(&spec, &[], LoadOptions::default()).unwrap();
     assert_eq!(program.notes().len(), 1);
     assert!(program.notes()[0].contains("Invalid name"), "{:?}", program.notes());
+}
+
+/// A program with a global function `inner`, and one that replaces a function, both of `int (struct __sk_buff *)`.
+fn whole_and_part(function: &str) -> (ProgramSpec, ProgramSpec) {
+    let mut b = Builder::new();
+    let int = b.int("int", 4, IntEncoding::Signed);
+    let ctx = b.structure("__sk_buff", 4, &[("len", int, 0)]);
+    let pointer = b.ptr(ctx);
+    let proto = b.func_proto(int, &[("skb", pointer)]);
+    let main = b.func("main", proto, FuncLinkage::Global);
+    let inner = b.func("inner", proto, FuncLinkage::Global);
+    let btf = Arc::new(b.finish().unwrap());
+    let call = Insn::new(0x85, NONE, Reg(1), 0, 1);
+    let mut whole = socket_filter(vec![call, EXIT, mov(Reg::R0, 0), EXIT]);
+    whole.name = "whole".into();
+    whole.btf = Some(Arc::clone(&btf));
+    whole.func_info =
+        vec![FuncInfo { insn_off: 0, type_id: main.0 }, FuncInfo { insn_off: 2, type_id: inner.0 }];
+    let mut part = socket_filter(vec![mov(Reg::R0, 7), EXIT]);
+    part.prog_type = ProgramType::EXT;
+    part.name = "part".into();
+    part.section = format!("freplace/{function}");
+    part.attach_target = Some(function.into());
+    part.btf = Some(btf);
+    part.func_info = vec![FuncInfo { insn_off: 0, type_id: inner.0 }];
+    (whole, part)
+}
+
+/// Kernels that forbid such programs do so with EPERM, before they look at them.
+#[test]
+fn a_function_of_a_loaded_program_is_replaced_or_the_kernel_forbids_it() {
+    let test = "a_function_of_a_loaded_program_is_replaced_or_the_kernel_forbids_it";
+    let Some(linux) = backend(test) else { return };
+    let (whole, part) = whole_and_part("inner");
+    let whole: Arc<dyn BackendProgram> =
+        Arc::new(linux.load_program(&whole, &[], LoadOptions::default()).unwrap());
+    match linux.load_extension(&part, &[], &whole, LoadOptions::default()) {
+        Ok(part) => assert_eq!(part.info().prog_type, ProgramType::EXT),
+        Err(e) => {
+            let words = e.error.message;
+            assert_eq!(e.error.errno, Errno::EPERM, "{words}");
+            assert!(words.contains("loading program `part` (ext)") && words.contains("--extends"), "{words}");
+            println!("skipped: {words}");
+        }
+    }
+}
+
+#[test]
+fn what_an_extension_replaces_must_be_there() {
+    let Some(linux) = backend("what_an_extension_replaces_must_be_there") else { return };
+    let load = |spec: &ProgramSpec| -> Arc<dyn BackendProgram> {
+        Arc::new(linux.load_program(spec, &[], LoadOptions::default()).unwrap())
+    };
+    let error = |part: &ProgramSpec, whole: &Arc<dyn BackendProgram>| {
+        let e = linux.load_extension(part, &[], whole, LoadOptions::default()).err().unwrap().error;
+        (e.errno, e.message)
+    };
+    let (whole, part) = whole_and_part("nosuch");
+    let loaded = load(&whole);
+    let (errno, words) = error(&part, &loaded);
+    assert_eq!(errno, Errno::ESRCH);
+    assert!(
+        words.contains("freplace/nosuch") && words.contains("`whole` has no function `nosuch`"),
+        "{words}"
+    );
+
+    let (errno, words) = error(&whole, &loaded);
+    assert_eq!(errno, Errno::EINVAL);
+    assert!(words.contains("it is no extension"), "{words}");
+
+    let (errno, words) = error(&ProgramSpec { attach_target: None, ..part.clone() }, &loaded);
+    assert_eq!(errno, Errno::EINVAL);
+    assert!(words.contains("does not say what it replaces"), "{words}");
+
+    let bare =
+        load(&ProgramSpec { btf: None, func_info: Vec::new(), ..socket_filter(vec![mov(Reg::R0, 0), EXIT]) });
+    let (errno, words) = error(&part, &bare);
+    assert_eq!(errno, Errno::EINVAL);
+    assert!(words.contains("without types"), "{words}");
+
+    let e = linux.load_program(&part, &[], LoadOptions::default()).err().unwrap().error;
+    assert_eq!(e.errno, Errno::ENOTSUPP);
+    assert!(e.message.contains("load_extension"), "{}", e.message);
 }
 
 /// Longer than the first buffer: the kernel says how long, and the second one has it all.

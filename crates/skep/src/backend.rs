@@ -133,6 +133,21 @@ impl Backend {
         self.load_with(&Arc::new(spec), &maps, LoadOptions::default())
     }
 
+    /// Loads a program that replaces a function of a loaded one (`SEC("freplace/FUNCTION")`); maps that it names are
+    /// created.
+    ///
+    /// # Errors
+    /// As `BPF_PROG_LOAD`; when `whole` has no such function or no types; `Unsupported` on the user backend.
+    pub fn load_extension(&self, spec: ProgramSpec, whole: &Program) -> Result<Program, Error> {
+        let maps = loaded::create_all(self, &spec)?;
+        let loaded = self.inner.load_extension(&spec, &maps, &whole.inner, LoadOptions::default());
+        let spec = Arc::new(spec);
+        match loaded {
+            Ok(inner) => Ok(Program::new(inner, self, spec)),
+            Err(e) => Err(loaded::load_error(&spec, e)),
+        }
+    }
+
     /// Loads bare instructions under the GPL. An `LDDW` with `src` 5 (`BPF_PSEUDO_MAP_IDX`) names `maps` by index.
     ///
     /// # Errors

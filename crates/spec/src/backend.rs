@@ -449,6 +449,19 @@ pub trait Backend: Send + Sync {
         maps: &[Arc<dyn BackendMap>],
         options: LoadOptions,
     ) -> Result<Arc<dyn BackendProgram>, LoadError>;
+    /// Verifies and loads a program that replaces a function of another (`BPF_PROG_TYPE_EXT`, `attach_prog_fd`): of
+    /// `extended`, the function that `spec.attach_btf_id` or else `spec.attach_target` names.
+    ///
+    /// # Errors
+    /// As `BPF_PROG_LOAD`, with the verifier's log; `EINVAL` for a program that is no extension or was loaded without types,
+    /// `ESRCH` for a function that it does not have; `EOPNOTSUPP` on a backend without such programs.
+    fn load_extension(
+        &self,
+        spec: &ProgramSpec,
+        maps: &[Arc<dyn BackendMap>],
+        extended: &Arc<dyn BackendProgram>,
+        options: LoadOptions,
+    ) -> Result<Arc<dyn BackendProgram>, LoadError>;
     /// Gives the kernel a set of functions. `value` is that of the `struct_ops` map, and `functions` the programs that
     /// pointers in it are to point to, by their bytes. Dropping the link takes them back.
     ///

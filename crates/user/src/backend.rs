@@ -354,6 +354,21 @@ impl Backend for UserBackend {
         Ok(self.load_program(spec, maps, options)?)
     }
 
+    fn load_extension(
+        &self,
+        spec: &ProgramSpec,
+        _maps: &[Arc<dyn BackendMap>],
+        extended: &Arc<dyn BackendProgram>,
+        _options: LoadOptions,
+    ) -> Result<Arc<dyn BackendProgram>, LoadError> {
+        let (name, whole) = (&spec.name, extended.info().name);
+        let text = format!(
+            "program `{name}`: the user backend does not replace functions of loaded programs: link it with `{whole}`, or \
+             use the linux backend"
+        );
+        Err(LoadError { error: Error::new(Errno::EOPNOTSUPP, text), log: String::new() })
+    }
+
     fn attach_struct_ops(
         &self,
         map: &Arc<dyn BackendMap>,

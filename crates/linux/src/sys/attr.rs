@@ -107,8 +107,8 @@ pub(super) struct ProgLoad {
     pub line_info: u64,
     pub line_info_cnt: u32,
     pub attach_btf_id: u32,
-    /// Or `attach_prog_fd`: the kernel looks what it is.
-    pub attach_btf_obj_fd: u32,
+    /// `attach_prog_fd` or `attach_btf_obj_fd`: the kernel looks what it is.
+    pub attach_fd: u32,
     pub core_relo_cnt: u32,
     pub fd_array: u64,
     pub core_relos: u64,
@@ -282,4 +282,20 @@ pub fn object_name(name: &str) -> [u8; 16] {
 pub fn name_text(name: &[u8; 16]) -> String {
     let len = name.iter().position(|&c| c == 0).unwrap_or(16);
     String::from_utf8_lossy(&name[..len]).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::mem::offset_of;
+
+    /// Where `union bpf_attr` of linux/bpf.h has them.
+    #[test]
+    fn what_a_program_replaces_stands_where_the_kernel_reads_it() {
+        assert_eq!(offset_of!(ProgLoad, expected_attach_type), 68);
+        assert_eq!(offset_of!(ProgLoad, attach_btf_id), 108);
+        assert_eq!(offset_of!(ProgLoad, attach_fd), 112);
+        assert_eq!(offset_of!(ProgLoad, fd_array), 120);
+        assert_eq!(size_of::<ProgLoad>(), 144);
+    }
 }

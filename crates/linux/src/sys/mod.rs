@@ -23,7 +23,7 @@ use attr::{
     BtfLoad, LinkCreate, MapCreate, MapElem, MapInfo, ObjInfo, ObjPath, ProgInfo, ProgLoad, TestRun, cmd,
 };
 use skep_spec::Errno;
-pub use types::{btf_by_id, btf_next_id, kernel_btf_name};
+pub use types::{btf_by_id, btf_bytes, btf_next_id, kernel_btf_name};
 
 /// The error number of the last system call.
 fn last_errno() -> Errno {
@@ -243,6 +243,8 @@ pub struct Load<'a> {
     pub attach_btf_id: u32,
     /// The module whose types have it.
     pub attach_btf: Option<BorrowedFd<'a>>,
+    /// Or the program whose types have it, for one that replaces a function of that.
+    pub attach_prog: Option<BorrowedFd<'a>>,
     pub fd_array: &'a [i32],
     pub log_level: u32,
 }
@@ -266,7 +268,7 @@ fn try_prog_load(load: &Load<'_>, log: &mut [u8], log_true_size: &mut u32) -> Re
         prog_name: load.name,
         expected_attach_type: load.attach_type,
         attach_btf_id: load.attach_btf_id,
-        attach_btf_obj_fd: load.attach_btf.map_or(0, raw),
+        attach_fd: load.attach_prog.or(load.attach_btf).map_or(0, raw),
         ..ProgLoad::default()
     };
     if load.log_level != 0 {

@@ -40,3 +40,24 @@ pub fn kernel_btf_name(btf: BorrowedFd<'_>) -> Result<Option<String>, Errno> {
     let len = name.iter().position(|&c| c == 0).unwrap_or(NAME_MAX);
     Ok((info.kernel_btf != 0).then(|| String::from_utf8_lossy(&name[..len]).into_owned()))
 }
+
+/// `BPF_OBJ_GET_INFO_BY_FD` for BTF: the types themselves.
+pub fn btf_bytes(btf: BorrowedFd<'_>) -> Result<Vec<u8>, Errno> {
+    let ask = |bytes: &mut [u8]| {
+        let size = u32::try_from(bytes.len()).map_err(|_| Errno::E2BIG)?;
+        let mut info = BtfInfo { btf: bytes.as_mut_ptr() as u64, btf_size: size, ..BtfInfo::default() };
+        let mut attr = ObjInfo {
+            bpf_fd: raw(btf),
+            info_len: size_of::<BtfInfo>() as u32,
+            info: std::ptr::from_mut(&mut info) as u64,
+        };
+        // SAFETY: `info` is `info_len` bytes and live during the call; `bytes` is exclusively ours and has `btf_size`; of
+        // the name, none is asked for.
+        unsafe { bpf(cmd::OBJ_GET_INFO_BY_FD, &mut attr) }?;
+        Ok(info.btf_size as usize)
+    };
+    let mut bytes = vec![0; ask(&mut [])?];
+    let size = ask(&mut bytes)?;
+    bytes.truncate(size);
+    Ok(bytes)
+}
