@@ -10,7 +10,7 @@
 //! A read of what is not surely written is one of what is unwritten. States would say more of calls that write, but not of
 //! paths that were cut short: whoever may read what was never written is not told from one who has written it.
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeMap;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -71,36 +71,50 @@ impl Frames<'_, '_> {
         if !self.p.may_leak() || depth == 0 {
             return 0;
         }
-        let targets: BTreeSet<_> = self
+        let mut targets: Vec<_> = self
             .reached(s)
             .filter(|(_, op)| matches!(op, Op::Jump { .. } | Op::JumpIf { .. } | Op::MayGoto { .. }))
             .flat_map(|(pc, op)| self.next(pc, op).into_iter().flatten().filter(move |to| *to != pc + 1))
             .collect();
-        let mut written: BTreeMap<_, _> = targets.into_iter().map(|to| (to, FrameBytes::ALL)).collect();
+        targets.sort_unstable();
+        targets.dedup();
+        let mut written = vec![FrameBytes::ALL; targets.len()];
         loop {
+            // The target, and the note, that the walk comes to next.
+            let mut at_hand = 0;
+            let mut notes = self.touched.range(s.start..s.end).peekable();
             let (mut changed, mut read) = (false, FrameBytes::NONE);
             // Nothing goes on behind what does not go there.
             let mut now = FrameBytes::NONE;
             let mut comes = true;
             for (pc, op) in self.reached(s) {
-                if let Some(at) = written.get_mut(&pc) {
-                    changed |= comes && at.and(now) != *at;
+                while targets.get(at_hand).is_some_and(|to| *to < pc) {
+                    at_hand += 1;
+                }
+                if targets.get(at_hand) == Some(&pc) {
+                    let at = &mut written[at_hand];
                     *at = if comes { at.and(now) } else { *at };
                     now = *at;
                 }
-                let noted = self.touched.get(&pc).copied().unwrap_or(FrameBytes::NONE);
-                let (loads, stores) = at_frame_pointer(op);
-                read = read.or(noted.or(loads).without(now));
-                now = now.or(stores);
+                while let Some((_, noted)) = notes.next_if(|(at, _)| **at <= pc) {
+                    read = read.or(noted.without(now));
+                }
+                match at_frame_pointer(op) {
+                    Some((loaded, false)) => read = read.or(loaded.without(now)),
+                    Some((stored, true)) => now = now.or(stored),
+                    None => {}
+                }
                 comes = false;
                 for to in self.next(pc, op).into_iter().flatten() {
-                    match written.get_mut(&to) {
-                        Some(at) if to != pc + op.slots() => {
-                            changed |= at.and(now) != *at;
-                            *at = at.and(now);
-                        }
-                        _ => comes = true,
-                    }
+                    let found = if to == pc + op.slots() { None } else { targets.binary_search(&to).ok() };
+                    let Some(i) = found else {
+                        comes = true;
+                        continue;
+                    };
+                    let before = written[i];
+                    written[i] = before.and(now);
+                    // What lies ahead sees it this time around.
+                    changed |= to <= pc && written[i] != before;
                 }
             }
             if !changed {
@@ -137,17 +151,16 @@ impl Frames<'_, '_> {
     }
 }
 
-/// What an instruction surely loads and stores with `r10` as its base.
-fn at_frame_pointer(op: Op) -> (FrameBytes, FrameBytes) {
+/// What an instruction surely loads, or (`true`) stores, with `r10` as its base.
+fn at_frame_pointer(op: Op) -> Option<(FrameBytes, bool)> {
     let bytes = |off: i16, size: Size| FrameBytes::range(off.into(), i64::from(off) + size.bytes() as i64);
     match op {
-        Op::Load { size, src: Reg::FP, off, .. } | Op::LoadAcquire { size, src: Reg::FP, off, .. } => {
-            (bytes(off, size), FrameBytes::NONE)
-        }
-        Op::Atomic { size, dst: Reg::FP, off, .. } => (bytes(off, size), FrameBytes::NONE),
+        Op::Load { size, src: Reg::FP, off, .. }
+        | Op::LoadAcquire { size, src: Reg::FP, off, .. }
+        | Op::Atomic { size, dst: Reg::FP, off, .. } => Some((bytes(off, size), false)),
         Op::Store { size, dst: Reg::FP, off, .. } | Op::StoreRelease { size, dst: Reg::FP, off, .. } => {
-            (FrameBytes::NONE, bytes(off, size))
+            Some((bytes(off, size), true))
         }
-        _ => (FrameBytes::NONE, FrameBytes::NONE),
+        _ => None,
     }
 }
