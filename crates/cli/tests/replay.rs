@@ -119,6 +119,25 @@ fn programs_of_traffic_control_and_control_groups_run_on_captures() {
 }
 
 #[test]
+fn redirected_packets_are_counted_by_where_they_go() {
+    let scratch = Scratch::new();
+    // TCP to interface 7, the rest to CPU 1 by a map that is empty, so that the flags' verdict counts: XDP_PASS.
+    const TEXT: &str = ".license GPL\n.map cpus type=cpumap key=4 value=4 max_entries=2\n.section xdp\nfilter:\n\
+        r2 = *(u32 *)(r1 + 0)\nr3 = *(u32 *)(r1 + 4)\nr4 = r2\nr4 += 24\nr0 = 1\nif r4 > r3 goto out\n\
+        r5 = *(u8 *)(r2 + 23)\nif r5 == 6 goto tcp\nr1 = map[cpus] ll\nr2 = 1\nr3 = 2\ncall bpf_redirect_map\nexit\n\
+        tcp:\nr1 = 7\nr2 = 0\ncall bpf_redirect\nout:\nexit\n";
+    let program = scratch.file("filter.s", TEXT);
+    let frames = [ipv4(6, 60), ipv4(1, 98), ipv4(17, 77), ipv4(6, 61)];
+    let input = scratch.file("in.pcap", capture(&frames));
+    let report = &replay(&[&program], &input)[0];
+    assert_eq!(report["actions"], serde_json::json!({ "XDP_PASS": 2, "XDP_REDIRECT": 2 }));
+    let to = serde_json::json!([{ "to": "egress", "ifindex": 7, "text": "interface 7", "packets": 2 }]);
+    assert_eq!(report["redirects"], to);
+    let text = stdout(&run(["run", &program, "--on", &input]));
+    assert!(text.contains(", XDP_PASS 2, XDP_REDIRECT 2, redirect to interface 7 2"), "{text}");
+}
+
+#[test]
 fn xdp_verdicts_are_summed_and_what_passes_is_written() {
     const FILTER: &str = ".license GPL\n.section xdp\nfilter:\nr2 = *(u32 *)(r1 + 0)\nr3 = *(u32 *)(r1 + 4)\n\
         r4 = r2\nr4 += 24\nr0 = 1\nif r4 > r3 goto out\nr5 = *(u8 *)(r2 + 23)\nr0 = 2\nif r5 == 6 goto out\n\

@@ -20,6 +20,12 @@ pub(crate) fn in_file(error: skep_object::Error) -> Error {
     Error::new(kind, error.to_string()).caused_by(error)
 }
 
+/// Neither skep's verifier nor Linux before 6.19 knows indirect jumps.
+fn without_jump_tables(spec: ProgramSpec) -> Result<Arc<ProgramSpec>, Error> {
+    let apart = spec.without_jump_tables()?;
+    Ok(Arc::new(apart.unwrap_or(spec)))
+}
+
 /// A program of an object: its specification, or why it cannot be used. One bad program leaves the others alone.
 #[derive(Debug)]
 pub struct ProgramEntry {
@@ -183,7 +189,7 @@ impl Object {
             pin_root: None,
         };
         for program in object.programs {
-            let spec = program.spec.map(Arc::new).map_err(in_file);
+            let spec = program.spec.map_err(in_file).and_then(without_jump_tables);
             let skep_object::Program { name, section, autoload, .. } = program;
             out.programs.push(ProgramEntry { name, section, autoload, spec });
         }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use skep_abi::ProgramType;
-use skep_spec::{Errno, RunInput};
+use skep_spec::{Errno, Redirect, RunInput};
 use skep_user::UserProgram;
 use skep_user::source::{Packet, PacketType};
 
@@ -73,6 +73,7 @@ const TC_ACTIONS: [&str; 9] = [
     "TC_ACT_REDIRECT",
     "TC_ACT_TRAP",
 ];
+const TC_ACT_REDIRECT: u32 = 7;
 const TC_ACT_UNSPEC: u32 = u32::MAX;
 
 impl Verdicts {
@@ -113,6 +114,15 @@ impl Verdicts {
         }
     }
 
+    /// Whether a verdict says that the packet goes where a redirecting helper said.
+    pub fn redirects(self, retval: u32) -> bool {
+        match self {
+            Self::Xdp => XdpAction(retval) == XdpAction::REDIRECT,
+            Self::Tc => retval == TC_ACT_REDIRECT,
+            Self::Keep | Self::Cgroup => false,
+        }
+    }
+
     /// Whether the program may have changed the packet, which [`Verdict::data`] then is.
     pub fn changes(self) -> bool {
         matches!(self, Self::Xdp | Self::Tc)
@@ -126,6 +136,8 @@ pub struct Verdict<'a> {
     pub retval: u32,
     /// The packet afterwards.
     pub data: &'a [u8],
+    /// Where the packet is to go, if the verdict is to redirect it and the backend tells. Nobody has sent it there.
+    pub redirect: Option<Redirect>,
 }
 
 /// Runs one program on packets.
@@ -213,15 +225,17 @@ impl Runner {
         match &mut self.engine {
             Engine::User(runner) => {
                 let retval = runner.run_packet(packet).map_err(|t| trapped(self.program.name(), t))?;
+                let redirect = runner.redirect().filter(|_| self.kind.redirects(retval));
                 let data = if self.kind.changes() { runner.packet() } else { packet.data };
-                Ok(Verdict { retval, data })
+                Ok(Verdict { retval, data, redirect })
             }
             Engine::TestRun { input, output } => {
                 frame(self.kind, packet, input);
                 let ran = self.program.test_run(RunInput { data: input, ctx: &[], repeat: 1 })?;
                 *output = ran.data;
                 let data = if self.kind.changes() { output } else { packet.data };
-                Ok(Verdict { retval: ran.retval, data })
+                let redirect = ran.redirect.filter(|_| self.kind.redirects(ran.retval));
+                Ok(Verdict { retval: ran.retval, data, redirect })
             }
         }
     }

@@ -1,9 +1,18 @@
 //! Sets of functions for the kernel: congestion controls that nobody uses, under names of their own.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use skep::spec::Errno;
 use skep::{Backend, ErrorKind, Loaded, Object, Target};
 
 const OBJECT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../object/tests/fixtures/maps/both.bpf.o");
+
+/// One test at a time gives the kernel functions under these names.
+static NAMES: Mutex<()> = Mutex::new(());
+
+fn names() -> MutexGuard<'static, ()> {
+    NAMES.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 fn available(name: &str) -> bool {
     let known = std::fs::read_to_string("/proc/sys/net/ipv4/tcp_available_congestion_control")
@@ -29,6 +38,7 @@ fn the_kernel_has_them_while_the_links_live() {
     if let Some(e) = object.problems().first() {
         return println!("skipped: {e}");
     }
+    let _names = names();
     let loaded = object.load(&linux).expect("the kernel takes the programs");
     assert!(
         !available("skep_plain") && !available("skep_linked"),
@@ -69,6 +79,7 @@ fn what_the_kernel_refuses_says_why() {
     if let Some(e) = object.problems().first() {
         return println!("skipped: {e}");
     }
+    let _names = names();
     let mut loaded = object.create_maps(&linux).expect("maps alone");
     let e = loaded.attach_struct_ops("plain").expect_err("without programs");
     assert_eq!(e.kind(), ErrorKind::NotFound);
@@ -180,6 +191,7 @@ fn data_without_a_kernel() {
         assert!(text.contains(&format!("skep_{name}")) && text.contains("STATE_"), "{text}");
     }
     let Ok(linux) = Backend::linux() else { return println!("skipped: no kernel to ask") };
+    let _names = names();
     let loaded = object.load(&linux).expect("the kernel takes the programs");
     for (name, linked) in [("plain", false), ("linked", true)] {
         let mut link = None;

@@ -10,6 +10,7 @@ mod effect;
 mod environment;
 mod errno;
 mod fields;
+mod jump_tables;
 mod map;
 mod placed;
 mod program;

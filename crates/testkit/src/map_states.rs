@@ -74,5 +74,9 @@ pub(crate) const STATES: &[(MapType, &str, &str)] = &[
         "no program has a control group",
     ),
     (MapType::ARENA, "no: EOPNOTSUPP, with words", "no"),
-    (MapType::INSN_ARRAY, "no: unknown to Linux 6.18", "no: `gotox` is unknown to Linux 6.18"),
+    (
+        MapType::INSN_ARRAY,
+        "no: unknown to Linux 6.18",
+        "jump tables of objects run as comparisons (`crates/skep/tests/jump_tables.rs`)",
+    ),
 ];

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use skep_abi::ProgramType;
-use skep_spec::{Errno, Error};
+use skep_spec::{Errno, Error, Redirect};
 use skep_vm::{ETH_HLEN, Layout, Program, Run, SKB_HEADROOM, SKB_MAX_LEN, Stack, Trap, XDP_HEADROOM};
 
 use crate::backend::Shared;
@@ -30,6 +30,7 @@ pub struct Runner {
     stack: Box<Stack>,
     kind: Kind,
     packet_clock: bool,
+    redirect: Option<Redirect>,
 }
 
 enum Kind {
@@ -84,6 +85,7 @@ impl Runner {
             stack: Box::new(Stack::new()),
             kind,
             packet_clock: false,
+            redirect: None,
         })
     }
 
@@ -100,9 +102,9 @@ impl Runner {
     /// # Errors
     /// When the program traps.
     pub fn run_packet(&mut self, packet: &Packet<'_>) -> Result<u32, Trap> {
-        let Self { shared, program, stack, kind, packet_clock } = self;
+        let Self { shared, program, stack, kind, packet_clock, redirect } = self;
         let lease = shared.domain.lease();
-        kind.run(program, shared, stack, (lease.cpu(), *packet_clock), packet)
+        kind.run(program, shared, stack, (lease.cpu(), *packet_clock), packet, redirect)
     }
 
     /// As [`Self::run_packet`] for one packet after another; `each` learns what came of each. A virtual CPU is leased
@@ -112,14 +114,23 @@ impl Runner {
         packets: impl IntoIterator<Item = &'p Packet<'p>>,
         mut each: impl FnMut(&'p Packet<'p>, Result<u32, Trap>),
     ) {
-        let Self { shared, program, stack, kind, packet_clock } = self;
+        let Self { shared, program, stack, kind, packet_clock, redirect } = self;
         let mut packets = packets.into_iter().peekable();
         while packets.peek().is_some() {
             let lease = shared.domain.lease();
             for packet in packets.by_ref().take(PER_LEASE) {
-                each(packet, kind.run(program, shared, stack, (lease.cpu(), *packet_clock), packet));
+                each(
+                    packet,
+                    kind.run(program, shared, stack, (lease.cpu(), *packet_clock), packet, redirect),
+                );
             }
         }
+    }
+
+    /// Where the program wanted the last packet to go, if a redirecting helper succeeded. Nothing has been sent; it counts
+    /// only if the verdict says so too.
+    pub fn redirect(&self) -> Option<Redirect> {
+        self.redirect
     }
 
     /// The packet as the program left it, as much of it as the program sees; empty for socket filters, which leave it
@@ -144,7 +155,9 @@ impl Kind {
         stack: &mut Stack,
         (cpu, packet_clock): (u32, bool),
         packet: &Packet<'_>,
+        redirect: &mut Option<Redirect>,
     ) -> Result<u32, Trap> {
+        *redirect = None;
         let now = packet_clock.then_some(packet.time_ns);
         let host = RunHost::new(shared, now);
         // In place: a run is some hundred bytes, and moving one that was just written waits for all of them.
@@ -167,6 +180,7 @@ impl Kind {
                 run.lend_packet(buffer, *layout);
                 let result = program.run(&mut run);
                 *layout = run.packet().unwrap_or(*layout);
+                *redirect = run.redirect();
                 result?
             }
             Self::Stack { buffer, layout, skip } => {
@@ -181,6 +195,7 @@ impl Kind {
                 run.lend_packet(buffer, *layout);
                 let result = program.run(&mut run);
                 *layout = run.packet().unwrap_or(*layout);
+                *redirect = run.redirect();
                 result?
             }
         };

@@ -3,6 +3,7 @@
 #[cfg(target_os = "linux")]
 mod child;
 mod events;
+mod redirects;
 mod sink;
 mod view;
 
@@ -250,6 +251,7 @@ mod live {
         /// Packets of an interface, in the user backend.
         pub(super) fn interface(&mut self, interface: &str) -> Result<(), Failure> {
             let socket = PacketSocket::open(interface).map_err(skep::Error::from)?;
+            self.view.redirects.name_interfaces();
             let (watch, sink) = self.watch(socket)?;
             let time = self.live(|| counts(&watch), || Ok(false))?;
             self.end(watch, sink, time)
@@ -296,11 +298,13 @@ mod live {
         }
 
         fn watch(&self, socket: PacketSocket) -> Result<(Watch, Sink), Failure> {
-            let sink = Sink::new(self.args.out.as_deref())?;
+            let sink = Sink::new(self.args.out.as_deref(), self.view.redirects.clone())?;
             let theirs = sink.clone();
             let verdicts = Runner::new(self.program)?.verdicts();
             if verdicts != Verdicts::Keep {
-                diagnostic::note("verdicts are counted here, not carried out: packets go on as they are");
+                diagnostic::note(
+                    "verdicts are counted here, not carried out: packets go on as they are, and redirected ones are not sent",
+                );
             }
             let watch =
                 self.program.watch(socket, move |packet, verdict| theirs.take(verdicts, packet, verdict))?;
@@ -359,7 +363,7 @@ impl Session<'_> {
 impl Session<'_> {
     /// Packets of a capture, at full speed, under its clock.
     fn replay(&mut self, mut runner: Runner, mut capture: Capture<'_>, path: &Path) -> Result<(), Failure> {
-        let sink = Sink::new(self.args.out.as_deref())?;
+        let sink = Sink::new(self.args.out.as_deref(), self.view.redirects.clone())?;
         let periodic = self.args.interval.is_some() || self.args.count.is_some();
         let interval = self.args.interval.unwrap_or(Duration::from_secs(1));
         let mut tally = Tally::default();

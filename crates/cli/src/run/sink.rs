@@ -10,6 +10,7 @@ use skep::source::capture::Writer;
 use skep::{Error, Verdict, Verdicts};
 
 use super::create;
+use super::redirects::Redirects;
 use crate::diagnostic;
 use crate::failure::Failure;
 
@@ -22,11 +23,12 @@ struct Inner {
     out: Option<(PathBuf, Writer<BufWriter<File>>)>,
     failed: Option<std::io::Error>,
     faults: u64,
+    redirects: Redirects,
 }
 
 impl Sink {
-    /// A sink that writes to a file, if one is given.
-    pub fn new(out: Option<&Path>) -> Result<Self, Failure> {
+    /// A sink that writes to a file, if one is given, and counts redirected packets.
+    pub fn new(out: Option<&Path>, redirects: Redirects) -> Result<Self, Failure> {
         let out = match out {
             None => None,
             Some(path) => {
@@ -34,7 +36,7 @@ impl Sink {
                 Some((path.to_owned(), writer.map_err(|e| Failure::file("write", path, &e))?))
             }
         };
-        Ok(Self(Arc::new(Mutex::new(Inner { out, failed: None, faults: 0 }))))
+        Ok(Self(Arc::new(Mutex::new(Inner { out, failed: None, faults: 0, redirects }))))
     }
 
     /// Takes a verdict. The first fault is told; later ones are counted only.
@@ -50,6 +52,9 @@ impl Sink {
                 return;
             }
         };
+        if let Some(redirect) = &verdict.redirect {
+            inner.redirects.count(redirect);
+        }
         if inner.failed.is_some() {
             return;
         }

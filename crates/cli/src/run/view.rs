@@ -9,6 +9,8 @@ use skep::abi::MapType;
 use skep::btf::print::Tree;
 use skep::{Element, Loaded, Map, Tally, Verdicts};
 
+use super::redirects::Redirects;
+
 use super::events::Event;
 use crate::failure::Failure;
 use crate::out;
@@ -52,6 +54,8 @@ pub struct View {
     form: Form,
     title: String,
     verdicts: Verdicts,
+    /// Where packets were to go.
+    pub redirects: Redirects,
     /// Lines of the live view that stand above the cursor.
     drawn: usize,
     /// Text that waits to be written.
@@ -61,7 +65,7 @@ pub struct View {
 impl View {
     /// A view under a title.
     pub fn new(form: Form, title: String, verdicts: Verdicts) -> Self {
-        Self { form, title, verdicts, drawn: 0, pending: String::new() }
+        Self { form, title, verdicts, redirects: Redirects::default(), drawn: 0, pending: String::new() }
     }
 
     /// Whether the view is redrawn in place, and so may be shown before anything has happened.
@@ -150,6 +154,9 @@ impl View {
                 let _ = write!(text, ", {name} {}", out::thousands(n));
             }
         }
+        for (to, n) in self.redirects.list() {
+            let _ = write!(text, ", redirect to {to} {}", out::thousands(n));
+        }
         text
     }
 
@@ -235,6 +242,7 @@ impl View {
             let actions: Object<String, Json> =
                 actions(self.verdicts, &counts.tally).map(|(name, n)| (name, json!(n))).collect();
             report["actions"] = Json::Object(actions);
+            report["redirects"] = self.redirects.json();
         }
         Ok(report)
     }

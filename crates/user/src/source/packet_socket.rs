@@ -16,6 +16,11 @@ use crate::sys::packet::{self, Frame, Geometry, Ring};
 /// A block holds a frame of up to 512 KiB (`GSO_MAX_SIZE` of big TCP) whole; together they hold bursts.
 pub(crate) const GEOMETRY: Geometry = Geometry { block_bytes: 1 << 20, blocks: 32, retire_millis: 4 };
 
+/// The name of an interface of this process's network namespace.
+pub fn interface_name(ifindex: u32) -> Option<String> {
+    packet::interface_name(ifindex)
+}
+
 /// A packet socket that receives all that an interface sends and receives, from the moment it is made.
 ///
 /// Packets wait in the ring until [`PacketSocket::start`]; a ring of 32 MiB overflows under long bursts, and

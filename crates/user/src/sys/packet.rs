@@ -140,6 +140,15 @@ pub(crate) fn interface_index(name: &str) -> u32 {
     unsafe { libc::if_nametoindex(name.as_ptr()) }
 }
 
+/// The name of an interface of this network namespace.
+pub(crate) fn interface_name(ifindex: u32) -> Option<String> {
+    let mut name = [0u8; libc::IF_NAMESIZE];
+    // SAFETY: room for the longest name and its NUL.
+    let found = unsafe { libc::if_indextoname(ifindex, name.as_mut_ptr().cast()) };
+    let name = std::ffi::CStr::from_bytes_until_nul(&name).ok()?;
+    (!found.is_null()).then(|| name.to_string_lossy().into_owned())
+}
+
 /// The names of all interfaces of this network namespace.
 pub(crate) fn interfaces() -> Vec<String> {
     let mut names = Vec::new();
