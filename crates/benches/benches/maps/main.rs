@@ -6,6 +6,7 @@
 //! program's helpers make (`ours`). Both are differences to an empty loop, in processor time of the thread.
 
 mod clock;
+mod drain;
 mod host;
 mod kernel;
 mod memory;

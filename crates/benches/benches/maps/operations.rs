@@ -63,6 +63,7 @@ pub fn measure() {
         let ratio = ratio.map_or("–".to_owned(), |r| format!("{r:.2}"));
         println!("{:<32} {mine:>8} {target:>8} {theirs:>9} {ratio:>7}", row.what);
     }
+    crate::drain::measure();
     let rates = rates.map(|r| (!r.is_empty()).then(|| median(r)));
     println!(
         "ring buffer: {} million events a second delivered (target 10), kernel {}",

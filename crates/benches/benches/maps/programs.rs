@@ -269,7 +269,8 @@ pub fn programs() -> (Vec<ProgramSpec>, Vec<Arc<MapDef>>) {
     assembled(&ROWS.iter().map(|row| (row.name, text(row))).collect::<Vec<_>>())
 }
 
-fn assembled(texts: &[(&str, String)]) -> (Vec<ProgramSpec>, Vec<Arc<MapDef>>) {
+/// The programs of some texts, and the maps that all share.
+pub fn assembled(texts: &[(&str, String)]) -> (Vec<ProgramSpec>, Vec<Arc<MapDef>>) {
     let mut maps: Vec<Arc<MapDef>> = Vec::new();
     let specs = texts.iter().map(|(name, text)| {
         let text = skep::Object::parse(&format!("{name}.s"), text.as_bytes()).expect("it is well formed");
