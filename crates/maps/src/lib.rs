@@ -15,7 +15,8 @@
 //! that name the same CPU at the same time write the same per-CPU values, and one that meets a lock of the
 //! other gets `EBUSY`, as a run nested in another does. Host calls need no CPU; any number of threads may
 //! make them. A run tells each of its maps that [`Map::waits_for_runs`] when it begins and ends
-//! ([`Map::begin_run`]). Locks are spin locks; [`Config::relax`] says what a waiter does.
+//! ([`Map::begin_run`]). Who waits for a lock spins, then lets others run, then sleeps ([`Config::relax`],
+//! [`Config::sleep`]): as long as [`Config::patience`] says for a holder who lives, and not at all for one who died.
 //!
 //! A map of maps keeps the maps in its slots alive ([`Map::set_map`]), and those that left a slot while a run lasts that
 //! may have found them ([`Map::inner_id`], [`Map::inner_map`]).
@@ -99,7 +100,7 @@ pub use storage::Object;
 #[cfg(all(debug_assertions, not(shuttle)))]
 #[doc(hidden)]
 pub use sync::on_step;
-pub use sync::{PEERS, Peers};
+pub use sync::{PATIENCE, PEERS, Peers};
 pub use user_ringbuf::{Drain, Drained, Producer, Reserved, UserRingbuf};
 pub use view::View;
 pub use walk::{Element, Key, Step, Walk};

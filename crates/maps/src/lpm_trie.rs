@@ -27,7 +27,7 @@ use crate::lpm_starts::Starts;
 use crate::map::Ops;
 use crate::mem::{Block, Bytes, Memory};
 use crate::percpu_array::PercpuValues;
-use crate::sync::{AtomicU32, Guard, Ordering, Owner, fence, lock};
+use crate::sync::{AtomicU32, Guard, Ordering, Owner, Wait, fence, lock};
 
 /// Bytes of `prefixlen`.
 const PREFIX: usize = 4;
@@ -55,10 +55,6 @@ const VALUED: u32 = 1 << 31;
 const LOOSE: u32 = 1 << 30;
 /// Bytes of data that are compared in one piece.
 const SHORT: usize = 8;
-/// Retries after which a reader looks whether the writer is dead.
-const ASK: u32 = 256;
-/// How often a reader starts over before it gives its answer whatever others do.
-const RETRIES: u32 = 1 << 16;
 
 pub(crate) struct LpmTrie {
     geometry: Geometry,
@@ -226,18 +222,20 @@ impl LpmTrie {
         bits.min(limit)
     }
 
-    /// Reads without a lock.
+    /// Reads without a lock; gives its answer in the end whatever others do.
     fn read<T>(&self, look: impl Fn() -> T) -> T {
-        for round in 0..RETRIES {
+        let mut turns = self.geometry.wait.begin();
+        loop {
             let version = self.word(VERSION).load(Ordering::Acquire);
             let seen = look();
             fence(Ordering::Acquire);
             if version & 1 == 0 && self.get(VERSION) == version {
                 return seen;
             }
-            self.wait_for_writer(round);
+            if !self.wait_for_writer(&mut turns) {
+                return look();
+            }
         }
-        look()
     }
 
     /// Takes the trie's lock.
@@ -246,18 +244,20 @@ impl LpmTrie {
     /// EBUSY.
     fn lock(&self, owner: Owner) -> Result<Guard<'_>, Errno> {
         let held = lock(self.word(LOCK), owner, self.geometry.wait).ok_or(Errno::EBUSY)?;
-        if held.is_inherited() {
+        // Who has the lock makes the version odd, unless a peer does.
+        if held.is_inherited() || self.get(VERSION) & 1 != 0 {
             self.repair();
         }
         Ok(held)
     }
 
-    /// A reader waits: if for one that is dead, it does what there is to do in his place.
-    fn wait_for_writer(&self, round: u32) {
-        if round % ASK == ASK - 1 && self.geometry.wait.is_dead(self.get(LOCK)) {
+    /// A reader waits, `false` when it has for long: if for one that is dead, or for nobody, it does what there is to do.
+    fn wait_for_writer(&self, turns: &mut Wait<'_>) -> bool {
+        let holder = self.get(LOCK);
+        if turns.asks() && (holder == 0 || self.geometry.wait.is_dead(holder)) {
             drop(self.lock(Owner::HOST));
         }
-        self.geometry.wait.pause();
+        turns.again()
     }
 
     /// Under the lock of one who died: counts the elements that links lead to, and lets all other nodes that were ever
@@ -273,11 +273,13 @@ impl LpmTrie {
             };
             let is_loose = |index| word(index).load(Ordering::Relaxed) & LOOSE != 0;
             (0..used).for_each(|index| flag(index, LOOSE, LOOSE));
-            let mut elements = 0;
+            let (mut elements, mut left) = (0, used);
             let mut keep = |at: usize| {
-                let index = self.follow(at).filter(|&i| i < used && is_loose(i));
+                let index = self.follow(at).filter(|&i| i < used && is_loose(i) && left > 0);
                 match index {
                     Some(index) => {
+                        // A peer may mark them again and again.
+                        left -= 1;
                         flag(index, LOOSE, 0);
                         elements += u32::from(self.has_value(index));
                     }
@@ -645,7 +647,8 @@ impl Ops for LpmTrie {
 
     fn lookup_copy(&self, key: Bytes<'_>, out: &mut [u8]) -> Result<(), Errno> {
         let key = self.key(key).ok_or(Errno::ENOENT)?;
-        for round in 0..RETRIES {
+        let mut turns = self.geometry.wait.begin();
+        loop {
             let version = self.word(VERSION).load(Ordering::Acquire);
             let found = self.find(&key);
             if let Some(index) = found {
@@ -655,9 +658,10 @@ impl Ops for LpmTrie {
             if version & 1 == 0 && self.get(VERSION) == version {
                 return found.map(drop).ok_or(Errno::ENOENT);
             }
-            self.wait_for_writer(round);
+            if !self.wait_for_writer(&mut turns) {
+                return Err(Errno::EBUSY);
+            }
         }
-        Err(Errno::EBUSY)
     }
 
     fn update_from_host(&self, key: Bytes<'_>, value: Bytes<'_>, flags: u64) -> Result<(), Errno> {
@@ -667,7 +671,8 @@ impl Ops for LpmTrie {
     fn next_key(&self, key: Option<Bytes<'_>>, out: &mut [u8]) -> Result<(), Errno> {
         let key = key.and_then(|key| self.key(key));
         let mut next = vec![0; out.len()];
-        for round in 0..RETRIES {
+        let mut turns = self.geometry.wait.begin();
+        loop {
             let version = self.word(VERSION).load(Ordering::Acquire);
             let found = self.next(key.as_ref());
             if let Some(index) = found {
@@ -679,9 +684,10 @@ impl Ops for LpmTrie {
                 out.copy_from_slice(&next);
                 return found.map(drop).ok_or(Errno::ENOENT);
             }
-            self.wait_for_writer(round);
+            if !self.wait_for_writer(&mut turns) {
+                return Err(Errno::EBUSY);
+            }
         }
-        Err(Errno::EBUSY)
     }
 
     fn values(&self) -> Option<(u64, usize)> {

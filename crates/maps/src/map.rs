@@ -6,6 +6,7 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
+use core::time::Duration;
 
 use skep_abi::{MapFlags, MapType, UpdateFlags};
 use skep_spec::{Errno, Error, MapDef};
@@ -29,7 +30,7 @@ use crate::sockets::Sockets;
 use crate::stack_trace::StackTrace;
 use crate::storage::Storage;
 use crate::struct_ops::StructOps;
-use crate::sync::{AtomicBool, Owner, Peers, Waiting};
+use crate::sync::{AtomicBool, Owner, PATIENCE, Peers, Waiting, spin};
 use crate::user_ringbuf::UserRingbuf;
 
 /// What a map takes from the domain that it is created in.
@@ -42,6 +43,11 @@ pub struct Config {
     /// What a thread does while it waits for a spin lock that another holds: `std::thread::yield_now`
     /// where there is an operating system. Must not allocate or lock.
     pub relax: fn(),
+    /// What a thread does that has waited for longer: sleeps for so many microseconds, where there is an operating
+    /// system. As above.
+    pub sleep: fn(u32),
+    /// For how long it sleeps in all while the holder lives, before the call fails with `EBUSY`.
+    pub patience: Duration,
     /// The processes that may have the map's memory too; without them nobody's death is noticed.
     pub peers: Option<&'static dyn Peers>,
 }
@@ -49,11 +55,18 @@ pub struct Config {
 impl Config {
     /// A configuration without randomness, whose waiters spin.
     pub fn new(cpus: u32) -> Self {
-        Self { cpus, seed: 0x9e37_79b9_7f4a_7c15, relax: core::hint::spin_loop, peers: None }
+        Self {
+            cpus,
+            seed: 0x9e37_79b9_7f4a_7c15,
+            relax: core::hint::spin_loop,
+            sleep: spin,
+            patience: PATIENCE,
+            peers: None,
+        }
     }
 
     pub(crate) fn waiting(&self) -> Waiting {
-        Waiting::new(self.relax, self.peers)
+        Waiting::new(self.relax, self.sleep, self.patience, self.peers)
     }
 }
 

@@ -48,8 +48,6 @@ const GLANCES: u32 = 256;
 const LOOSE: u32 = u32::MAX;
 /// What an operation comes to that met a repair, and starts over after it.
 pub(crate) const REPAIRED: Errno = Errno(130);
-/// How often all stacks are searched for an element that another thread is about to free.
-const PATIENCE: u32 = 1 << 20;
 
 #[derive(Clone, Copy)]
 pub(crate) struct Pool {
@@ -193,8 +191,9 @@ impl Pool {
     /// EBUSY when none comes back, or a lock stays taken.
     fn take(&self, m: &Block, owner: Owner, free_link: impl Fn(u32) -> usize) -> Result<u32, Errno> {
         let own = self.own_stack(owner);
-        for round in 0..PATIENCE {
-            if round % 1024 == 1023 && self.is_bereaved(m) {
+        let mut turns = self.wait.begin();
+        loop {
+            if turns.asks() && self.is_bereaved(m) {
                 return Err(REPAIRED);
             }
             if let Some(index) = self.pop(m, own, owner, &free_link)? {
@@ -208,9 +207,11 @@ impl Pool {
                     return Ok(index);
                 }
             }
-            self.wait.pause();
+            // Another thread is about to free one.
+            if !turns.again() {
+                return Err(Errno::EBUSY);
+            }
         }
-        Err(Errno::EBUSY)
     }
 
     fn own_stack(&self, owner: Owner) -> u32 {
@@ -258,9 +259,10 @@ impl Pool {
     fn give(&self, m: &Block, index: u32, owner: Owner, free_link: impl Fn(u32) -> usize) {
         let own = self.own_stack(owner);
         // A run nested in one that holds its CPU's stack puts the element on another's.
-        for step in 0..self.cpus {
-            let at = self.stack((own + step) % self.cpus);
-            let Some(_held) = lock(m.u32(at), owner, self.wait) else { continue };
+        let others = (0..self.cpus).map(|step| ((own + step) % self.cpus, self.wait.briefly()));
+        for (cpu, wait) in others.chain([(own, self.wait)]) {
+            let at = self.stack(cpu);
+            let Some(_held) = lock(m.u32(at), owner, wait) else { continue };
             let head = m.u32(at + 4);
             m.u32(free_link(index)).store(head.load(Ordering::Relaxed), Ordering::Relaxed);
             head.store(index + 1, Ordering::Relaxed);
@@ -291,7 +293,8 @@ impl Pool {
     fn begin_shared<'m>(&self, m: &'m Block, mine: u32) -> Option<Operation<'m>> {
         // Threads have stacks of their own, so that most begin with another word.
         let first = (core::ptr::from_ref(&mine).addr() >> 14) as u32;
-        for round in 0..PATIENCE {
+        let mut turns = self.wait.begin();
+        loop {
             for i in 0..HOSTS {
                 let at = self.host_word(first.wrapping_add(i) % HOSTS);
                 let word = m.u32(at);
@@ -302,12 +305,10 @@ impl Pool {
                     return Some(Operation { word, before: 0 });
                 }
             }
-            if round % 256 == 255 && self.is_bereaved(m) {
+            if turns.asks() && self.is_bereaved(m) || !turns.again() {
                 return None;
             }
-            self.wait.pause();
         }
-        None
     }
 
     fn host_word(&self, i: u32) -> usize {
@@ -377,21 +378,18 @@ impl Pool {
     /// EBUSY when an operation does not end.
     pub fn wait_for_operations(&self, m: &Block) -> Result<(), Errno> {
         for word in self.operations(m) {
-            let mut tries = 0;
+            let mut turns = self.wait.begin();
             loop {
                 let holder = word.load(Ordering::Acquire);
                 if holder == 0 {
                     break;
                 }
-                if tries % 256 == 0 && self.wait.is_dead(holder) {
+                if turns.asks() && self.wait.is_dead(holder) {
                     let _ = word.compare_exchange(holder, 0, Ordering::AcqRel, Ordering::Relaxed);
-                    continue;
                 }
-                tries += 1;
-                if tries == PATIENCE {
+                if !turns.again() {
                     return Err(Errno::EBUSY);
                 }
-                self.wait.pause();
             }
         }
         Ok(())

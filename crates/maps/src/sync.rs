@@ -1,4 +1,5 @@
-//! Atomics, spin locks, a value behind a lock for readers, and an append-only list: everything in the crate that waits for others.
+//! Atomics, spin locks, a value behind a lock for readers, and an append-only list. How long others are waited for is
+//! [`wait`]'s.
 //!
 //! All shared words go through this module's atomics. With `--cfg shuttle` each operation on them is a
 //! point where the `shuttle` scheduler may switch threads, so that the production source of the map
@@ -13,6 +14,10 @@ pub use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize};
 pub use core::sync::atomic::{Ordering, fence};
 #[cfg(any(shuttle, debug_assertions))]
 pub use switching::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize};
+
+pub use wait::{PATIENCE, Wait, Waiting, spin};
+
+mod wait;
 
 /// A point where a model checker may switch threads, and where a test of a build with debug assertions may end the
 /// process ([`on_step`]); nothing otherwise.
@@ -70,64 +75,6 @@ pub const PEERS: u32 = 1 << (32 - WHO_BITS);
 /// Virtual CPUs that a lock's word can tell apart.
 pub const CPUS: u32 = (1 << WHO_BITS) - 2;
 
-/// How to wait for others, and how to find out that they are dead.
-#[derive(Clone, Copy)]
-pub struct Waiting {
-    relax: fn(),
-    peers: Option<(&'static core::sync::atomic::AtomicU32, &'static dyn Peers)>,
-}
-
-impl core::fmt::Debug for Waiting {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Waiting").field("me", &self.me()).finish_non_exhaustive()
-    }
-}
-
-impl Waiting {
-    /// `relax` is what a waiter does between two tries.
-    pub fn new(relax: fn(), peers: Option<&'static dyn Peers>) -> Self {
-        Self { relax, peers: peers.map(|p| (p.number(), p)) }
-    }
-
-    /// Between two tries.
-    #[inline]
-    pub fn pause(&self) {
-        (self.relax)();
-    }
-
-    /// The number of this process; 0 without peers.
-    #[inline]
-    pub fn me(&self) -> u32 {
-        match self.peers {
-            None => 0,
-            Some((number, peers)) => match number.load(Ordering::Relaxed) {
-                0 => peers.join(),
-                number => number,
-            },
-        }
-    }
-
-    /// What stands in a word that an owner of this process has.
-    #[inline]
-    pub fn word(&self, owner: Owner) -> u32 {
-        self.me() << WHO_BITS | owner.0
-    }
-
-    /// Whether the process of a number has died.
-    pub fn has_died(&self, process: u32) -> bool {
-        process != 0 && process < PEERS && self.is_dead(process << WHO_BITS)
-    }
-
-    /// Whether a word names an owner in a process that has died.
-    #[cold]
-    pub fn is_dead(&self, word: u32) -> bool {
-        let process = word >> WHO_BITS;
-        let Some((_, peers)) = self.peers else { return false };
-        // Where processes have numbers, what has none was written by nobody who took a lock.
-        process == 0 || process != self.me() && peers.is_dead(process)
-    }
-}
-
 /// Who holds a lock: a virtual CPU or some thread of the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Owner(u32);
@@ -148,11 +95,6 @@ impl Owner {
         if self == Self::HOST { None } else { self.0.checked_sub(1) }
     }
 }
-
-/// How often a lock is tried before its holder counts as dead.
-const PATIENCE: u32 = 1 << 20;
-/// After how many tries it is asked whether the holder's process lives.
-const ASK: u32 = 256;
 
 /// A held lock; dropping it releases.
 pub struct Guard<'a> {
@@ -183,7 +125,7 @@ impl Drop for Guard<'_> {
 /// process that died is taken over: see [`Guard::is_inherited`].
 ///
 /// `None` when the same virtual CPU holds it already (a run nested in another on the same CPU, which the
-/// kernel answers with EBUSY too), or when its holder does not come back: `wait` relaxed some millions of times.
+/// kernel answers with EBUSY too), or when its holder, which lives, does not give it back as long as `wait` lasts.
 #[inline]
 pub fn lock(word: &AtomicU32, owner: Owner, wait: Waiting) -> Option<Guard<'_>> {
     let mine = wait.word(owner);
@@ -196,19 +138,22 @@ pub fn lock(word: &AtomicU32, owner: Owner, wait: Waiting) -> Option<Guard<'_>> 
 #[cold]
 #[inline(never)]
 fn lock_waiting(word: &AtomicU32, owner: Owner, mine: u32, wait: Waiting) -> Option<Guard<'_>> {
-    for tries in 1..PATIENCE {
+    let mut turns = wait.begin();
+    loop {
         match word.compare_exchange(0, mine, Ordering::Acquire, Ordering::Relaxed) {
             Ok(_) => return Some(Guard { word, inherited: false }),
             Err(holder) if holder == mine && owner != Owner::HOST => return None,
-            Err(holder) if tries % ASK == 0 && wait.is_dead(holder) => {
+            Err(holder) if turns.asks() && wait.is_dead(holder) => {
                 if word.compare_exchange(holder, mine, Ordering::Acquire, Ordering::Relaxed).is_ok() {
                     return Some(Guard { word, inherited: true });
                 }
             }
-            Err(_) => wait.pause(),
+            Err(_) => {}
+        }
+        if !turns.again() {
+            return None;
         }
     }
-    None
 }
 
 /// A value of the process that many read at a time, and one changes. Whoever waits spins, and nobody holds it long.
@@ -246,7 +191,8 @@ impl<T> Shared<T> {
     /// Looks at the value. `None` when whoever changes it does not come to an end (see [`lock`]): he died, or this is
     /// called from within a change.
     pub fn read<R>(&self, f: impl FnOnce(&T) -> R) -> Option<R> {
-        for _ in 0..PATIENCE {
+        let mut turns = self.wait.begin();
+        loop {
             let users = self.users.fetch_add(1, Ordering::Acquire);
             let held = Leave(&self.users, 1);
             if users & CHANGING == 0 {
@@ -255,19 +201,15 @@ impl<T> Shared<T> {
                 return Some(f(unsafe { &*self.value.get() }));
             }
             drop(held);
-            self.wait.pause();
+            if !turns.again() {
+                return None;
+            }
         }
-        None
     }
 
     /// Changes the value; `None` as for [`Self::read`].
     pub fn change<R>(&self, f: impl FnOnce(&mut T) -> R) -> Option<R> {
-        let mut left = PATIENCE;
-        let mut wait = || {
-            left -= 1;
-            self.wait.pause();
-            left > 0
-        };
+        let mut turns = self.wait.begin();
         loop {
             let users = self.users.load(Ordering::Relaxed);
             let taken = self.users.compare_exchange(
@@ -279,13 +221,13 @@ impl<T> Shared<T> {
             if taken.is_ok() {
                 break;
             }
-            if !wait() {
+            if !turns.again() {
                 return None;
             }
         }
         let _held = Leave(&self.users, CHANGING);
         while self.users.load(Ordering::Acquire) != CHANGING {
-            if !wait() {
+            if !turns.again() {
                 return None;
             }
         }
@@ -437,7 +379,10 @@ mod tests {
     #[test]
     fn shared_is_changed_by_one_and_read_whole() {
         let run = || {
-            let shared = Arc::new(Shared::new(Pair::default(), Waiting::new(|| thread::yield_now(), None)));
+            let shared = Arc::new(Shared::new(
+                Pair::default(),
+                Waiting::new(|| thread::yield_now(), |_| thread::yield_now(), PATIENCE, None),
+            ));
             let writer = |shared: Arc<Shared<Pair>>| {
                 thread::spawn(move || {
                     for _ in 0..2 {

@@ -24,7 +24,7 @@ fn schedules(run: impl Fn() + Send + Sync + 'static) {
 }
 
 fn map(kind: MapType, key: u32, value: u32, entries: u32) -> Arc<Map> {
-    let config = Config { relax: || thread::yield_now(), ..Config::new(2) };
+    let config = Config { relax: || thread::yield_now(), sleep: |_| thread::yield_now(), ..Config::new(2) };
     Map::create(&MapDef::new(kind, key, value, entries), &config, &Heap).expect("legal")
 }
 
@@ -234,7 +234,8 @@ fn trie_nodes_wait_for_runs() {
     schedules(|| {
         let flags = MapFlags(MapFlags::NO_PREALLOC);
         let def = MapDef { flags, ..MapDef::new(MapType::LPM_TRIE, 5, 8, 2) };
-        let config = Config { relax: || thread::yield_now(), ..Config::new(2) };
+        let config =
+            Config { relax: || thread::yield_now(), sleep: |_| thread::yield_now(), ..Config::new(2) };
         let m = Map::create(&def, &config, &Heap).expect("legal");
         let key = [8u8, 0, 0, 0, 1];
         m.update_from_host(&key, &0u64.to_ne_bytes(), 0).expect("room");
@@ -269,7 +270,8 @@ fn maps_found_in_maps_live_while_the_run_lasts() {
         let inner = MapDef::new(MapType::ARRAY, 4, 8, 1);
         let def =
             MapDef { inner: Some(Box::new(inner.clone())), ..MapDef::new(MapType::ARRAY_OF_MAPS, 4, 4, 1) };
-        let config = Config { relax: || thread::yield_now(), ..Config::new(2) };
+        let config =
+            Config { relax: || thread::yield_now(), sleep: |_| thread::yield_now(), ..Config::new(2) };
         let outer = Map::create(&def, &config, &Heap).expect("legal");
         let put = move |outer: &Map, id: u32| {
             let map = Map::create(&inner, &config, &Heap).expect("legal");

@@ -313,10 +313,9 @@ impl Backend for UserBackend {
             _ => MapMemory::new(&def.name),
         };
         let config = Config {
-            cpus: self.shared.domain.cpus(),
             seed: self.shared.seed(),
-            relax: std::thread::yield_now,
             peers: self.shared.domain.peers(),
+            ..os::config(self.shared.domain.cpus())
         };
         let sized;
         let def = match def.entries_on(config.cpus) {

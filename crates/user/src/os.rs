@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use skep_maps::Memory;
+use skep_maps::{Config, Memory};
 
 #[cfg(target_os = "linux")]
 mod imp {
@@ -304,6 +304,16 @@ pub(crate) fn memory(memory: &MapMemory) -> &dyn Memory {
 /// Bytes of a page, which the bytes of a ring buffer are a multiple of.
 pub fn page_size() -> u32 {
     u32::try_from(memory(&MapMemory::new("")).page_size()).unwrap_or(4096)
+}
+
+/// How threads of this process wait for others in maps.
+pub(crate) fn config(cpus: u32) -> Config {
+    Config { relax: std::thread::yield_now, sleep, ..Config::new(cpus) }
+}
+
+/// Sleeps for so many microseconds.
+pub(crate) fn sleep(micros: u32) {
+    std::thread::sleep(Duration::from_micros(micros.into()));
 }
 
 /// What is left of a timeout.

@@ -86,7 +86,7 @@ pub(crate) fn open(
         );
         return Err(Error::new(Errno::EINVAL, text));
     }
-    let config = Config { relax: std::thread::yield_now, peers, ..Config::new(header.cpus) };
+    let config = Config { peers, ..os::config(header.cpus) };
     let map = Map::open(&header, &config, os::memory(&memory)).map_err(|e| match memory.refused() {
         Some(why) => Error::new(Errno::EINVAL, format!("{}: {why}", path.display())),
         None => at(e),

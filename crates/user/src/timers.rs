@@ -14,7 +14,7 @@ use skep_vm::{Program, Run, Stack};
 
 use crate::backend::Shared;
 use crate::host::RunHost;
-use crate::os::{self, Bell};
+use crate::os::{self, Bell, sleep};
 use crate::test_run::fuel;
 
 /// How long the thread sleeps when there is no timer.
@@ -43,7 +43,7 @@ impl Timers {
         if let Some(keeper) = self.keeper.get() {
             return Ok(Arc::clone(keeper));
         }
-        let new = Arc::new(Keeper::new(thread::yield_now)?);
+        let new = Arc::new(Keeper::sleeping(thread::yield_now, sleep)?);
         Ok(Arc::clone(self.keeper.get_or_init(|| new)))
     }
 

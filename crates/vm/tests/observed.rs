@@ -68,7 +68,7 @@ fn fuel_bounds_a_watched_run() {
 #[test]
 fn pointers_are_named() {
     let def = MapDef::new(MapType::ARRAY, 4, 12, 3).named("numbers");
-    let config = Config { cpus: 1, seed: 0, relax: || {}, peers: None };
+    let config = Config { seed: 0, relax: || {}, ..Config::new(1) };
     let map = Map::create(&def, &config, &Heap).expect("small");
     let base = map.array().expect("an array").base;
     let mut insns = vec![
@@ -107,7 +107,7 @@ fn functions_and_tail_calls_are_followed() {
         }
     }
     let def = MapDef::new(MapType::PROG_ARRAY, 4, 4, 1).named("jumps");
-    let config = Config { cpus: 1, seed: 0, relax: || {}, peers: None };
+    let config = Config { seed: 0, relax: || {}, ..Config::new(1) };
     let map = Map::create(&def, &config, &Heap).expect("small");
     map.set_program(0, 1).expect("a slot");
     let next = ProgramSpec {

@@ -24,7 +24,7 @@ use skep_spec::Errno;
 use crate::geometry::Geometry;
 use crate::mem::Block;
 use crate::ringbuf::Wake;
-use crate::sync::{AppendList, Shared, Waiting};
+use crate::sync::{AppendList, PATIENCE, Shared, Waiting, spin};
 
 use heap::Slabs;
 pub use map::FieldOf;
@@ -76,7 +76,15 @@ impl Keeper {
     /// # Errors
     /// `ENOMEM` without memory for objects.
     pub fn new(relax: fn()) -> Result<Self, Errno> {
-        Self::waiting(Waiting::new(relax, None))
+        Self::sleeping(relax, spin)
+    }
+
+    /// As [`Self::new`]; `sleep` is what somebody does who has waited for long, for so many microseconds.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn sleeping(relax: fn(), sleep: fn(u32)) -> Result<Self, Errno> {
+        Self::waiting(Waiting::new(relax, sleep, PATIENCE, None))
     }
 
     pub(crate) fn waiting(wait: Waiting) -> Result<Self, Errno> {
