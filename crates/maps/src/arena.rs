@@ -30,6 +30,9 @@ const FREE: u32 = 0;
 const TAKEN: u32 = 1;
 const THERE: u32 = 2;
 
+/// How often pages that are free are looked for.
+const ROUNDS: u32 = 1 << 16;
+
 /// Bytes that the lower halves of addresses tell apart.
 const SPACE: u64 = 1 << 32;
 
@@ -176,14 +179,13 @@ impl Arena {
             }
             page
         } else {
-            // Each round somebody else has got pages.
-            loop {
-                match self.find(count) {
-                    None => return 0,
-                    Some(page) if self.take(page, count) => break page,
-                    Some(_) => {}
-                }
-            }
+            // Each round somebody else has got pages, or says so.
+            let found = (0..ROUNDS).find_map(|_| match self.find(count) {
+                None => Some(None),
+                Some(page) => self.take(page, count).then_some(Some(page)),
+            });
+            let Some(Some(page)) = found else { return 0 };
+            page
         };
         self.settle(first, count);
         self.base + u64::from(first) * self.page as u64

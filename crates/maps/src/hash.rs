@@ -57,7 +57,7 @@ const EVICTIONS: u32 = 128;
 /// How many locks that stay taken the hand passes over.
 const BUSY: u32 = 4;
 /// How often a lookup starts over before it gives its answer whatever others do.
-const RETRIES: u32 = 1 << 16;
+const RETRIES: u32 = 1 << 12;
 
 /// Bytes of a cache line.
 const LINE: usize = 64;
@@ -188,7 +188,7 @@ impl Hash {
             return None;
         }
         let version = bucket.version.load(Ordering::Acquire);
-        match self.walk(&bucket, key, hash) {
+        match self.walk(&bucket, key, hash, &mut self.pool.capacity()) {
             Ok(Some(found)) => Some(found),
             // The loads of the walk are Acquire, so that a version raised before an unlinking that the walk
             // saw is seen here.
@@ -201,10 +201,12 @@ impl Hash {
     #[cold]
     #[inline(never)]
     fn find_again(&self, bucket: &Bucket<'_>, key: Bytes<'_>, hash: u32) -> Option<Found> {
-        for _ in 0..RETRIES {
+        // Of all walks together: a peer may have made one list of all elements.
+        let mut steps = self.pool.capacity().saturating_mul(2).saturating_add(RETRIES);
+        while steps > 0 {
             self.geometry.wait.pause();
             let version = bucket.version.load(Ordering::Acquire);
-            match self.walk(bucket, key, hash) {
+            match self.walk(bucket, key, hash, &mut steps) {
                 Ok(Some(found)) => return Some(found),
                 Ok(None) if bucket.version.load(Ordering::Acquire) == version => return None,
                 Ok(None) | Err(Changed) => {}
@@ -213,11 +215,19 @@ impl Hash {
         None
     }
 
+    /// Looks for a key in a bucket's list, with so many steps at most.
     #[inline(always)]
-    fn walk(&self, bucket: &Bucket<'_>, key: Bytes<'_>, hash: u32) -> Result<Option<Found>, Changed> {
+    fn walk(
+        &self,
+        bucket: &Bucket<'_>,
+        key: Bytes<'_>,
+        hash: u32,
+        steps: &mut u32,
+    ) -> Result<Option<Found>, Changed> {
         let first = key.word_at(0);
         let mut link = bucket.head.load(Ordering::Acquire);
-        for _ in 0..self.pool.capacity() {
+        while *steps > 0 {
+            *steps -= 1;
             let Some(index) = self.follow(link) else { break };
             let off = self.elem_off(index);
             let [seq_now, next, its_hash] = self.metadata.words(off);
@@ -347,6 +357,8 @@ impl Hash {
     fn evict(&self, owner: Owner) -> Result<bool, Errno> {
         let capacity = self.pool.capacity();
         let mut busy = 0;
+        // Lists are short, unless a peer has made them.
+        let mut steps = u64::from(capacity).saturating_mul(64);
         // A round clears the marks, so that a second one finds an element unless others keep marking.
         for _ in 0..2 * u64::from(capacity) {
             let index = self.pool.advance_hand(&self.metadata);
@@ -371,7 +383,7 @@ impl Hash {
                     continue;
                 }
             };
-            let Some(from) = self.link_to(&bucket, index) else { continue };
+            let Some(from) = self.link_to(&bucket, index, &mut steps) else { continue };
             self.unlink(&bucket, from, index);
             self.filter(&bucket);
             drop(held);
@@ -382,10 +394,11 @@ impl Hash {
         Ok(false)
     }
 
-    /// The word that links to an element, under its bucket's lock.
-    fn link_to<'a>(&'a self, bucket: &Bucket<'a>, wanted: u32) -> Option<&'a AtomicU32> {
+    /// The word that links to an element, under its bucket's lock; with so many steps at most.
+    fn link_to<'a>(&'a self, bucket: &Bucket<'a>, wanted: u32, steps: &mut u64) -> Option<&'a AtomicU32> {
         let mut from = bucket.head;
         for _ in 0..self.pool.capacity() {
+            *steps = steps.checked_sub(1)?;
             let index = self.follow(from.load(Ordering::Relaxed))?;
             if index == wanted {
                 return Some(from);

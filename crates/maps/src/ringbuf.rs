@@ -236,14 +236,17 @@ impl Ringbuf {
         }
         let after = producer.wrapping_add(total);
         let is_full = |pos| after.wrapping_sub(pos) >= self.size;
+        let mut buried = 0;
         let place = loop {
             match self.first_reserved() {
                 // The list begins anew.
                 None => break 0,
                 Some(first) if is_full(self.position(first, producer)) => {
-                    if !self.bury(first) {
+                    // No more than there can be: a peer may say of one again and again that it is reserved.
+                    if buried == self.places() || !self.bury(first) {
                         return Err(Errno::EAGAIN);
                     }
+                    buried += 1;
                 }
                 Some(_) => break m.u32(NEXT).load(Ordering::Relaxed),
             }

@@ -13,6 +13,8 @@ pub struct Walk {
     pub(crate) at: u64,
     /// Hashes: the link to the next element; `None` before the bucket's first.
     pub(crate) link: Option<u32>,
+    /// Hashes: elements so far.
+    pub(crate) met: u64,
 }
 
 /// An element, by the addresses of its parts, which stay readable memory as long as the map lives.

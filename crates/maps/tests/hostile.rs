@@ -59,7 +59,7 @@ fn inside(addr: u64, len: usize, blocks: &[(u64, usize)]) -> bool {
 
 fn attack(def: &MapDef, rounds: u64) {
     // A lock that a peer left taken is waited for some millions of times: without a pause here.
-    let config = Config { relax: || {}, ..Config::new(2) };
+    let config = Config { relax: || {}, sleep: |_| {}, ..Config::new(2) };
     let mut rng = Rng::new(def.kind.0.into());
     for _ in 0..rounds {
         let memory = Watched::default();

@@ -76,7 +76,9 @@ impl Hash {
             let held = self.lock(bucket, owner)?;
             self.copied(bucket, &mut room, locked)?;
             let mut gone = Vec::new();
-            while let Some(index) = self.follow(bucket.head.load(Ordering::Relaxed)) {
+            // No more than there are: a peer may have tied the list's end to its beginning.
+            for _ in 0..self.pool.capacity() {
+                let Some(index) = self.follow(bucket.head.load(Ordering::Relaxed)) else { break };
                 self.unlink(bucket, bucket.head, index);
                 gone.push(index);
             }
@@ -196,19 +198,19 @@ impl Hash {
     ) -> Result<Option<usize>, Errno> {
         let (key_len, value_len) = (self.geometry.key_size, self.values.host_len(&self.geometry));
         let bucket = self.bucket(at);
+        let mut steps = 0..self.pool.capacity().saturating_mul(2).saturating_add(RETRIES);
         for _ in 0..RETRIES {
             let version = bucket.version.load(Ordering::Acquire);
             let (mut link, mut place) = (bucket.head.load(Ordering::Acquire), places.start);
-            let mut steps = 0..self.pool.capacity();
             let whole = loop {
                 let Some(index) = self.follow(link) else { break true };
                 // An element that was taken for another bucket meanwhile leads elsewhere.
                 if steps.next().is_none() {
                     break false;
                 }
-                // A replacement is linked before what it replaces, which is no element any more.
-                let copied = &keys[places.start * key_len..place * key_len];
-                if copied.chunks_exact(key_len).any(|key| self.key(index).equals(key.into())) {
+                // A replacement is linked before all others, and what it replaces is no element any more.
+                let mut first = keys[places.start * key_len..place * key_len].chunks_exact(key_len);
+                if first.next().is_some_and(|first| self.key(index).equals(first.into())) {
                     link = self.elem(index, NEXT).load(Ordering::Acquire);
                     continue;
                 }

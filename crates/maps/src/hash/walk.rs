@@ -26,9 +26,14 @@ impl Hash {
             // An element that was taken for another key meanwhile leads elsewhere.
             let here = |index: &u32| self.elem(*index, HASH).load(Ordering::Relaxed) & self.mask == at;
             let Some(index) = self.follow(link).filter(here) else {
-                *walk = Walk { at: walk.at + 1, link: None };
+                *walk = Walk { at: walk.at + 1, link: None, met: walk.met };
                 continue;
             };
+            // Elements may move ahead of the walk, but a list without an end is a peer's.
+            walk.met += 1;
+            if walk.met > 64 * u64::from(self.pool.capacity()) {
+                return Step::End;
+            }
             walk.link = Some(self.elem(index, NEXT).load(Ordering::Acquire));
             let key = Key::At(self.metadata.addr(self.elem_off(index) + self.key));
             return Step::Element(Element { key, value: self.metadata.addr(self.values.off(index, cpu)) });
@@ -83,14 +88,19 @@ impl Hash {
         if self.pool.count(&self.metadata) == 0 {
             return Err(Errno::ENOENT);
         }
+        // Of all buckets together: a peer may have spoilt each.
+        let mut tries = 0..RETRIES;
         for bucket in bucket..=u64::from(self.mask) {
-            for _ in 0..RETRIES {
+            while tries.next().is_some() {
                 let Some(index) = self.follow(self.bucket(bucket as u32).head.load(Ordering::Acquire)) else {
                     break;
                 };
                 if self.copy_key(index, out) {
                     return Ok(());
                 }
+            }
+            if tries.is_empty() {
+                break;
             }
         }
         Err(Errno::ENOENT)

@@ -1,6 +1,9 @@
 //! The running kernel's maps through bare `bpf(2)`, and a small random number generator.
 #![allow(dead_code, reason = "each test binary uses a part")]
 
+#[cfg(target_os = "linux")]
+pub mod guarded;
+
 use std::ffi::c_long;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
@@ -216,4 +219,9 @@ impl Rng {
 /// How much longer than by default a campaign shall be: `SKEP_MAPS_CAMPAIGN`, 1 when it is not set.
 pub fn campaign() -> u64 {
     std::env::var("SKEP_MAPS_CAMPAIGN").ok().and_then(|n| n.parse().ok()).unwrap_or(1)
+}
+
+/// What a campaign's randomness begins with: `SKEP_MAPS_SEED`, 1 when it is not set.
+pub fn seed() -> u64 {
+    std::env::var("SKEP_MAPS_SEED").ok().and_then(|n| n.parse().ok()).unwrap_or(1)
 }
