@@ -5,11 +5,11 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use skep_abi::{MAP_TYPES, MapType, ProgramType};
 use skep_isa::Insn;
-use skep_maps::{Config, Map};
+use skep_maps::{Config, Map, PATIENCE};
 use skep_spec::{
     Backend, BackendLink, BackendMap, BackendProgram, Environment, Errno, Error, LoadError, LoadOptions,
     MapDef, ProgramInfo, ProgramSpec,
@@ -38,7 +38,7 @@ pub type HelperBody = Box<dyn Fn(&mut HelperCall<'_, '_, '_, '_>) -> Result<u64,
 /// and programs' ids and virtual CPUs.
 #[derive(Clone)]
 pub struct UserBackend {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 /// How to make a [`UserBackend`].
@@ -54,6 +54,9 @@ pub struct UserOptions {
     pub helpers: Vec<HelperBody>,
     /// What runs programs; `None`: native code where there can be some, else the interpreter.
     pub engine: Option<Engine>,
+    /// For how long a lock in a map is waited for that somebody holds who lives, before an operation fails with `EBUSY`:
+    /// [`skep_maps::PATIENCE`] unless set.
+    pub patience: Duration,
 }
 
 impl Default for UserOptions {
@@ -64,6 +67,7 @@ impl Default for UserOptions {
             printk: Box::new(to_stderr),
             helpers: Vec::new(),
             engine: None,
+            patience: PATIENCE,
         }
     }
 }
@@ -87,9 +91,20 @@ pub(crate) struct Shared {
     seed: AtomicU64,
     /// Where maps can be pinned.
     pub(crate) folder: Option<PathBuf>,
+    patience: Duration,
 }
 
 impl Shared {
+    /// The id of another map.
+    pub(crate) fn next_map_id(&self) -> u32 {
+        self.last_map_id.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// What a map of so many virtual CPUs takes from this backend.
+    pub(crate) fn config(&self, cpus: u32) -> Config {
+        Config { patience: self.patience, ..os::config(cpus) }
+    }
+
     /// A seed that no run before had.
     pub(crate) fn seed(&self) -> u64 {
         self.seed.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed)
@@ -140,7 +155,7 @@ impl UserBackend {
     }
 
     fn on(domain: Domain, options: UserOptions, folder: Option<PathBuf>) -> Self {
-        let UserOptions { cpus: _, mut environment, printk, helpers, engine } = options;
+        let UserOptions { cpus: _, mut environment, printk, helpers, engine, patience } = options;
         environment.cpus = domain.cpus();
         let shared = Shared {
             domain,
@@ -154,6 +169,7 @@ impl UserBackend {
             last_map_id: AtomicU32::new(0),
             seed: AtomicU64::new(random_seed()),
             folder,
+            patience,
         };
         Self { shared: Arc::new(shared) }
     }
@@ -315,7 +331,7 @@ impl Backend for UserBackend {
         let config = Config {
             seed: self.shared.seed(),
             peers: self.shared.domain.peers(),
-            ..os::config(self.shared.domain.cpus())
+            ..self.shared.config(self.shared.domain.cpus())
         };
         let sized;
         let def = match def.entries_on(config.cpus) {
@@ -327,12 +343,12 @@ impl Backend for UserBackend {
         };
         let map = Map::create_kept(def, &config, os::memory(&memory), &|| self.shared.timers.keeper())?;
         self.shared.timers.serve(&self.shared, def)?;
-        let id = self.shared.last_map_id.fetch_add(1, Ordering::Relaxed) + 1;
+        let id = self.shared.next_map_id();
         Ok(Arc::new(UserMap::new(Arc::clone(&self.shared), map, id, memory)))
     }
 
     fn pinned_map(&self, path: &str) -> Result<Option<Arc<dyn BackendMap>>, Error> {
-        let id = || self.shared.last_map_id.fetch_add(1, Ordering::Relaxed) + 1;
+        let id = || self.shared.next_map_id();
         let map = pins::open(&self.shared, Path::new(path), id)?;
         Ok(map.map(|m| Arc::new(m) as Arc<dyn BackendMap>))
     }

@@ -30,6 +30,8 @@ mod link;
 mod map;
 mod objects;
 mod os;
+#[cfg(target_os = "linux")]
+mod passed;
 mod perf;
 mod pins;
 mod produce;
@@ -50,6 +52,8 @@ pub use backend::{HelperBody, Printk, UserBackend, UserOptions};
 pub use engine::Engine;
 pub use kfuncs::{bind_kfuncs, kfunc_types};
 pub use os::page_size;
+#[cfg(target_os = "linux")]
+pub use passed::MapFds;
 pub use program::UserProgram;
 pub use runner::Runner;
 pub use sys::published::Published;

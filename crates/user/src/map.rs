@@ -79,12 +79,14 @@ impl UserMap {
         &self.memory
     }
 
-    /// Wakes readers of a ring buffer by this as well, and a reader of this process by it alone if it has none yet.
+    /// Wakes who reads or fills a ring buffer by this as well, and one of this process by it alone if it has none yet.
     pub(crate) fn set_bell(&self, bell: Bell) {
-        if let Some(ring) = self.map.ringbuf() {
-            let _ = self.bell.set(bell.clone());
-            ring.add_wake(Box::new(bell));
+        match (self.map.ringbuf(), self.map.user_ringbuf()) {
+            (Some(ring), _) => ring.add_wake(Box::new(bell.clone())),
+            (None, Some(ring)) => ring.add_wake(Box::new(bell.clone())),
+            (None, None) => return,
         }
+        let _ = self.bell.set(bell);
     }
 
     pub(crate) fn map(&self) -> &Arc<Map> {
@@ -115,7 +117,7 @@ impl UserMap {
     }
 
     /// What wakes the reader or the producer of the map's records.
-    fn bell(&self) -> Result<Bell, Error> {
+    pub(crate) fn bell(&self) -> Result<Bell, Error> {
         if self.bell.get().is_none() {
             let bell = Bell::new().map_err(|e| {
                 let errno = e.raw_os_error().map_or(Errno::EIO, Errno);

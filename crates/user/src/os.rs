@@ -17,8 +17,9 @@ mod imp {
 
     use crate::sys;
 
+    pub(crate) use sys::fd::{first_bytes, is_file};
     pub(crate) use sys::memfd::Memfds as MapMemory;
-    pub(crate) use sys::slots::{Table, peers_in};
+    pub(crate) use sys::slots::{Table, peers_in, peers_of_fd};
     pub(crate) use sys::task::{comm, task, uid_gid};
     pub(crate) use sys::time::{boot_ns, coarse_ns, monotonic_ns, real_ns, tai_ns};
 
@@ -42,6 +43,17 @@ mod imp {
 
         pub(crate) fn raw_fd(&self) -> Option<i32> {
             Some(self.0.as_raw_fd())
+        }
+
+        /// One that another process has handed on.
+        pub(crate) fn of_fd(fd: OwnedFd) -> io::Result<Self> {
+            sys::fd::never_block(&fd)?;
+            Ok(Self(Arc::new(fd)))
+        }
+
+        /// Its descriptor, for another process.
+        pub(crate) fn fd(&self) -> io::Result<OwnedFd> {
+            self.0.try_clone()
         }
 
         /// The one that all processes ring which use a pinned ring buffer.
@@ -253,6 +265,9 @@ pub(crate) use imp::{
     Bell, MapMemory, Table, boot_ns, coarse_ns, comm, is_folder_of_pins, monotonic_ns, open_pinned, peers_in,
     pin, real_ns, tai_ns, task, uid_gid,
 };
+
+#[cfg(target_os = "linux")]
+pub(crate) use imp::{first_bytes, is_file, peers_of_fd};
 
 #[cfg(target_os = "linux")]
 pub(crate) use crate::sys::objects::{has_ended, has_interface, object, socket, task_object};

@@ -16,7 +16,10 @@ use crate::os::{self, Bell, page_size};
 pub(crate) fn can_be_pinned(def: &MapDef) -> bool {
     let fields = def.fields();
     let keeps = |kind: FieldKind| !kind.is_lock() && kind != FieldKind::Refcount;
+    let programs = matches!(def.kind, MapType::DEVMAP | MapType::DEVMAP_HASH | MapType::CPUMAP);
     !def.kind.holds_maps()
+        && !def.kind.holds_sockets()
+        && !(programs && def.value_size > 4)
         && ![MapType::PROG_ARRAY, MapType::PERF_EVENT_ARRAY, MapType::STRUCT_OPS].contains(&def.kind)
         && (fields.bad().is_some() || !fields.all().iter().any(|f| keeps(f.kind)))
 }
@@ -86,7 +89,7 @@ pub(crate) fn open(
         );
         return Err(Error::new(Errno::EINVAL, text));
     }
-    let config = Config { peers, ..os::config(header.cpus) };
+    let config = Config { peers, ..shared.config(header.cpus) };
     let map = Map::open(&header, &config, os::memory(&memory)).map_err(|e| match memory.refused() {
         Some(why) => Error::new(Errno::EINVAL, format!("{}: {why}", path.display())),
         None => at(e),

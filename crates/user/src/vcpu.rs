@@ -82,6 +82,12 @@ impl Domain {
         self.slots.peers()
     }
 
+    /// The file that tells which of them live, and where the word is in it that counts them.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn processes(&self) -> Option<std::io::Result<(std::os::fd::OwnedFd, usize)>> {
+        self.slots.processes()
+    }
+
     /// Virtual CPUs.
     pub fn cpus(&self) -> u32 {
         self.slots.len() as u32

@@ -3,11 +3,44 @@
 use std::io;
 use std::mem;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::time::Duration;
 
 /// Turns the `-1` convention of system calls into a `Result`.
 pub(crate) fn check(ret: libc::c_int) -> io::Result<libc::c_int> {
     if ret < 0 { Err(io::Error::last_os_error()) } else { Ok(ret) }
+}
+
+fn about(fd: &OwnedFd) -> io::Result<std::fs::Metadata> {
+    std::fs::File::from(fd.try_clone()?).metadata()
+}
+
+/// Device and inode of a descriptor's file.
+pub(crate) fn identity(fd: &OwnedFd) -> io::Result<(u64, u64)> {
+    about(fd).map(|about| (about.dev(), about.ino()))
+}
+
+/// Whether a descriptor is of a file with bytes: not of a folder, a device, a pipe.
+pub(crate) fn is_file(fd: &OwnedFd) -> io::Result<bool> {
+    about(fd).map(|about| about.is_file())
+}
+
+/// The first bytes of a file, as many as there are up to `most`.
+pub(crate) fn first_bytes(fd: &OwnedFd, most: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; most];
+    let len = std::fs::File::from(fd.try_clone()?).read_at(&mut bytes, 0)?;
+    bytes.truncate(len);
+    Ok(bytes)
+}
+
+/// Has reads and writes of whoever has the descriptor fail instead of waiting.
+pub(crate) fn never_block(fd: &OwnedFd) -> io::Result<()> {
+    // SAFETY: no pointers; the descriptor is open.
+    unsafe {
+        let flags = check(libc::fcntl(fd.as_raw_fd(), libc::F_GETFL))?;
+        check(libc::fcntl(fd.as_raw_fd(), libc::F_SETFL, flags | libc::O_NONBLOCK))?;
+    }
+    Ok(())
 }
 
 /// A counter that makes pollers wake (`eventfd(2)`), closed on exec.

@@ -129,7 +129,7 @@ unsafe impl Memory for Memfds {
 }
 
 /// Bytes of a file.
-fn file_len(fd: &OwnedFd) -> io::Result<u64> {
+pub(super) fn file_len(fd: &OwnedFd) -> io::Result<u64> {
     // SAFETY: an all-zero stat is a valid value, which the call fills.
     unsafe {
         let mut about: libc::stat = std::mem::zeroed();
@@ -160,6 +160,11 @@ impl Shared {
         &self.mapping.fd
     }
 
+    /// Offset of the word that the memory was made with.
+    pub(crate) fn word_off(&self) -> usize {
+        self.word
+    }
+
     /// The word that the memory was made with.
     #[inline]
     pub(crate) fn word(&self) -> &AtomicU32 {
@@ -181,6 +186,8 @@ pub(crate) fn shared(name: &str, len: usize) -> io::Result<Shared> {
     Shared::new(sealed_memfd(name, len)?, len, 0, false)
 }
 
+/// A mapping of a file, between two pages that nobody can touch: what misses it by little ends in a fault, not in the
+/// mapping of another map.
 struct Mapping {
     base: NonNull<u8>,
     len: usize,
@@ -196,19 +203,38 @@ unsafe impl Sync for Mapping {}
 impl Mapping {
     /// `can_shrink`: others may cut the file.
     fn new(fd: Arc<OwnedFd>, len: usize, can_shrink: bool) -> io::Result<Self> {
-        let prot = libc::PROT_READ | libc::PROT_WRITE;
-        let flags = libc::MAP_SHARED | libc::MAP_NORESERVE;
-        // SAFETY: a new mapping at an address of the kernel's choice, of a descriptor that is open.
-        let base = unsafe { libc::mmap(ptr::null_mut(), len, prot, flags, fd.as_raw_fd(), 0) };
-        if base == libc::MAP_FAILED {
+        let (page, all) = guarded(len).ok_or(io::ErrorKind::OutOfMemory)?;
+        let none = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+        // SAFETY: a new mapping at an address of the kernel's choice.
+        let start = unsafe { libc::mmap(ptr::null_mut(), all, libc::PROT_NONE, none, -1, 0) };
+        if start == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
+        let base = start.map_addr(|start| start + page);
         let base = NonNull::new(base.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
-        if can_shrink {
-            super::mend::watch(base, len);
+        let mut mapping = Self { base, len, fd, can_shrink: false };
+        let prot = libc::PROT_READ | libc::PROT_WRITE;
+        let flags = libc::MAP_SHARED | libc::MAP_NORESERVE | libc::MAP_FIXED;
+        // SAFETY: in the place of pages within the mapping above, which nobody else knows; of a descriptor that is open.
+        let made = unsafe { libc::mmap(base.as_ptr().cast(), len, prot, flags, mapping.fd.as_raw_fd(), 0) };
+        if made == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
         }
-        Ok(Self { base, len, fd, can_shrink })
+        if can_shrink {
+            mapping.can_shrink = super::mend::watch(base, len);
+            if !mapping.can_shrink {
+                return Err(io::ErrorKind::OutOfMemory.into());
+            }
+        }
+        Ok(mapping)
     }
+}
+
+/// Bytes of a page, and of a mapping of `len` bytes with a page before it and one behind.
+fn guarded(len: usize) -> Option<(usize, usize)> {
+    // SAFETY: no pointers.
+    let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).ok()?;
+    Some((page, len.checked_next_multiple_of(page)?.checked_add(2 * page)?))
 }
 
 impl Drop for Mapping {
@@ -216,8 +242,10 @@ impl Drop for Mapping {
         if self.can_shrink {
             super::mend::forget(self.base);
         }
-        // SAFETY: mapped in `new` with this length, unmapped once; the block that it owns is gone.
-        unsafe { libc::munmap(self.base.as_ptr().cast(), self.len) };
+        let Some((page, all)) = guarded(self.len) else { return };
+        let start = self.base.as_ptr().map_addr(|base| base - page);
+        // SAFETY: mapped in `new` with these lengths, unmapped once; the block that it owns is gone.
+        unsafe { libc::munmap(start.cast(), all) };
     }
 }
 

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
 use super::fd::check;
 
-/// Mappings that are watched at a time: those beyond end the process as usual.
+/// Mappings that are watched at a time.
 const MAPPINGS: usize = 4096;
 
 /// Start and length; a start of 0 is free. The handler reads them without a lock.
@@ -20,8 +20,8 @@ static WATCHED: [Watched; MAPPINGS] = [const { Watched(AtomicUsize::new(0), Atom
 /// What handled SIGBUS before.
 static BEFORE: AtomicPtr<libc::sigaction> = AtomicPtr::new(ptr::null_mut());
 
-/// Watches a mapping of a file that can be cut.
-pub(super) fn watch(base: NonNull<u8>, len: usize) {
+/// Watches a mapping of a file that can be cut; `false` when as many are as there is room for.
+pub(super) fn watch(base: NonNull<u8>, len: usize) -> bool {
     static INSTALL: Once = Once::new();
     INSTALL.call_once(install);
     let base = base.as_ptr().addr();
@@ -31,9 +31,10 @@ pub(super) fn watch(base: NonNull<u8>, len: usize) {
         {
             w.1.store(len, Ordering::Relaxed);
             w.0.store(base, Ordering::Release);
-            return;
+            return true;
         }
     }
+    false
 }
 
 /// Before the mapping goes.

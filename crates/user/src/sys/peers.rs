@@ -43,6 +43,16 @@ impl Peers {
         Self { memory, number: number_word(), lock: AtomicI32::new(-1) }
     }
 
+    /// The file that tells who lives, and the offset of the word in it that counts processes.
+    pub(crate) fn file(&self) -> io::Result<(OwnedFd, usize)> {
+        Ok((self.memory.fd().try_clone()?, self.memory.word_off()))
+    }
+
+    /// Device and inode of that file.
+    pub(crate) fn id(&self) -> io::Result<(u64, u64)> {
+        super::fd::identity(self.memory.fd())
+    }
+
     /// The number of this process, never 0.
     #[inline]
     pub(crate) fn me(&self) -> u32 {

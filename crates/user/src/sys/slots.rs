@@ -4,6 +4,7 @@
 //! must go by one table. So must all processes that use a folder of pins: their table is a file in it.
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, PoisonError};
@@ -11,6 +12,7 @@ use std::sync::{Mutex, PoisonError};
 use skep_maps::Peers as _;
 use skep_spec::{Errno, Error};
 
+use super::fd;
 use super::folder;
 use super::memfd::{self, Shared};
 use super::peers::Peers;
@@ -71,6 +73,11 @@ impl Table {
         self.peers.map(|p| p as _)
     }
 
+    /// The file that tells who of them lives, and where the word is in it that counts them.
+    pub(crate) fn processes(&self) -> Option<io::Result<(OwnedFd, usize)>> {
+        self.peers.map(Peers::file)
+    }
+
     /// Slots.
     #[inline]
     pub(crate) fn len(&self) -> usize {
@@ -108,16 +115,43 @@ pub(crate) fn peers_in(path: &Path) -> Result<&'static dyn skep_maps::Peers, Err
     table.peers().ok_or_else(|| Errno::EIO.into())
 }
 
-/// The processes of a folder: known once in this one, since there it has one number.
+/// Bytes that a file of processes has at least.
+const PROCESSES: usize = 64;
+
+/// The processes of which another one tells by a descriptor; `counter` is where the word is that counts them.
+///
+/// # Errors
+/// `EINVAL` for a file that is too short or a place where no such word is, and what the system says.
+pub(crate) fn peers_of_fd(fd: OwnedFd, counter: usize) -> Result<&'static dyn skep_maps::Peers, Error> {
+    let failed =
+        |e: io::Error| Error::new(e.raw_os_error().map_or(Errno::EIO, Errno), format!("its processes: {e}"));
+    let id = fd::identity(&fd).map_err(failed)?;
+    if let Some(own) = Peers::of_lineage()
+        && own.id().is_ok_and(|own| own == id)
+    {
+        return Ok(own);
+    }
+    let inside = counter.is_multiple_of(4) && counter < PROCESSES;
+    if !inside || memfd::file_len(&fd).map_err(failed)? < PROCESSES as u64 {
+        return Err(Error::new(Errno::EINVAL, "its processes: it is no file of processes"));
+    }
+    known(id, || Shared::of_file(fd, PROCESSES, counter)).map(|peers| peers as _).map_err(failed)
+}
+
+/// The processes of a folder.
 fn peers_of(table: &folder::Table) -> io::Result<&'static Peers> {
+    known(table.id(), || table.counter())
+}
+
+/// The processes of a file, by its device and inode: known once in this one, since there it has one number.
+fn known(id: (u64, u64), memory: impl FnOnce() -> io::Result<Shared>) -> io::Result<&'static Peers> {
     type Known = ((u64, u64), &'static Peers);
     static KNOWN: Mutex<Vec<Known>> = Mutex::new(Vec::new());
-    let id = table.id();
     let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some((_, peers)) = known.iter().find(|(other, _)| *other == id) {
         return Ok(peers);
     }
-    let peers: &'static Peers = Box::leak(Box::new(Peers::new(table.counter()?)));
+    let peers: &'static Peers = Box::leak(Box::new(Peers::new(memory()?)));
     // Not at the first run, which must not wait for anything.
     let _ = peers.me();
     known.push((id, peers));
