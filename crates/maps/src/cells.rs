@@ -25,9 +25,10 @@ pub(crate) enum Cells {
 impl Cells {
     pub fn new(geometry: Geometry, memory: &dyn Memory) -> Result<Self, Errno> {
         if matches!(geometry.kind, MapType::DEVMAP_HASH | MapType::SOCKHASH) {
-            // A cell has both its words, whatever the map's values show of it.
+            // A cell has both its words, whatever the map's values show of it, which the header keeps.
             let flags = MapFlags(geometry.flags.0 | MapFlags::NO_PREALLOC);
-            let cells = Geometry { value_size: CELL, stride: CELL, flags, ..geometry };
+            let map_extra = geometry.value_size as u64;
+            let cells = Geometry { value_size: CELL, stride: CELL, map_extra, flags, ..geometry };
             return Hash::new(cells, memory).map(Self::Hash);
         }
         let base = geometry.pages(HEADER_LEN).ok_or(Errno::ENOMEM)?;
@@ -35,6 +36,14 @@ impl Cells {
         let len = len.and_then(|n| n.checked_add(base)).ok_or(Errno::ENOMEM)?;
         let metadata = geometry.metadata(memory, len, base)?;
         Ok(Self::Array { geometry, metadata, base })
+    }
+
+    /// The hash that the cells are in.
+    pub fn hash(&self) -> Option<&Hash> {
+        match self {
+            Self::Array { .. } => None,
+            Self::Hash(hash) => Some(hash),
+        }
     }
 
     /// The offset of the cell of an index.

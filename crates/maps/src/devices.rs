@@ -8,6 +8,7 @@ use skep_spec::{Errno, Error};
 
 use crate::cells::Cells;
 use crate::geometry::Geometry;
+use crate::hash::Hash;
 use crate::map::{Kind, Map, Ops};
 use crate::mem::{Block, Bytes, Memory};
 use crate::sync::Owner;
@@ -29,6 +30,11 @@ pub(crate) struct Devices {
 impl Devices {
     pub fn new(geometry: Geometry, memory: &dyn Memory) -> Result<Self, Errno> {
         Cells::new(geometry, memory).map(|cells| Self { geometry, cells })
+    }
+
+    /// The hash that the cells are in.
+    pub fn hash(&self) -> Option<&Hash> {
+        self.cells.hash()
     }
 
     /// Update by the host; `exists` says whether there is an interface.

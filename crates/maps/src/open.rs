@@ -5,10 +5,12 @@ use alloc::string::String;
 use alloc::sync::Arc;
 
 use skep_abi::{MapFlags, MapType};
+use skep_btf::{Builder, IntEncoding};
 use skep_spec::{Errno, Error, MapDef};
 
 use crate::fields::Places;
 use crate::geometry::{EXTRA, FROZEN, HEADER_LEN, KEPT, MAGIC, SPIN_LOCK, VERSION};
+use crate::hash::Hash;
 use crate::map::{Config, Kind, Map};
 use crate::mem::Memory;
 use crate::sync::CPUS;
@@ -34,7 +36,7 @@ impl Header {
     ///
     /// # Errors
     /// `EINVAL` with the reason: too short, no map of skep, another layout, another page size, a kind whose elements are
-    /// private to a process, a number of CPUs that cannot be.
+    /// private to a process (programs, maps, sockets), a number of CPUs that cannot be.
     pub fn parse(name: &str, bytes: &[u8], page: usize) -> Result<Self, Error> {
         let refuse = |why: String| Err(Error::new(Errno::EINVAL, format!("map `{name}`: {why}")));
         if bytes.len() < HEADER_LEN {
@@ -56,10 +58,15 @@ impl Header {
             (other, _) => return refuse(format!("it is no map of skep: it begins with {other:#010x}")),
         }
         let kind = MapType(word(8));
-        let targets = matches!(kind, MapType::DEVMAP | MapType::DEVMAP_HASH | MapType::CPUMAP);
-        let objects = kind.is_local_storage() || kind.holds_sockets() || targets;
+        let hashed = kind == MapType::DEVMAP_HASH;
+        let value_size = word(if hashed { EXTRA } else { 20 });
+        let targets = hashed || matches!(kind, MapType::DEVMAP | MapType::CPUMAP);
+        if targets && value_size > 4 {
+            let kind = kind.name().unwrap_or("?");
+            return refuse(format!("the programs of a {kind} map are private to the process that made it"));
+        }
         let arrays = matches!(kind, MapType::PROG_ARRAY | MapType::PERF_EVENT_ARRAY | MapType::STRUCT_OPS);
-        if kind.holds_maps() || arrays || objects {
+        if kind.holds_maps() || arrays || kind.holds_sockets() {
             let kind = kind.name().unwrap_or("?");
             return refuse(format!("what a {kind} map holds is private to the process that made it"));
         }
@@ -75,12 +82,27 @@ impl Header {
         if cpus == 0 || cpus > CPUS {
             return refuse(format!("it says that it has {cpus} CPUs, from 1 to {CPUS} are possible"));
         }
-        let (flags, map_extra) = (MapFlags(word(12)), word(EXTRA).into());
-        let def = MapDef { flags, map_extra, ..MapDef::new(kind, word(16), word(20), word(24)) };
+        let (flags, map_extra) = (MapFlags(word(12) & !kind.implied_flags()), word(EXTRA).into());
+        let def = match kind {
+            // Their elements stand in a hash: the header is that one's.
+            kind if kind.is_local_storage() => {
+                // The types are not kept; that it has some, whoever made it has shown.
+                let mut types = Builder::new();
+                let int = types.int("int", 4, IntEncoding::Signed);
+                let btf = types.finish().ok().map(Arc::new);
+                let ids = MapDef { btf, key_btf_id: int.0, value_btf_id: int.0, ..MapDef::default() };
+                MapDef { flags, kind, key_size: 4, value_size, ..ids }
+            }
+            _ if hashed => {
+                let flags = MapFlags(flags.0 & !MapFlags::NO_PREALLOC);
+                MapDef { flags, ..MapDef::new(kind, word(16), value_size, word(24)) }
+            }
+            _ => MapDef { flags, map_extra, ..MapDef::new(kind, word(16), value_size, word(24)) },
+        };
         let spin_lock = match word(SPIN_LOCK).checked_sub(1).map(|off| off as usize) {
             None => None,
             Some(off)
-                if matches!(kind, MapType::ARRAY | MapType::HASH)
+                if (matches!(kind, MapType::ARRAY | MapType::HASH) || kind.is_local_storage())
                     && off.is_multiple_of(4)
                     && off.checked_add(4).is_some_and(|end| end <= def.value_size as usize) =>
             {
@@ -99,6 +121,29 @@ impl Header {
 }
 
 impl Map {
+    /// The hash that the elements stand in.
+    fn elements(&self) -> Option<&Hash> {
+        match &self.kind {
+            Kind::Hash(hash) => Some(hash),
+            Kind::Storage(storage) => Some(storage.hash()),
+            Kind::Devices(devices) => devices.hash(),
+            Kind::Array(_)
+            | Kind::BloomFilter(_)
+            | Kind::PercpuArray(_)
+            | Kind::LpmTrie(_)
+            | Kind::MapOfMaps(_)
+            | Kind::PerfEventArray(_)
+            | Kind::ProgArray(_)
+            | Kind::Queue(_)
+            | Kind::Ringbuf(_)
+            | Kind::StackTrace(_)
+            | Kind::Arena(_)
+            | Kind::UserRingbuf(_)
+            | Kind::StructOps(_)
+            | Kind::Sockets(_) => None,
+        }
+    }
+
     /// Opens a map that is there: `memory` gives its blocks as they are. Of `config` the CPUs and the seed do not count,
     /// they are in the header. What a process left that died in an operation is repaired.
     ///
@@ -110,8 +155,14 @@ impl Map {
         let mut geometry = crate::create::check(&header.def, &config, memory)?;
         geometry.spin_lock = header.spin_lock;
         geometry.places = Places::lock(header.spin_lock);
-        let map = Self::with_geometry(&header.def, geometry, None, memory, &|| Err(Errno::EINVAL))?;
-        if let Kind::Hash(hash) = &map.kind {
+        let mut map = Self::with_geometry(&header.def, geometry, None, memory, &|| Err(Errno::EINVAL))?;
+        if let Kind::Arena(arena) = &map.kind
+            && header.def.map_extra != 0
+        {
+            // The header has half of it.
+            map.geometry.map_extra = arena.base();
+        }
+        if let Some(hash) = map.elements() {
             // Another process repairs it, or nobody has died.
             let _ = hash.repair(crate::sync::Owner::HOST);
         }

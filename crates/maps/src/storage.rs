@@ -51,6 +51,13 @@ impl Storage {
     }
 }
 
+impl Storage {
+    /// The values by objects.
+    pub fn hash(&self) -> &Hash {
+        &self.hash
+    }
+}
+
 impl Map {
     fn storage(&self) -> Result<&Storage, Errno> {
         match &self.kind {

@@ -538,3 +538,172 @@ fn runs_of_the_dead_end() {
         map.update_from_host(&key, &value, 0).expect("no run that lives holds nodes");
     }
 }
+
+/// Whoever dies in the middle of `operation` leaves a map that `sound` finds so.
+fn kill_each_step(def: &MapDef, fill: &dyn Fn(&Map), operations: &[fn(&Map)], sound: &dyn Fn(&Map, &str)) {
+    let mut kills = 0;
+    for (i, operation) in operations.iter().enumerate() {
+        for step in 1.. {
+            assert!(step < 100_000, "the operation has an end");
+            let memory = SharedMemory::default();
+            let map = Map::create(def, &config(), &memory).expect("legal");
+            fill(&map);
+            if !dies_at(step, 2, &|| operation(&map)) {
+                break;
+            }
+            kills += 1;
+            let what = format!("{:?}, operation {i} at step {step}", def.kind);
+            sound(&map, &what);
+            memory.0.borrow_mut().again = true;
+            if let Ok(header) = Header::parse("again", &memory.header(), PAGE) {
+                sound(&Map::open(&header, &config(), &memory).expect("sound"), &what);
+            }
+        }
+    }
+    assert!(kills > 3 * operations.len(), "{:?}: {kills} kills", def.kind);
+}
+
+/// What was added before is found, and more can be added.
+#[test]
+fn bloom_filters() {
+    kill_each_step(
+        &MapDef::new(MapType::BLOOM_FILTER, 0, 16, 64),
+        &|m| (0..3).for_each(|n| m.push(v(m, n), 0, 0).expect("it takes all")),
+        &[|m| _ = m.push(v(m, 9), 0, 1), |m| drop(m.update_from_host(&[], &value_of(m, 9), 0))],
+        &|m, what| {
+            (0..3).for_each(|n| assert_eq!(m.peek_value(v(m, n)), Ok(()), "{what}"));
+            m.push(v(m, 9), 0, 0).expect("it takes all");
+            assert_eq!(m.peek_value(v(m, 9)), Ok(()), "{what}");
+        },
+    );
+}
+
+/// Pages that are there stay with what is in them; those that the dead had taken are free again once they are freed.
+#[test]
+fn arenas() {
+    const PAGES: u32 = 4;
+    kill_each_step(
+        &MapDef { flags: MapFlags(MapFlags::MMAPABLE), ..MapDef::new(MapType::ARENA, 0, 0, PAGES) },
+        &|m| {
+            let arena = m.arena().expect("one");
+            assert_eq!(arena.alloc_pages(0, 1, -1), arena.base());
+            arena.write(8, &[7; 16]).expect("there");
+        },
+        &[
+            |m| _ = m.arena().map(|a| a.alloc_pages(0, 2, -1)),
+            |m| _ = m.arena().map(|a| a.alloc_pages(a.base() + 2 * PAGE as u64, 1, -1)),
+            |m| _ = m.arena().map(|a| a.reserve_pages(a.base() + PAGE as u64, 3)),
+            |m| _ = m.arena().map(|a| a.free_pages(a.base() + PAGE as u64, 3)),
+            |m| _ = m.arena().map(|a| a.write(PAGE as u64 * 3 - 4, &[9; 8])),
+        ],
+        &|m, what| {
+            let arena = m.arena().expect("one");
+            let mut seen = [0; 16];
+            arena.read(8, &mut seen).expect("it is there");
+            assert_eq!(seen, [7; 16], "{what}");
+            arena.free_pages(arena.base() + PAGE as u64, PAGES - 1);
+            let rest = arena.alloc_pages(0, PAGES - 1, -1);
+            assert_eq!(rest, arena.base() + PAGE as u64, "{what}: all pages can be had");
+            for page in 1..PAGES {
+                let mut seen = [1; PAGE];
+                arena.read(u64::from(page) * PAGE as u64, &mut seen).expect("there");
+                assert_eq!(seen, [0; PAGE], "{what}: of zeros");
+            }
+        },
+    );
+}
+
+/// Each kind of storage: the values of other objects stay, and there is a value for the object of the dead or there is not.
+#[test]
+fn storages() {
+    for kind in [MapType::TASK_STORAGE, MapType::SK_STORAGE, MapType::INODE_STORAGE, MapType::CGRP_STORAGE] {
+        // Large values, so that there is little to look through.
+        let mut types = skep_btf::Builder::new();
+        let int = types.int("int", 4, skep_btf::IntEncoding::Signed);
+        let value = types.structure("value", 60_000, &[("a", int, 0)]);
+        let btf = Some(Arc::new(types.finish().expect("legal")));
+        let ids = MapDef { btf, key_btf_id: int.0, value_btf_id: value.0, ..MapDef::default() };
+        let flags = MapFlags(MapFlags::NO_PREALLOC);
+        let def = MapDef { flags, kind, key_size: 4, value_size: 60_000, ..ids };
+        kill_each_step(
+            &def,
+            &|m| (1..3).for_each(|n| m.storage_update([n, n], &value_of(m, n as u8), 0).expect("room")),
+            &[
+                |m| _ = m.storage_get([9, 9], true, Some(v(m, 9)), 1),
+                |m| _ = m.storage_get([9, 9], true, None, 1),
+                |m| _ = m.storage_delete([1, 1], 1),
+                |m| drop(m.storage_update([1, 1], &value_of(m, 9), 0)),
+                |m| drop(m.storage_remove([1, 1])),
+            ],
+            &|m, what| {
+                let value = |n: u64| m.storage_lookup([n, n], 0).map(|v| v[0]).map_err(|e| e.errno);
+                assert_eq!(value(2), Ok(2), "{what}");
+                // The second who looks finds what the first one put in.
+                assert!(matches!(value(1), Ok(1 | 9 | 5) | Err(Errno::ENOENT)), "{what}: {:?}", value(1));
+                assert!(matches!(value(9), Ok(9 | 0 | 5) | Err(Errno::ENOENT)), "{what}: {:?}", value(9));
+                let mut objects = m.storage_objects();
+                objects.sort_unstable();
+                let all = objects.len();
+                objects.dedup();
+                assert_eq!(objects.len(), all, "{what}: an object comes twice");
+                for n in [1, 9] {
+                    let _ = m.storage_remove([n, n]);
+                    m.storage_update([n, n], &value_of(m, 5), 1).unwrap_or_else(|e| panic!("{what}: {e}"));
+                }
+            },
+        );
+    }
+}
+
+/// Interfaces, queues and sockets: an element is what it was, what it was to be, or gone.
+#[test]
+fn targets_and_sockets() {
+    let devices = [MapType::DEVMAP, MapType::DEVMAP_HASH];
+    for def in devices.map(|kind| MapDef::new(kind, 4, 4, ENTRIES)) {
+        let put =
+            |m: &Map, n: u32, to: u32| m.update_device(&n.to_ne_bytes(), &to.to_ne_bytes(), 0, &|_| true);
+        kill_each_step(
+            &def,
+            &|m| (0..2).for_each(|n| put(m, n, 10 + n).expect("room")),
+            &[
+                |m| drop(m.update_device(&1u32.to_ne_bytes(), &19u32.to_ne_bytes(), 0, &|_| true)),
+                |m| drop(m.update_device(&3u32.to_ne_bytes(), &19u32.to_ne_bytes(), 0, &|_| true)),
+                |m| drop(m.delete_from_host(&1u32.to_ne_bytes())),
+            ],
+            &|m, what| {
+                assert_eq!(m.redirect_target(0), Some(10), "{what}");
+                assert!(matches!(m.redirect_target(1), None | Some(11 | 19)), "{what}");
+                assert!(matches!(m.redirect_target(3), None | Some(13 | 19)), "{what}");
+                (0..ENTRIES).for_each(|n| put(m, n, 10 + n).unwrap_or_else(|e| panic!("{what}: {e}")));
+            },
+        );
+    }
+    let cpumap = MapDef::new(MapType::CPUMAP, 4, 4, 2);
+    kill_each_step(
+        &cpumap,
+        &|m| m.update_from_host(&0u32.to_ne_bytes(), &64u32.to_ne_bytes(), 0).expect("a CPU"),
+        &[|m| drop(m.update_from_host(&1u32.to_ne_bytes(), &9u32.to_ne_bytes(), 0))],
+        &|m, what| {
+            m.update_from_host(&1u32.to_ne_bytes(), &8u32.to_ne_bytes(), 0)
+                .unwrap_or_else(|e| panic!("{what}: {e}"));
+        },
+    );
+    for kind in [MapType::SOCKMAP, MapType::SOCKHASH] {
+        kill_each_step(
+            &MapDef::new(kind, 4, 8, ENTRIES),
+            &|m| m.update_socket(&0u32.to_ne_bytes(), 7, 0).expect("room"),
+            &[
+                |m| drop(m.update_socket(&0u32.to_ne_bytes(), 9, 0)),
+                |m| drop(m.update_socket(&2u32.to_ne_bytes(), 9, 0)),
+                |m| drop(m.delete_from_host(&0u32.to_ne_bytes())),
+            ],
+            &|m, what| {
+                for n in 0..ENTRIES {
+                    let cookie = m.lookup_copy(&n.to_ne_bytes(), 0).map(|v| v[0]);
+                    assert!(matches!(cookie, Err(_) | Ok(7 | 9)), "{what}: {cookie:?}");
+                    m.update_socket(&n.to_ne_bytes(), 5, 0).unwrap_or_else(|e| panic!("{what}: {e}"));
+                }
+            },
+        );
+    }
+}

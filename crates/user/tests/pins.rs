@@ -62,7 +62,79 @@ fn kinds() -> Vec<MapDef> {
     kinds.extend([MapType::QUEUE, MapType::STACK].map(|kind| MapDef::new(kind, 0, 8, 16)));
     kinds.push(MapDef::new(MapType::STACK_TRACE, 4, 80, 16));
     kinds.push(MapDef::new(MapType::RINGBUF, 0, 0, 8192));
+    kinds.push(MapDef::new(MapType::USER_RINGBUF, 0, 0, 8192));
+    kinds.push(MapDef::new(MapType::BLOOM_FILTER, 0, 8, 16));
+    kinds.push(MapDef { flags: MapFlags(MapFlags::MMAPABLE), ..MapDef::new(MapType::ARENA, 0, 0, 4) });
     kinds
+}
+
+/// Kinds whose keys name what the system knows.
+fn of_objects() -> Vec<MapDef> {
+    let storages =
+        [MapType::TASK_STORAGE, MapType::SK_STORAGE, MapType::INODE_STORAGE, MapType::CGRP_STORAGE];
+    let flags = MapFlags(MapFlags::NO_PREALLOC);
+    let mut types = skep_btf::Builder::new();
+    let int = types.int("int", 4, skep_btf::IntEncoding::Signed);
+    let value = types.structure("value", 8, &[("a", int, 0)]);
+    let btf = Some(Arc::new(types.finish().expect("legal")));
+    let storages = storages.map(|kind| {
+        let (key_btf_id, value_btf_id) = (int.0, value.0);
+        MapDef { flags, btf: btf.clone(), key_btf_id, value_btf_id, ..MapDef::new(kind, 4, 8, 0) }
+    });
+    let targets = [MapType::DEVMAP, MapType::DEVMAP_HASH, MapType::CPUMAP];
+    storages.into_iter().chain(targets.map(|kind| MapDef::new(kind, 4, 4, 3))).collect()
+}
+
+/// What one process keeps with a file, a socket or a thread, or has sent to an interface, another one finds.
+#[test]
+fn what_belongs_to_objects_of_the_system_is_found_by_another_backend() {
+    use std::os::fd::AsRawFd;
+    let folder = Folder::new("objects");
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    let file = File::open("/proc/self/exe").expect("a file");
+    // SAFETY: no pointers.
+    let pidfd = unsafe { libc::syscall(libc::SYS_pidfd_open, libc::getpid(), 0) } as i32;
+    assert!(pidfd >= 0, "a pidfd");
+    for def in of_objects() {
+        let path = folder.path(&format!("map{}", def.kind.0));
+        let mine = folder.backend();
+        let map = mine.create_map(&def).expect("legal");
+        mine.pin_map(&*map, &path).expect("a name");
+        let theirs = folder.backend().pinned_map(&path).expect("it can be opened").expect("it is there");
+        let (a, b) = (map.info(), theirs.info());
+        assert_eq!((a.kind, a.key_size, a.value_size, a.flags), (b.kind, b.key_size, b.value_size, b.flags));
+        assert_eq!(a.max_entries, b.max_entries, "{:?}", def.kind);
+        let (k, value) = match def.kind {
+            MapType::TASK_STORAGE => (pidfd, 7u64.to_ne_bytes().to_vec()),
+            MapType::SK_STORAGE => (socket.as_raw_fd(), 7u64.to_ne_bytes().to_vec()),
+            MapType::INODE_STORAGE => (file.as_raw_fd(), 7u64.to_ne_bytes().to_vec()),
+            MapType::CGRP_STORAGE => continue,
+            _ => (1, 1u32.to_ne_bytes().to_vec()),
+        };
+        map.update(&k.to_ne_bytes(), &value, 0).unwrap_or_else(|e| panic!("{:?}: {e}", def.kind));
+        if def.kind != MapType::CPUMAP {
+            assert_eq!(theirs.lookup(&k.to_ne_bytes(), 0).expect("there")[..4], value[..4], "{:?}", def.kind);
+        }
+    }
+}
+
+/// Programs and sockets stay with who put them there.
+#[test]
+fn targets_with_programs_and_sockets_are_not_pinned() {
+    let folder = Folder::new("targets");
+    let backend = folder.backend();
+    let programs = [MapType::DEVMAP, MapType::DEVMAP_HASH, MapType::CPUMAP];
+    let sockets = [MapType::SOCKMAP, MapType::SOCKHASH];
+    for def in programs
+        .map(|kind| MapDef::new(kind, 4, 8, 3))
+        .into_iter()
+        .chain(sockets.map(|k| MapDef::new(k, 4, 8, 3)))
+    {
+        let map = backend.create_map(&def).expect("legal");
+        let error = backend.pin_map(&*map, &folder.path("private")).expect_err("refused");
+        assert_eq!(error.errno, Errno::EOPNOTSUPP);
+        assert!(error.message.contains("private to this process"), "{error}");
+    }
 }
 
 #[test]
@@ -82,6 +154,7 @@ fn every_kind_is_found_by_another_backend() {
             (b.kind, b.key_size, b.value_size, b.max_entries, b.flags)
         );
         if def.key_size == 0 || def.kind == MapType::STACK_TRACE {
+            // Without keys, or without updates.
             continue;
         }
         let k: Vec<u8> = if def.key_size == 4 { key(3).into() } else { vec![8, 0, 0, 0, 1, 0, 0, 0] };
