@@ -56,6 +56,11 @@ const COMMANDS: &[Command] = &[
         steps: steps::kills,
     },
     Command {
+        name: "hostile",
+        about: "[ROUNDS [SEED]] [--record]: a process that spoils shared maps under those who use them",
+        steps: steps::hostile,
+    },
+    Command {
         name: "operations",
         about: "[FACTOR] [--record]: the same random operations on our maps and the kernel's",
         steps: steps::operations,

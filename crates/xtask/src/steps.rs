@@ -219,6 +219,23 @@ pub fn kills(args: &[String]) -> Vec<Step> {
     vec![Step::cargo_env("kills", &cargo, &env)]
 }
 
+/// A process that writes over shared maps while others use them, and every byte of each kind's memory.
+pub fn hostile(args: &[String]) -> Vec<Step> {
+    let (numbers, record) = numbers(args);
+    let (rounds, seed) = (numbers.first().copied().unwrap_or("400"), numbers.get(1).copied().unwrap_or("1"));
+    let mut env = vec![("SKEP_HOSTILE", rounds), ("SKEP_HOSTILE_SEED", seed)];
+    env.extend(record.then_some(("SKEP_HOSTILE_RECORD", "1")));
+    let peer =
+        ["test", "--release", "--quiet", "-p", "skep-testkit", "--test", "hostile", "--", "--nocapture"];
+    // Steps are counted in builds with debug assertions.
+    let bytes = ["test", "--quiet", "-p", "skep-maps", "--test", "hostile_bytes"];
+    let times = [("SKEP_MAPS_CAMPAIGN", "9"), ("SKEP_MAPS_SEED", seed)];
+    vec![
+        Step::cargo_env("hostile peers", &peer, &env),
+        Step::cargo_env("every byte of every kind", &bytes, &times),
+    ]
+}
+
 /// The same operations on our maps and the kernel's: a thousand times as many as in the tests, or as often as said.
 pub fn operations(args: &[String]) -> Vec<Step> {
     let (numbers, record) = numbers(args);
@@ -235,7 +252,17 @@ pub fn shuttle(args: &[String]) -> Vec<Step> {
         ("CARGO_PROFILE_DEV_DEBUG", "0"),
         ("SKEP_MAPS_CAMPAIGN", args.first().map_or("1", String::as_str)),
     ];
-    let cargo = ["test", "--quiet", "-p", "skep-maps", "--test", "shuttle", "--target-dir", "target/shuttle"];
+    let cargo = [
+        "test",
+        "--quiet",
+        "-p",
+        "skep-maps",
+        "--lib",
+        "--test",
+        "shuttle",
+        "--target-dir",
+        "target/shuttle",
+    ];
     vec![Step::cargo_env("shuttle", &cargo, &env)]
 }
 
