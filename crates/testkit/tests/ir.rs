@@ -56,7 +56,7 @@ fn files() {
         let (source, want) = text.split_once("---\n").unwrap_or((&text, ""));
         let specs = source::assemble(source).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         let program = program(&specs[0]).unwrap_or_else(|| panic!("{}: not accepted", path.display()));
-        let options = Options { check_accesses: source.contains("; checked"), ..Options::default() };
+        let options = Options { check_accesses: source.contains("; checked") };
         let is = match built(&program, &options) {
             Ok(module) => module.to_string(),
             Err(e) => format!("error: {e}\n"),

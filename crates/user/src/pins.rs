@@ -17,11 +17,12 @@ pub(crate) fn can_be_pinned(def: &MapDef) -> bool {
     let fields = def.fields();
     let keeps = |kind: FieldKind| !kind.is_lock() && kind != FieldKind::Refcount;
     let programs = matches!(def.kind, MapType::DEVMAP | MapType::DEVMAP_HASH | MapType::CPUMAP);
-    !def.kind.holds_maps()
-        && !def.kind.holds_sockets()
-        && !(programs && def.value_size > 4)
-        && ![MapType::PROG_ARRAY, MapType::PERF_EVENT_ARRAY, MapType::STRUCT_OPS].contains(&def.kind)
-        && (fields.bad().is_some() || !fields.all().iter().any(|f| keeps(f.kind)))
+    let only_here = [MapType::PROG_ARRAY, MapType::PERF_EVENT_ARRAY, MapType::STRUCT_OPS].contains(&def.kind)
+        || def.kind.holds_maps()
+        || def.kind.holds_sockets()
+        || programs && def.value_size > 4;
+    let kept = fields.bad().is_none() && fields.all().iter().any(|f| keeps(f.kind));
+    !only_here && !kept
 }
 
 /// The folder of a path.
