@@ -109,6 +109,10 @@ impl Proved {
             }
             return;
         };
+        // Most accesses say all about themselves.
+        if base == Reg::FP && pointer.is_none() && !data {
+            return;
+        }
         let bytes = FrameBytes::range(min.into(), i64::from(max) + size.bytes() as i64);
         let of = s.frames[frame].subprog;
         if let Some(to) = pointer {
