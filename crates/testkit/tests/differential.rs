@@ -21,6 +21,9 @@ const PROGRAMS: u64 = 20_000;
 /// Programs whose native code is compared.
 const NATIVE: u64 = 4000;
 
+/// Programs whose runs are held against what the verifier knew.
+const WATCHED: u64 = 2000;
+
 /// Changed programs of the slice.
 const CHANGED: u64 = 3000;
 
@@ -88,6 +91,26 @@ fn native_code_of_generated_programs_agrees() {
     // Altered programs do not run, and judged ones either.
     let run = coverage.programs - coverage.altered - coverage.judged;
     assert!(coverage.native * 10 >= run * 8, "native code of {} of {run}", coverage.native);
+}
+
+/// Every register and stack slot of every run is what the verifier knew.
+#[test]
+fn runs_of_generated_programs_stay_inside_what_was_known() {
+    let campaign = Campaign {
+        seeds: PROGRAMS..PROGRAMS + WATCHED,
+        jobs: 2,
+        until: None,
+        program: Path::new(env!("CARGO_BIN_EXE_differential")),
+        args: &["--embed".to_owned(), "--no-kernel".to_owned()],
+        silence: SILENCE,
+        shrink: false,
+    };
+    let Summary { coverage, found, falls, gave_up, .. } = campaign.run(&mut |_| {});
+    let found: Vec<_> = found.iter().map(|d| format!("seed {}: {}", d.seed, d.what)).collect();
+    println!("{coverage}");
+    assert_eq!((gave_up, falls), (None, Vec::new()));
+    assert_eq!(coverage.programs as u64, WATCHED);
+    assert!(found.is_empty(), "{} runs:\n{}", found.len(), found.join("\n"));
 }
 
 /// Objects of the examples and of the reader's tests, changed at random.

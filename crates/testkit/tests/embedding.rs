@@ -1,15 +1,16 @@
 //! The interpreter's check of the verifier, on generated programs. File tests have it on always.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 
-use skep_abi::ProgramType;
+use skep_abi::{MapType, ProgramType};
 use skep_isa::text::assemble;
-use skep_spec::{Environment, ProgramSpec};
+use skep_spec::{Environment, MapDef, ProgramSpec};
 use skep_testkit::generate::program::generate;
 use skep_testkit::oracle::embedding::Embedding;
 use skep_testkit::oracle::facts::{Facts, Seen};
 use skep_testkit::oracle::interpreter::{Embedded, LEFT};
-use skep_testkit::oracle::{Privilege, Question, Verdict};
+use skep_testkit::oracle::{Input, Privilege, Question, Verdict};
 use skep_testkit::sketch;
 use skep_verifier::{Options, Verified, verify};
 use skep_vm::{NullHost, Observer, Program, Run, Stack, Step};
@@ -48,6 +49,53 @@ fn runs_stay_inside_what_was_known() {
     assert!([one_way, through_pointers, calls, changing, maps].iter().all(|n| *n > 20), "{seen:?}");
     assert_eq!(wrong, [""; 0]);
     assert!(runs > 500 && steps > 50 * runs, "{runs} programs, {steps} instructions");
+}
+
+/// A pointer, a packet's end, a slot of the stack that is not what was known: each is found.
+#[test]
+fn a_place_that_was_not_known_is_found() {
+    let spec = |text: &str| {
+        let maps = vec![Arc::new(MapDef::new(MapType::ARRAY, 4, 16, 2).named("values"))];
+        ProgramSpec { maps, ..ProgramSpec::new(ProgramType::XDP, assemble(text).expect("well formed")) }
+    };
+    let env = Environment::default();
+    let proof = |text: &str| {
+        let options = Options { record_states: true, ..Options::default() };
+        verify(&spec(text), &env, &options).unwrap_or_else(|e| panic!("{text}: {}", e.explain()))
+    };
+    let found = |run: &str, known: &str| {
+        let question = spec(run);
+        let proofs = [proof(run), proof(known)];
+        let inputs = [Input { data: vec![1; 64], ..Input::default() }];
+        let [own, other] = proofs
+            .map(|proof| Embedded::against(&Question::new(&question, Privilege::Privileged, &inputs), proof));
+        assert_eq!(own.expect("it runs"), None, "{run}");
+        other.expect("it runs").is_some()
+    };
+    let value = "*(u32 *)(r10 - 4) = 0; r1 = map[idx:0]; r2 = r10; r2 += -4; call 1; if r0 != 0 goto +2; r0 = 2; exit; ";
+    let packet = "r2 = *(u32 *)(r1 + 4); r1 = *(u32 *)(r1 + 0); r3 = r1; ";
+    for (run, known) in [
+        // Elsewhere on the stack.
+        (
+            "r1 = r10; r1 += -16; r0 = 2; r2 = r1; r1 = r2; exit",
+            "r1 = r10; r1 += -8; r0 = 2; r2 = r1; r1 = r2; exit",
+        ),
+        // What was saved is another number, or zero is not.
+        ("*(u64 *)(r10 - 8) = 5; r0 = 2; exit", "*(u64 *)(r10 - 8) = 6; r0 = 2; exit"),
+        ("*(u8 *)(r10 - 3) = 5; r0 = 2; exit", "*(u8 *)(r10 - 3) = 0; r0 = 2; exit"),
+        // A saved address.
+        ("r2 = r10; *(u64 *)(r10 - 8) = r2; r0 = 2; exit", "r2 = r1; *(u64 *)(r10 - 8) = r2; r0 = 2; exit"),
+    ] {
+        assert!(found(run, known), "{run}\n{known}");
+    }
+    // In a value, and in the packet.
+    let tail = "r6 = r0; r0 = 2; r0 = *(u8 *)(r6 + 0); r0 = 2; exit";
+    assert!(found(&format!("{value}r0 += 4; {tail}"), &format!("{value}r0 += 8; {tail}")));
+    let tail = "if r3 > r2 goto +1; r0 = *(u8 *)(r1 + 0); r0 = 2; exit";
+    assert!(found(
+        &format!("{packet}r3 += 14; r1 += 1; {tail}"),
+        &format!("{packet}r3 += 14; r1 += 2; {tail}")
+    ));
 }
 
 /// The check finds a proof that is of another program.

@@ -86,4 +86,6 @@ pub use options::Options;
 pub use rejection::{Decision, Known, Rejection};
 pub use report::{Example, GUIDES, Guide};
 pub use verdict::{follow, safe_at_end, verify};
-pub use verified::{AccessBase, InsnFacts, Observed, Stats, Subprog, Verified};
+pub use verified::{
+    AccessBase, Base, InsnFacts, Observed, ObservedSlot, Pointer, Stats, Subprog, Value, Verified,
+};

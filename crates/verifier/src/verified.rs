@@ -6,6 +6,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
+use skep_isa::Reg;
 use skep_spec::{FieldKind, ProgramSpec};
 
 use crate::domain::Scalar;
@@ -143,8 +144,76 @@ pub struct Observed {
     pub frames: usize,
     /// By register: the set of its values if it holds a number that may still be read, otherwise `None`.
     pub numbers: [Option<Scalar>; 11],
+    /// Where the registers point that may still be read, and `r10`; those to memory of the kernel's own are not here.
+    pub pointers: Vec<(Reg, Pointer)>,
+    /// What the slots of all frames hold, those of which something is known.
+    pub slots: Vec<ObservedSlot>,
     /// Registers and stack in the spelling of the kernel's log.
     pub text: String,
+}
+
+/// What a slot of the stack was known to hold.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ObservedSlot {
+    /// The frame, counted as [`Observed::frames`] does; 0 is the first.
+    pub frame: usize,
+    /// Bytes from the frame's end, negative.
+    pub off: i32,
+    /// What was saved in the whole slot.
+    pub value: Option<Value>,
+    /// Bytes that are zero, from the lowest address on.
+    pub zeros: [bool; 8],
+}
+
+/// A number or an address.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// One of these numbers.
+    Number(Scalar),
+    /// An address.
+    Pointer(Pointer),
+}
+
+/// An address.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pointer {
+    /// What it points into.
+    pub base: Base,
+    /// Bytes from the base; the set of what is possible.
+    pub off: Scalar,
+    /// It may be 0 instead.
+    pub nullable: bool,
+}
+
+/// What an address points into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Base {
+    /// The context.
+    Ctx,
+    /// A map itself, by its index among the program's.
+    Map(usize),
+    /// A value of a map.
+    Value {
+        /// The map's index among the program's.
+        map: usize,
+        /// Bytes of a value.
+        size: u32,
+    },
+    /// The end of a frame, counted as [`Observed::frames`] does.
+    Stack {
+        /// 0 is the first.
+        frame: usize,
+    },
+    /// The packet's first byte. `there` bytes are there from where the address would be without the `fixed` part of the
+    /// offset.
+    Packet {
+        /// Bytes.
+        fixed: i32,
+        /// Bytes.
+        there: u32,
+    },
+    /// The end of the packet.
+    PacketEnd,
 }
 
 /// What the proof found out about an instruction, over all paths.

@@ -701,6 +701,11 @@ impl<'m> Mem<'m> {
         (frame, (frame * FRAME_BYTES) as i64 - below as i64)
     }
 
+    /// Where the `r10` of a frame points.
+    pub(crate) fn frame_end(&self, frame: usize) -> u64 {
+        self.stack_top() - (frame * FRAME_BYTES) as u64
+    }
+
     /// The fault of an access that was refused.
     #[cold]
     pub(crate) fn fault(&self, addr: u64, size: u64, write: bool) -> MemoryFault {

@@ -116,6 +116,16 @@ impl Step<'_> {
         self.mem.peek(addr, to)
     }
 
+    /// Where the `r10` of a frame points; 0 is the first function's.
+    pub fn frame_end(&self, frame: usize) -> u64 {
+        self.mem.frame_end(frame)
+    }
+
+    /// Where the packet begins and ends, if the run has one.
+    pub fn packet(&self) -> Option<(u64, u64)> {
+        self.packet.map(|layout| (self.mem.packet_addr(layout.data), self.mem.packet_addr(layout.end)))
+    }
+
     /// What `value` is the address of, if it lies in memory of the run or just behind, or stands for a map. A number
     /// that happens to be such an address is taken for one.
     pub fn place(&self, value: u64) -> Option<Place> {

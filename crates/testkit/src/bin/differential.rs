@@ -5,6 +5,7 @@
 //! differential --mutate FOLDER [--count N] …
 //! differential --cases [--count N] …
 //! differential --jit [--count N] …
+//! differential --embed [--count N] …
 //! differential --show S
 //! ```
 //!
@@ -14,7 +15,9 @@
 //! others go on. With `--mutate` the programs are those of the objects in the folders (separated by colons), a few
 //! instructions changed, and verdicts alone are compared; the figures go to `tests/mutations.txt`. With `--cases` they are those of the verdict files, changed, of which every
 //! tenth program is one otherwise. With `--jit` native code of each program is asked too; the figures go to
-//! `tests/campaign-jit.txt`. `--show` prints a program without loading it. Exit status 1 when there was a disagreement, or when
+//! `tests/campaign-jit.txt`. With `--embed` the interpreter holds every register and stack slot of every run against what the
+//! verifier knew there; a run that leaves that counts as a refusal. `--show` prints a program without loading it. Exit status
+//! 1 when there was a disagreement, or when
 //! Linux took no program any more.
 //!
 //! For tests: `--silence T` gives up a process after T seconds instead of 60; `--no-kernel` leaves Linux out;
@@ -29,6 +32,7 @@ use skep_testkit::generate::campaign::{Campaign, News, SILENCE};
 use skep_testkit::generate::cases;
 use skep_testkit::generate::mutate::Mutants;
 use skep_testkit::generate::worker::{self, Plant, Small, Source};
+use skep_testkit::oracle::interpreter::{Embedded, Interpreter};
 use skep_testkit::oracle::jit::Jit;
 use skep_testkit::oracle::{self, Oracle, kernel};
 use skep_testkit::rowfiles;
@@ -37,6 +41,7 @@ const USAGE: &str = "usage: differential [--count N] [--seed S] [--jobs J] [--se
        differential --mutate FOLDER [--count N] ...
        differential --cases [--count N] ...
        differential --jit [--count N] ...
+       differential --embed [--count N] ...
        differential --show S";
 
 /// What the arguments say.
@@ -52,6 +57,7 @@ struct Arguments {
     mutate: Option<String>,
     cases: bool,
     jit: bool,
+    embed: bool,
     worker: bool,
     turn: usize,
     kernel: bool,
@@ -74,6 +80,7 @@ impl Arguments {
             mutate: None,
             cases: false,
             jit: false,
+            embed: false,
             worker: false,
             turn: 0,
             kernel: true,
@@ -109,6 +116,10 @@ impl Arguments {
                     all.jit = true;
                     hand_on(None);
                 }
+                "--embed" => {
+                    all.embed = true;
+                    hand_on(None);
+                }
                 "--write" => all.write = true,
                 "--record" => all.record = true,
                 "--show" => all.show = Some(number()?),
@@ -137,7 +148,10 @@ impl Arguments {
         // Neighbours are compared.
         let jit = self.jit.then_some(&Jit as &dyn Oracle);
         let all = jit.into_iter().chain(oracle::all());
-        for o in all.filter(|o| self.kernel || o.name() != "kernel") {
+        for mut o in all.filter(|o| self.kernel || o.name() != "kernel") {
+            if self.embed && o.name() == Interpreter.name() {
+                o = &Embedded;
+            }
             match o.available() {
                 Ok(()) => oracles.push(o),
                 // Once is enough.

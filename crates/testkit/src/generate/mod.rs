@@ -27,7 +27,7 @@ use skep_abi::Capability;
 use skep_spec::Environment;
 use skep_verifier::{Options, verify};
 
-use crate::oracle::{self, Answer, Oracle, Privilege, Question, Verdict};
+use crate::oracle::{self, Answer, Oracle, Privilege, Question, Verdict, interpreter};
 use known::meant;
 use program::Generated;
 
@@ -125,5 +125,11 @@ pub fn compare(generated: &Generated, oracles: &[&dyn Oracle]) -> Comparison {
         what.starts_with("verdict: interpreter accepts, kernel: ")
             && dead_path::only_dead_paths(generated, &env)
     });
-    Comparison { what: what.filter(|_| !dead_path), answers, dead_path, known_better: false }
+    // No other oracle is needed to know that this is wrong.
+    let left = answers.iter().find_map(|answer| match answer {
+        Err(Verdict::Rejected { log }) if log.starts_with(interpreter::LEFT) => Some(log.clone()),
+        Ok(_) | Err(_) => None,
+    });
+    let what = left.or(what.filter(|_| !dead_path));
+    Comparison { what, answers, dead_path, known_better: false }
 }

@@ -23,6 +23,9 @@ use super::{
 /// Fuel of a run: far more than any test needs.
 const FUEL: u64 = 1 << 26;
 
+/// Instructions to verify with every state kept.
+const MOST_WATCHED: u32 = 100_000;
+
 /// The interpreter.
 pub struct Interpreter;
 
@@ -87,6 +90,25 @@ impl Embedded {
     }
 }
 
+impl Embedded {
+    /// Holds the runs against a proof that may be another program's: the first instruction that none of its states speaks
+    /// of, if there is one.
+    ///
+    /// # Errors
+    /// As for [`Oracle::answer`].
+    pub fn against(question: &Question<'_>, proof: Verified) -> Result<Option<String>, Verdict> {
+        let env = environment(question.privilege);
+        let maps = create_maps(question.spec)?;
+        let verified = check(question.spec, &env, question).map_err(|r| refusal(&r, question))?;
+        let program = Program::new(&verified, &env, maps.clone());
+        let program = program.map_err(|e| Verdict::Unsupported(e.to_string()))?;
+        let mut embedding = Embedding::default();
+        embedding.add(&program, proof, verified);
+        run(&program, &Slots::default(), &maps, (question.inputs, FUEL), Some(&embedding))?;
+        Ok(embedding.wrong())
+    }
+}
+
 /// What a refusal of [`Embedded`] begins with where a run left what the verifier knew.
 pub const LEFT: &str = "the run left what was known";
 
@@ -117,7 +139,9 @@ pub(super) fn answer(question: &Question<'_>, how: How<'_>) -> Answer {
         let (built, proof) = match check(spec, env, question) {
             Ok(verified) => {
                 let program = Program::new(&verified, env, maps.clone());
-                let states = Options { record_states: true, ..Options::default() };
+                // With every state kept, those of a long verification would be too many.
+                let most_insns = question.most_insns.unwrap_or(MOST_WATCHED);
+                let states = Options { record_states: true, most_insns, ..Options::default() };
                 let states = watched.then(|| verify(spec, env, &states).ok()).flatten();
                 (program, states.map(|states| (states, verified)))
             }

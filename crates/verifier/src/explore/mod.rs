@@ -12,6 +12,7 @@ mod globals;
 mod history;
 mod iterate;
 mod leave;
+mod observe;
 mod proved;
 mod rounds;
 mod settle;
@@ -526,19 +527,6 @@ impl<'p, 'a> Explorer<'p, 'a> {
             0 => self.p.subprogs[state.frames[0].subprog].start,
             // The kernel does not tell where what a timer calls begins.
             _ => 0,
-        }
-    }
-
-    fn observe(&self) -> Observed {
-        let regs = &self.state.frame().regs;
-        let live = self.p.live[self.pc];
-        let counts = |i: usize| regs[i].is_scalar() && live.contains(Reg(i as u8));
-        let known = crate::state::known(self.p, &self.state);
-        let words: Vec<_> = known.iter().map(|k| format!("{}={}", k.name, k.value)).collect();
-        Observed {
-            frames: self.state.frames.len(),
-            numbers: core::array::from_fn(|i| counts(i).then_some(regs[i].val)),
-            text: words.join(" "),
         }
     }
 

@@ -103,7 +103,10 @@ impl Explorer<'_, '_> {
         let slots = self.slots.live(self.p, &node.state, node.pc);
         self.slots.resume();
         let live = self.live(node.pc, &node.state);
-        let live: Vec<_> = live.into_iter().zip(slots).map(|(live, slots)| Live { slots, ..live }).collect();
+        let every = self.options.record_states;
+        let live = live.into_iter().zip(slots);
+        let live: Vec<_> =
+            live.map(|(live, slots)| Live { slots: if every { !0 } else { slots }, ..live }).collect();
         equal(&node.state, &unsettled.state, &live, self.covers())
     }
 

@@ -59,11 +59,14 @@ impl Explorer<'_, '_> {
                     Certainty::Complete | Certainty::Unsettled => covers,
                     Certainty::Incomplete => every_number,
                 };
-                if certainty == Certainty::Complete && !node.cleaned && same_calls(&node.state, &self.state) {
+                // Who holds states against runs wants to know what nobody reads too.
+                let clean = certainty == Certainty::Complete && !self.options.record_states;
+                if clean && !node.cleaned && same_calls(&node.state, &self.state) {
                     self.clean(id, &live);
                 }
                 let live = match certainty {
                     Certainty::Complete | Certainty::Incomplete => &live,
+                    Certainty::Unsettled if self.options.record_states => &live,
                     Certainty::Unsettled => known_live.get_or_insert_with(|| {
                         let slots = self.slots.live(self.p, &self.state, pc);
                         live.iter().zip(slots).map(|(live, slots)| Live { slots, ..*live }).collect()
