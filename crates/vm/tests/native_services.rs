@@ -59,25 +59,27 @@ fn loops_call_back() {
     assert_eq!(run(&program), Ok(u64::from(-7i32 as u32) << 32), "E2BIG");
 }
 
+/// Goes on by one at each look.
+struct Clock(std::cell::Cell<u64>);
+impl Host for Clock {
+    fn ktime_ns(&self) -> u64 {
+        self.0.set(self.0.get() + 1);
+        self.0.get()
+    }
+    fn boot_ns(&self) -> u64 {
+        0
+    }
+    fn prandom_u32(&self) -> u32 {
+        0
+    }
+    fn processor_id(&self, vcpu: u32) -> u32 {
+        vcpu
+    }
+    fn printk(&self, _: &[u8]) {}
+}
+
 #[test]
 fn a_deadline_ends_calls_back() {
-    struct Clock(std::cell::Cell<u64>);
-    impl Host for Clock {
-        fn ktime_ns(&self) -> u64 {
-            self.0.set(self.0.get() + 1);
-            self.0.get()
-        }
-        fn boot_ns(&self) -> u64 {
-            0
-        }
-        fn prandom_u32(&self) -> u32 {
-            0
-        }
-        fn processor_id(&self, vcpu: u32) -> u32 {
-            vcpu
-        }
-        fn printk(&self, _: &[u8]) {}
-    }
     let program =
         with_code(with_functions(ProgramType::SOCKET_FILTER, LOOP, &[], (&[7], &[])), loops, vec![]);
     let run = |looks, most: u64| {
@@ -86,9 +88,9 @@ fn a_deadline_ends_calls_back() {
         let mut run = Run::new(&mut stack, &clock).with_ctx(&mut ctx).with_deadline(looks);
         run_on(&program, &mut run)
     };
-    // Looked at before the first step and after each 65,536.
-    assert!(run(4, 3 * 65_536 - 1).is_ok());
-    let trap = run(4, 3 * 65_536).expect_err("the fourth look");
+    // Looked at when the run begins, before the first step and after each 65,536.
+    assert!(run(5, 3 * 65_536 - 1).is_ok());
+    let trap = run(5, 3 * 65_536).expect_err("the fifth look");
     assert_eq!((trap.pc, trap.kind), (5, TrapKind::Deadline));
 }
 
@@ -101,11 +103,12 @@ unsafe extern "C" fn ticks(rt: *mut Rt, _: u64, _: u64, _: u64, _: u64, _: u64, 
 fn ticks_look_at_the_deadline() {
     let program = native(ZERO, ticks);
     let run = |deadline| {
-        let (mut stack, mut ctx) = (Stack::new(), [0; SKB]);
-        run_on(&program, &mut Run::new(&mut stack, &NullHost).with_ctx(&mut ctx).with_deadline(deadline))
+        let (mut stack, mut ctx, clock) = (Stack::new(), [0; SKB], Clock(Default::default()));
+        run_on(&program, &mut Run::new(&mut stack, &clock).with_ctx(&mut ctx).with_deadline(deadline))
     };
-    assert_eq!(run(1), Ok(1));
-    assert_eq!(run(0), Err(Trap { prog_id: 0, pc: 3, kind: TrapKind::Deadline }));
+    assert_eq!(run(3), Ok(1));
+    assert_eq!(run(2), Err(Trap { prog_id: 0, pc: 3, kind: TrapKind::Deadline }));
+    assert_eq!(run(1), Err(Trap { prog_id: 0, pc: 0, kind: TrapKind::Deadline }), "it has not begun");
 }
 
 /// The sum of keys and values of map 0; keys may be read, and not written.

@@ -17,8 +17,8 @@
 //! **Who runs natively.** Verified programs, unless the run is watched ([`Run::with_observer`](crate::Run::with_observer)) or
 //! metered ([`Run::with_fuel`](crate::Run::with_fuel)), or is not given what the proof takes for granted: the context as
 //! `r1`, at least as long as the code accesses it, a packet that may be written if the program does. Others are
-//! interpreted, and meet a trap there. Native runs use no fuel; a deadline is looked at by [`Services::tick`] and at calls
-//! back.
+//! interpreted, and meet a trap there. Native runs use no fuel; a deadline is looked at before they begin, by [`Services::tick`]
+//! and at calls back.
 #![allow(unsafe_code)]
 
 mod binding;

@@ -7,6 +7,7 @@ use super::rt::{Pair, Parts, RETURNED, Rt, THROWN};
 use crate::Program;
 use crate::interp::{self, State};
 use crate::mem::{CALL_FRAMES, FRAMES, Mem};
+use crate::trap::TrapKind;
 
 /// The native code of a program, if a run in this state can use it from frame `depth` on.
 #[inline]
@@ -52,6 +53,10 @@ pub(crate) fn run_first(
     state: &mut State<'_>,
 ) -> Option<u64> {
     state.begin_native();
+    if state.is_over() {
+        state.set_trap(program, 0, TrapKind::Deadline);
+        return None;
+    }
     let result = run(program, native, mem, state, (state.r1, 0));
     state.fuel = state.limit;
     result
