@@ -233,7 +233,7 @@ impl<'a> Output<'a> {
                 }
                 let whole = self.lines.get((line as usize).saturating_sub(1)).copied().unwrap_or("");
                 let column = (whole.len() - whole.trim_start().len()) as u32 + 1;
-                let text = self.btf.name(whole.trim());
+                let text = self.btf.name(whole.trim_end());
                 lines.entry(section).or_default().push(LineInfo {
                     insn_off_bytes: start as u32 + (slot * Insn::SIZE) as u32,
                     file,
