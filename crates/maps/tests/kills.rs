@@ -560,7 +560,7 @@ fn kill_each_step(def: &MapDef, fill: &dyn Fn(&Map), operations: &[fn(&Map)], so
             }
         }
     }
-    assert!(kills > 3 * operations.len(), "{:?}: {kills} kills", def.kind);
+    assert!(kills > 2 * operations.len(), "{:?}: {kills} kills", def.kind);
 }
 
 /// What was added before is found, and more can be added.
