@@ -9,7 +9,7 @@ use skep_isa::Endian;
 use skep_jit::Options;
 use skep_maps::Map;
 use skep_object::Object;
-use skep_spec::ProgramSpec;
+use skep_spec::{MapDef, ProgramSpec};
 use skep_vm::{Host, NullHost, Program, Programs};
 
 use crate::clock::{Contender, compare};
@@ -183,14 +183,25 @@ impl Host for Clock {
 
 /// Prints the table.
 pub fn print(only: Option<&str>) {
-    let kernel = Kernel::new(&spec(&ROWS[0]).maps);
+    let specs: Vec<_> = ROWS.iter().map(|row| (row, spec(row))).collect();
+    // A program brings the maps that it names, in its own order.
+    let mut defs: Vec<Arc<MapDef>> = Vec::new();
+    for def in specs.iter().flat_map(|(_, spec)| &spec.maps) {
+        if !defs.iter().any(|d| d.name == def.name) {
+            defs.push(Arc::clone(def));
+        }
+    }
+    let kernel = Kernel::new(&defs);
     if let Err(why) = &kernel {
         println!("kernel: skipped: {why}");
     }
     let bare = AtomicU64::new(0);
-    let specs: Vec<_> = ROWS.iter().map(|row| (row, spec(row))).collect();
-    let shared = maps(&specs[0].1.maps);
+    let shared = maps(&defs);
     fill(&shared);
+    let own = |spec: &ProgramSpec| -> Vec<Arc<Map>> {
+        let place = |name: &str| defs.iter().position(|d| d.name == name).expect("all are there");
+        spec.maps.iter().map(|m| Arc::clone(&shared[place(&m.name)])).collect()
+    };
     let itself = Itself::default();
     let mut loaded = Vec::new();
     if let Ok(kernel) = &kernel {
@@ -210,7 +221,7 @@ pub fn print(only: Option<&str>) {
             continue;
         }
         let host: &dyn Host = if row.name == "ktime" { &Clock } else { &NullHost };
-        let ours = Ours::new(spec, &shared, Some(&Options::default()));
+        let ours = Ours::new(spec, &own(spec), Some(&Options::default()));
         let mut ours = match ours {
             Ok(ours) => ours,
             Err(why) => {
@@ -219,7 +230,7 @@ pub fn print(only: Option<&str>) {
             }
         };
         if row.name == "tail" {
-            let other = Ours::new(spec, &shared, Some(&Options::default())).expect("as before");
+            let other = Ours::new(spec, &own(spec), Some(&Options::default())).expect("as before");
             *itself.0.borrow_mut() = Some(Arc::new(other.with_id(1)));
             let progs = shared.iter().find(|m| !is_data(m)).expect("it is there");
             progs.set_program(0, 1).expect("there is room");
