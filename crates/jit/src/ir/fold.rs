@@ -3,8 +3,9 @@
 //! One walk over the blocks in order. Each instruction is looked at with its operands as they are by then, and becomes
 //! another, or goes in favour of a value that there is already. Branches that are decided become jumps.
 
-use skep_isa::{AluOp, Size, Width, eval};
+use skep_isa::Size;
 
+use super::eval;
 use super::{Bin, Block, Cond, Function, Op, Term, Ty, Val};
 
 /// Most steps that one instruction takes: each rule makes it simpler, so few take more than three.
@@ -119,7 +120,7 @@ impl Fold<'_> {
             },
             Op::Sext(size, a) => self.sext(size, a, ty),
             Op::Swap(size, a) => match *self.op(a) {
-                Op::Const(c) => Becomes::Op(Op::Const(swapped(size, c))),
+                Op::Const(c) => Becomes::Op(Op::Const(eval::swap(size, c))),
                 _ => Becomes::Itself,
             },
             Op::Cmp(cond, a, b) => match self.decided(cond, a, b) {
@@ -222,8 +223,7 @@ impl Fold<'_> {
 
     fn sext(&mut self, size: Size, a: Val, ty: Ty) -> Becomes {
         if let Some(c) = self.constant(a) {
-            let c = signed(size, c);
-            return Becomes::Op(Op::Const(if ty == Ty::I32 { u64::from(c as u32) } else { c }));
+            return Becomes::Op(Op::Const(eval::sext(size, ty, c)));
         }
         match (size, ty, self.f.ty(a), self.op(a)) {
             (Size::DW, ..) | (Size::W, Ty::I32, ..) => Becomes::Value(a),
@@ -237,7 +237,7 @@ impl Fold<'_> {
     fn bin(&mut self, bin: Bin, a: Val, b: Val, ty: Ty, pc: u32) -> Becomes {
         let (ca, cb) = (self.constant(a), self.constant(b));
         if let (Some(x), Some(y)) = (ca, cb) {
-            return Becomes::Op(Op::Const(computed(bin, ty, x, y)));
+            return Becomes::Op(Op::Const(eval::bin(bin, ty, x, y)));
         }
         // Constants stand on the right.
         if ca.is_some() && is_commutative(bin) {
@@ -398,7 +398,7 @@ impl Fold<'_> {
 /// Whether the comparison's result is known.
 fn decided(f: &Function, cond: Cond, a: Val, b: Val) -> Option<bool> {
     if let (Some(x), Some(y)) = (f.constant(a), f.constant(b)) {
-        return Some(holds(cond, f.ty(a), x, y));
+        return Some(eval::holds(cond, f.ty(a), x, y));
     }
     let same = a == b;
     match (cond, f.constant(b)) {
@@ -504,66 +504,4 @@ fn is_commutative(bin: Bin) -> bool {
 
 fn bits(ty: Ty) -> u64 {
     if ty == Ty::I32 { 32 } else { 64 }
-}
-
-/// What an operation gives for two constants.
-pub fn computed(bin: Bin, ty: Ty, a: u64, b: u64) -> u64 {
-    let op = match bin {
-        Bin::Add => AluOp::Add,
-        Bin::Sub => AluOp::Sub,
-        Bin::Mul => AluOp::Mul,
-        Bin::And => AluOp::And,
-        Bin::Or => AluOp::Or,
-        Bin::Xor => AluOp::Xor,
-        Bin::Shl => AluOp::Lsh,
-        Bin::Shr => AluOp::Rsh,
-        Bin::Sar => AluOp::Arsh,
-        Bin::Udiv => AluOp::Div,
-        Bin::Urem => AluOp::Mod,
-        Bin::Sdiv => AluOp::Sdiv,
-        Bin::Srem => AluOp::Smod,
-    };
-    eval::alu(op, if ty == Ty::I32 { Width::W32 } else { Width::W64 }, a, b)
-}
-
-/// Whether a comparison of two constants holds.
-pub fn holds(cond: Cond, ty: Ty, a: u64, b: u64) -> bool {
-    let (a, b, sa, sb) = match ty {
-        Ty::I32 => (u64::from(a as u32), u64::from(b as u32), i64::from(a as i32), i64::from(b as i32)),
-        Ty::I64 | Ty::None => (a, b, a as i64, b as i64),
-    };
-    match cond {
-        Cond::Eq => a == b,
-        Cond::Ne => a != b,
-        Cond::Ult => a < b,
-        Cond::Ule => a <= b,
-        Cond::Ugt => a > b,
-        Cond::Uge => a >= b,
-        Cond::Slt => sa < sb,
-        Cond::Sle => sa <= sb,
-        Cond::Sgt => sa > sb,
-        Cond::Sge => sa >= sb,
-        Cond::Set => a & b != 0,
-        Cond::Clear => a & b == 0,
-    }
-}
-
-/// The low bytes of a constant in the other order, zeros above.
-pub fn swapped(size: Size, c: u64) -> u64 {
-    match size {
-        Size::B => u64::from(c as u8),
-        Size::H => u64::from((c as u16).swap_bytes()),
-        Size::W => u64::from((c as u32).swap_bytes()),
-        Size::DW => c.swap_bytes(),
-    }
-}
-
-/// The low bytes of a constant, with copies of their sign above.
-pub fn signed(size: Size, c: u64) -> u64 {
-    match size {
-        Size::B => c as i8 as u64,
-        Size::H => c as i16 as u64,
-        Size::W => c as i32 as u64,
-        Size::DW => c,
-    }
 }

@@ -11,9 +11,9 @@ use std::collections::{HashMap, HashSet};
 
 use super::dead::predecessors;
 use super::dom::Dominators;
-use super::fold::{computed, holds, signed};
+use super::eval;
 use super::ssa::Repair;
-use super::{Block, Cond, Function, Op, Term, Ty, Val};
+use super::{Block, Cond, Function, Op, Term, Val};
 
 /// Most rounds that are counted.
 const ROUNDS: u64 = 1 << 14;
@@ -152,7 +152,7 @@ fn counted(f: &Function, l: &Loop, test: Block, predecessors: &[Vec<(Block, usiz
         let tested = with(f, *a, param, now)?;
         below &= tested <= bound && (rounds == 1 || tested > before);
         before = tested;
-        if !holds(cond, ty, tested, bound) {
+        if !eval::holds(cond, ty, tested, bound) {
             let ascends = below && cond == Cond::Ne;
             return Some(Counted { rounds, ascends });
         }
@@ -199,14 +199,13 @@ fn with(f: &Function, v: Val, param: Val, number: u64) -> Option<u64> {
         }
         let left = left.checked_sub(1)?;
         let node = f.node(v);
-        let narrow = |x: u64| if node.ty == Ty::I32 { u64::from(x as u32) } else { x };
         match node.op {
             Op::Const(c) => Some(c),
             Op::Trunc(x) => Some(u64::from(deep(f, x, param, number, left)? as u32)),
             Op::Zext(x) => deep(f, x, param, number, left),
-            Op::Sext(size, x) => Some(narrow(signed(size, deep(f, x, param, number, left)?))),
+            Op::Sext(size, x) => Some(eval::sext(size, node.ty, deep(f, x, param, number, left)?)),
             Op::Bin(bin, x, c) => {
-                Some(computed(bin, node.ty, deep(f, x, param, number, left)?, f.constant(c)?))
+                Some(eval::bin(bin, node.ty, deep(f, x, param, number, left)?, f.constant(c)?))
             }
             _ => None,
         }

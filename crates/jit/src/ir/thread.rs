@@ -5,7 +5,7 @@
 //! costs nothing, and a loop's first test neither.
 
 use super::dead::predecessors;
-use super::fold::holds;
+use super::eval;
 use super::ssa::Repair;
 use super::{Bin, Block, BlockData, Cond, Edge, Function, Op, Term, Val};
 
@@ -72,7 +72,7 @@ fn pass_by(f: &mut Function, b: Block) {
     let ty = f.ty(with);
     let constant = f.constant(with).unwrap_or_default();
     let decides = |f: &Function, arg: Val| match f.constant(arg) {
-        Some(c) => Some(holds(cond, ty, c, constant)),
+        Some(c) => Some(eval::holds(cond, ty, c, constant)),
         None if constant == 0 && is_address(f, arg) => match cond {
             Cond::Eq | Cond::Clear | Cond::Ule => Some(false),
             Cond::Ne | Cond::Set | Cond::Ugt => Some(true),

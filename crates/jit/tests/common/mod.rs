@@ -1,5 +1,5 @@
 //! A builder of functions, and a runtime made by hand.
-#![allow(dead_code, unsafe_code)]
+#![allow(dead_code, unsafe_code, reason = "each test file uses a part; native code is called")]
 
 use skep_jit::code::Code;
 use skep_jit::ir::{

@@ -35,7 +35,7 @@ pub fn of(value: u64) -> Pair {
 macro_rules! ask {
     ($call:expr) => {{
         // SAFETY: native code calls, with the `rt` that it was given.
-        #[allow(clippy::macro_metavars_in_unsafe)]
+        #[allow(clippy::macro_metavars_in_unsafe, reason = "what is unsafe is the call that is given")]
         let pair: skep_vm::native::Pair = unsafe { $call };
         if pair.stop != 0 {
             return pair;
