@@ -14,8 +14,11 @@ use skep_spec::{
 use crate::sys::{self, Load, Run, attr};
 use crate::{module, words};
 
-/// First size of the log buffer: memory that the kernel does not write is never touched.
+/// First size of the log buffer, which allocators clear. Where only statistics are asked for, a few lines are all.
 const LOG_BYTES: usize = 4 << 20;
+const STATS_BYTES: usize = 16 << 10;
+/// Bits of the log level that ask for instructions (`BPF_LOG_LEVEL`); what is left are statistics.
+const LOG_INSNS: u32 = 3;
 /// Room beyond what the kernel says that a log needs: it contains times.
 const LOG_SLACK: usize = 4096;
 /// The kernel's bound on `log_size` (`UINT_MAX >> 2`).
@@ -181,7 +184,10 @@ impl RawLoad<'_> {
         };
         let attempt = |level: u32| match level {
             0 => (sys::prog_load(&Load { log_level: 0, ..load }, &mut []).0, String::new()),
-            level => with_log(|log| sys::prog_load(&Load { log_level: level, ..load }, log)),
+            level => {
+                let first = if level & LOG_INSNS == 0 { STATS_BYTES } else { LOG_BYTES };
+                with_log(first, |log| sys::prog_load(&Load { log_level: level, ..load }, log))
+            }
         };
         let (mut result, mut log) = attempt(self.log_level);
         if matches!(result, Err(Errno::EPERM)) && sys::raise_memlock() {
@@ -274,8 +280,10 @@ fn words_to_bytes<const N: usize>(words: [u32; N]) -> Vec<u8> {
 
 /// Loads into a log buffer, and once more if the kernel says how much larger it must be (6.4): each load verifies the
 /// program, which can take seconds. Kernels that do not say get larger buffers until the log fits.
-fn with_log<T>(mut load: impl FnMut(&mut [u8]) -> (Result<T, Errno>, usize)) -> (Result<T, Errno>, String) {
-    let mut size = LOG_BYTES;
+fn with_log<T>(
+    mut size: usize,
+    mut load: impl FnMut(&mut [u8]) -> (Result<T, Errno>, usize),
+) -> (Result<T, Errno>, String) {
     loop {
         let mut log = vec![0; size];
         let (result, whole) = load(&mut log);
@@ -439,7 +447,7 @@ mod tests {
     /// A kernel with a log of some length: what it was given, and how often.
     fn loads(log_len: usize, says_how_long: bool) -> (Vec<usize>, Result<(), Errno>, String) {
         let mut given = Vec::new();
-        let (result, log) = with_log(|log| {
+        let (result, log) = with_log(LOG_BYTES, |log| {
             given.push(log.len());
             let written = log_len.min(log.len() - 1);
             log[..written].fill(b'x');
@@ -465,7 +473,7 @@ mod tests {
     fn a_log_beyond_the_kernels_bound_ends() {
         for says in [true, false] {
             let mut given = Vec::new();
-            let (result, _) = with_log(|log| {
+            let (result, _) = with_log(LOG_BYTES, |log| {
                 given.push(log.len());
                 (Err::<(), _>(Errno::ENOSPC), if says { usize::MAX } else { 0 })
             });

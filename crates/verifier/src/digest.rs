@@ -2,7 +2,7 @@
 
 use alloc::rc::Rc;
 use alloc::vec::Vec;
-use core::fmt;
+use core::fmt::{self, Write};
 
 use skep_spec::{Environment, Fields, MapDef, ProgramSpec};
 
@@ -23,15 +23,17 @@ impl Digest {
     /// The same, by one who has found the fields of the program's maps, in their order, perhaps followed by others.
     pub(crate) fn with(spec: &ProgramSpec, env: &Environment, fields: &[Rc<Fields>]) -> Self {
         let mut h = Fnv(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d);
-        h.text(format_args!("{:?} {:?} {} {}", env.profile, env.capability, env.strict_alignment, env.cpus));
+        h.bytes(&[env.profile as u8, env.capability as u8, u8::from(env.strict_alignment)]);
+        h.bytes(&env.cpus.to_le_bytes());
         // skep's own rows are the same wherever a proof is: their number names them.
-        h.text(format_args!("{} {:?}", spec.prog_type.0, env.own_program_type(spec.prog_type)));
+        h.bytes(&spec.prog_type.0.to_le_bytes());
+        h.maybe(env.own_program_type(spec.prog_type));
         for helper in env.own_helpers() {
-            h.text(format_args!("{helper:?}"));
+            h.maybe(Some(helper));
         }
-        h.text(format_args!("{:?}", env.extended.as_ref().map(|e| (e.prog_type.0, &e.name))));
+        h.maybe(env.extended.as_ref().map(|e| (e.prog_type.0, &e.name)));
         // Nothing but a kernel runs what rests on its types.
-        h.text(format_args!("{}", spec.attach_btf_id));
+        h.bytes(&spec.attach_btf_id.to_le_bytes());
         for (map, fields) in spec.maps.iter().zip(fields) {
             h.map(map, fields);
         }
@@ -54,8 +56,11 @@ impl Fnv {
         }
     }
 
-    fn text(&mut self, args: fmt::Arguments<'_>) {
-        let _ = fmt::write(self, args);
+    /// What most programs have none of: all that its text says.
+    fn maybe(&mut self, value: Option<impl fmt::Debug>) {
+        if let Some(value) = value {
+            let _ = write!(self, "{value:?}");
+        }
         self.bytes(&[0]);
     }
 
@@ -68,14 +73,14 @@ impl Fnv {
         if map.frozen {
             self.bytes(map.initial.as_deref().unwrap_or(&[]));
         }
-        self.text(format_args!("{fields:?}"));
+        self.maybe((*fields != Fields::default()).then_some(fields));
         if let Some(inner) = &map.inner {
             self.map(inner, &inner.fields());
         }
     }
 }
 
-impl fmt::Write for Fnv {
+impl Write for Fnv {
     fn write_str(&mut self, s: &str) -> fmt::Result {
         self.bytes(s.as_bytes());
         Ok(())

@@ -98,6 +98,18 @@ impl BinOp {
         Some(result & low_mask(width))
     }
 
+    /// Whether every value can be the result, where every value can be the left operand: each value of the right one then
+    /// gives them all, or `all` values of it together do.
+    fn fills(self, all: bool) -> bool {
+        match self {
+            BinOp::Add | BinOp::Sub | BinOp::Xor => true,
+            BinOp::Mul | BinOp::Or | BinOp::And => all,
+            BinOp::Div | BinOp::Mod | BinOp::Sdiv | BinOp::Smod | BinOp::Lsh | BinOp::Rsh | BinOp::Arsh => {
+                false
+            }
+        }
+    }
+
     /// The low half of a 64-bit result, where it follows from the low halves of the operands.
     fn low_half(self, a: &Scalar, b: &Scalar) -> Lane {
         match self {
@@ -121,6 +133,9 @@ impl Scalar {
             && let Some(result) = op.of_constants(bits, x, y)
         {
             return Scalar::known(result);
+        }
+        if self.is_unknown() && op.fills(rhs.is_unknown()) {
+            return Scalar::UNKNOWN.truncate(bits.count());
         }
         match bits {
             Bits::B32 => zero_extended(op.apply(&self.lane32(), &rhs.lane32())),
@@ -218,9 +233,10 @@ impl Scalar {
     }
 }
 
-/// A 32-bit result in a 64-bit register. Exact.
+/// A reduced 32-bit result in a 64-bit register. Exact, and tight: the wide lane says what the low one says without its
+/// sign.
 fn zero_extended(low: Lane) -> Scalar {
-    joined(low.zero_extend(64), low)
+    Scalar::from_low(&low)
 }
 
 fn joined(wide: Lane, low: Lane) -> Scalar {

@@ -189,8 +189,9 @@ impl Lane {
     /// leading bits that the ends of each span agree on. Sound: only values that fail one component go. With
     /// contradictory components the answer is `None`, never bounds in the wrong order.
     pub fn reduce(mut self) -> Option<Lane> {
-        if self == Lane::unknown(self.width) {
-            return Some(self);
+        let top = Lane::unknown(self.width);
+        if (Lane { tnum: top.tnum, ..self }) == top {
+            return Some(self.bounded_by_tnum());
         }
         for _ in 0..ROUNDS {
             if self.tnum.is_const() {
@@ -219,6 +220,19 @@ impl Lane {
             }
         }
         Some(self)
+    }
+
+    /// What [`Lane::reduce`] comes to where the bounds say nothing: the least and greatest member of the tnum on each side
+    /// of the sign bit. Their common leading bits are known bits of the tnum, so that it stays as it is.
+    fn bounded_by_tnum(self) -> Lane {
+        let (value, mask) = (self.tnum.value(), self.tnum.mask());
+        let sign = 1 << (self.width - 1);
+        let (umin, umax) = (value, value | mask);
+        let (least, most) = match mask & sign {
+            0 => (umin, umax),
+            _ => (umin | sign, umax & !sign),
+        };
+        Lane { umin, umax, smin: sign_extend(least, self.width), smax: sign_extend(most, self.width), ..self }
     }
 
     /// [`Lane::reduce`] for a lane that is known to have members.

@@ -13,6 +13,16 @@ pub enum Bits {
     B64,
 }
 
+impl Bits {
+    /// How many.
+    pub(super) const fn count(self) -> u32 {
+        match self {
+            Self::B32 => 32,
+            Self::B64 => 64,
+        }
+    }
+}
+
 /// A non-empty set of 64-bit values, as Linux 6.18 `struct bpf_reg_state` describes a scalar.
 ///
 /// `x` is a member iff it agrees with the [`Tnum`], lies within the unsigned and the signed 64-bit bounds, and
@@ -246,6 +256,24 @@ impl Scalar {
     /// bound on rounds. Keeps every member.
     pub fn normalize(&self) -> Option<Scalar> {
         settle(self.lane64(), self.lane32())
+    }
+
+    /// The values of a reduced lane of 32 bits, zero-extended.
+    pub(super) fn from_low(low: &Lane) -> Scalar {
+        let scalar = Scalar {
+            tnum: low.tnum,
+            umin: low.umin,
+            umax: low.umax,
+            smin: low.umin as i64,
+            smax: low.umax as i64,
+            u32_min: low.umin as u32,
+            u32_max: low.umax as u32,
+            s32_min: low.smin as i32,
+            s32_max: low.smax as i32,
+        };
+        #[cfg(test)]
+        assert_eq!(settle(low.zero_extend(64), *low), Some(scalar), "{low:?} is tight");
+        scalar
     }
 
     pub(super) fn lane64(&self) -> Lane {

@@ -5,8 +5,10 @@
 //! ```
 //!
 //! Without a folder: the objects of this repository and, where `cargo xtask selftests` has left them, those of the kernel's
-//! own tests. Each program is asked of both in one process, alternately; medians count. The kernel's time is the one that it
-//! reports at log level 4 (`verification time`), of its verifier alone. Only programs that both accept are compared.
+//! own tests. Each program is asked of both in one process, twice of one and twice of the other, and so on; medians count, of the
+//! first of two questions (`time`: the other verifier, maps and the kernel's JIT had the caches meanwhile) and of the second
+//! (`time, again`). The kernel's time is the one that it reports at log level 4 (`verification time`), of its verifier alone.
+//! Only programs that both accept are compared.
 //! `--all` prints a line for each of them.
 //!
 //! With `--prevail` (which `cargo xtask` builds, and follows with its path) PREVAIL's Rust port is asked about each program

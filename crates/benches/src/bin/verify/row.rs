@@ -23,8 +23,10 @@ impl Verdict {
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Cost {
     pub verdict: Verdict,
-    /// Microseconds, the median.
+    /// Microseconds, the median of what the first question took, after the other verifier had the caches.
     pub micros: f64,
+    /// The same for a second question right after the first.
+    pub again: f64,
     /// Instructions processed.
     pub insns: u64,
     /// States stored.
@@ -71,6 +73,7 @@ impl Row {
             *cost = Cost {
                 verdict: *Verdict::ALL.get(number()? as usize)?,
                 micros: number()?,
+                again: number()?,
                 insns: number()? as u64,
                 total_states: number()? as u64,
                 peak_states: number()? as u64,
@@ -83,8 +86,8 @@ impl Row {
 impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}\t{}", self.section, self.program)?;
-        for Cost { verdict, micros, insns, total_states, peak_states } in [self.kernel, self.skep] {
-            write!(f, "\t{}\t{micros}\t{insns}\t{total_states}\t{peak_states}", verdict as u8)?;
+        for Cost { verdict, micros, again, insns, total_states, peak_states } in [self.kernel, self.skep] {
+            write!(f, "\t{}\t{micros}\t{again}\t{insns}\t{total_states}\t{peak_states}", verdict as u8)?;
         }
         Ok(())
     }

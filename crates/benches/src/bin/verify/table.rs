@@ -8,8 +8,9 @@ const WORST: usize = 12;
 /// A figure: its name, and its value for skep and for the kernel.
 type Figure = (&'static str, fn(&Row) -> (f64, f64));
 
-const FIGURES: [Figure; 4] = [
+const FIGURES: [Figure; 5] = [
     ("time", |r| (r.skep.micros, r.kernel.micros)),
+    ("time, again", |r| (r.skep.again, r.kernel.again)),
     ("steps", |r| (r.skep.insns as f64, r.kernel.insns as f64)),
     ("states", |r| (r.skep.total_states as f64, r.kernel.total_states as f64)),
     ("peak states", |r| (r.skep.peak_states as f64, r.kernel.peak_states as f64)),
@@ -95,7 +96,7 @@ fn rows_of(rows: &[&Row]) {
         "KiB"
     );
     for row in rows {
-        let [time, steps, _, peak] = FIGURES;
+        let [time, _, steps, _, peak] = FIGURES;
         println!(
             "{:<52} {:>9.0} {:>9.0} {:>6.2} {:>7} {:>7} {:>6.2} {:>6} {:>6} {:>6.2} {:>8}",
             row.name(),

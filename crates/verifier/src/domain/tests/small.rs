@@ -63,6 +63,22 @@ fn binary_tnum_operations_are_exact_per_bit_in_five_bits() {
 }
 
 #[test]
+fn known_bits_alone_bound_as_their_members_do() {
+    let signed = |x: u64, width: u32| ((x << (64 - width)) as i64) >> (64 - width);
+    for width in 1..=6 {
+        for t in tnums(width) {
+            let xs = members(width, t);
+            let lane = Lane::from_tnum(width, t);
+            let unsigned = (*xs.iter().min().unwrap(), *xs.iter().max().unwrap());
+            let sorted = |x: &u64| signed(*x, width);
+            let ends = (xs.iter().map(sorted).min().unwrap(), xs.iter().map(sorted).max().unwrap());
+            assert_eq!((lane.umin, lane.umax), unsigned, "{t}");
+            assert_eq!(((lane.smin, lane.smax), lane.tnum), (ends, t), "{t}");
+        }
+    }
+}
+
+#[test]
 fn a_product_is_no_worse_than_either_order() {
     use crate::domain::rules::{Bv, Known, known_mul};
     let known = |t: Tnum| Known { value: Bv::new(5, t.value()), mask: Bv::new(5, t.mask()) };
