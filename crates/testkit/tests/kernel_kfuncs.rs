@@ -124,7 +124,7 @@ impl Kernel {
             }
             (Ok(_), Err(words)) => self.wrong.push(format!("{}: accepted; Linux: {words}", what())),
             // Linux 6.18 takes NULL for memory that functions then use.
-            (Err(e), Ok(())) if e.message().contains("type=scalar expected=fp, pkt, map_value, mem") => {}
+            (Err(e), Ok(())) if e.message().contains("type=scalar expected=fp") => {}
             (Err(e), Ok(())) => self.wrong.push(format!("{}: refused: {}", what(), e.message())),
             (Err(e), Err(words)) => {
                 let (a, b) = (e.message().contains("is not allowed"), words.contains("is not allowed"));

@@ -106,7 +106,7 @@ fn refused(
     v: Violation,
     stats: Stats,
 ) -> Rejection {
-    let log = log.unwrap_or_else(|| Log::new(options)).finish(Some(&v.message), stats, &[]);
+    let log = log.unwrap_or_else(|| Log::new(options)).finish(Some(&v), stats, &[]);
     Rejection(Box::new(Inner {
         code: v.code,
         pc,
@@ -134,7 +134,7 @@ fn refused_at(p: &Program<'_>, explorer: Explorer<'_, '_>, v: Violation) -> Reje
         path: explorer.path(),
         state: state::known(p, &explorer.state),
         stats,
-        log: explorer.log.finish(Some(&v.message), stats, &explorer.depths),
+        log: explorer.log.finish(Some(&v), stats, &explorer.depths),
         costs: explorer.costs,
         message: v.message,
         advice: v.advice,

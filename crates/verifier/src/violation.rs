@@ -2,6 +2,7 @@
 
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use crate::Code;
 use crate::rejection::Advice;
@@ -12,6 +13,16 @@ pub(crate) struct Violation {
     pub(crate) code: Code,
     pub(crate) message: String,
     pub(crate) advice: Advice,
+    /// Lines that the kernel's log has before and after the message.
+    pub(crate) before: Vec<String>,
+    pub(crate) after: Vec<String>,
+}
+
+impl Violation {
+    /// What the log says of it.
+    pub(crate) fn lines(&self) -> impl Iterator<Item = &str> {
+        self.before.iter().chain([&self.message]).chain(&self.after).map(String::as_str)
+    }
 }
 
 pub(crate) type Check<T> = Result<T, alloc::boxed::Box<Violation>>;
@@ -19,7 +30,13 @@ pub(crate) type Check<T> = Result<T, alloc::boxed::Box<Violation>>;
 /// A refusal with the kernel's words.
 #[cold]
 pub(crate) fn refuse<T>(code: Code, message: impl Into<String>) -> Check<T> {
-    Err(alloc::boxed::Box::new(Violation { code, message: message.into(), advice: Advice::default() }))
+    Err(alloc::boxed::Box::new(Violation {
+        code,
+        message: message.into(),
+        advice: Advice::default(),
+        before: Vec::new(),
+        after: Vec::new(),
+    }))
 }
 
 /// A refusal of something that skep does not know yet.
@@ -37,6 +54,12 @@ pub(crate) trait Explain<T> {
         known: impl Into<String>,
         remedy: impl Into<String>,
     ) -> Self;
+
+    /// What the kernel's log says after the message.
+    fn then(self, line: impl Into<String>) -> Self;
+
+    /// Nothing more after the message.
+    fn alone(self) -> Self;
 }
 
 impl<T> Explain<T> for Check<T> {
@@ -48,6 +71,20 @@ impl<T> Explain<T> for Check<T> {
     ) -> Self {
         self.map_err(|mut v| {
             v.advice = Advice { required: required.into(), known: known.into(), remedy: remedy.into() };
+            v
+        })
+    }
+
+    fn then(self, line: impl Into<String>) -> Self {
+        self.map_err(|mut v| {
+            v.after.push(line.into());
+            v
+        })
+    }
+
+    fn alone(self) -> Self {
+        self.map_err(|mut v| {
+            v.after.clear();
             v
         })
     }

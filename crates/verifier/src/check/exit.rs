@@ -9,7 +9,7 @@ use super::{Facts, leak, leaks, readable};
 use crate::Code;
 use crate::domain::Bits;
 use crate::program::Program;
-use crate::state::{Kind, State, type_name};
+use crate::state::{Kind, Reference, State, type_name};
 use crate::violation::{Check, Explain, refuse};
 
 pub(super) fn exit(p: &Program<'_>, s: &State) -> Check<Facts> {
@@ -142,13 +142,9 @@ fn range_words(min: i64, max: i64) -> alloc::string::String {
 pub(super) fn no_references(s: &State, what: &str) -> Check<()> {
     super::lock::released(s, what)?;
     let Some(r) = s.refs.first() else { return Ok(()) };
-    let words = match what {
-        "BPF_EXIT instruction in main prog" => {
-            format!("Unreleased reference id={} alloc_insn={}", r.id, r.pc)
-        }
-        _ => format!("{what} would lead to reference leak (id={} alloc_insn={})", r.id, r.pc),
-    };
-    refuse(Code::Reference, words).explain(
+    let words = |r: &Reference| format!("Unreleased reference id={} alloc_insn={}", r.id, r.pc);
+    let refusal = s.refs[1..].iter().fold(refuse(Code::Reference, words(r)), |all, r| all.then(words(r)));
+    refusal.then(format!("{what} would lead to reference leak")).explain(
         "every reference is released",
         format!("what insn {} returned is still held", r.pc),
         "release it on this path as well: bpf_ringbuf_submit or bpf_ringbuf_discard",

@@ -130,8 +130,12 @@ impl Used {
             Kind::Buffer { .. } => buffer(s, reg, value.off, size as usize).map(drop),
             _ if zero_ok && size == 0 && value.is_null() => Ok(()),
             _ => {
-                let words = format!("R{} type={} expected=fp, pkt, map_value, mem", reg.0, type_name(value));
-                refuse(Code::BadArgument, words)
+                let words = format!("R{} type={} expected=fp", reg.0, type_name(value));
+                refuse(Code::BadArgument, words).explain(
+                    "memory: of the stack, a packet, a map's value or key, or what a helper gave",
+                    format!("r{} is {}", reg.0, state::register(p, s.depth(), value)),
+                    "pass the address of memory; compare it with 0 first if it may be NULL",
+                )
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Calls of global functions, which are verified on their own.
 
 use alloc::format;
+use alloc::string::String;
 
 use skep_abi::MemAccess;
 use skep_isa::Reg;
@@ -51,11 +52,17 @@ fn refused<T>(
         return Err(why);
     }
     let name = signature::name(p.spec, p.subprogs[callee].start);
-    refuse(why.code, format!("Caller passes invalid args into func#{callee} ('{name}')")).explain(
-        "arguments for which a global function can be verified on its own, and as its types say",
-        why.message,
-        "change the argument or its type, or declare the function static",
-    )
+    let led_here = why.lines().map(String::from).collect();
+    let refusal = refuse(why.code, format!("Caller passes invalid args into func#{callee} ('{name}')"))
+        .explain(
+            "arguments for which a global function can be verified on its own, and as its types say",
+            why.message,
+            "change the argument or its type, or declare the function static",
+        );
+    refusal.map_err(|mut v| {
+        v.before = led_here;
+        v
+    })
 }
 
 fn argument(

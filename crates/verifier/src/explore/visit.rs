@@ -10,7 +10,7 @@ use super::{Explorer, History, NodeId, iterate};
 use crate::program::Store;
 use crate::state::{Exactness, Live, State, equal, same_calls};
 use crate::violation::{Check, Explain, refuse};
-use crate::{Code, limits};
+use crate::{Code, limits, report};
 
 impl Explorer<'_, '_> {
     /// Compares with the states stored here; says whether one covers ours. If none does, ours may be stored.
@@ -174,10 +174,13 @@ impl Explorer<'_, '_> {
         {
             return Ok(());
         }
-        refuse(Code::InfiniteLoop, format!("infinite loop detected at insn {}", self.pc)).explain(
-            "every way around a loop changes something",
-            "registers and stack are as they were the last time around",
-            "count the iterations and end the loop at a constant",
-        )
+        refuse(Code::InfiniteLoop, format!("infinite loop detected at insn {}", self.pc))
+            .explain(
+                "every way around a loop changes something",
+                "registers and stack are as they were the last time around",
+                "count the iterations and end the loop at a constant",
+            )
+            .then(format!("cur state:{}", report::whole(self.p, &self.state, self.state.depth())))
+            .then(format!("old state:{}", report::whole(self.p, old, old.depth())))
     }
 }

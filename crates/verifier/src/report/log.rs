@@ -16,6 +16,7 @@ use crate::options::STATISTICS;
 use crate::program::Program;
 use crate::rejection::Known;
 use crate::state::{State, known, known_in, place, references};
+use crate::violation::Violation;
 
 /// A log under way. At level 1 it holds the current path; at level 2 every path.
 #[derive(Debug)]
@@ -284,13 +285,18 @@ impl Log {
     }
 
     /// Ends the log with the refusal, if there is one, statistics and counters. `depths`: the stack of each function.
-    pub(crate) fn finish(mut self, message: Option<&str>, stats: crate::Stats, depths: &[u32]) -> String {
+    pub(crate) fn finish(
+        mut self,
+        refusal: Option<&Violation>,
+        stats: crate::Stats,
+        depths: &[u32],
+    ) -> String {
         if self.level == 0 {
             return String::new();
         }
         self.fresh_line();
-        if let Some(message) = message {
-            self.put(message);
+        for line in refusal.into_iter().flat_map(Violation::lines) {
+            self.put(line);
         }
         if self.level & STATISTICS != 0 && !depths.is_empty() {
             let depths: Vec<_> = depths.iter().map(|d| format!("{d}")).collect();
@@ -330,7 +336,7 @@ fn accessed(facts: &Facts, s: &State) -> Vec<String> {
 }
 
 /// All that is known in a frame, behind a blank.
-pub(super) fn whole(p: &Program<'_>, s: &State, frame: usize) -> String {
+pub(crate) fn whole(p: &Program<'_>, s: &State, frame: usize) -> String {
     words(s, frame, &known_in(p, s, frame))
 }
 

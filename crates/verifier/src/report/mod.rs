@@ -9,7 +9,7 @@ use alloc::string::{String, ToString};
 
 pub(crate) use explain::explain;
 pub use guide::{Example, GUIDES, Guide};
-pub(crate) use log::Log;
+pub(crate) use log::{Log, whole};
 
 use skep_isa::CallTarget;
 use skep_isa::text::{Dialect, Names};

@@ -109,6 +109,9 @@ pub(crate) fn register(p: &Program<'_>, frame: usize, reg: &Reg) -> String {
         return out;
     }
     out.push_str(type_name(reg));
+    if reg.kind == Kind::Arena {
+        return out;
+    }
     if let Kind::Local { id, .. } = reg.kind {
         out.push_str(p.object_name(id));
     }

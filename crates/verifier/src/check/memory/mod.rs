@@ -180,9 +180,8 @@ pub(crate) fn access(
         }
         Kind::FlowKeys => {
             leak_into("flow keys")?;
-            region(s, base, off, size as i64, FLOW_KEYS_BYTES.into(), false, |at| {
-                format!("invalid access to flow keys off={at} size={size}")
-            })?;
+            let words = |at| format!("invalid access to flow keys off={at} size={size}");
+            region(s, base, off, size as i64, FLOW_KEYS_BYTES.into(), false, words).alone()?;
             Ok(Target::Mem)
         }
         Kind::Btf { id, marks } if intent.writes() => {

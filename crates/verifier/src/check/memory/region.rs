@@ -63,6 +63,7 @@ pub(crate) fn region(
     let inside = |at: i64| at >= 0 && (size > 0 || zero_size_allowed) && at as u64 + size as u64 <= len;
     let required = || format!("bytes {off} to {} plus the variable part, inside 0 to {len}", off + size);
     let known = || format!("the variable part of r{} is in [{min}, {max}]", base.0);
+    let outside = |which: &str| format!("R{} {which} value is outside of the allowed memory range", base.0);
     if min < 0 && (min < -(1 << 31) || off + min < 0) {
         let words = format!(
             "R{} min value is negative, either use unsigned index or do a if (index >=0) check.",
@@ -73,7 +74,9 @@ pub(crate) fn region(
     }
     if !inside(off + min) {
         let remedy = format!("access offsets 0 to {} only", len.saturating_sub(size as u64));
-        return refuse(Code::OutOfBounds, words(off + min)).explain(required(), known(), remedy);
+        return refuse(Code::OutOfBounds, words(off + min))
+            .explain(required(), known(), remedy)
+            .then(outside("min"));
     }
     if max >= limits::VAR_OFF as u64 {
         let words = format!("R{} unbounded memory access, make sure to bounds check any such access", base.0);
@@ -84,7 +87,9 @@ pub(crate) fn region(
     if !inside(off + max as i64) {
         let most = (len as i64 - size - off).max(0);
         let remedy = format!("test the index first so that it is at most {most}");
-        return refuse(Code::OutOfBounds, words(off + max as i64)).explain(required(), known(), remedy);
+        return refuse(Code::OutOfBounds, words(off + max as i64))
+            .explain(required(), known(), remedy)
+            .then(outside("max"));
     }
     Ok(())
 }
@@ -147,11 +152,19 @@ pub(crate) fn packet(
         Some(range) => format!("{range} bytes are known to be there"),
         None => "a comparison has shown that the packet ends at the pointer or before it".into(),
     };
-    let words = format!(
-        "invalid access to packet, off={off} size={size}, R{}(id={},off={},r={range})",
-        base.0, reg.id, reg.off
-    );
-    refuse(Code::OutOfBounds, words).explain(
+    let outside = format!("R{} offset is outside of the packet", base.0);
+    let refusal = match range.bytes() {
+        Some(range) => {
+            let (id, from) = (reg.id, reg.off);
+            let words = format!(
+                "invalid access to packet, off={off} size={size}, R{}(id={id},off={from},r={range})",
+                base.0
+            );
+            refuse(Code::OutOfBounds, words).then(outside)
+        }
+        None => refuse(Code::OutOfBounds, outside),
+    };
+    refusal.explain(
         format!("{} bytes of packet after the pointer's variable part", i64::from(off) + size),
         known,
         format!("if (data + {} > data_end) return …; with this very pointer", i64::from(off) + size),
