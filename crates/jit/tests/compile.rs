@@ -81,7 +81,6 @@ fn compiled_programs_give_what_interpreted_ones_do() {
                 count.set_native(native).expect("its own");
                 assert_eq!([run(&count), run(&count), run(&count)], [1, 2, 3], "{options:?}");
 
-                options.build.check_accesses = false;
                 let mixed = program("mixed", MIXED, &[]);
                 let want = run(&mixed);
                 let (native, report) = compile(&mixed, &options).expect("compiles");

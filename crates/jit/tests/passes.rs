@@ -1,9 +1,12 @@
 //! What the passes make of small functions.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use skep_jit::ir::eval::{self, Stop};
 use skep_jit::ir::lookup::Array;
 use skep_jit::ir::passes::{Passes, run};
-use skep_jit::ir::{Func, Module, Op, random};
+use skep_jit::ir::random::{self, world};
+use skep_jit::ir::{Func, Module, Op};
 
 fn passed(text: &str) -> String {
     let mut m = Module::parse(text).expect("a text");
@@ -122,14 +125,81 @@ block2(v9: i64):
     assert!(text.contains("select eq v7, v6 ? v1 : v8") && !text.contains("jump"), "{text}");
 }
 
-/// What a module gives, what it leaves in memory, and how often it has asked for something; `None` if it runs for too long.
-fn meaning(m: &Module, steps: u64) -> Option<(Result<u64, Stop>, Vec<u8>, u64)> {
-    let mut world = random::world();
-    let result = eval::run(m, &mut world, Func(0), [3, 1 << 40, u64::MAX, 0, 0x8000_0000], steps);
-    if result == Err(Stop::Steps) {
-        return None;
-    }
-    Some((result, world.memory[&random::MAP].clone(), world.count))
+/// What a module gives, what it leaves in memory (a sum over it), and how often it has asked for something.
+type Meaning = (Result<u64, Stop>, u64, u64);
+
+/// Arguments that modules are run with.
+const ARGS: [[u64; 5]; 3] = [
+    [3, 1 << 40, u64::MAX, 0, 0x8000_0000],
+    [0, 1, 2, 0x7fff_ffff, 0xffff_ffff],
+    [0xfedc_ba98_7654_3210, 8, 1 << 63, 0xff00_00ff_0080_8000, 77],
+];
+
+fn sum(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0, |sum: u64, b| sum.wrapping_mul(0x100_0000_01b3) ^ u64::from(*b))
+}
+
+/// What a module means with each of [`ARGS`]; `None` if it runs for too long.
+fn meaning(m: &Module, steps: u64) -> Option<Vec<Meaning>> {
+    let one = |args| {
+        let mut world = world::world();
+        let result = eval::run(m, &mut world, Func(0), args, steps);
+        (result != Err(Stop::Steps)).then(|| (result, sum(&world::memory(&world)), world.count))
+    };
+    ARGS.into_iter().map(one).collect()
+}
+
+/// What a function means stays what it is when some passes have run.
+fn keeps(text: &str, passes: Passes) {
+    let before = Module::parse(text).expect("a text");
+    let mut after = before.clone();
+    run(&mut after, &passes, &world::array);
+    after.check().unwrap_or_else(|e| panic!("{e}\n{after}"));
+    assert_eq!(meaning(&after, 1000), meaning(&before, 1000), "{after}");
+}
+
+const THREAD: Passes = Passes { thread: true, ..Passes::NONE };
+
+#[test]
+fn no_bit_of_an_address_is_one_of_zero() {
+    let text = r#"function 0 "f" slot 0 {
+block0(v0: i64, v1: i64, v2: i64, v3: i64, v4: i64):
+  v5: i64 = const 0x50000000
+  branch ult v0, v1 -> block1(v5), block1(v2)
+block1(v6: i64):
+  v7: i64 = const 0
+  branch clear v6, v7 -> block2, block3
+block2:
+  return v1
+block3:
+  return v2
+}
+"#;
+    keeps(text, THREAD);
+    keeps(&text.replace("clear", "set"), THREAD);
+}
+
+#[test]
+fn what_a_passed_block_gives_to_itself_is_the_value_from_before() {
+    keeps(
+        r#"function 0 "f" slot 0 {
+block0(v0: i64, v1: i64, v2: i64, v3: i64, v4: i64):
+  v5: i64 = const 0
+  jump block1(v5, v0)
+block1(v6: i64, v7: i64):
+  v8: i64 = const 5
+  v9: i64 = add v7, v8
+  branch ult v6, v8 -> block2, block3(v6)
+block2:
+  branch ne v1, v2 -> block1(v8, v9), block3(v7)
+block3(v10: i64):
+  v11: i64 = mul v9, v7
+  v12: i64 = xor v11, v10
+  return v12
+}
+"#,
+        THREAD,
+    );
 }
 
 /// A random module; functions that do not use their frame do not have it zeroed, so that they can go into their callers.
@@ -154,20 +224,22 @@ fn passes_keep_what_random_functions_mean() {
     };
     let sets = [
         ("fold", one(|p| p.fold = true)),
+        ("lookup", one(|p| p.lookup = true)),
         ("inline", one(|p| p.inline = true)),
         ("slots", one(|p| p.slots = true)),
         ("thread", one(|p| p.thread = true)),
         ("choose", one(|p| p.choose = true)),
         ("loops", one(|p| p.loops = true)),
         ("repeat", one(|p| p.repeat = true)),
+        ("divisors", one(|p| p.divisors = true)),
         ("balance", one(|p| p.balance = true)),
         ("all", Passes::ALL),
     ];
     let (first, count) = match std::env::var("SKEP_PASSES").ok().and_then(|n| n.parse().ok()) {
         Some(n) => (1 << 32, n),
-        None => (0, 3000),
+        None => (0, 1500),
     };
-    let (mut compared, mut changed) = (0, [0; 9]);
+    let (mut compared, mut changed) = (0, [0; 11]);
     for seed in first..first + count {
         let m = random_module(seed);
         m.check().expect("valid");
@@ -175,8 +247,10 @@ fn passes_keep_what_random_functions_mean() {
         compared += 1;
         for ((name, passes), changed) in sets.iter().zip(&mut changed) {
             let (mut after, mut plain) = (m.clone(), m.clone());
-            run(&mut after, passes, &|_| None);
-            run(&mut plain, &Passes::NONE, &|_| None);
+            // What is not valid after a pass panics, where assertions are on.
+            let ran = catch_unwind(AssertUnwindSafe(|| run(&mut after, passes, &world::array)));
+            assert!(ran.is_ok(), "seed {seed}, {name}\n{m}\n{after}");
+            run(&mut plain, &Passes::NONE, &world::array);
             if let Err(e) = after.check() {
                 panic!("seed {seed}, {name}: {e}\n{m}\n{after}");
             }

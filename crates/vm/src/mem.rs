@@ -362,9 +362,10 @@ impl<'m> Mem<'m> {
         self.loan.ctx.len()
     }
 
-    /// Whether an access of 1 to 8 bytes is granted.
+    /// Whether an access of 1 to 8 bytes is granted, or is one of a context's image, whose fields are accessed where they lie.
     pub(crate) fn may_access(&mut self, addr: u64, size: u64, write: bool) -> bool {
         self.find_word(addr, size, write)
+            || self.ctx_offset(addr).is_some_and(|off| size <= self.fields - off)
     }
 
     /// Where the first frame ends.

@@ -29,6 +29,8 @@ pub enum Stop {
     Depth,
     /// A tail call left the program.
     Left,
+    /// A division whose divisor is said not to be zero had one that is.
+    Divisor(Func, Val),
     /// A service ended it, with these words.
     Service(String),
 }
@@ -216,6 +218,7 @@ impl Run<'_> {
         Ok(match &node.op {
             Op::Param => get(&v),
             Op::Const(c) => *c,
+            Op::Bin(_, _, b) if node.proved && get(b) == 0 => return Err(Stop::Divisor(r.func, v)),
             Op::Bin(op, a, b) => bin(*op, node.ty, get(a), get(b)),
             Op::Trunc(a) => u64::from(get(a) as u32),
             Op::Zext(a) => get(a),
@@ -287,6 +290,8 @@ pub struct Plain {
     pub services: fn(&mut Plain, Service, &[u64], &mut [u64; 5]) -> Result<u64, Stop>,
     /// For them to count with.
     pub count: u64,
+    /// The virtual CPU, where there is one.
+    pub vcpu: Option<u64>,
 }
 
 /// Bytes of a frame.
@@ -300,7 +305,7 @@ impl Plain {
         let services = |_: &mut Self, service: Service, _: &[u64], _: &mut [u64; 5]| {
             Err(Stop::Service(format!("there is no `{service}`")))
         };
-        Self { memory, top, dirt: 0xa5, services, count: 0 }
+        Self { memory, top, dirt: 0xa5, services, count: 0, vcpu: None }
     }
 
     fn bytes(&mut self, addr: u64, size: Size, write: bool) -> Result<&mut [u8], Stop> {
@@ -340,7 +345,10 @@ impl World for Plain {
     }
 
     fn cell(&mut self, cell: Cell) -> Result<u64, Stop> {
-        Err(Stop::Service(format!("there is no {cell:?}")))
+        match (cell, self.vcpu) {
+            (Cell::Vcpu, Some(vcpu)) => Ok(vcpu),
+            _ => Err(Stop::Service(format!("there is no {cell:?}"))),
+        }
     }
 
     fn service(&mut self, service: Service, args: &[u64], left: &mut [u64; 5]) -> Result<u64, Stop> {

@@ -74,8 +74,9 @@ fn pass_by(f: &mut Function, b: Block) {
     let decides = |f: &Function, arg: Val| match f.constant(arg) {
         Some(c) => Some(eval::holds(cond, ty, c, constant)),
         None if constant == 0 && is_address(f, arg) => match cond {
-            Cond::Eq | Cond::Clear | Cond::Ule => Some(false),
-            Cond::Ne | Cond::Set | Cond::Ugt => Some(true),
+            Cond::Eq | Cond::Ule | Cond::Set => Some(false),
+            // No bit of anything is one of 0.
+            Cond::Ne | Cond::Ugt | Cond::Clear => Some(true),
             _ => None,
         },
         None => None,
@@ -117,7 +118,18 @@ fn lead(f: &mut Function, (from, n): (Block, usize), b: Block, holds: bool) -> O
     let edge = f.block(from).term.edges().nth(n)?.clone();
     let block = f.block(b).clone();
     let target = block.term.edges().nth(usize::from(!holds))?.clone();
-    let mut to: Vec<(Val, Val)> = block.params.iter().copied().zip(edge.args.iter().copied()).collect();
+    // A value of the passed block that goes round to it is the one from before, not the copy: the new block is given it.
+    let (mut params, mut given) = (Vec::new(), Vec::new());
+    let mut to: Vec<(Val, Val)> = Vec::with_capacity(block.params.len() + block.insts.len());
+    for (param, arg) in block.params.iter().zip(&edge.args) {
+        let mut now = *arg;
+        if block.params.contains(arg) || block.insts.contains(arg) {
+            now = f.add(Op::Param, f.ty(*param), f.node(*param).pc);
+            params.push(now);
+            given.push(*arg);
+        }
+        to.push((*param, now));
+    }
     let now = |to: &[(Val, Val)], v: Val| to.iter().find(|t| t.0 == v).map_or(v, |t| t.1);
     let mut copied = Vec::new();
     for v in &block.insts {
@@ -130,12 +142,11 @@ fn lead(f: &mut Function, (from, n): (Block, usize), b: Block, holds: bool) -> O
     let args = target.args.iter().map(|a| now(&to, *a)).collect();
     let edge = Edge { to: target.to, args };
     // What was copied stands in a block of its own: the one before may have another way on.
-    let between =
-        BlockData { params: Vec::new(), insts: copied, term: Term::Jump(edge), term_pc: block.term_pc };
+    let between = BlockData { params, insts: copied, term: Term::Jump(edge), term_pc: block.term_pc };
     let new = Block(f.blocks.len() as u32);
     f.blocks.push(between);
     if let Some(edge) = f.blocks[from.0 as usize].term.edges_mut().nth(n) {
-        *edge = Edge { to: new, args: Vec::new() };
+        *edge = Edge { to: new, args: given };
     }
     Some((new, to.into_iter().map(|t| t.1).collect()))
 }
