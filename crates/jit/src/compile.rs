@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use skep_vm::Program;
-use skep_vm::native::{Binding, Native};
+use skep_vm::native::{Binding, Find, Native};
 
 use crate::Unsupported;
 use crate::build::{self, build};
 use crate::code::{Code, Profile, native, profile};
+use crate::ir::find::{Place, find};
 use crate::ir::lookup::Array;
 use crate::ir::passes::{self, Passes};
 use crate::lower::{Cranelift, Lowering, Placed, Position, Seam, Wanted};
@@ -109,6 +110,10 @@ pub fn compile(program: &Program, options: &Options) -> Result<(Native, Report),
     let mut module = build(&binding, &options.build).map_err(|e| Unsupported::instruction(e.pc, &e.what))?;
     let mut report = Report { build_ns: clock.lap(), ..Report::default() };
     passes::run(&mut module, &options.passes, &|content| array(&binding, content));
+    // Where accesses are checked, keys are, too.
+    if options.passes.lookup && !options.build.check_accesses {
+        find(&mut module, &|content| place(&binding, content));
+    }
     report.passes_ns = clock.lap();
     report.values = module.functions.iter().flat_map(|f| &f.blocks).map(|b| b.insts.len()).sum();
 
@@ -133,8 +138,23 @@ pub fn compile(program: &Program, options: &Options) -> Result<(Native, Report),
 /// The array that a register content stands for.
 fn array(binding: &Binding<'_>, content: u64) -> Option<Array> {
     let map = binding.maps().get(binding.map_of(content)?)?;
-    let at = map.array()?;
-    Some(Array { base: at.base, stride: at.stride as u64, entries: at.max_entries, cpu_stride: None })
+    let (at, cpu_stride) = match (map.array(), map.percpu_array(0)) {
+        (Some(at), _) => (at, None),
+        // Runs are on CPUs that the map has: `Binding::cpus`.
+        (None, Some(first)) => {
+            let stride = map.percpu_array(1).map_or(0, |second| second.base - first.base);
+            (first, Some(stride))
+        }
+        (None, None) => return None,
+    };
+    Some(Array { base: at.base, stride: at.stride as u64, entries: at.max_entries, cpu_stride })
+}
+
+/// How the map that a register content stands for is looked up in.
+fn place(binding: &Binding<'_>, content: u64) -> Option<Place> {
+    let Find { function, map } = binding.find(binding.map_of(content)?)?;
+    let address = |p: *const ()| p.expose_provenance() as u64;
+    Some(Place { function: address(function as *const ()), map: address(map.cast()) })
 }
 
 /// Time between points.

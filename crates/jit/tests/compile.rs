@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use skep_abi::{MapType, ProgramType};
+use skep_abi::{MapFlags, MapType, ProgramType};
 use skep_isa::text::assemble;
 use skep_jit::ir::passes::Passes;
 use skep_jit::{Compiled, Options, Profile, compile};
@@ -184,4 +184,102 @@ fn debuggers_unwind_native_code() {
     let frames: Vec<_> = text.lines().filter(|l| l.starts_with('#')).collect();
     assert!(frames[1].contains("bpf:unwound:") && frames[2].contains("in bpf:unwound ("), "{text}");
     assert!(frames.len() > 4, "{text}");
+}
+
+/// As [`program`], of one map, on so many virtual CPUs.
+fn on_cpus(text: &str, def: &MapDef, cpus: u32) -> (Program, Arc<Map>) {
+    let insns = assemble(text).expect("assembles");
+    let maps = vec![Arc::new(def.clone())];
+    let spec = ProgramSpec { maps, ..ProgramSpec::new(ProgramType::SOCKET_FILTER, insns) };
+    let env = Environment::default();
+    let proof = verify(&spec, &env, &skep_verifier::Options::default()).unwrap_or_else(|r| panic!("{r:?}"));
+    let map = Map::create(def, &Config::new(cpus), &Heap).expect("a map");
+    (Program::new(&proof, &env, vec![Arc::clone(&map)]).expect("what was verified"), map)
+}
+
+fn run_on(program: &Program, vcpu: u32) -> u64 {
+    let (mut stack, mut ctx) = (Stack::new(), [7; SKB]);
+    program.run(&mut Run::new(&mut stack, &NullHost).with_ctx(&mut ctx).with_vcpu(vcpu)).expect("runs").r0
+}
+
+/// Each virtual CPU has its own value; on one that the map has not, the run is the interpreter's, whose lookup finds nothing.
+#[test]
+fn percpu_arrays_are_in_line_on_the_cpus_that_they_have() {
+    for cpus in [1, 3] {
+        let def = MapDef::new(MapType::PERCPU_ARRAY, 4, 12, 5);
+        let (program, map) = on_cpus(COUNTER, &def, cpus);
+        let (native, _) = compile(&program, &Options::default()).expect("this machine has a code generator");
+        program.set_native(native).expect("the first code");
+        for round in 1..=3 {
+            for vcpu in 0..cpus {
+                assert_eq!(run_on(&program, vcpu), round, "on {vcpu} of {cpus}");
+            }
+            assert_eq!([run_on(&program, cpus), run_on(&program, u32::MAX)], [0, 0], "there is no such CPU");
+        }
+        let values = map.lookup_copy(&3u32.to_ne_bytes(), 0).expect("it is there");
+        let first = |value: &[u8]| u64::from_ne_bytes(value[..8].try_into().expect("8 bytes"));
+        assert_eq!(values.chunks(16).map(first).collect::<Vec<_>>(), vec![3; cpus as usize]);
+    }
+}
+
+/// Looks a key of the context's first bytes up, and gives the value's first word, 1 more.
+fn looks_up(key_size: u32) -> String {
+    let copy: String = (0..key_size.div_ceil(4))
+        .map(|i| format!("r1 = *(u32 *)(r6 + {})\n*(u32 *)(r10 - {}) = r1\n", 48 + 4 * i, 24 - 4 * i))
+        .collect();
+    format!(
+        "r6 = r1\n{copy}r2 = r10\nr2 += -24\nr1 = map[idx:0] ll\ncall 1\nif r0 == 0 goto out\n\
+         r0 = *(u64 *)(r0 + 0)\nr0 += 1\nout:\nexit"
+    )
+}
+
+/// Every kind that is looked up in by its own function, with keys of those lengths that have one and of others: what is
+/// there, what differs in its last byte only, and nothing.
+#[test]
+fn lookups_find_what_the_interpreter_finds() {
+    let kinds =
+        [MapType::HASH, MapType::LRU_HASH, MapType::PERCPU_HASH, MapType::LRU_PERCPU_HASH, MapType::LPM_TRIE];
+    for kind in kinds {
+        for key_size in [4u32, 8, 12, 16, 20] {
+            if kind == MapType::LPM_TRIE && key_size == 4 {
+                continue; // there is nothing behind the length
+            }
+            let flags = if kind == MapType::LPM_TRIE { MapFlags::NO_PREALLOC } else { 0 };
+            let def = MapDef { flags: MapFlags(flags), ..MapDef::new(kind, key_size, 8, 64) };
+            let (interpreted, map) = on_cpus(&looks_up(key_size), &def, 2);
+            let env = Environment::default();
+            let proof = interpreted.binding().expect("verified").verified().clone();
+            let program = Program::new(&proof, &env, vec![Arc::clone(&map)]).expect("what was verified");
+            let (native, _) = compile(&program, &Options::default()).expect("a code generator");
+            assert!(
+                program.binding().is_some_and(|b| b.find(0).is_some()),
+                "{kind:?} has a function of its own"
+            );
+            program.set_native(native).expect("the first code");
+            let key = |n: u8| {
+                let mut key: Vec<u8> = (0..key_size as u8).map(|i| i.wrapping_mul(37)).collect();
+                if kind == MapType::LPM_TRIE {
+                    key[..4].copy_from_slice(&(8 * (key_size - 4)).to_ne_bytes());
+                }
+                *key.last_mut().expect("not empty") = n;
+                key
+            };
+            for n in 0..8u8 {
+                let value = u64::from(n).to_ne_bytes().repeat(if map.is_percpu() { 2 } else { 1 });
+                map.update_from_host(&key(n), &value, 0).expect("there is room");
+            }
+            for n in 0..12u8 {
+                for vcpu in [0, 1] {
+                    let run = |program: &Program| {
+                        let (mut stack, mut ctx) = (Stack::new(), [7; SKB]);
+                        ctx[48..48 + key_size as usize].copy_from_slice(&key(n));
+                        let mut run = Run::new(&mut stack, &NullHost).with_ctx(&mut ctx).with_vcpu(vcpu);
+                        program.run(&mut run).expect("runs").r0
+                    };
+                    let want = if n < 8 { u64::from(n) + 1 } else { 0 };
+                    assert_eq!((run(&interpreted), run(&program)), (want, want), "{kind:?} {key_size} {n}");
+                }
+            }
+        }
+    }
 }

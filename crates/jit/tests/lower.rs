@@ -376,6 +376,24 @@ fn services_get_what_they_ask_for() {
     }
 }
 
+/// What a lookup function is given comes back: the map's address, the key's, the virtual CPU.
+unsafe extern "C" fn find(map: u64, key: u64, vcpu: u64) -> u64 {
+    map << 32 | key << 16 | vcpu
+}
+
+#[test]
+fn maps_are_asked_by_their_own_functions() {
+    let function = (find as *const ()).expose_provenance() as u64;
+    let mut b = Build::new();
+    let r = b.service(Service::Find { function, map: 3 }, &[Val(1)]);
+    let sum = b.op(Op::Bin(Bin::Add, r, Val(2)), Ty::I64);
+    let machine = b.finish(Term::Return(sum));
+    let mut rt = Rt { stop: 5, ..Rt::default() };
+    rt.cells[4] = 9;
+    let got = machine.enter(&mut rt, 0xf000, [0, 7, 100, 0, 0]);
+    assert_eq!(got, ((3 << 32 | 7 << 16 | 9) + 100, 0), "such a function stops no run");
+}
+
 #[test]
 fn tail_calls_jump() {
     // Goes to itself `rt.jumps` times, each with its own context plus 1; a stack of calls would need 100 MB.

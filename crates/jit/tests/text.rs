@@ -52,7 +52,8 @@ block0(v0: i64, v1: i64, v2: i64, v3: i64, v4: i64):
   v12: i64 = arena 3(v1, v2, v3)
   v13: i64 = check_store u32(v1)
   v14: i64 = check_load u8(v1)
-  v15: i64 = throw(v1)
+  v15: i64 = find 140000000000001 4096(v1) frame -4..0
+  v16: i64 = throw(v1)
   unreachable
 }
 "#;

@@ -249,7 +249,14 @@ impl Hash {
     /// Whether the element at an offset has a key, whose first 8 bytes are `first`. Behind keys in the map are zeros.
     #[inline(always)]
     fn has_key(&self, off: usize, first: u64, key: Bytes<'_>) -> bool {
-        self.metadata.load_u64(off + self.key) == first && (key.len() <= 8 || self.has_rest(off, key))
+        let word = |i: usize| self.metadata.load_u64(off + self.key + 8 * i);
+        word(0) == first
+            && match key.len() {
+                ..=8 => true,
+                // Addresses of IPv6, and four numbers.
+                16 => word(1) == key.word_at(1),
+                _ => self.has_rest(off, key),
+            }
     }
 
     #[inline(never)]
@@ -656,7 +663,7 @@ fn bit(hash: u32) -> u32 {
 struct Changed;
 
 impl Ops for Hash {
-    #[inline]
+    #[inline(always)]
     fn lookup(&self, key: Bytes<'_>, cpu: u32) -> Option<u64> {
         if key.len() != self.geometry.key_size {
             return None;
@@ -765,6 +772,7 @@ fn hash(start: u64, key: Bytes<'_>) -> u32 {
     let folded = match key.len() {
         // What most keys are.
         4 | 8 => fold(start, key.word_at(0)),
+        16 => fold(fold(start, key.word_at(0)), key.word_at(1)),
         _ => hash_words(start, key, fold),
     };
     let last = mix(folded ^ K[1], K[0]);

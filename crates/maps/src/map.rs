@@ -375,6 +375,21 @@ impl Map {
         }
     }
 
+    /// Whether it is a hash, per CPU or not, with eviction or without.
+    pub fn is_hash(&self) -> bool {
+        matches!(self.kind, Kind::Hash(_)) && !self.is_of_maps()
+    }
+
+    /// As [`Self::lookup`] of a map that [`Self::is_hash`], put where it is called: with a key whose length is known there,
+    /// hash and comparison are a few instructions.
+    #[inline(always)]
+    pub fn lookup_in_hash(&self, key: Bytes<'_>, cpu: u32) -> Option<u64> {
+        match &self.kind {
+            Kind::Hash(hash) => hash.lookup(key, cpu),
+            _ => None,
+        }
+    }
+
     /// Whether elements that are taken out wait for the runs that may have found them, as in Linux: those of tries, and
     /// the maps in maps of maps. Hashes use theirs again at once.
     pub fn waits_for_runs(&self) -> bool {

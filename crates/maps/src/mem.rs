@@ -234,6 +234,7 @@ impl Bytes<'_> {
     /// For the lifetime, which the caller chooses,
     /// - the memory from host address `addr` is valid for reads of `len` bytes;
     /// - whoever writes it in this process does so atomically or from outside Rust (programs).
+    #[inline(always)]
     pub unsafe fn shared(addr: u64, len: usize) -> Self {
         Self { ptr: core::ptr::with_exposed_provenance(addr as usize), len, life: PhantomData }
     }

@@ -327,7 +327,8 @@ fn operands(service: Service) -> core::ops::RangeInclusive<usize> {
         Service::Helper { .. } | Service::Stack { .. } => 0..=5,
         Service::Lookup => 2..=2,
         Service::CallBackBegin { .. } => 5..=5,
-        Service::CallBackNext
+        Service::Find { .. }
+        | Service::CallBackNext
         | Service::PacketLoad { .. }
         | Service::LoadElsewhere { .. }
         | Service::Check { .. }

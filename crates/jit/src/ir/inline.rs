@@ -103,6 +103,7 @@ fn looks_at_depth(service: Service) -> bool {
         }
         Service::Helper { .. }
         | Service::Lookup
+        | Service::Find { .. }
         | Service::PacketLoad { .. }
         | Service::LoadElsewhere { .. }
         | Service::StoreElsewhere { .. }

@@ -28,6 +28,7 @@ pub mod dead;
 pub mod divisors;
 pub mod dom;
 pub mod eval;
+pub mod find;
 pub mod fold;
 pub mod inline;
 pub mod lookup;
@@ -188,6 +189,14 @@ pub enum Service {
     },
     /// `bpf_map_lookup_elem(map, key)` of any map.
     Lookup,
+    /// `bpf_map_lookup_elem` of one map: the runtime's function for it, of which the operand is the key's address. Never ends the
+    /// run.
+    Find {
+        /// Address of the function.
+        function: u64,
+        /// Address of the map.
+        map: u64,
+    },
     /// `bpf_get_stackid` (`false`) or `bpf_get_stack` (`true`).
     Stack {
         /// Which.

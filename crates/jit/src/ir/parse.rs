@@ -543,6 +543,10 @@ impl Parser<'_> {
         Ok(Some(match word {
             "helper" => Service::Helper { index: self.number("the slot of a helper")? },
             "lookup" => Service::Lookup,
+            "find" => Service::Find {
+                function: self.number("the address of a function")?,
+                map: self.number("the address of a map")?,
+            },
             "get_stackid" => Service::Stack { buffer: false },
             "get_stack" => Service::Stack { buffer: true },
             "call_back" => Service::CallBackBegin { kind: self.number("the number of a kind")? },

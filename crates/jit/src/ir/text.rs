@@ -177,6 +177,7 @@ impl fmt::Display for Service {
         match *self {
             Self::Helper { index } => write!(f, "helper {index}"),
             Self::Lookup => f.write_str("lookup"),
+            Self::Find { function, map } => write!(f, "find {function} {map}"),
             Self::Stack { buffer: false } => f.write_str("get_stackid"),
             Self::Stack { buffer: true } => f.write_str("get_stack"),
             Self::CallBackBegin { kind } => write!(f, "call_back {kind}"),

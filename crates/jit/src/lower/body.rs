@@ -62,6 +62,8 @@ pub(super) struct Body<'a> {
     stopped: Option<clif::Block>,
     /// Signatures of services, by the number of their parameters.
     pub(super) services: [Option<clif::SigRef>; 8],
+    /// Signature of functions for maps.
+    pub(super) find: Option<clif::SigRef>,
     /// Functions that are called, by index.
     pub(super) callees: Vec<Option<clif::FuncRef>>,
     /// Counts the passes of `may_goto` down.
@@ -95,6 +97,7 @@ pub(super) fn fill(
         frame: None,
         stopped: None,
         services: [None; 8],
+        find: None,
         callees: vec![None; module.functions.len()],
         passes: None,
     };

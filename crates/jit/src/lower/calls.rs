@@ -79,6 +79,10 @@ impl Body<'_> {
                 let [map, key] = self.given(args);
                 self.ask(seam.lookup, &[map, key, Given::Number(pc.into())])
             }
+            Service::Find { function, map } => {
+                let [key] = self.given(args);
+                self.find(function, map, key)
+            }
             Service::Stack { buffer } => {
                 self.put_args(args);
                 self.ask(seam.stack, &[Given::Number(at(pc, buffer.into())), Given::Frame])
@@ -128,16 +132,37 @@ impl Body<'_> {
         })
     }
 
+    /// Calls the function for a map; it never stops the run.
+    fn find(&mut self, function: u64, map: u64, key: Given) -> clif::Value {
+        let signature = self.find.unwrap_or_else(|| {
+            let mut signature = clif::Signature::new(self.convention.system);
+            signature.params.extend((0..3).map(|_| AbiParam::new(types::I64)));
+            signature.returns.push(AbiParam::new(types::I64));
+            self.cur.func.import_signature(signature)
+        });
+        self.find = Some(signature);
+        let (map, key) = (self.number(map), self.taken(key));
+        let rt = self.rt();
+        let vcpu = self.cur.ins().load(types::I64, ALIGNED, rt, self.seam.vcpu);
+        let function = self.number(function);
+        let call = self.cur.ins().call_indirect(signature, function, &[map, key, vcpu]);
+        self.cur.func.dfg.inst_results(call)[0]
+    }
+
+    fn taken(&mut self, given: Given) -> clif::Value {
+        match given {
+            Given::Value(value) => value,
+            Given::Number(n) => self.number(n),
+            Given::Frame => self.frame(),
+        }
+    }
+
     /// Calls a service; returns from the function if it stops the run.
     fn ask(&mut self, address: u64, args: &[Given]) -> clif::Value {
         let mut given = Vec::with_capacity(1 + args.len());
         given.push(self.rt());
         for arg in args {
-            let arg = match *arg {
-                Given::Value(value) => value,
-                Given::Number(n) => self.number(n),
-                Given::Frame => self.frame(),
-            };
+            let arg = self.taken(*arg);
             given.push(arg);
         }
         let signature = self.services[given.len()].unwrap_or_else(|| {

@@ -86,6 +86,7 @@ fn look(function: &Function) -> (Signature, Vec<Func>) {
             match op {
                 Op::Frame => own.frame = true,
                 Op::Cell(_) | Op::Arg(_) => own.rt = true,
+                Op::Service { service: Service::Find { .. }, .. } => own.rt = true,
                 Op::Service { .. } => (own.rt, own.frame, own.stops) = (true, true, true),
                 Op::TailCall { .. } => (own.rt, own.frame, own.stops, own.tail) = (true, true, true, true),
                 Op::Call { func, .. } => {

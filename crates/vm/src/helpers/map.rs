@@ -158,6 +158,11 @@ pub(super) fn no_maps(map: &Map, helper: &'static str) -> Result<(), TrapKind> {
     }
 }
 
+/// Whether `bpf_map_lookup_elem` works on a map.
+pub(crate) fn can_look_up(map: &Map) -> bool {
+    has_values(map, "bpf_map_lookup_elem").is_ok()
+}
+
 /// Kinds whose elements are no values keep programs out (`check_map_func_compatibility`).
 pub(super) fn has_values(map: &Map, helper: &'static str) -> Result<(), TrapKind> {
     match map.kind() {

@@ -48,7 +48,7 @@ pub(crate) struct Call<'c, 'm, 's> {
 pub(crate) type Args = [u64; 5];
 pub(crate) type Body = fn(&mut Call<'_, '_, '_>, Args) -> Result<u64, TrapKind>;
 
-pub(crate) use map::{lookup, lookup_in_array};
+pub(crate) use map::{can_look_up, lookup, lookup_in_array};
 
 /// `bpf_map_lookup_elem`, which the interpreter calls by name.
 const MAP_LOOKUP_ELEM: u32 = 1;

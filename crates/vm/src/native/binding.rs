@@ -153,6 +153,13 @@ impl<'p> Binding<'p> {
         self.program.map_index(content)
     }
 
+    /// Virtual CPUs that all its per-CPU maps have. Native code reaches their values without asking, so runs on others are
+    /// interpreted.
+    pub fn cpus(&self) -> u32 {
+        let percpu = self.maps().iter().filter(|m| m.is_percpu());
+        percpu.map(|m| m.cpus()).min().unwrap_or(u32::MAX)
+    }
+
     /// What stands in registers for the map of an index.
     pub fn map_content(&self, index: u32) -> u64 {
         bound::own(index)

@@ -37,6 +37,8 @@ pub struct Code {
 pub struct Native {
     pub(super) code: Code,
     pub(crate) serial: u64,
+    /// [`Binding::cpus`].
+    cpus: u32,
 }
 
 impl Native {
@@ -49,7 +51,13 @@ impl Native {
     /// - It accesses no more of the context than [`Code::ctx_bytes`] and what services access for it.
     pub unsafe fn new(binding: &Binding<'_>, mut code: Code) -> Self {
         code.functions.sort_unstable_by_key(|f| f.0);
-        Self { code, serial: binding.serial() }
+        Self { code, serial: binding.serial(), cpus: binding.cpus() }
+    }
+
+    /// Whether it runs on a virtual CPU: its per-CPU maps have values there.
+    #[inline(always)]
+    pub(super) fn runs_on(&self, vcpu: u32) -> bool {
+        vcpu < self.cpus
     }
 
     /// Bytes of code.

@@ -16,14 +16,15 @@
 //!
 //! **Who runs natively.** Verified programs, unless the run is watched ([`Run::with_observer`](crate::Run::with_observer)) or
 //! metered ([`Run::with_fuel`](crate::Run::with_fuel)), or is not given what the proof takes for granted: the context as
-//! `r1`, at least as long as the code accesses it, a packet that may be written if the program does. Others are
-//! interpreted, and meet a trap there. Native runs use no fuel; a deadline is looked at before they begin, by [`Services::tick`]
+//! `r1`, at least as long as the code accesses it, a packet that may be written if the program does, a virtual CPU that all
+//! per-CPU maps have. Others are interpreted, and meet a trap there. Native runs use no fuel; a deadline is looked at before they begin, by [`Services::tick`]
 //! and at calls back.
 #![allow(unsafe_code)]
 
 mod binding;
 mod callbacks;
 mod code;
+mod find;
 mod rt;
 mod run;
 mod services;
@@ -31,6 +32,7 @@ mod tail;
 
 pub use binding::{Binding, Called, CtxLoad, CtxStore, PacketCell};
 pub use code::{Code, Entry, Native};
+pub use find::Find;
 pub use rt::{Pair, RETURNED, Rt, THROWN, TRAPPED};
 pub use services::{Services, WRITE, at, services};
 

@@ -26,7 +26,8 @@ pub(crate) fn ready<'p>(
     // Where a tail call out of deep functions leaves too few frames, the interpreter counts them.
     let fits = depth + CALL_FRAMES <= FRAMES;
     let keys = state.flow_keys != 0 || !program.ctx.has_flow_keys;
-    (state.may_run_native() && lent && packet && keys && fits).then_some(native)
+    let there = state.may_run_native() && native.runs_on(state.vcpu);
+    (there && lent && packet && keys && fits).then_some(native)
 }
 
 /// Runs native code from its main function in frame `depth`, and the programs that it tail-calls. `None` after a trap.
@@ -64,7 +65,7 @@ pub(crate) fn run_first(
 
 /// The native code of a function that is entered from outside, if a run in this state can use it.
 pub(crate) fn entry(program: &Program, state: &State<'_>, slot: usize) -> Option<Entry> {
-    program.native().filter(|_| state.may_run_native())?.function(slot)
+    program.native().filter(|n| state.may_run_native() && n.runs_on(state.vcpu))?.function(slot)
 }
 
 /// Runs the native code of a function that a timer or work calls: see [`interp::run_callback`].
