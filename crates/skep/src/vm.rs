@@ -133,7 +133,7 @@ impl VmBuilder {
     /// Adds a helper for all of the embedder's program types. The verifier holds programs to `args`; the
     /// result is a number. An argument may be a map with values or a ring buffer ([`ArgKind::Map`]), which the body
     /// reaches through its call ([`HelperCall::map_lookup`], [`HelperCall::ringbuf_output`]). A body that keeps a [`Map`](crate::Map) or [`Program`] of this machine keeps
-    /// the machine alive.
+    /// the machine alive. A body that panics ends the run with a trap ([`TrapKind::HelperPanicked`]).
     #[must_use]
     pub fn helper(
         mut self,

@@ -427,3 +427,29 @@ fn maps_that_a_helper_cannot_use_are_refused() {
     assert_eq!(one(&read_only, "forget").expect("runs") as i64, -1);
     assert_eq!(one(&format!("{hash} flags=BPF_F_WRONLY_PROG"), "peek").expect("runs"), 1000);
 }
+
+/// A body that panics ends the run and nothing else, in both engines, and lets go of what the program held.
+#[test]
+fn a_panic_in_a_helper_is_a_trap() {
+    for engine in [skep::user::Engine::Interpreter, skep::user::Engine::Jit] {
+        let vm = Vm::builder()
+            .helper("fails", &[ArgKind::Anything], |call| match call.arg(0) {
+                0 => Ok(5),
+                _ => panic!("as the test wants it"),
+            })
+            .tracepoint::<Request>("request")
+            .engine(engine)
+            .build()
+            .expect("one helper");
+        let text = ".section request\nmain:\n    r1 = *(u64 *)(r1 + 8)\n    call fails\n    exit\n";
+        let loaded = load(&vm, text).expect("accepted");
+        let run = |latency_us| {
+            let mut ctx = image(&Request { status: 1, latency_us });
+            loaded.programs()[0].run(&mut ctx, Limits::default())
+        };
+        assert_eq!(run(0).expect("runs"), 5);
+        let error = run(1).expect_err("it panics").to_string();
+        assert!(error.contains(&format!("helper #{EMBEDDER_HELPERS} has panicked")), "{error}");
+        assert_eq!(run(0).expect("runs again"), 5);
+    }
+}

@@ -50,7 +50,7 @@ pub struct UserOptions {
     /// Where lines of `bpf_trace_printk` go: standard error unless set.
     pub printk: Printk,
     /// Bodies of the embedder's helpers: the first has the id [`skep_vm::EMBEDDER_HELPERS`], the others follow.
-    /// Their contracts are in `environment`.
+    /// Their contracts are in `environment`. A body that panics ends the run with a trap.
     pub helpers: Vec<HelperBody>,
     /// What runs programs; `None`: native code where there can be some, else the interpreter.
     pub engine: Option<Engine>,

@@ -1,6 +1,7 @@
 //! What programs learn from this process.
 
 use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use skep_vm::{COMM_BYTES, EMBEDDER_HELPERS, HelperCall, Host, Task, TrapKind};
 
@@ -87,6 +88,9 @@ impl Host for RunHost<'_> {
 
     fn call_helper(&self, id: u32, call: &mut HelperCall<'_, '_, '_, '_>) -> Option<Result<u64, TrapKind>> {
         let body = self.shared.helpers.get(id.checked_sub(EMBEDDER_HELPERS)? as usize)?;
-        Some(body(call))
+        // A panic would end the process if it came to native code, and is the same trap in both engines. What the body was
+        // lent is whole: it reached it by calls that have ended.
+        let result = catch_unwind(AssertUnwindSafe(|| body(call)));
+        Some(result.unwrap_or(Err(TrapKind::HelperPanicked(id))))
     }
 }

@@ -107,6 +107,8 @@ pub enum TrapKind {
     Size(u64),
     /// A packet operation in a run without a packet, or by a program type without one.
     NoPacket,
+    /// The body of an embedder's helper, by the helper's id, has panicked.
+    HelperPanicked(u32),
     /// The context given to the run is shorter than its program type needs.
     ContextTooShort {
         /// Bytes needed.
@@ -237,6 +239,7 @@ impl fmt::Display for TrapKind {
             Self::NotARecord(v) => write!(f, "{v:#x} is not a reserved ring buffer record"),
             Self::Size(n) => write!(f, "size argument {n} is out of range"),
             Self::NoPacket => f.write_str("packet operation in a run without a packet"),
+            Self::HelperPanicked(id) => write!(f, "the body of the embedder's helper #{id} has panicked"),
             Self::ContextTooShort { need, have } => {
                 write!(f, "context of {have} bytes where the program type needs {need}")
             }
