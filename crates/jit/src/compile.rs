@@ -12,7 +12,7 @@ use crate::code::{Code, Profile, native, profile};
 use crate::ir::find::{Place, find};
 use crate::ir::lookup::Array;
 use crate::ir::passes::{self, Passes};
-use crate::lower::{Cranelift, Lowering, Placed, Position, Seam, Wanted};
+use crate::lower::{Cranelift, Lowering, Placed, Position, Seam, Slots, Wanted};
 
 /// How a program is compiled.
 #[derive(Clone, Debug, Default)]
@@ -120,7 +120,8 @@ pub fn compile(program: &Program, options: &Options) -> Result<(Native, Report),
     let slots = binding.entered();
     let entered: Vec<bool> = module.functions.iter().map(|f| slots.contains(&f.slot)).collect();
     let wanted = Wanted { plain: options.plain, frame_pointers: options.frame_pointers, ..Wanted::default() };
-    let machine = Cranelift.lower(&module, &entered, &Seam::runtime(), &wanted)?;
+    let seam = Seam { program_slots: program_slots(&binding), ..Seam::runtime() };
+    let machine = Cranelift.lower(&module, &entered, &seam, &wanted)?;
     report.lower_ns = clock.lap();
 
     let mut code = Code::place(&machine)?;
@@ -155,6 +156,16 @@ fn place(binding: &Binding<'_>, content: u64) -> Option<Place> {
     let Find { function, map } = binding.find(binding.map_of(content)?)?;
     let address = |p: *const ()| p.expose_provenance() as u64;
     Some(Place { function: address(function as *const ()), map: address(map.cast()) })
+}
+
+/// The program's arrays of programs.
+fn program_slots(binding: &Binding<'_>) -> Vec<Slots> {
+    let maps = (0..).zip(binding.maps());
+    let slots = maps.filter_map(|(i, map)| {
+        let (address, count) = map.program_slots()?;
+        Some(Slots { content: binding.map_content(i), address, count })
+    });
+    slots.collect()
 }
 
 /// Time between points.

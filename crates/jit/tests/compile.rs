@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use skep_abi::{MapFlags, MapType, ProgramType};
+use skep_btf::{Builder, FuncLinkage, IntEncoding};
 use skep_isa::text::assemble;
 use skep_jit::ir::passes::Passes;
 use skep_jit::{Compiled, Options, Profile, compile};
 use skep_maps::{Config, Heap, Map};
-use skep_spec::{Environment, MapDef, ProgramSpec};
+use skep_spec::{Environment, FuncInfo, MapDef, ProgramSpec};
 use skep_verifier::verify;
-use skep_vm::{NullHost, Program, Run, Stack};
+use skep_vm::{Host, NullHost, Program, Run, Stack, Trap, TrapKind};
 
 /// Bytes of `struct __sk_buff`.
 const SKB: usize = 192;
@@ -281,5 +282,122 @@ fn lookups_find_what_the_interpreter_finds() {
                 }
             }
         }
+    }
+}
+
+/// A clock that goes on by one at each look, and a thread that is asked for by number.
+#[derive(Default)]
+struct Counting {
+    time: std::cell::Cell<u64>,
+    tasks: std::cell::Cell<u32>,
+}
+
+impl Host for Counting {
+    fn ktime_ns(&self) -> u64 {
+        self.time.set(self.time.get() + 1);
+        self.time.get()
+    }
+    fn boot_ns(&self) -> u64 {
+        1000 + self.ktime_ns()
+    }
+    fn prandom_u32(&self) -> u32 {
+        7
+    }
+    fn processor_id(&self, vcpu: u32) -> u32 {
+        vcpu
+    }
+    fn task(&self) -> skep_vm::Task {
+        self.tasks.set(self.tasks.get() + 1);
+        skep_vm::Task { pid: self.tasks.get(), tgid: 5 }
+    }
+    fn printk(&self, _: &[u8]) {}
+}
+
+/// Helpers without arguments: clocks are asked each time, who runs once in a run, and the CPU is one that the program was
+/// promised, in both engines.
+#[test]
+fn helpers_without_arguments() {
+    let text = "call 5\nr6 = r0\ncall 5\nr0 -= r6\nr6 = r0\ncall 125\nr6 += r0\ncall 7\nr6 += r0\ncall 8\nr7 = r0\n\
+                call 8\nr7 += r0\ncall 42\nr7 += r0\nr6 <<= 32\nr0 = r6\nr0 |= r7\nexit";
+    let interpreted = program("quick", text, &[]);
+    let native = program("quick", text, &[]);
+    let (code, _) = compile(&native, &Options::default()).expect("this machine has a code generator");
+    native.set_native(code).expect("the first code");
+    for (vcpu, cpu) in [(0, 0), (1, 1), (u32::MAX, Environment::default().cpus as u64 - 1)] {
+        let run = |program: &Program| {
+            let (mut stack, mut ctx, host) = (Stack::new(), [0; SKB], Counting::default());
+            let mut run = Run::new(&mut stack, &host).with_ctx(&mut ctx).with_vcpu(vcpu);
+            program.run(&mut run).expect("runs").r0
+        };
+        let want = (1 + 1003 + 7) << 32 | 2 * cpu;
+        assert_eq!((run(&interpreted), run(&native)), (want, want), "on {vcpu}");
+    }
+}
+
+#[test]
+fn who_runs_is_asked_for_once_in_a_run() {
+    let text = "call 14\nr6 = r0\ncall 14\nr6 ^= r0\nr0 <<= 32\nr0 += r6\nexit";
+    let insns = assemble(text).expect("assembles");
+    let spec = ProgramSpec::new(ProgramType::TRACEPOINT, insns);
+    let env = Environment::default();
+    let proof = verify(&spec, &env, &skep_verifier::Options::default()).unwrap_or_else(|r| panic!("{r:?}"));
+    let native = Program::new(&proof, &env, vec![]).expect("what was verified");
+    let (code, _) = compile(&native, &Options::default()).expect("this machine has a code generator");
+    native.set_native(code).expect("the first code");
+    let host = Counting::default();
+    for round in 1..4 {
+        let (mut stack, mut ctx) = (Stack::new(), [0; SKB]);
+        let mut run = Run::new(&mut stack, &host).with_ctx(&mut ctx);
+        assert_eq!(native.run(&mut run).expect("runs").r0, round << 32, "the same number twice");
+    }
+}
+
+fn until(program: &Program, deadline: u64) -> Result<u64, Trap> {
+    let (mut stack, mut ctx, host) = (Stack::new(), [0; SKB], Counting::default());
+    let mut run = Run::new(&mut stack, &host).with_ctx(&mut ctx).with_deadline(deadline);
+    program.run(&mut run).map(|outcome| outcome.r0)
+}
+
+/// The deadline is looked at when a run begins and each 1,024 steps.
+#[test]
+fn a_deadline_ends_loops_of_may_goto() {
+    let program = program("goes", "r0 = 0\nagain:\nmay_goto out\nr0 += 1\ngoto again\nout:\nexit", &[]);
+    let (code, _) = compile(&program, &Options::default()).expect("this machine has a code generator");
+    program.set_native(code).expect("the first code");
+    assert_eq!(until(&program, u64::MAX), Ok(8 << 20), "all of its passes");
+    assert_eq!(until(&program, 100), Err(Trap { prog_id: 0, pc: 1, kind: TrapKind::Deadline }));
+}
+
+/// A global function is verified by itself, so its callers' proofs say nothing of how long it takes; a static one's is part of
+/// theirs.
+#[test]
+fn a_deadline_ends_calls_of_global_functions() {
+    let text =
+        "r6 = 0\nagain:\nr1 = r6\ncall f\nr6 += 1\nif r6 < 3000 goto again\nr0 = 0\nexit\nf:\nr0 = 1\nexit";
+    for (linkage, looks) in [(FuncLinkage::Global, 3), (FuncLinkage::Static, 1)] {
+        let mut b = Builder::new();
+        let int = b.int("int", 4, IntEncoding::Signed);
+        let proto = b.func_proto(int, &[("a", int)]);
+        let func_info = [(0, FuncLinkage::Global), (7, linkage)].map(|(insn_off, linkage)| FuncInfo {
+            insn_off,
+            type_id: b.func(&format!("f{insn_off}"), proto, linkage).0,
+        });
+        let btf = Some(Arc::new(b.finish().expect("legal types")));
+        let insns = assemble(text).expect("assembles");
+        let spec = ProgramSpec {
+            btf,
+            func_info: func_info.to_vec(),
+            ..ProgramSpec::new(ProgramType::SOCKET_FILTER, insns)
+        };
+        let env = Environment::default();
+        let proof =
+            verify(&spec, &env, &skep_verifier::Options::default()).unwrap_or_else(|r| panic!("{r:?}"));
+        let program = Program::new(&proof, &env, vec![]).expect("what was verified");
+        let (code, _) = compile(&program, &Options::default()).expect("this machine has a code generator");
+        program.set_native(code).expect("the first code");
+        assert_eq!(until(&program, looks + 1), Ok(0), "{linkage:?}");
+        let trap = until(&program, looks).expect_err("the last look");
+        let pc = if linkage == FuncLinkage::Global { 7 } else { 0 };
+        assert_eq!((trap.pc, trap.kind), (pc, TrapKind::Deadline), "{linkage:?}");
     }
 }

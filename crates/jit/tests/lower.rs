@@ -5,6 +5,8 @@ mod common;
 use common::{Build, Machine, Rt, fake};
 use skep_isa::{AluOp, AtomicOp, JumpOp, Size, Width, eval};
 use skep_jit::ir::{Bin, Cond, Edge, Op, Region, Service, Term, Ty, Val};
+use skep_jit::lower::Slots;
+use skep_vm::native::LINKS;
 
 /// Operands that find edges.
 const EDGES: [u64; 12] = [
@@ -365,7 +367,11 @@ fn services_get_what_they_ask_for() {
         rt.args[4] = 1000;
         let (value, stop) = machine.enter(&mut rt, FRAME, [11, 12, 13, 14, 15]);
         let left = if operands == 5 { 15 } else { 1000 };
-        let answer = if matches!(service, Service::Helper { .. }) { 11 + 12 + 700 } else { fake::ANSWER };
+        let answer = match service {
+            Service::Helper { .. } => 11 + 12 + 700,
+            Service::Tick => 0,
+            _ => fake::ANSWER,
+        };
         assert_eq!((value, stop), (answer + left, 0), "{service:?}");
         assert_eq!(&rt.seen[1..], want, "{service:?}");
         if operands >= 4 {
@@ -392,6 +398,35 @@ fn maps_are_asked_by_their_own_functions() {
     rt.cells[4] = 9;
     let got = machine.enter(&mut rt, 0xf000, [0, 7, 100, 0, 0]);
     assert_eq!(got, ((3 << 32 | 7 << 16 | 9) + 100, 0), "such a function stops no run");
+}
+
+unsafe extern "C" fn counts(rt: *mut Rt) -> u64 {
+    // SAFETY: native code calls with the structure that it was given.
+    let rt = unsafe { &mut *rt };
+    rt.jumps += 1;
+    rt.cells[0] = 4 + rt.jumps;
+    rt.cells[0]
+}
+
+#[test]
+fn what_stays_the_same_is_asked_for_once() {
+    let function = (counts as *const ()).expose_provenance() as u64;
+    let word = core::mem::offset_of!(Rt, cells) as u16;
+    for (kept, asked, want) in [(0, 2, 5 + 6), (word, 1, 5 + 5)] {
+        let mut b = Build::new();
+        let one = b.service(Service::Quick { function, kept }, &[]);
+        let other = b.service(Service::Quick { function, kept }, &[]);
+        let sum = b.op(Op::Bin(Bin::Add, one, other), Ty::I64);
+        let machine = b.finish(Term::Return(sum));
+        let mut rt = Rt::default();
+        rt.cells[0] = u64::MAX;
+        assert_eq!(machine.enter(&mut rt, 0xf000, [0; 5]), (want, 0));
+        assert_eq!(rt.jumps, asked);
+        if kept != 0 {
+            rt.cells[0] = 30;
+            assert_eq!(machine.enter(&mut rt, 0xf000, [0; 5]), (60, 0), "known from before");
+        }
+    }
 }
 
 #[test]
@@ -480,6 +515,12 @@ fn may_goto_jumps_when_its_budget_is_spent() {
     b.at(out);
     let machine = b.finish(Term::Return(count));
     assert_eq!(machine.run([0, 0]), u64::from(fake::MAY_GOTO_LIMIT));
+    // The deadline is looked at when the steps are used up: then, and never before.
+    let mut rt = Rt { steps: 300, stop: 7, ..Rt::default() };
+    assert_eq!(machine.enter(&mut rt, 0, [0; 5]).1, 7);
+    assert_eq!(rt.steps, 0);
+    let mut rt = Rt { steps: u64::from(fake::MAY_GOTO_LIMIT), stop: 7, ..Rt::default() };
+    assert_eq!(machine.enter(&mut rt, 0, [0; 5]), (fake::MAY_GOTO_LIMIT.into(), 0));
 }
 
 #[test]
@@ -506,9 +547,67 @@ fn unwinders_walk_through_native_code() {
     let machine = Machine::of(vec![main, sub]);
     let mut rt = Rt { look: true, ..Rt::default() };
     let (value, stop) = machine.enter(&mut rt, 0, [0; 5]);
-    assert_eq!((value, stop), (fake::ANSWER, 0));
+    assert_eq!((value, stop), (0, 0));
     // Behind the two native frames the test is found again.
     let callers: Vec<_> = rt.trace.split("ask1").skip(1).flat_map(str::lines).skip(1).take(3).collect();
     assert!(callers[..2].iter().all(|line| line.contains("<unknown>")), "{}", rt.trace);
     assert!(rt.trace.contains("test::run_test"), "{}", rt.trace);
+}
+
+/// A link as the runtime has it.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct FakeLink {
+    id: u64,
+    jump: u64,
+    program: u64,
+    keep: u64,
+}
+
+/// To the program whose id the slot of the index holds: by its link if there is one, the index is inside, and the run has tail
+/// calls left; else by the service.
+#[test]
+fn tail_calls_go_by_links() {
+    let slots: [u32; 4] = [0, 5, 5 + LINKS as u32, u32::MAX];
+    let nothing = FakeLink { id: u64::MAX, jump: 0, program: 0, keep: 0 };
+    let mut links = [nothing; LINKS];
+    let address = |p: *const ()| p.expose_provenance() as u64;
+    // The program that is jumped to.
+    let mut b = Build::new();
+    let three = b.number(3);
+    let r = b.op(Op::Bin(Bin::Mul, Val(0), three), Ty::I64);
+    let target = b.finish(Term::Return(r));
+    links[5] = FakeLink { id: 5, jump: target.tail_entry(), program: 1234, keep: 0 };
+    let mut b = Build::new();
+    let map = b.number(0xffff_9000_0000_0000);
+    // The index comes in the context: a program with tail calls takes nothing else.
+    let r = b.tail_call([Val(0), map, Val(0)]);
+    b.end(Term::Return(r));
+    let at = Slots { content: 0xffff_9000_0000_0000, address: address(slots.as_ptr().cast()), count: 4 };
+    let machine = Machine::with(vec![b], vec![at]);
+    let enter = |ctx: u64, made: u32| {
+        let made = core::cell::UnsafeCell::new(made);
+        let mut rt = Rt {
+            links: address(links.as_ptr().cast()),
+            tail_calls: address(made.get().cast_const().cast()),
+            ..Rt::default()
+        };
+        rt.args[0] = 21;
+        let value = machine.enter(&mut rt, 0, [ctx, 0, 0, 0, 0]);
+        assert_eq!(value.1, 0);
+        (value.0, rt.program, made.into_inner(), rt.seen.len())
+    };
+    let service = |made| (21, 0, made, 6);
+    assert_eq!(enter(1, 0), (3, 1234, 1, 0), "linked");
+    assert_eq!(
+        enter(1 | 1 << 32, 32),
+        (3 * (1 | 1 << 32), 1234, 33, 0),
+        "of the index the lower half counts"
+    );
+    assert_eq!(enter(1, 33), service(33), "no more tail calls");
+    assert_eq!(enter(0, 0), service(0), "an empty slot");
+    assert_eq!(enter(2, 0), service(0), "another program in that place");
+    assert_eq!(enter(3, 0), service(0), "what is no program");
+    assert_eq!(enter(4, 0), service(0), "outside");
+    assert_eq!(enter(u32::MAX.into(), 0), service(0), "far outside");
 }

@@ -53,7 +53,8 @@ block0(v0: i64, v1: i64, v2: i64, v3: i64, v4: i64):
   v13: i64 = check_store u32(v1)
   v14: i64 = check_load u8(v1)
   v15: i64 = find 140000000000001 4096(v1) frame -4..0
-  v16: i64 = throw(v1)
+  v16: i64 = quick 140000000000001 80()
+  v17: i64 = throw(v1)
   unreachable
 }
 "#;

@@ -626,6 +626,14 @@ impl Map {
         }
     }
 
+    /// Address of a program array's slots, numbers of 32 bits that others write, and how many there are.
+    pub fn program_slots(&self) -> Option<(u64, u32)> {
+        match &self.kind {
+            Kind::ProgArray(array) => Some((array.slots(), self.geometry.max_entries)),
+            _ => None,
+        }
+    }
+
     /// As [`Self::array`], of a per-CPU array's values of a CPU.
     pub fn percpu_array(&self, cpu: u32) -> Option<ArrayGeometry> {
         match &self.kind {

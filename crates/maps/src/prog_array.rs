@@ -35,6 +35,11 @@ impl ProgArray {
         }
     }
 
+    /// Host address of the first slot.
+    pub fn slots(&self) -> u64 {
+        self.metadata.addr(HEADER_LEN)
+    }
+
     fn slot(&self, index: u32) -> &AtomicU32 {
         self.metadata.u32(HEADER_LEN + 4 * index as usize)
     }

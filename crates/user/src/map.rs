@@ -160,6 +160,7 @@ impl Drop for UserMap {
         for index in std::mem::take(&mut *lock(&self.slots)).into_keys() {
             // A frozen array keeps its ids; without the programs they lead nowhere.
             let _ = self.map.delete_from_host(&index.to_ne_bytes());
+            self.shared.programs.let_go();
         }
     }
 }
@@ -214,6 +215,7 @@ impl BackendMap for UserMap {
         self.map.delete_from_host(key)?;
         if let (true, Ok(index)) = (self.is_prog_array(), key.try_into()) {
             slots.remove(&u32::from_ne_bytes(index));
+            self.shared.programs.let_go();
         }
         Ok(())
     }
@@ -255,7 +257,9 @@ impl BackendMap for UserMap {
         self.check_owner(own.program().prog_type())?;
         let mut slots = lock(&self.slots);
         self.map.set_program(index, own.program().id())?;
-        slots.insert(index, Arc::clone(own.program()));
+        if slots.insert(index, Arc::clone(own.program())).is_some() {
+            self.shared.programs.let_go();
+        }
         Ok(())
     }
 

@@ -109,6 +109,10 @@ impl ThreadStack {
 
 impl Drop for ThreadStack {
     fn drop(&mut self) {
+        // Whoever drops a program has dropped it, whatever threads have run.
+        if let Some(stack) = &mut self.0 {
+            stack.forget_programs();
+        }
         // A thread that is ending keeps none.
         _ = STACK.try_with(|s| s.set(self.0.take()));
     }

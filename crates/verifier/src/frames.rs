@@ -41,6 +41,7 @@ impl Frames<'_, '_> {
             shared: self.touched.range(s.start..s.end).fold(FrameBytes::NONE, |all, (_, b)| all.or(*b)),
             escaped: self.escaped[i],
             unwritten: self.unwritten(s, depths[i]),
+            global: s.global,
             calls_out: calls_out[i],
         };
         self.p.subprogs.iter().enumerate().map(|(i, s)| of(i, s)).collect()

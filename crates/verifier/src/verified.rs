@@ -64,6 +64,9 @@ pub struct Subprog {
     /// Bytes at the upper end of its frame that may be read, by whomever, before it has written them; a multiple of 8.
     /// What calls write does not count. 0 for all programs of the unprivileged, and most others.
     pub unwritten: u32,
+    /// It is verified by itself, for any arguments that its types allow: what a run does in it no other function's proof
+    /// bounds.
+    pub global: bool,
     /// It, or a function that it calls, calls a helper or a function of the kernel, or loads from a packet in the old way.
     pub calls_out: bool,
 }

@@ -1,6 +1,7 @@
 //! What a program can learn from outside, behind one seam: a test fixes it, a recording replays it.
 
 use alloc::sync::Arc;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use crate::Program;
 use crate::helpers::embedder::HelperCall;
@@ -158,6 +159,9 @@ pub trait Host {
     }
     /// Runs the body of an embedder's helper, of an id from [`EMBEDDER_HELPERS`](crate::EMBEDDER_HELPERS) on; `None`
     /// when there is no such helper.
+    ///
+    /// A panic must not leave this function: native code would end the process. A host that calls others' code catches it,
+    /// and gives [`TrapKind::HelperPanicked`].
     fn call_helper(&self, id: u32, call: &mut HelperCall<'_, '_, '_, '_>) -> Option<Result<u64, TrapKind>> {
         let _ = (id, call);
         None
@@ -168,6 +172,21 @@ pub trait Host {
 pub trait Programs {
     /// The loaded program of an id, as program-array slots hold it.
     fn program(&self, id: u32) -> Option<Arc<Program>>;
+
+    /// A number of [`fresh_version`] that is another one whenever [`Self::program`] might no longer give the program that it
+    /// has given for an id, which is the program's own; `None` when nobody can tell.
+    ///
+    /// While it is the same, native runs ask for a program once: they keep it with their [`Stack`](crate::Stack), and a tail call
+    /// to it is a jump. A run that has begun goes on by what it knows.
+    fn version(&self) -> Option<u64> {
+        None
+    }
+}
+
+/// A number that nobody in this process has had: for [`Programs::version`].
+pub fn fresh_version() -> u64 {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    LAST.fetch_add(1, Ordering::Relaxed) + 1
 }
 
 /// No programs: every tail call falls through.

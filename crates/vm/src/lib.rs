@@ -44,7 +44,7 @@ mod trap;
 
 pub use helpers::embedder::{EMBEDDER_HELPERS, HelperCall};
 pub use helpers::{CodeAddr, has_body};
-pub use host::{COMM_BYTES, FibLookup, Host, Interface, NoPrograms, NullHost, Programs, Task};
+pub use host::{COMM_BYTES, FibLookup, Host, Interface, NoPrograms, NullHost, Programs, Task, fresh_version};
 pub use interp::{MAX_TAIL_CALLS, MAY_GOTO_LIMIT};
 pub use kfuncs::types as kfunc_types;
 pub use mem::{BUFFERS, CALL_FRAMES, CLONES, FRAME_BYTES, FRAMES, RECORDS, Stack};

@@ -15,6 +15,7 @@ mod bytes;
 mod inner;
 mod keys;
 mod line;
+mod links;
 mod packet;
 mod span;
 mod values;
@@ -32,6 +33,8 @@ use skep_spec::CloneRedirect;
 pub(crate) use arena::{arena_atomic, arena_load, arena_store};
 pub(crate) use bits::WORDS as BITS_WORDS;
 pub(crate) use line::{begin_at_line, move_on};
+pub(crate) use links::{Alike, no_links};
+pub use links::{LINKS, Link};
 pub(crate) use span::Name;
 use span::{Recent, Span, Tag};
 pub(crate) use values::MapSet;
@@ -77,6 +80,12 @@ impl Stack {
     pub const fn new() -> Self {
         Self { bytes: [0; STACK_BYTES + keys::BYTES], scratch: Scratch::new() }
     }
+
+    /// Lets go of the programs that runs on this stack have gone on with by tail calls: they are kept so that the next run
+    /// finds them at once ([`Programs::version`](crate::Programs::version)).
+    pub fn forget_programs(&mut self) {
+        self.scratch.clear_links();
+    }
 }
 
 impl Default for Stack {
@@ -96,6 +105,7 @@ pub(crate) struct Scratch {
     clones: [CloneRedirect; CLONES],
     inner: inner::Inner,
     bits: bits::Bits,
+    links: links::Links,
 }
 
 impl Scratch {
@@ -112,6 +122,7 @@ impl Scratch {
             clones,
             inner: inner::Inner::NONE,
             bits: bits::NONE,
+            links: links::Links::NONE,
         }
     }
 

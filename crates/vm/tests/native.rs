@@ -14,7 +14,7 @@ use skep_abi::{MapType, ProgramType};
 use skep_isa::text::assemble;
 use skep_maps::Map;
 use skep_spec::MapDef;
-use skep_vm::native::{Called, Code, Entry, Native, Pair, Rt, WRITE, at};
+use skep_vm::native::{Called, Code, Entry, LINKS, Link, Native, Pair, Rt, WRITE, at};
 use skep_vm::{
     CALL_FRAMES, FRAME_BYTES, FRAMES, Layout, MAX_TAIL_CALLS, NullHost, Observer, Program, Programs, Run,
     Stack, Step, Trap, TrapKind,
@@ -404,4 +404,127 @@ fn code_is_there_while_it_runs_and_no_longer() {
     let codes = fresh.codes.borrow();
     assert_eq!(codes.len(), MAX_TAIL_CALLS as usize + 1);
     assert!(codes.iter().all(|code| code.strong_count() == 0));
+}
+
+/// Programs by id that stay what they are, and how often they were asked for.
+struct Steady {
+    table: Table,
+    version: Cell<u64>,
+    asked: Cell<u32>,
+}
+
+impl Programs for Steady {
+    fn program(&self, id: u32) -> Option<Arc<Program>> {
+        self.asked.set(self.asked.get() + 1);
+        self.table.program(id)
+    }
+    fn version(&self) -> Option<u64> {
+        Some(self.version.get())
+    }
+}
+
+/// Tail-calls slot `NUMBER` as compiled code does: by a link where there is one.
+unsafe extern "C" fn by_link(rt: *mut Rt, frame: u64, ctx: u64, _: u64, _: u64, _: u64, _: u64) -> Pair {
+    let slot = NUMBER.get();
+    let word = |addr: u64| std::ptr::with_exposed_provenance_mut::<u32>(addr as usize);
+    // SAFETY: the structure that native code is given, whose links are there while the run lasts.
+    unsafe {
+        let links = std::ptr::with_exposed_provenance::<Link>((*rt).links as usize);
+        let link = &*links.add(slot as usize % LINKS);
+        let calls = word((*rt).tail_calls);
+        if link.id == slot && *calls < MAX_TAIL_CALLS {
+            *calls += 1;
+            let (program, jump) = (link.program, link.jump);
+            (*rt).program = std::ptr::with_exposed_provenance(program as usize);
+            let entry: Entry = std::mem::transmute::<usize, Entry>(jump as usize);
+            return entry(rt, frame, ctx, 0, 0, 0, 0);
+        }
+        tail(rt, frame, ctx, slot)
+    }
+}
+
+/// Looks key 0 of its map 1 up, by what it is granted, and traps if that is another program's.
+unsafe extern "C" fn own_map(rt: *mut Rt, frame: u64, _: u64, _: u64, _: u64, _: u64, _: u64) -> Pair {
+    let key = std::ptr::with_exposed_provenance_mut::<u64>(frame as usize - 8);
+    // SAFETY: the last word of the first frame.
+    unsafe { key.write(0) };
+    let value = ask!((s().lookup)(rt, 0xffff_9000_0000_0001, frame - 8, 3));
+    ask!((s().check)(rt, value, at(4, 8)));
+    // SAFETY: a value of the map.
+    of(unsafe { std::ptr::with_exposed_provenance::<u64>(value as usize).read() })
+}
+
+const OWN_MAP: &str = "r2 = map[idx:0] ll\nr2 = map[idx:1] ll\nr0 = 500\nexit";
+
+fn steady() -> (Arc<Map>, Steady) {
+    let map = common::map(&MapDef::new(MapType::PROG_ARRAY, 4, 4, 100));
+    let values = common::map(&MapDef::new(MapType::ARRAY, 4, 8, 1));
+    values.update_from_host(&[0; 4], &77u64.to_ne_bytes(), 0).expect("there is room");
+    let first = verified(ProgramType::SOCKET_FILTER, TAIL_9, &[Arc::clone(&map)]);
+    let second = verified(ProgramType::SOCKET_FILTER, OWN_MAP, &[Arc::clone(&map), values]);
+    let programs = vec![
+        Arc::new(with_code(first, by_link, vec![]).with_id(1)),
+        Arc::new(with_code(second, own_map, vec![]).with_id(2)),
+    ];
+    for id in [1, 2] {
+        map.set_program(id, id).expect("a slot");
+    }
+    let steady =
+        Steady { table: Table(programs), version: Cell::new(skep_vm::fresh_version()), asked: Cell::new(0) };
+    (map, steady)
+}
+
+/// A program that was jumped to without a service has its own maps when it asks for one, and its own name in traps.
+#[test]
+fn linked_programs_are_granted_their_own() {
+    let (_map, programs) = steady();
+    NUMBER.set(2);
+    let (mut stack, mut ctx) = (Stack::new(), [0; SKB]);
+    for round in 0..3 {
+        let mut run = Run::new(&mut stack, &NullHost).with_ctx(&mut ctx).with_programs(&programs);
+        assert_eq!(run_on(&programs.table.0[0], &mut run), Ok(77));
+        assert_eq!(programs.asked.get(), 1, "asked once, in round {round}");
+    }
+    // Another stack knows nothing of it.
+    let (mut other, mut ctx2) = (Stack::new(), [0; SKB]);
+    let mut run = Run::new(&mut other, &NullHost).with_ctx(&mut ctx2).with_programs(&programs);
+    assert_eq!((run_on(&programs.table.0[0], &mut run), programs.asked.get()), (Ok(77), 2));
+}
+
+#[test]
+fn links_are_counted_and_are_let_go() {
+    let (_map, programs) = steady();
+    let first = &programs.table.0[0];
+    let kept = Arc::strong_count(first);
+    let (mut stack, mut ctx) = (Stack::new(), [0; SKB]);
+    let mut round = |asked: u32, change: fn(Run<'_>) -> Run<'_>| {
+        NUMBER.set(1);
+        programs.asked.set(0);
+        let mut run = change(Run::new(&mut stack, &NullHost).with_ctx(&mut ctx).with_programs(&programs));
+        let result = run_on(first, &mut run);
+        assert_eq!((result, programs.asked.get()), (Ok(1000), asked));
+    };
+    // The 34th falls through; only the first one asks.
+    round(1, |run| run);
+    round(0, |run| run);
+    // Another CPU, another version: nothing is known.
+    round(1, |run| run.with_vcpu(1));
+    programs.version.set(skep_vm::fresh_version());
+    round(1, |run| run.with_vcpu(1));
+    round(0, |run| run.with_vcpu(1));
+    assert_eq!(Arc::strong_count(first), kept + 1, "the stack keeps it");
+    stack.forget_programs();
+    assert_eq!(Arc::strong_count(first), kept);
+}
+
+/// A table that says nothing of itself is asked each time.
+#[test]
+fn without_a_version_nothing_is_linked() {
+    let (_map, Steady { table, .. }) = steady();
+    NUMBER.set(1);
+    let kept = Arc::strong_count(&table.0[0]);
+    let (mut stack, mut ctx) = (Stack::new(), [0; SKB]);
+    let mut run = Run::new(&mut stack, &NullHost).with_ctx(&mut ctx).with_programs(&table);
+    assert_eq!(run_on(&table.0[0], &mut run), Ok(1000));
+    assert_eq!(Arc::strong_count(&table.0[0]), kept);
 }

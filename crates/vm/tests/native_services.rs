@@ -297,3 +297,27 @@ fn what_is_thrown_is_caught() {
     assert_eq!(run(&with_code(program(), throws_from, vec![(2, catches)])), Ok(42));
     assert_eq!(run(&with_code(program(), throws_from, vec![])), Ok(41));
 }
+
+/// Asks a helper `NUMBER` times.
+unsafe extern "C" fn asks_often(rt: *mut Rt, _: u64, _: u64, _: u64, _: u64, _: u64, _: u64) -> Pair {
+    let (times, number) = (NUMBER.get() >> 32, NUMBER.get() & 0xffff_ffff);
+    for _ in 0..times {
+        ask!((s().helper)(rt, number));
+    }
+    of(times)
+}
+
+/// Loops over iterators ask helpers, and nothing else: the deadline is looked at before each 1,025th.
+#[test]
+fn a_deadline_ends_helpers() {
+    let program = native("call 42\nr0 = 0\nexit", asks_often);
+    let (pc, Called::Helper(index)) = first_call(&program) else { panic!("a helper of the table") };
+    let run = |times: u64, deadline| {
+        NUMBER.set(times << 32 | at(pc, index));
+        let (mut stack, mut ctx, clock) = (Stack::new(), [0; SKB], Clock(Default::default()));
+        run_on(&program, &mut Run::new(&mut stack, &clock).with_ctx(&mut ctx).with_deadline(deadline))
+    };
+    assert_eq!(run(1024, 2), Ok(1024));
+    assert_eq!(run(1025, 2), Err(Trap { prog_id: 0, pc: 0, kind: TrapKind::Deadline }));
+    assert_eq!(run(2 * 1024, 3), Ok(2048));
+}

@@ -1,6 +1,6 @@
 //! What programs do with maps, calls and clocks: loops with one thing in them, as differences to the empty loop.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::hint::black_box;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,7 +10,7 @@ use skep_jit::Options;
 use skep_maps::Map;
 use skep_object::Object;
 use skep_spec::{MapDef, ProgramSpec};
-use skep_vm::{Host, NullHost, Program, Programs};
+use skep_vm::{Host, NullHost, Program, Programs, fresh_version};
 
 use crate::clock::{Contender, compare};
 use crate::kernel::{self, Kernel};
@@ -138,11 +138,15 @@ fn spec(row: &Row) -> ProgramSpec {
 
 /// The program that calls itself.
 #[derive(Default)]
-struct Itself(RefCell<Option<Arc<Program>>>);
+struct Itself(RefCell<Option<Arc<Program>>>, OnceCell<u64>);
 
 impl Programs for Itself {
     fn program(&self, _: u32) -> Option<Arc<Program>> {
         self.0.borrow().clone()
+    }
+
+    fn version(&self) -> Option<u64> {
+        Some(*self.1.get_or_init(fresh_version))
     }
 }
 

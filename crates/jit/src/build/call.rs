@@ -2,7 +2,7 @@
 //! calls; and the legacy packet loads, which may return from the function.
 
 use skep_isa::{CallTarget, Reg, Size};
-use skep_vm::native::Called;
+use skep_vm::native::{Called, Quick, quick};
 
 use super::{Builder, Unsupported, cfg};
 use crate::ir::{Block, Cond, Edge, FrameBytes, FrameUse, Func, Op, Service, Term, Ty, Val};
@@ -16,10 +16,17 @@ impl Builder<'_> {
         let count = cfg::arguments(self.p.binding, self.pc, target);
         let args = |b: &mut Self| (1..=count as u8).map(|n| b.wide(Reg(n))).collect::<Vec<_>>();
         let r0 = match called {
-            Called::Helper(index) => {
-                let args = args(self);
-                self.service(Service::Helper { index }, args)
-            }
+            Called::Helper(index) => match quick(index) {
+                Some(Quick { function, kept }) => {
+                    let function = (function as *const ()).expose_provenance() as u64;
+                    let kept = kept.map_or(0, |at| at as u16);
+                    self.ask(Service::Quick { function, kept }, &[])
+                }
+                None => {
+                    let args = args(self);
+                    self.service(Service::Helper { index }, args)
+                }
+            },
             Called::Lookup => {
                 let mut args = args(self);
                 if let Some(map) = self.facts().map {
@@ -32,7 +39,10 @@ impl Builder<'_> {
                 self.service(Service::Stack { buffer }, args)
             }
             Called::TailCall => {
-                let args = Box::new([1, 2, 3].map(|n| self.wide(Reg(n))));
+                let mut args = Box::new([1, 2, 3].map(|n| self.wide(Reg(n))));
+                if let Some(map) = self.facts().map {
+                    args[1] = self.constant(self.p.binding.map_content(map.into()));
+                }
                 self.emit(Op::TailCall { args }, Ty::I64)
             }
             Called::Throw => {

@@ -28,7 +28,7 @@ use skep_isa::{Imm64, JumpOp, Op as Insn, Operand, PacketMode, Reg, Width, decod
 use skep_verifier::{InsnFacts, Subprog};
 use skep_vm::native::Binding;
 
-use crate::ir::{Block, BlockData, Cond, Edge, Func, Function, Module, Op, Term, Ty, Val};
+use crate::ir::{Block, BlockData, Cond, Edge, Func, Function, Module, Op, Service, Term, Ty, Val};
 use cfg::{Cfg, Way};
 use regs::Regs;
 
@@ -208,6 +208,9 @@ impl<'p> Builder<'p> {
         }
         if self.cfg.uses_frame {
             self.frame = Some(self.emit(Op::Frame, Ty::I64));
+        }
+        if self.part.global {
+            self.ask(Service::Tick, &[]);
         }
         let cfg = self.cfg;
         for block in &cfg.blocks {

@@ -335,7 +335,7 @@ fn operands(service: Service) -> core::ops::RangeInclusive<usize> {
         | Service::Throw => 1..=1,
         Service::StoreElsewhere { .. } => 2..=2,
         Service::Arena { .. } => 3..=3,
-        Service::Tick => 0..=0,
+        Service::Tick | Service::Quick { .. } => 0..=0,
     }
 }
 

@@ -104,6 +104,7 @@ fn looks_at_depth(service: Service) -> bool {
         Service::Helper { .. }
         | Service::Lookup
         | Service::Find { .. }
+        | Service::Quick { .. }
         | Service::PacketLoad { .. }
         | Service::LoadElsewhere { .. }
         | Service::StoreElsewhere { .. }

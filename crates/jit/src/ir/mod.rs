@@ -197,6 +197,13 @@ pub enum Service {
         /// Address of the map.
         map: u64,
     },
+    /// A helper without arguments that never ends the run: the runtime's function for it.
+    Quick {
+        /// Address of the function.
+        function: u64,
+        /// Offset of the word in the runtime's structure that keeps what it gives; 0 if none does.
+        kept: u16,
+    },
     /// `bpf_get_stackid` (`false`) or `bpf_get_stack` (`true`).
     Stack {
         /// Which.
@@ -232,7 +239,7 @@ pub enum Service {
         /// Number.
         index: u32,
     },
-    /// Whether the run may go on (its deadline).
+    /// A step of the run, each so many of which its deadline is looked at; gives 0.
     Tick,
     /// Whether the bytes at an address (operand) were granted to the run; ends it if not. For code that checks what was
     /// proved.

@@ -543,6 +543,10 @@ impl Parser<'_> {
         Ok(Some(match word {
             "helper" => Service::Helper { index: self.number("the slot of a helper")? },
             "lookup" => Service::Lookup,
+            "quick" => Service::Quick {
+                function: self.number("the address of a function")?,
+                kept: self.number("an offset")?,
+            },
             "find" => Service::Find {
                 function: self.number("the address of a function")?,
                 map: self.number("the address of a map")?,

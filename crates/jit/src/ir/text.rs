@@ -177,6 +177,7 @@ impl fmt::Display for Service {
         match *self {
             Self::Helper { index } => write!(f, "helper {index}"),
             Self::Lookup => f.write_str("lookup"),
+            Self::Quick { function, kept } => write!(f, "quick {function} {kept}"),
             Self::Find { function, map } => write!(f, "find {function} {map}"),
             Self::Stack { buffer: false } => f.write_str("get_stackid"),
             Self::Stack { buffer: true } => f.write_str("get_stack"),

@@ -62,8 +62,8 @@ pub(super) struct Body<'a> {
     stopped: Option<clif::Block>,
     /// Signatures of services, by the number of their parameters.
     pub(super) services: [Option<clif::SigRef>; 8],
-    /// Signature of functions for maps.
-    pub(super) find: Option<clif::SigRef>,
+    /// Signatures of functions that stop no run, by the number of their parameters.
+    pub(super) direct: [Option<clif::SigRef>; 4],
     /// Functions that are called, by index.
     pub(super) callees: Vec<Option<clif::FuncRef>>,
     /// Counts the passes of `may_goto` down.
@@ -97,7 +97,7 @@ pub(super) fn fill(
         frame: None,
         stopped: None,
         services: [None; 8],
-        find: None,
+        direct: [None; 4],
         callees: vec![None; module.functions.len()],
         passes: None,
     };
@@ -247,7 +247,7 @@ impl Body<'_> {
             }
         }
         self.at(data.term_pc);
-        self.term(&data.term);
+        self.term(&data.term, data.term_pc);
     }
 
     fn set(&mut self, v: Val, value: clif::Value) {
@@ -466,7 +466,7 @@ impl Body<'_> {
         (self.blocks[edge.to.0 as usize], edge.args.iter().map(|v| BlockArg::Value(self.value(*v))).collect())
     }
 
-    fn term(&mut self, term: &Term) {
+    fn term(&mut self, term: &Term, pc: u32) {
         match term {
             Term::Jump(edge) => {
                 let (to, args) = self.edge(edge);
@@ -502,6 +502,7 @@ impl Body<'_> {
                 let pass = self.new_block();
                 self.cur.ins().brif(left, pass, &[], spent, &spent_args);
                 self.begin(pass);
+                self.step(pc);
                 let one = self.cur.ins().iconst(types::I32, 1);
                 let left = self.cur.ins().isub(left, one);
                 self.cur.ins().stack_store(types::I64, left, slot, 0);

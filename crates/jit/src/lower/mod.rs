@@ -19,7 +19,7 @@ mod signature;
 use crate::ir::{Func, Module};
 
 pub use clif::Cranelift;
-pub use seam::Seam;
+pub use seam::{Seam, Slots};
 
 /// Machine code of a module, which runs at any address.
 pub struct Machine {

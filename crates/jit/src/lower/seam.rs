@@ -51,8 +51,29 @@ pub struct Seam {
     pub throw: u64,
     /// `check(rt, addr, at)`: whether bytes may be accessed.
     pub check: u64,
+    /// Offset of the number of steps until the deadline is looked at.
+    pub steps: i32,
+    /// Offset of the address of the links that tail calls go by.
+    pub links: i32,
+    /// Offset of the address of the number of tail calls.
+    pub tail_calls: i32,
+    /// Offset of the program that runs.
+    pub program: i32,
+    /// The program's arrays of programs.
+    pub program_slots: Vec<Slots>,
     /// Passes of `may_goto` in a frame before it jumps.
     pub may_goto_limit: u32,
+}
+
+/// An array of programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slots {
+    /// What stands for it in registers.
+    pub content: u64,
+    /// Address of its slots, of 32 bits each.
+    pub address: u64,
+    /// Number of slots.
+    pub count: u32,
 }
 
 impl Seam {
@@ -82,6 +103,11 @@ impl Seam {
             tick: address(services.tick as *const ()),
             throw: address(services.throw as *const ()),
             check: address(services.check as *const ()),
+            steps: of(offset_of!(Rt, steps)),
+            links: of(offset_of!(Rt, links)),
+            tail_calls: of(offset_of!(Rt, tail_calls)),
+            program: of(offset_of!(Rt, program)),
+            program_slots: Vec::new(),
             may_goto_limit: MAY_GOTO_LIMIT,
         }
     }

@@ -86,7 +86,7 @@ fn look(function: &Function) -> (Signature, Vec<Func>) {
             match op {
                 Op::Frame => own.frame = true,
                 Op::Cell(_) | Op::Arg(_) => own.rt = true,
-                Op::Service { service: Service::Find { .. }, .. } => own.rt = true,
+                Op::Service { service: Service::Find { .. } | Service::Quick { .. }, .. } => own.rt = true,
                 Op::Service { .. } => (own.rt, own.frame, own.stops) = (true, true, true),
                 Op::TailCall { .. } => (own.rt, own.frame, own.stops, own.tail) = (true, true, true, true),
                 Op::Call { func, .. } => {
@@ -111,7 +111,10 @@ fn look(function: &Function) -> (Signature, Vec<Func>) {
             }
         }
         block.term.operands(&mut used);
-        own.may_goto |= matches!(block.term, Term::MayGoto { .. });
+        if matches!(block.term, Term::MayGoto { .. }) {
+            // Each pass may end the run.
+            (own.may_goto, own.rt, own.stops) = (true, true, true);
+        }
     }
     debug_assert!(params.iter().all(|p| function.ty(*p) == Ty::I64));
     (own, calls)

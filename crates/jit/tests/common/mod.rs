@@ -5,7 +5,7 @@ use skep_jit::code::Code;
 use skep_jit::ir::{
     Block, BlockData, Edge, FrameUse, Func, Function, Module, Node, Op, Service, Term, Ty, Val,
 };
-use skep_jit::lower::{self, Cranelift, Lowering, Seam, Wanted};
+use skep_jit::lower::{self, Cranelift, Lowering, Seam, Slots, Wanted};
 
 /// Bytes that lie as words do.
 #[repr(align(16))]
@@ -17,6 +17,10 @@ pub struct Aligned(pub [u8; 32]);
 pub struct Rt {
     pub args: [u64; 5],
     pub cells: [u64; 5],
+    pub steps: u64,
+    pub links: u64,
+    pub tail_calls: u64,
+    pub program: u64,
     /// The stop that services give.
     pub stop: u64,
     /// How often `tail_call` jumps to `tail`.
@@ -116,6 +120,11 @@ pub fn seam() -> Seam {
         tick: address(fake::ask1 as *const ()),
         throw: address(fake::ask1 as *const ()),
         check: address(fake::ask2 as *const ()),
+        steps: offset_of!(Rt, steps) as i32,
+        links: offset_of!(Rt, links) as i32,
+        tail_calls: offset_of!(Rt, tail_calls) as i32,
+        program: offset_of!(Rt, program) as i32,
+        program_slots: vec![],
         may_goto_limit: fake::MAY_GOTO_LIMIT,
     }
 }
@@ -207,9 +216,15 @@ pub struct Machine {
 
 impl Machine {
     pub fn of(functions: Vec<Build>) -> Self {
+        Self::with(functions, vec![])
+    }
+
+    /// Of a program with arrays of programs.
+    pub fn with(functions: Vec<Build>, program_slots: Vec<Slots>) -> Self {
         let functions = functions.into_iter().map(|b| b.function).collect();
         let module = Module { functions, ..Module::default() };
-        let machine = Cranelift.lower(&module, &[true], &seam(), &Wanted::default()).expect("code");
+        let seam = Seam { program_slots, ..seam() };
+        let machine = Cranelift.lower(&module, &[true], &seam, &Wanted::default()).expect("code");
         let code = Code::place(&machine).expect("memory");
         Self { machine, code }
     }

@@ -40,7 +40,7 @@ pub(crate) struct State<'a> {
     pub(crate) r1: u64,
     /// `r2` to `r5` at entry.
     pub(crate) others: [u64; 4],
-    pub(super) tail_calls: u32,
+    pub(crate) tail_calls: u32,
     /// Address of the spin lock that the running program holds.
     pub(crate) held_lock: Option<u64>,
     /// What it owns and has under way.

@@ -5,6 +5,8 @@ use alloc::vec::Vec;
 use core::any::Any;
 use core::fmt;
 
+use skep_abi::MapType;
+
 use super::{Binding, Pair, Rt};
 
 /// A function in native code: `r10`, and `r1` to `r5`; gives `r0`.
@@ -39,6 +41,8 @@ pub struct Native {
     pub(crate) serial: u64,
     /// [`Binding::cpus`].
     cpus: u32,
+    /// Whether the program may make tail calls.
+    pub(super) calls_on: bool,
 }
 
 impl Native {
@@ -51,7 +55,8 @@ impl Native {
     /// - It accesses no more of the context than [`Code::ctx_bytes`] and what services access for it.
     pub unsafe fn new(binding: &Binding<'_>, mut code: Code) -> Self {
         code.functions.sort_unstable_by_key(|f| f.0);
-        Self { code, serial: binding.serial(), cpus: binding.cpus() }
+        let calls_on = binding.maps().iter().any(|m| m.kind() == MapType::PROG_ARRAY);
+        Self { code, serial: binding.serial(), cpus: binding.cpus(), calls_on }
     }
 
     /// Whether it runs on a virtual CPU: its per-CPU maps have values there.

@@ -17,22 +17,25 @@
 //! **Who runs natively.** Verified programs, unless the run is watched ([`Run::with_observer`](crate::Run::with_observer)) or
 //! metered ([`Run::with_fuel`](crate::Run::with_fuel)), or is not given what the proof takes for granted: the context as
 //! `r1`, at least as long as the code accesses it, a packet that may be written if the program does, a virtual CPU that all
-//! per-CPU maps have. Others are interpreted, and meet a trap there. Native runs use no fuel; a deadline is looked at before they begin, by [`Services::tick`]
-//! and at calls back.
+//! per-CPU maps have. Others are interpreted, and meet a trap there. Native runs use no fuel; a deadline is looked at before they begin, at calls back, and each
+//! 1,024 helpers, passes of `may_goto` and calls of global functions: in between is what one proof bounds.
 #![allow(unsafe_code)]
 
 mod binding;
 mod callbacks;
 mod code;
 mod find;
+mod quick;
 mod rt;
 mod run;
 mod services;
 mod tail;
 
+pub use crate::mem::{LINKS, Link};
 pub use binding::{Binding, Called, CtxLoad, CtxStore, PacketCell};
 pub use code::{Code, Entry, Native};
 pub use find::Find;
+pub use quick::{Quick, UNKNOWN, quick};
 pub use rt::{Pair, RETURNED, Rt, THROWN, TRAPPED};
 pub use services::{Services, WRITE, at, services};
 

@@ -2,9 +2,10 @@
 
 use alloc::sync::Arc;
 
+use super::quick::{PLACES, UNKNOWN};
 use crate::Program;
 use crate::interp::{self, State};
-use crate::mem::{Entered, FRAME_BYTES, FRAMES, Mem};
+use crate::mem::{Alike, Entered, FRAME_BYTES, FRAMES, Mem, no_links};
 use crate::trap::TrapKind;
 
 /// What a native run has at hand. Native code reads and writes the public fields, by their offsets.
@@ -22,8 +23,19 @@ pub struct Rt {
     pub flow_keys: u64,
     /// The virtual CPU.
     pub vcpu: u64,
-    /// What runs now: after a tail call not what was started.
-    program: *const Program,
+    /// What was asked for once in the run; else [`UNKNOWN`].
+    pub(super) kept: [u64; PLACES],
+    /// Steps until the deadline is looked at. Native code takes one at each pass of `may_goto` and in each global function, and asks
+    /// [`Services::tick`](super::Services) when there are none left; helpers take one, too.
+    pub steps: u64,
+    /// Address of [`LINKS`](super::LINKS) [`Link`](super::Link)s, which native code goes on by.
+    pub links: u64,
+    /// Address of the number (32 bits) of tail calls that the run has made.
+    pub tail_calls: u64,
+    /// What runs now: after a tail call not what was started. Native code that goes on by a link writes it.
+    pub program: *const Program,
+    /// What is granted its memory: another one than [`Self::program`] after such a jump, until a service is asked.
+    within: *const Program,
     mem: *mut Mem<'static>,
     state: *mut State<'static>,
     /// Where the first frame ends.
@@ -41,6 +53,12 @@ pub struct Rt {
     /// Keeps the one before, which may still be on its way into the running one.
     before: Option<Arc<Program>>,
 }
+
+/// Steps between two looks at the deadline. In each, a loop that the verifier has followed to its end may run.
+pub(super) const STEPS: u64 = 1 << 10;
+
+/// Offset of [`Rt::kept`].
+pub(super) const KEPT: usize = core::mem::offset_of!(Rt, kept);
 
 /// What services and native functions give, in two registers.
 #[repr(C)]
@@ -85,7 +103,12 @@ impl Rt {
             packet_meta: 0,
             flow_keys: state.flow_keys,
             vcpu: state.vcpu.into(),
+            kept: [UNKNOWN; PLACES],
+            steps: STEPS,
+            links: no_links(),
+            tail_calls: (&raw mut state.tail_calls).expose_provenance() as u64,
             program,
+            within: program,
             top: mem.stack_top(),
             mem: (&raw mut *mem).cast(),
             state: (&raw mut *state).cast(),
@@ -135,6 +158,7 @@ impl Rt {
         let entered =
             unsafe { mem.enter_program(&program.bound, program.ctx.kind, packet, (FRAMES - 1, state.vcpu)) };
         self.entered = Some(entered);
+        self.within = self.program;
         self.refresh(mem, state);
     }
 
@@ -146,14 +170,74 @@ impl Rt {
     pub(super) unsafe fn leave(&mut self) {
         let Some(entered) = self.entered.take() else { return };
         // SAFETY: the caller's.
-        let Parts { program, mem, state } = unsafe { self.parts() };
+        let Parts { program: _, mem, state } = unsafe { self.parts() };
+        // SAFETY: it was entered, so it lives until it is left: it was started, is held, or stands in a link, and links stay
+        // while the run lasts.
+        let program = unsafe { &*self.within };
         interp::clean_up(program, mem, state, self.base);
         mem.leave_program(&entered, program.bound.waiting(), state.vcpu);
+    }
+
+    /// Makes what was granted that of the program that runs, which was jumped to by a link.
+    ///
+    /// # Safety
+    /// As [`Self::parts`].
+    #[inline(always)]
+    pub(super) unsafe fn catch_up(&mut self) {
+        if !core::ptr::eq(self.program, self.within) {
+            // SAFETY: the caller's; both programs live (`leave`).
+            unsafe {
+                self.leave();
+                self.enter();
+            }
+        }
+    }
+
+    /// A run begins: tail calls go by the links that hold for it.
+    ///
+    /// # Safety
+    /// As [`Self::parts`]; no other run goes on by the stack's links.
+    #[inline]
+    pub(super) unsafe fn use_links(&mut self) {
+        // SAFETY: the caller's.
+        let Parts { program, mem, state } = unsafe { self.parts() };
+        let Some(version) = state.programs.version() else { return };
+        let alike = Alike {
+            version,
+            prog_type: program.prog_type().0,
+            ctx: (program.ctx.need, mem.ctx_bytes()),
+            last_cpu: program.last_cpu,
+            vcpu: state.vcpu,
+            packet: (state.packet.is_some(), mem.packet_writable()),
+            flow_keys: state.flow_keys != 0,
+        };
+        self.links = mem.links(alike);
+    }
+
+    /// Links to a program that this run has just gone on with, if such runs always can.
+    ///
+    /// # Safety
+    /// As [`Self::parts`].
+    pub(super) unsafe fn link(&mut self, target: &Arc<Program>, jump: usize) {
+        // SAFETY: the caller's.
+        let Parts { program: _, mem, state: _ } = unsafe { self.parts() };
+        let like = mem.alike();
+        // Who waits for runs is told when the program begins; the rest is what a tail call looks at.
+        let always = target.bound.waiting().is_empty()
+            && target.bound.outer().is_empty()
+            && target.is_verified()
+            && (target.prog_type().0, target.ctx.need, target.last_cpu)
+                == (like.prog_type, like.ctx.0, like.last_cpu);
+        if self.links != no_links() && always {
+            mem.link(target, jump);
+        }
     }
 
     /// Goes on with another program, at its beginning; the one that runs has been left.
     pub(super) fn go_on_with(&mut self, program: Arc<Program>) {
         self.program = Arc::as_ptr(&program);
+        // What stands for the CPU may depend on the program.
+        self.kept = [UNKNOWN; PLACES];
         self.before = self.held.replace(program);
     }
 

@@ -39,8 +39,25 @@ pub(crate) fn run(
     state: &mut State<'_>,
     (ctx, depth): (u64, usize),
 ) -> Option<u64> {
+    start(program, native, mem, state, (ctx, depth), false)
+}
+
+/// As [`run`]; the first native program of a run uses the stack's links.
+#[inline(always)]
+fn start(
+    program: &Program,
+    native: &Native,
+    mem: &mut Mem<'_>,
+    state: &mut State<'_>,
+    (ctx, depth): (u64, usize),
+    first: bool,
+) -> Option<u64> {
     let mut rt = Rt::new(program, mem, state, depth);
-    // SAFETY: `rt` is made of `mem` and `state`, which nobody uses until it has gone; `finish` leaves.
+    if first && native.calls_on {
+        // SAFETY: `rt` is made of `mem` and `state`, which nobody uses until it has gone; the run begins here.
+        unsafe { rt.use_links() };
+    }
+    // SAFETY: as above; `enter` leaves.
     unsafe { rt.enter() };
     enter(&mut rt, native.code.entry, [ctx, 0, 0, 0, 0])
 }
@@ -58,7 +75,7 @@ pub(crate) fn run_first(
         state.set_trap(program, 0, TrapKind::Deadline);
         return None;
     }
-    let result = run(program, native, mem, state, (state.r1, 0));
+    let result = start(program, native, mem, state, (state.r1, 0), true);
     state.fuel = state.limit;
     result
 }

@@ -2,7 +2,7 @@
 
 use skep_isa::{Op, Size};
 
-use super::rt::{Pair, Parts, Rt, THROWN};
+use super::rt::{Pair, Parts, Rt, STEPS, THROWN};
 use super::{callbacks, tail};
 use crate::arena;
 use crate::helpers::{self, Call, Place, StackHelper};
@@ -46,11 +46,13 @@ pub struct Services {
     pub arena: unsafe extern "C" fn(*mut Rt, u64, u64, u64, u64) -> Pair,
     /// `(rt, addr)`: a cast of an address from address space 0 to 1.
     pub cast_user: unsafe extern "C" fn(*mut Rt, u64) -> Pair,
-    /// `(rt, ctx, map, index, frame, pc)`: `bpf_tail_call`. Gives 0 when the function goes on, with the first of [`Rt::args`]
+    /// `(rt, ctx, map, index, frame, pc)`: `bpf_tail_call`. From the main function there is a shorter way: where the slot of the
+    /// map holds the id of one of [`Rt::links`], and [`Rt::tail_calls`] is below [`MAX_TAIL_CALLS`](crate::MAX_TAIL_CALLS), that is
+    /// raised, [`Rt::program`] becomes the link's, and its code is jumped to. Gives 0 when the function goes on, with the first of [`Rt::args`]
     /// as `r0`; 1 when it returns that; else where to jump to ([`super::Code::jump`]) with `rt`, the frame and `ctx`, the
     /// function's own frame on the machine's stack being gone.
     pub tail_call: unsafe extern "C" fn(*mut Rt, u64, u64, u64, u64, u64) -> Pair,
-    /// `(rt, pc)`: whether the run may go on.
+    /// `(rt, pc)`: whether the run may go on; asked when [`Rt::steps`] are used up, which it fills up again.
     pub tick: unsafe extern "C" fn(*mut Rt, u64) -> Pair,
     /// `(rt, cookie)`: `bpf_throw`.
     pub throw: unsafe extern "C" fn(*mut Rt, u64) -> Pair,
@@ -106,6 +108,7 @@ pub(super) unsafe fn open<'r>(rt: *mut Rt) -> (&'r mut Rt, Parts<'r>) {
     // which `Rt::parts` asks for, too.
     unsafe {
         let rt = &mut *rt;
+        rt.catch_up();
         let parts = rt.parts();
         (rt, parts)
     }
@@ -114,6 +117,16 @@ pub(super) unsafe fn open<'r>(rt: *mut Rt) -> (&'r mut Rt, Parts<'r>) {
 unsafe extern "C" fn helper(rt: *mut Rt, at: u64) -> Pair {
     // SAFETY: native code calls.
     let (rt, mut parts) = unsafe { open(rt) };
+    // Loops over iterators have no other place to look.
+    match rt.steps.checked_sub(1) {
+        Some(left) => rt.steps = left,
+        None => {
+            rt.steps = STEPS;
+            if parts.state.is_over() {
+                return parts.trap(pc(at), TrapKind::Deadline);
+            }
+        }
+    }
     let Parts { program, mem, state } = &mut parts;
     let result = helpers::call(at as u16, &mut Call { program, mem, state }, rt.args);
     rt.refresh(mem, state);
@@ -245,7 +258,8 @@ unsafe extern "C" fn cast_user(rt: *mut Rt, addr: u64) -> Pair {
 
 unsafe extern "C" fn tick(rt: *mut Rt, pc: u64) -> Pair {
     // SAFETY: native code calls.
-    let (_, mut parts) = unsafe { open(rt) };
+    let (rt, mut parts) = unsafe { open(rt) };
+    rt.steps = STEPS;
     match parts.state.is_over() {
         false => Pair::of(0),
         true => parts.trap(pc as usize, TrapKind::Deadline),

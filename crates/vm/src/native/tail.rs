@@ -3,6 +3,10 @@
 //! From a program's main function one is a jump: the program is left, the other entered, and the code goes on there in
 //! the same frame. From another function it is a call, as in the interpreter, since that function's caller goes on
 //! afterwards; and so is one to a program that has to be interpreted.
+//!
+//! This is the long way. A program that a run has gone on with so becomes a [`Link`](super::Link), and later tail calls to
+//! it are a few loads and a jump in the code itself. What a program leaves open nobody has to look for then: the verifier lets
+//! none make a tail call with a lock, a reference or a record.
 
 use super::rt::{Pair, Parts, Rt, TRAPPED};
 use super::run::ready;
@@ -40,6 +44,8 @@ pub(super) unsafe extern "C" fn tail_call(
         // SAFETY: native code calls, and nothing of the program is used from here on but its code, which is kept.
         unsafe { rt.leave() };
         if let Some(jump) = native.map(|n| n.code.jump).filter(|jump| *jump > RETURN as usize) {
+            // SAFETY: as above.
+            unsafe { rt.link(&target, jump) };
             rt.go_on_with(target);
             // SAFETY: as above; `run` leaves what is entered here.
             unsafe { rt.enter() };
