@@ -20,6 +20,7 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::sync::atomic::AtomicU32 as Private;
 
 use skep_abi::ringbuf::{BUSY, DISCARD, HDR_SZ};
 use skep_spec::{Errno, Error};
@@ -377,9 +378,14 @@ impl Ringbuf {
             header.store(len | discard, Ordering::Release);
         }
         state.store(len | discard, Ordering::Release);
+        let mut sinks = self.sinks.iter().peekable();
+        // Where nobody is to be woken, the consumer's line stays his.
+        if sinks.peek().is_none() {
+            return Ok(());
+        }
         let waits = || self.consumer_pos().load(Ordering::SeqCst) & (self.size - 1) == off;
         if flags & Self::FORCE_WAKEUP != 0 || may_wait && waits() {
-            self.sinks.iter().for_each(|sink| sink.wake());
+            sinks.for_each(|sink| sink.wake());
         }
         Ok(())
     }
@@ -427,12 +433,23 @@ impl Ops for Ringbuf {
     }
 }
 
+/// A consumer close behind producers takes away each line that they write next, and every record costs both of them a way
+/// through the cache of the other. So one that has looked this often and each time found no more than so many bytes ...
+const CLOSE: u32 = 8;
+const FEW: usize = 512;
+/// ... and did not look in vain more often than this in between, nor slept, lets them get ahead, for some microseconds.
+const IN_VAIN: u32 = 16;
+const PAUSES: u32 = if cfg!(shuttle) { 1 } else { 512 };
+
 /// The consumer of a ring buffer in this process. It keeps the map alive.
 pub struct Consumer {
     map: Arc<Map>,
     /// Its own position; the shared one only tells the producers.
     pos: usize,
     record: Vec<u8>,
+    /// How often in a row little was found, and nothing since then. Nobody else sees these.
+    close: Private,
+    in_vain: u32,
 }
 
 impl Consumer {
@@ -443,7 +460,7 @@ impl Consumer {
             return None;
         }
         let pos = ring.consumer_pos().load(Ordering::Acquire);
-        Some(Self { map, pos, record: Vec::new() })
+        Some(Self { map, pos, record: Vec::new(), close: Private::new(0), in_vain: 0 })
     }
 
     /// The map.
@@ -454,6 +471,8 @@ impl Consumer {
     /// Whether [`Self::poll`] would find something: a record that is ready or was discarded.
     pub fn ready(&self) -> bool {
         let Some(ring) = self.map.ringbuf() else { return false };
+        // Who asks may sleep next: he keeps nobody from anything.
+        self.close.store(0, Ordering::Relaxed);
         fence(Ordering::SeqCst);
         ring.producer_pos().load(Ordering::Acquire) != self.pos
             && (self.header(ring) & BUSY == 0 || ring.is_orphan_at(ring.ring_off(self.pos)).is_some())
@@ -478,7 +497,11 @@ impl Consumer {
         while bytes < ring.size {
             if producer == self.pos {
                 fence(Ordering::SeqCst);
-                producer = ring.producer_pos().load(Ordering::Acquire);
+                producer = self.looked(ring.producer_pos().load(Ordering::Acquire));
+                if self.close.load(Ordering::Relaxed) == CLOSE {
+                    (0..PAUSES).for_each(|_| core::hint::spin_loop());
+                    producer = self.looked(ring.producer_pos().load(Ordering::Acquire));
+                }
             }
             let ready = producer.wrapping_sub(self.pos);
             if ready == 0 {
@@ -525,6 +548,20 @@ impl Consumer {
         Ok(records)
     }
 
+    /// Notes how far the producers are.
+    fn looked(&mut self, producer: usize) -> usize {
+        let close = self.close.get_mut();
+        match producer.wrapping_sub(self.pos) {
+            0 => self.in_vain = self.in_vain.saturating_add(1),
+            1..FEW => {
+                *close = if self.in_vain <= IN_VAIN && *close < CLOSE { *close + 1 } else { 0 };
+                self.in_vain = 0;
+            }
+            _ => *close = 0,
+        }
+        producer
+    }
+
     fn advance(&mut self, ring: &Ringbuf, pos: usize) {
         self.pos = pos;
         ring.consumer_pos().store(pos, Ordering::Release);
@@ -536,5 +573,36 @@ impl Drop for Consumer {
         if let Some(ring) = self.map.ringbuf() {
             ring.has_consumer.store(false, Ordering::Release);
         }
+    }
+}
+
+#[cfg(all(test, not(shuttle)))]
+mod tests {
+    use alloc::sync::Arc;
+    use alloc::vec::Vec;
+
+    use skep_abi::MapType;
+    use skep_spec::MapDef;
+
+    use super::{CLOSE, Ordering};
+    use crate::{Bytes, Config, Heap, Map};
+
+    /// Not a multiple of what it lets the producers get ahead after.
+    const RECORDS: u8 = 3 * CLOSE as u8 - 1;
+
+    #[test]
+    fn a_consumer_close_behind_gets_each_record() {
+        let def = MapDef::new(MapType::RINGBUF, 0, 0, 4096);
+        let map: Arc<Map> = Map::create(&def, &Config::new(1), &Heap).expect("legal");
+        let mut consumer = map.consumer().expect("the first");
+        let mut got = Vec::new();
+        for i in 0..RECORDS {
+            map.ringbuf().expect("it is one").output(Bytes::from(&[i]), 0, 0).expect("room");
+            assert_eq!(consumer.poll(&mut |record| got.push(record[0])).expect("sound"), 1);
+        }
+        assert_eq!(got, (0..RECORDS).collect::<Vec<_>>());
+        assert_ne!(consumer.close.load(Ordering::Relaxed), 0);
+        assert!(!consumer.ready());
+        assert_eq!(consumer.close.load(Ordering::Relaxed), 0, "who may sleep is held up by nothing");
     }
 }

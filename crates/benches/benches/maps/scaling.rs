@@ -28,9 +28,9 @@ type Work<'a> = &'a (dyn Fn(u32) -> f64 + Sync);
 pub fn measure() {
     let def = MapDef::new(MapType::HASH, 4, 8, ELEMENTS);
     let map = Map::create(&def, &config(), &Heap).expect("legal");
-    for key in 0..ELEMENTS {
-        map.update_from_host(&key.to_ne_bytes(), &[0; 8], 0).expect("there is room");
-    }
+    insert(|key, cpu| {
+        map.update((&key.to_ne_bytes()).into(), Bytes::from(&[0; 8]), 0, cpu).expect("there is room");
+    });
     println!(
         "{:<32} {:>8} {:>9} {:>7} {:>7} {:>9} {:>9} {:>7}",
         "scaling (ns an operation)",
@@ -52,9 +52,9 @@ pub fn measure() {
             let kernel = Kernel::of(&shared("both", updates, used));
             let kernel = kernel.inspect_err(|why| println!("skipped the kernel: {why}")).ok();
             if let Some(kernel) = &kernel {
-                for key in 0..ELEMENTS {
+                insert(|key, _| {
                     kernel.map("hash").update(&key.to_ne_bytes(), &[0; 8], 0).expect("there is room");
-                }
+                });
             }
             let ours: Work<'_> = match updates {
                 false => &|cpu| many(cpu, used, lookup),
@@ -78,6 +78,15 @@ pub fn measure() {
             );
         }
     }
+}
+
+/// Inserts each key on the CPU that will use it, as where programs of each CPU have flows of their own: its elements lie together.
+fn insert(put: impl Fn(u32, u32)) {
+    for cpu in 0..2 {
+        pin(1 - cpu as usize);
+        (cpu..ELEMENTS).step_by(2).for_each(|key| put(key, cpu));
+    }
+    pin(1);
 }
 
 /// Does an operation on keys of a CPU's; nanoseconds of processor time for each.
