@@ -197,11 +197,12 @@ const MAPS: &str = "\
 const SHARED: &str = "\
 .license GPL
 .map state type=array key=4 value=16 max_entries=2
-.map hash type=hash key=4 value=8 max_entries=65536
+.map hash type=hash key=4 value=8 max_entries=ENTRIES
 ";
 
-/// What two CPUs do with keys of their own, every other one of `used` (a power of two): lookups, or updates.
-pub fn shared(name: &str, update: bool, used: u32) -> ProgramSpec {
+/// What two CPUs do in a map for `entries` with keys of their own, every other one of `used` (a power of two): lookups, or
+/// updates.
+pub fn shared(name: &str, update: bool, used: u32, entries: u32) -> ProgramSpec {
     let body = match update {
         false => "r1 = map[hash] ll; r2 = r10; r2 += -4; call bpf_map_lookup_elem; if r0 != 0 goto next",
         true => {
@@ -211,7 +212,8 @@ pub fn shared(name: &str, update: bool, used: u32) -> ProgramSpec {
     };
     let begin = "call bpf_get_smp_processor_id; w9 = w0; w9 &= 1; *(u32 *)(r10 - 4) = w9";
     let key = format!("w1 >>= 16; w1 &= {}; w1 |= w9", (used - 1) & !1);
-    let text = text_of((SHARED, "socket"), name, begin, &key, body);
+    let maps = SHARED.replace("ENTRIES", &entries.to_string());
+    let text = text_of((&maps, "socket"), name, begin, &key, body);
     let (mut specs, _) = assembled(&[(name, text)]);
     specs.remove(0)
 }
