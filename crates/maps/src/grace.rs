@@ -87,6 +87,54 @@ impl Grace {
         }
     }
 
+    /// As [`Self::begin`], also where two runs have one CPU at the same time: whoever spoils the table that CPUs are
+    /// leased by must not bring about that something goes which a run has the address of. The words are private memory.
+    pub fn begin_among_others(&self, m: &Block, cpu: u32, wait: Waiting) {
+        if cpu >= self.cpus {
+            self.others(m).fetch_add(1, Ordering::Relaxed);
+        } else {
+            let [runs, began] = self.of(m, cpu);
+            let me = wait.me() * (RUNS + 1);
+            // Before the count: who finds it raised goes by this epoch, which must not be later than he is.
+            let epoch = self.epoch(m).load(Ordering::Acquire);
+            let mut before = runs.load(Ordering::Relaxed);
+            loop {
+                // In a forked child the parent's runs are over.
+                let now = if before & !RUNS == me { before & RUNS } else { 0 };
+                let more = me | (now + 1).min(RUNS);
+                match runs.compare_exchange(before, more, Ordering::AcqRel, Ordering::Relaxed) {
+                    Ok(_) => {
+                        // Until then an earlier run's stands there, which only makes others wait for longer.
+                        if now == 0 {
+                            began.store(epoch, Ordering::Release);
+                        }
+                        break;
+                    }
+                    Err(other) => before = other,
+                }
+            }
+        }
+        fence(Ordering::SeqCst);
+    }
+
+    /// A run ends that began among others.
+    pub fn end_among_others(&self, m: &Block, cpu: u32) {
+        if cpu >= self.cpus {
+            self.others(m).fetch_sub(1, Ordering::Release);
+            return;
+        }
+        let [runs, _] = self.of(m, cpu);
+        let mut now = runs.load(Ordering::Relaxed);
+        loop {
+            let left = (now & RUNS).saturating_sub(1);
+            let less = if left == 0 { 0 } else { now & !RUNS | left };
+            match runs.compare_exchange(now, less, Ordering::Release, Ordering::Relaxed) {
+                Ok(_) => return,
+                Err(other) => now = other,
+            }
+        }
+    }
+
     /// Ends the runs of processes that have died.
     #[cold]
     pub fn bury(&self, m: &Block, wait: Waiting) {

@@ -178,12 +178,12 @@ impl MapOfMaps {
 
     /// A run begins on a CPU.
     pub fn begin_run(&self, cpu: u32) {
-        self.grace.begin(&self.runs, cpu, self.inner.wait);
+        self.grace.begin_among_others(&self.runs, cpu, self.inner.wait);
     }
 
     /// A run ends.
     pub fn end_run(&self, cpu: u32) {
-        self.grace.end(&self.runs, cpu);
+        self.grace.end_among_others(&self.runs, cpu);
     }
 }
 

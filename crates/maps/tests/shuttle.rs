@@ -263,10 +263,32 @@ fn trie_nodes_wait_for_runs() {
     });
 }
 
-/// What a run found in a map of maps lives and is found again until the run ends, while others put maps in its place.
+/// Runs that find a map in a slot that is never empty: it lives and is found again until the run ends.
+fn find_maps(outer: &Map, runs: u32) {
+    for _ in 0..runs {
+        outer.begin_run(1);
+        let id = outer.inner_id((&[0; 4]).into()).expect("the slot is never empty");
+        let found = Arc::downgrade(&outer.inner_map(id, 1).expect("it was found in this run"));
+        for _ in 0..3 {
+            thread::yield_now();
+            assert!(found.upgrade().is_some(), "it went while the run may have its address");
+            assert!(outer.inner_map(id, 1).is_some(), "it is found again");
+        }
+        outer.end_run(1);
+    }
+}
+
+/// What a run found in a map of maps lives while the run lasts, and others put maps in its place. Also where two runs have
+/// one CPU: whoever spoils the table of CPUs can bring that about.
 #[test]
 fn maps_found_in_maps_live_while_the_run_lasts() {
-    schedules(|| {
+    for runners in [0, 1] {
+        finding_maps(runners);
+    }
+}
+
+fn finding_maps(more_on_the_cpu: u32) {
+    schedules(move || {
         let inner = MapDef::new(MapType::ARRAY, 4, 8, 1);
         let def =
             MapDef { inner: Some(Box::new(inner.clone())), ..MapDef::new(MapType::ARRAY_OF_MAPS, 4, 4, 1) };
@@ -282,17 +304,170 @@ fn maps_found_in_maps_live_while_the_run_lasts() {
             let outer = outer.clone();
             thread::spawn(move || (2..4).for_each(|id| put(&outer, id)))
         };
-        for _ in 0..2 {
-            outer.begin_run(1);
-            let id = outer.inner_id((&[0; 4]).into()).expect("the slot is never empty");
-            let found = Arc::downgrade(&outer.inner_map(id, 1).expect("it was found in this run"));
-            for _ in 0..3 {
-                thread::yield_now();
-                assert!(found.upgrade().is_some(), "it went while the run may have its address");
-                assert!(outer.inner_map(id, 1).is_some(), "it is found again");
+        let others: Vec<_> = (0..more_on_the_cpu)
+            .map(|_| {
+                let outer = outer.clone();
+                thread::spawn(move || find_maps(&outer, 2))
+            })
+            .collect();
+        find_maps(&outer, 2);
+        others.into_iter().chain([writer]).for_each(|t| t.join().expect("no panic"));
+    });
+}
+
+/// All keys of a map, each once.
+fn keys(m: &Map) -> BTreeSet<Vec<u8>> {
+    let (mut keys, mut last) = (BTreeSet::new(), None);
+    while let Ok(key) = m.next_key(last.as_deref()) {
+        assert!(keys.insert(key.clone()), "a key comes twice");
+        last = Some(key);
+    }
+    keys
+}
+
+/// Two writers put more keys into an LRU hash than it holds: there is always room, what is evicted goes whole, and
+/// afterwards the map holds as many as it should.
+#[test]
+fn lru_two_writers() {
+    for kind in [MapType::LRU_HASH, MapType::LRU_PERCPU_HASH] {
+        schedules(move || {
+            let m = map(kind, 4, 8, 2);
+            let fill = |m: Arc<Map>, cpu: u32| {
+                for n in 0..3u32 {
+                    let key = (10 * cpu + n).to_ne_bytes();
+                    assert_eq!(
+                        m.update((&key).into(), (&[cpu as u8 + 1; 8]).into(), 0, cpu),
+                        Ok(()),
+                        "there is room"
+                    );
+                    if let Ok(value) = m.lookup_copy(&key, 0) {
+                        let whole = value.chunks_exact(8).all(|v| v.iter().all(|b| *b == v[0]));
+                        assert!(whole && value.contains(&(cpu as u8 + 1)), "another key's value: {value:?}");
+                    }
+                }
+            };
+            let other = {
+                let m = m.clone();
+                thread::spawn(move || fill(m, 1))
+            };
+            fill(m.clone(), 0);
+            other.join().expect("no panic");
+            let left = keys(&m);
+            assert!((1..=2).contains(&left.len()), "{left:?}");
+            for n in 100..102u32 {
+                assert_eq!(m.update((&n.to_ne_bytes()).into(), (&[9; 8]).into(), 1, 0), Ok(()));
             }
-            outer.end_run(1);
-        }
-        writer.join().expect("no panic");
+            assert_eq!(keys(&m).len(), 2, "nothing was lost on the way");
+        });
+    }
+}
+
+/// Values that two threads push come out once each, whole, and of a queue in each thread's order.
+#[test]
+fn queue_two_writers() {
+    for kind in [MapType::QUEUE, MapType::STACK] {
+        schedules(move || {
+            let m = map(kind, 0, 16, 3);
+            let writers: Vec<_> = (0..2u8)
+                .map(|cpu| {
+                    let m = m.clone();
+                    thread::spawn(move || {
+                        (0..2u8)
+                            .filter(|n| m.push((&[16 * cpu + n; 16]).into(), 0, cpu.into()).is_ok())
+                            .count()
+                    })
+                })
+                .collect();
+            let mut seen = Vec::new();
+            let mut pop = || {
+                let value = m.pop_from_host().ok()?;
+                assert!(value.iter().all(|b| *b == value[0]), "torn: {value:?}");
+                Some(value[0])
+            };
+            (0..2).for_each(|_| seen.extend(pop()));
+            let pushed: usize = writers.into_iter().map(|w| w.join().expect("no panic")).sum();
+            while let Some(value) = pop() {
+                seen.push(value);
+            }
+            assert!(pushed >= 3, "there was room for three");
+            assert_eq!(seen.len(), pushed, "{seen:?}");
+            assert_eq!(seen.iter().collect::<BTreeSet<_>>().len(), pushed, "each once");
+            if kind == MapType::QUEUE {
+                for cpu in 0..2 {
+                    let own: Vec<_> = seen.iter().filter(|v| **v / 16 == cpu).collect();
+                    assert!(own.is_sorted(), "in the thread's order: {seen:?}");
+                }
+            }
+        });
+    }
+}
+
+/// Two CPUs and the host work on one key: each CPU's value is that which it wrote last or the host's, and no other's.
+#[test]
+fn percpu_values_are_of_their_cpus() {
+    for kind in [MapType::PERCPU_HASH, MapType::PERCPU_ARRAY] {
+        schedules(move || {
+            let m = map(kind, 4, 8, 1);
+            let key = 0u32.to_ne_bytes();
+            m.update_from_host(&key, &[7; 16], 0).expect("room");
+            let writers: Vec<_> = (0..2u8)
+                .map(|cpu| {
+                    let m = m.clone();
+                    thread::spawn(move || {
+                        for value in [[16 * cpu + 1; 8], [16 * cpu + 2; 8]] {
+                            assert_eq!(m.update((&key).into(), (&value).into(), 0, cpu.into()), Ok(()));
+                        }
+                    })
+                })
+                .collect();
+            for _ in 0..2 {
+                let value = m.lookup_copy(&key, 0).expect("it is never gone");
+                for (cpu, own) in (0..2u8).zip(value.chunks_exact(8)) {
+                    assert!(own.iter().all(|b| *b == own[0]), "a word is whole: {value:?}");
+                    assert!([7, 16 * cpu + 1, 16 * cpu + 2].contains(&own[0]), "another CPU's: {value:?}");
+                }
+            }
+            writers.into_iter().for_each(|w| w.join().expect("no panic"));
+            assert_eq!(m.lookup_copy(&key, 0).expect("there"), [[2; 8], [18; 8]].concat());
+        });
+    }
+}
+
+/// Records that are given up are never seen, those beside them are, in their order, and none holds up those behind it.
+#[test]
+fn ringbuf_discards() {
+    schedules(|| {
+        let m = map(MapType::RINGBUF, 0, 0, 4096);
+        let producers: Vec<_> = (0..2u8)
+            .map(|cpu| {
+                let m = m.clone();
+                thread::spawn(move || {
+                    let ring = m.ringbuf().expect("a ring");
+                    let kept = ring.reserve(8, 0, cpu.into()).expect("room");
+                    let given_up = ring.reserve(8, 0, cpu.into()).expect("room");
+                    // SAFETY: 8 bytes of a record of a map that lives, which nobody reads yet.
+                    let write =
+                        |at, v| unsafe { AtomicU64::from_ptr(at as *mut u64) }.store(v, Ordering::Relaxed);
+                    write(kept, u64::from(cpu) + 1);
+                    write(given_up, 99);
+                    // Not in the order of reservation.
+                    ring.discard(given_up, 0).expect("reserved");
+                    ring.submit(kept, 0).expect("reserved");
+                    assert!(ring.submit(kept, 0).is_err(), "only once");
+                })
+            })
+            .collect();
+        let mut consumer = m.consumer().expect("the first");
+        let mut seen = Vec::new();
+        let mut see = |consumer: &mut skep_maps::Consumer| {
+            let each = &mut |r: &[u8]| seen.push(u64::from_ne_bytes(r.try_into().expect("8 bytes")));
+            consumer.poll(each).expect("sound");
+        };
+        (0..2).for_each(|_| see(&mut consumer));
+        producers.into_iter().for_each(|p| p.join().expect("no panic"));
+        see(&mut consumer);
+        seen.sort_unstable();
+        assert_eq!(seen, [1, 2]);
+        assert!(!consumer.ready(), "nothing is left");
     });
 }
