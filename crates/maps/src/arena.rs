@@ -198,8 +198,27 @@ impl Arena {
         if addr == 0 || page >= self.pages {
             return;
         }
-        let count = count.min(self.pages - page);
-        (page..page + count).for_each(|page| self.state(page).store(FREE, Ordering::Release));
+        let end = page + count.min(self.pages - page);
+        let mut at = page;
+        while at < end {
+            // Those that are there have memory, which goes back before somebody else can have them.
+            let first = at;
+            while at < end && self.seize(at) {
+                at += 1;
+            }
+            if at > first {
+                self.payload.discard(first as usize * self.page, (at - first) as usize * self.page);
+                (first..at).for_each(|page| self.state(page).store(FREE, Ordering::Release));
+            } else {
+                self.state(at).store(FREE, Ordering::Release);
+                at += 1;
+            }
+        }
+    }
+
+    /// Takes a page that is there.
+    fn seize(&self, page: u32) -> bool {
+        self.state(page).compare_exchange(THERE, TAKEN, Ordering::Acquire, Ordering::Relaxed).is_ok()
     }
 
     /// `bpf_arena_reserve_pages`: keeps free pages from being given out. `EINVAL` outside, `EBUSY` where one is not free.

@@ -92,7 +92,7 @@ pub use array::ArrayGeometry;
 pub use batch::Batch;
 pub use kept::{Cancel, Due, FieldOf, Insert, Keeper, ObjectType, Refused, TimerKind, TimerOwner};
 pub use map::{Area, Config, Map};
-pub use mem::{Block, Bytes, BytesMut, Heap, Memory};
+pub use mem::{Block, Bytes, BytesMut, Discard, Heap, Memory};
 pub use open::Header;
 pub use perf_event_array::PerfReader;
 pub use ringbuf::{Consumer, Query, Ringbuf, Wake};

@@ -42,8 +42,12 @@ pub unsafe trait Memory {
 pub struct Block {
     base: NonNull<u8>,
     len: usize,
+    discard: Option<Discard>,
     _owner: Box<dyn Send + Sync>,
 }
+
+/// Gives pages back to the system, from an address on; whether it did.
+pub type Discard = unsafe fn(*mut u8, usize) -> bool;
 
 // SAFETY: all access goes through atomics (this module), and the owner, which frees the memory, is Send.
 unsafe impl Send for Block {}
@@ -65,7 +69,27 @@ impl Block {
     /// - nobody holds a Rust reference to the memory, and everybody in this process accesses it by atomic
     ///   operations or from outside Rust (programs).
     pub unsafe fn new(base: NonNull<u8>, len: usize, owner: Box<dyn Send + Sync>) -> Self {
-        Self { base, len, _owner: owner }
+        Self { base, len, discard: None, _owner: owner }
+    }
+
+    /// The same, of which pages can be given back.
+    ///
+    /// # Safety
+    /// After `discard` with whole pages of the block
+    /// - they are still valid for reads and writes, and hold zeros or what somebody has written since, if it gave `true`;
+    /// - nothing else has changed.
+    #[must_use]
+    pub unsafe fn with_discard(self, discard: Discard) -> Self {
+        Self { discard: Some(discard), ..self }
+    }
+
+    /// Gives whole pages back to the system, if it takes them: they are zeros then.
+    pub(crate) fn discard(&self, off: usize, len: usize) {
+        let at = self.span(off, len);
+        if let Some(discard) = self.discard {
+            // SAFETY: within the block by `span`; callers count in its pages.
+            unsafe { discard(at, len) };
+        }
     }
 
     /// Bytes.

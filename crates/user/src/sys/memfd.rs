@@ -103,8 +103,20 @@ impl Memfds {
         // SAFETY: a shared mapping of `len` bytes, aligned to a page; the mapping, which unmaps it, is the owner; nobody
         // has a reference into it; other processes write it from outside Rust. The kernel maps no more than
         // isize::MAX. Where another process cuts the file, the mapping mends itself (`mend`).
-        Some(unsafe { Block::new(base, len, Box::new(mapping)) })
+        let block = unsafe { Block::new(base, len, Box::new(mapping)) };
+        // SAFETY: what `discard` says.
+        Some(unsafe { block.with_discard(discard) })
     }
+}
+
+/// Gives pages of a shared mapping back (`MADV_REMOVE`: a hole in the file, for all who map it); `false` where the file
+/// system makes no holes.
+///
+/// # Safety
+/// They are whole pages of a shared mapping, which stays as it is: afterwards they are zeros.
+unsafe fn discard(at: *mut u8, len: usize) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe { libc::madvise(at.cast(), len, libc::MADV_REMOVE) == 0 }
 }
 
 const PAYLOAD: &str = "payload";
@@ -259,5 +271,44 @@ fn sealed_memfd(name: &str, len: usize) -> io::Result<OwnedFd> {
         check(libc::ftruncate(fd.as_raw_fd(), len))?;
         check(libc::fcntl(fd.as_raw_fd(), libc::F_ADD_SEALS, libc::F_SEAL_SHRINK | libc::F_SEAL_GROW))?;
         Ok(fd)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use skep_abi::{MapFlags, MapType};
+    use skep_maps::{Config, Map};
+    use skep_spec::MapDef;
+
+    use super::*;
+
+    /// Bytes that the system has for a file.
+    fn memory_of(fd: RawFd) -> i64 {
+        // SAFETY: an all-zero stat is a valid value, which the call fills.
+        unsafe {
+            let mut about: libc::stat = std::mem::zeroed();
+            assert_eq!(libc::fstat(fd, &raw mut about), 0);
+            about.st_blocks * 512
+        }
+    }
+
+    /// The memory of an arena's pages goes back when they are freed, and those beside stay as they are.
+    #[test]
+    fn freed_pages_of_an_arena_go_back_to_the_system() {
+        let memory = Memfds::new("arena");
+        let page = memory.page_size();
+        let flags = MapFlags(MapFlags::MMAPABLE);
+        let def = MapDef { flags, ..MapDef::new(MapType::ARENA, 0, 0, 64) };
+        let map = Map::create(&def, &Config::new(1), &memory).expect("legal");
+        let (arena, fd) = (map.arena().expect("one"), memory.raw_fd().expect("a payload"));
+        arena.write(0, &vec![7; 64 * page]).expect("inside");
+        let full = memory_of(fd);
+        assert!(full >= 64 * page as i64, "{full}");
+        arena.free_pages(arena.base() + page as u64, 62);
+        assert!(memory_of(fd) <= full - 62 * page as i64, "{} of {full}", memory_of(fd));
+        let mut all = vec![1; 64 * page];
+        arena.read(0, &mut all).expect("pages come again");
+        assert!(all[..page].iter().chain(&all[63 * page..]).all(|b| *b == 7), "those beside stay");
+        assert!(all[page..63 * page].iter().all(|b| *b == 0), "new ones are zeros");
     }
 }

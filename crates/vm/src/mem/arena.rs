@@ -3,7 +3,7 @@
 use skep_isa::{AtomicOp, Size};
 use skep_maps::Arena;
 
-use super::word::atomic_word;
+use super::word::{atomic_word, unaligned_atomic};
 use super::{Word, pointer};
 
 /// A word at the lower half of an address and an offset, zero-extended; `None` where no page is there.
@@ -35,10 +35,10 @@ pub(crate) fn arena_store(arena: &Arena, low: u32, off: i16, size: Size, v: u64)
     }
 }
 
-/// An atomic read-modify-write of an aligned word; gives the old content, `None` where no page is there.
+/// An atomic read-modify-write of a word; gives the old content, `None` where no page is there.
 ///
 /// # Errors
-/// The address, where it is not aligned.
+/// The address, where it is not aligned and the machine does such operations not as the others do.
 pub(crate) fn arena_atomic(
     arena: &Arena,
     (low, off): (u32, i16),
@@ -49,7 +49,8 @@ pub(crate) fn arena_atomic(
     let bytes = size.bytes() as u64;
     let Some(addr) = arena.at(low, off, bytes) else { return Ok(None) };
     if !addr.is_multiple_of(bytes) {
-        return Err(addr);
+        // SAFETY: as in `arena_load`.
+        return unsafe { unaligned_atomic(pointer(addr), (op, size), src, r0) }.map(Some).ok_or(addr);
     }
     // SAFETY: as in `arena_load`, and aligned.
     Ok(Some(unsafe { atomic_word(pointer(addr), op, size, src, r0) }))

@@ -102,3 +102,72 @@ pub(crate) unsafe fn atomic_word(p: *mut u8, op: AtomicOp, size: Size, src: u64,
         Size::B => apply!(AtomicU8, u8),
     }
 }
+
+/// As [`atomic_word`] at any address, as x86-64 does it: Linux gives programs what the machine does. `None` on others, where
+/// such an operation is a fault.
+///
+/// # Safety
+/// As there, but for the alignment.
+#[cold]
+pub(crate) unsafe fn unaligned_atomic(
+    p: *mut u8,
+    (op, size): (AtomicOp, Size),
+    src: u64,
+    r0: u64,
+) -> Option<u64> {
+    loop {
+        // SAFETY: the caller's promise. What is read in parts may belong together or not: the exchange says so.
+        let old = unsafe {
+            match size {
+                Size::W => u32::load(p),
+                Size::DW => u64::load(p),
+                Size::B | Size::H => return None,
+            }
+        };
+        let new = match op {
+            AtomicOp::Add { .. } => old.wrapping_add(src),
+            AtomicOp::Or { .. } => old | src,
+            AtomicOp::And { .. } => old & src,
+            AtomicOp::Xor { .. } => old ^ src,
+            AtomicOp::Xchg => src,
+            AtomicOp::Cmpxchg => {
+                let expected = if size == Size::W { r0 & u64::from(u32::MAX) } else { r0 };
+                // It writes what is there when that is something else.
+                if old == expected { src } else { old }
+            }
+        };
+        // SAFETY: the caller's promise.
+        if unsafe { exchange(p, size, old, new) }? {
+            return Some(old);
+        }
+    }
+}
+
+/// Compares and exchanges 4 or 8 bytes at any address; whether they were `old`.
+///
+/// # Safety
+/// `p` is readable and writable for as many bytes, which others access atomically or from outside Rust.
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+unsafe fn exchange(p: *mut u8, size: Size, old: u64, new: u64) -> Option<bool> {
+    let mut found = old;
+    // SAFETY: the bytes are the caller's; the instruction is atomic over cache lines, too (Intel SDM 3A 9.1.2.2), and
+    // changes nothing but them, `rax` and the flags.
+    unsafe {
+        match size {
+            Size::W => core::arch::asm!(
+                "lock cmpxchg dword ptr [{p}], {new:e}",
+                p = in(reg) p, new = in(reg) new, inout("rax") found, options(nostack),
+            ),
+            _ => core::arch::asm!(
+                "lock cmpxchg qword ptr [{p}], {new}",
+                p = in(reg) p, new = in(reg) new, inout("rax") found, options(nostack),
+            ),
+        }
+    }
+    Some(found == old)
+}
+
+#[cfg(not(all(target_arch = "x86_64", not(miri))))]
+unsafe fn exchange(_: *mut u8, _: Size, _: u64, _: u64) -> Option<bool> {
+    None
+}
