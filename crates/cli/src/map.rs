@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use serde_json::{Value as Json, json};
-use skep::{Element, Map, Runner};
+use skep::{Elements, Map, Runner};
 
 use crate::args::MapDumpArgs;
 use crate::failure::Failure;
@@ -49,7 +49,8 @@ pub fn dump(args: &MapDumpArgs) -> Result<(), Failure> {
             }
             continue;
         }
-        let elements = elements(map)?;
+        let elements = map.elements()?;
+        let elements = sorted(&elements);
         if !args.json {
             if args.map.is_none() {
                 out::line(&format!("{}:", map.name()))?;
@@ -80,7 +81,8 @@ fn dump_pinned(path: &str, args: &MapDumpArgs) -> Result<(), Failure> {
     if !map.has_values() {
         return Err(Failure::usage(format!("map `{}` has no values to dump", map.name())));
     }
-    let elements = elements(&map)?;
+    let elements = map.elements()?;
+    let elements = sorted(&elements);
     if !args.json {
         return out::line(&plain(&map, &elements)?);
     }
@@ -88,10 +90,10 @@ fn dump_pinned(path: &str, args: &MapDumpArgs) -> Result<(), Failure> {
     out::line(&Json::Array(list).to_string())
 }
 
-fn elements(map: &Map) -> Result<Vec<Element>, Failure> {
-    let mut elements = map.entries()?;
-    elements.sort();
-    Ok(elements)
+fn sorted(elements: &Elements) -> Vec<(&[u8], &[u8])> {
+    let mut elements: Vec<_> = elements.iter().collect();
+    elements.sort_unstable();
+    elements
 }
 
 fn hex(bytes: &[u8]) -> Json {
@@ -117,7 +119,7 @@ fn with_bytes(map: &Map, key: &[u8], value: &[u8]) -> Json {
 }
 
 /// With types the formatted elements as JSON over lines, without them bytes in hex, as bpftool has it.
-fn plain(map: &Map, elements: &[Element]) -> Result<String, Failure> {
+fn plain(map: &Map, elements: &[(&[u8], &[u8])]) -> Result<String, Failure> {
     if Shape::value(map).is_known() {
         let list: Vec<Json> = elements.iter().map(|(k, v)| element_json(map, k, v)).collect();
         return serde_json::to_string_pretty(&list).map_err(|e| Failure::failed(e.to_string()));

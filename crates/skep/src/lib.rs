@@ -55,6 +55,7 @@
 
 mod assembly;
 mod backend;
+mod elements;
 mod error;
 mod fixture;
 mod from_tree;
@@ -76,6 +77,7 @@ mod vm;
 mod watch;
 
 pub use backend::Backend;
+pub use elements::Elements;
 pub use error::{Error, ErrorKind};
 pub use fixture::{context_from_json, context_to_json, tree_json};
 pub use from_tree::FromTree;

@@ -10,7 +10,7 @@ use skep_spec::{
     RingSample,
 };
 
-use crate::{Error, Program, Value};
+use crate::{Elements, Error, Program, Value};
 
 /// The bytes of a key and of its value; of all CPUs behind each other for per-CPU maps.
 pub type Element = (Vec<u8>, Vec<u8>);
@@ -19,14 +19,6 @@ pub type Element = (Vec<u8>, Vec<u8>);
 const BATCH: u32 = 4096;
 /// Bytes of a batch's elements, if there are as many.
 const BATCH_BYTES: usize = 64 << 20;
-
-/// The elements of a batch.
-fn elements(batch: &Batch) -> impl Iterator<Item = Element> {
-    let count = batch.count as usize;
-    let each = |bytes: &[u8]| bytes.len().checked_div(count).unwrap_or(0).max(1);
-    let (keys, values) = (batch.keys.chunks(each(&batch.keys)), batch.values.chunks(each(&batch.values)));
-    keys.zip(values).map(|(key, value)| (key.to_vec(), value.to_vec()))
-}
 
 /// A map. Cheap to clone; the map lives while a handle or a program holds it.
 ///
@@ -220,20 +212,28 @@ impl Map {
     /// All elements, as bytes. Elements that come or go meanwhile may or may not be among them.
     ///
     /// # Errors
-    /// As `BPF_MAP_GET_NEXT_KEY`.
+    /// As [`Self::elements`].
     pub fn entries(&self) -> Result<Vec<Element>, Error> {
-        match self.entries_by_batch() {
+        Ok(self.elements()?.iter().map(|(key, value)| (key.to_vec(), value.to_vec())).collect())
+    }
+
+    /// As [`Self::entries`], without vectors for each element.
+    ///
+    /// # Errors
+    /// As `BPF_MAP_GET_NEXT_KEY`.
+    pub fn elements(&self) -> Result<Elements, Error> {
+        match self.elements_by_batch() {
             Err(e) if e.errno == Errno::ENOTSUPP || e.errno == Errno::EINVAL => {}
-            entries => return entries.map_err(|e| self.fail("batch lookup", e)),
+            elements => return elements.map_err(|e| self.fail("batch lookup", e)),
         }
-        let mut out = Vec::new();
+        let mut out = Elements::default();
         let mut key: Option<Vec<u8>> = None;
         // A hash whose keys are deleted under us begins again at its first one: bound the walk.
         for _ in 0..=self.def.max_entries.saturating_mul(2) {
             match self.inner.next_key(key.as_deref()) {
                 Ok(next) => {
                     if let Some(value) = self.lookup(&next)? {
-                        out.push((next.clone(), value));
+                        out.push(&next, &value);
                     }
                     key = Some(next);
                 }
@@ -244,14 +244,14 @@ impl Map {
         Ok(out)
     }
 
-    /// As [`Self::entries`], of kinds that have batches and kernels that know them.
-    fn entries_by_batch(&self) -> Result<Vec<Element>, skep_spec::Error> {
+    /// As [`Self::elements`], of kinds that have batches and kernels that know them.
+    fn elements_by_batch(&self) -> Result<Elements, skep_spec::Error> {
         // A hash that is copied whole is copied in the order of memory.
         let element = (self.def.key_size.saturating_add(self.def.value_size) as usize).max(1);
         let most = u32::try_from(BATCH_BYTES / element).unwrap_or(u32::MAX).max(BATCH);
-        let (mut out, mut after, mut most) = (Vec::new(), None, most);
+        let (mut out, mut after, mut most) = (Elements::default(), None, most);
         loop {
-            let batch = match self.inner.lookup_batch(after.as_deref(), most, 0, false) {
+            let mut batch = match self.inner.lookup_batch(after.as_deref(), most, 0, false) {
                 // A bucket has more.
                 Err(e) if e.errno == Errno::ENOSPC && most < u32::MAX / 2 => {
                     most *= 2;
@@ -259,8 +259,9 @@ impl Map {
                 }
                 batch => batch?,
             };
-            out.extend(elements(&batch));
-            match batch.next {
+            let next = batch.next.take();
+            out.extend(batch);
+            match next {
                 // Keys of others that come and go may be walked for ever.
                 Some(next) if out.len() <= 2 * self.def.max_entries as usize => after = Some(next),
                 _ => return Ok(out),

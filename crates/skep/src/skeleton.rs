@@ -74,8 +74,8 @@ impl<K: Value, V: Value> TypedMap<K, V> {
     /// # Errors
     /// As [`Map::entries`]; `Usage` for per-CPU maps, whose values are lists.
     pub fn entries(&self) -> Result<Vec<(K, V)>, Error> {
-        let typed = |(key, value): &(Vec<u8>, Vec<u8>)| Some((K::from_bytes(key)?, V::from_bytes(value)?));
-        self.map.entries()?.iter().map(typed).collect::<Option<_>>().ok_or_else(|| {
+        let typed = |(key, value): (&[u8], &[u8])| Some((K::from_bytes(key)?, V::from_bytes(value)?));
+        self.map.elements()?.iter().map(typed).collect::<Option<_>>().ok_or_else(|| {
             let words = format!("map `{}`: its elements are not of the skeleton's types", self.map.name());
             Error::new(ErrorKind::Usage, words)
         })
