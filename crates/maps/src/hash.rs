@@ -28,6 +28,7 @@
 
 mod batch;
 mod repair;
+mod take;
 mod walk;
 
 use skep_abi::{MapFlags, MapType, UpdateFlags};

@@ -138,6 +138,33 @@ impl StackTrace {
         Ok(id)
     }
 
+    /// Copies a chain, whose lock is held.
+    fn copy(&self, id: u32, out: &mut [u8]) -> Result<(), Errno> {
+        let len = (self.count(id) * self.element).min(out.len());
+        if len == 0 {
+            return Err(Errno::ENOENT);
+        }
+        let (chain, rest) = out.split_at_mut(len);
+        self.metadata.bytes(self.bucket(id) + CHAIN, len).copy_to(chain);
+        rest.fill(0);
+        Ok(())
+    }
+
+    /// Takes out a chain that is there, whose lock is held.
+    fn remove(&self, id: u32) {
+        self.set(self.bucket(id) + COUNT, 0);
+        self.set(USED, self.get(USED).saturating_sub(1));
+    }
+
+    /// Copies a chain out of the map (`bpf_stackmap_extract`).
+    pub fn take(&self, key: Bytes<'_>, out: &mut [u8]) -> Result<(), Errno> {
+        let id = self.index(key)?.ok_or(Errno::ENOENT)?;
+        let _held = self.lock(Owner::HOST)?;
+        self.copy(id, out)?;
+        self.remove(id);
+        Ok(())
+    }
+
     fn index(&self, key: Bytes<'_>) -> Result<Option<u32>, Errno> {
         let id = key.as_u32().ok_or(Errno::EINVAL)?;
         Ok((id < self.buckets).then_some(id))
@@ -167,22 +194,14 @@ impl Ops for StackTrace {
         if self.count(id) == 0 {
             return Err(Errno::ENOENT);
         }
-        self.set(self.bucket(id) + COUNT, 0);
-        self.set(USED, self.get(USED).saturating_sub(1));
+        self.remove(id);
         Ok(())
     }
 
     fn lookup_copy(&self, key: Bytes<'_>, out: &mut [u8]) -> Result<(), Errno> {
         let id = self.index(key)?.ok_or(Errno::ENOENT)?;
         let _held = self.lock(Owner::HOST)?;
-        let len = (self.count(id) * self.element).min(out.len());
-        if len == 0 {
-            return Err(Errno::ENOENT);
-        }
-        let (chain, rest) = out.split_at_mut(len);
-        self.metadata.bytes(self.bucket(id) + CHAIN, len).copy_to(chain);
-        rest.fill(0);
-        Ok(())
+        self.copy(id, out)
     }
 
     fn update_from_host(&self, _: Bytes<'_>, _: Bytes<'_>, _: u64) -> Result<(), Errno> {

@@ -150,6 +150,10 @@ fn stack_hashes_do_not_cancel_out() {
     let map = Map::create(&def, &Config::new(1), &Heap).expect("legal");
     assert_eq!(map.stack_id(&[3, 0, 3], 0, 0), Ok(0));
     assert_eq!(map.stack_id(&[2], 1 << 9, 0), Err(Errno::EEXIST));
+    let (copy, taken) = (map.lookup_copy(&[0; 4], 0), map.take_from_host(&[0; 4], 0));
+    assert_eq!(taken.expect("there"), copy.expect("there"));
+    assert_eq!(map.take_from_host(&[0; 4], 0).map_err(|e| e.errno), Err(Errno::ENOENT));
+    assert_eq!(map.stack_id(&[3, 0, 3], 0, 0), Ok(0));
 }
 
 fn trie(entries: u32) -> Arc<Map> {

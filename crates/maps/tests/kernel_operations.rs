@@ -128,6 +128,16 @@ impl Pair {
         );
     }
 
+    fn take(&self, key: &[u8], flags: u64) {
+        self.count();
+        assert_eq!(
+            self.ours.take_from_host(key, flags).map_err(|e| e.errno),
+            self.kernel.take(key, flags),
+            "{}: lookup and delete {key:?} flags {flags:#x}",
+            self.what
+        );
+    }
+
     fn pop(&self) {
         self.count();
         let ours = self.ours.pop_from_host().map_err(|e| e.errno);
@@ -145,7 +155,8 @@ impl Pair {
                 }
                 9..13 => self.lookup(key, 0),
                 13 => self.lookup(key, rng.pick(FLAGS)),
-                14..18 => self.delete(key),
+                14..17 => self.delete(key),
+                17 => self.take(key, if rng.below(8) == 0 { rng.pick(FLAGS) } else { 0 }),
                 18 if ordered => assert_eq!(
                     self.ours.next_key(Some(key)).map_err(|e| e.errno),
                     self.kernel.next_key(Some(key)),
@@ -372,6 +383,8 @@ fn access() {
                         pair.lookup(&key, flags);
                     }
                     pair.delete(&key);
+                    pair.update(&key, &value, 0);
+                    pair.take(&key, 0);
                     pair.update(&key, &value, 0);
                     pair.compare_keys(kind == MapType::ARRAY);
                 }
@@ -600,6 +613,7 @@ fn stack_traces_that_nobody_has_taken() {
             0 => pair.update(&key, &[7; 16], rng.pick(FLAGS)),
             1 => pair.delete(&key),
             2 => pair.lookup(&key, rng.pick(&[0, 0, 4, 8])),
+            3 if rng.below(2) == 0 => pair.take(&key, rng.pick(&[0, 0, 4, 8])),
             _ => pair.compare_keys(true),
         }
     }

@@ -214,6 +214,7 @@ const OPERATIONS: &[Operation] = &[
         run: |m| drop(m.update_from_host(&key_of(m, 1), &value_of(m, 9), 0)),
     },
     Operation { name: "delete by the host", run: |m| drop(m.delete_from_host(&key_of(m, 1))) },
+    Operation { name: "take by the host", run: |m| drop(m.take_from_host(&key_of(m, 1), 0)) },
     Operation { name: "insert another", run: |m| _ = m.update(k(m, 5), v(m, 9), 0, 0) },
     Operation { name: "insert what is there", run: |m| _ = m.update(k(m, 1), v(m, 9), 1, 0) },
     Operation { name: "look up", run: |m| _ = m.lookup(k(m, 1), 1) },
@@ -411,7 +412,8 @@ fn queues_and_stacks() {
 #[test]
 fn stack_traces() {
     let def = MapDef::new(MapType::STACK_TRACE, 4, 24, ENTRIES);
-    let operations: [fn(&Map, u32); 3] = [
+    let operations: [fn(&Map, u32); 4] = [
+        |m, id| drop(m.take_from_host(&id.to_ne_bytes(), 0)),
         |m, _| _ = m.stack_id(&[5, 6, 7], 1 << 10, 1),
         |m, _| _ = m.stack_id(&[1, 1, 1], 1 << 10, 0),
         |m, id| drop(m.delete_from_host(&id.to_ne_bytes())),

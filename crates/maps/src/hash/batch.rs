@@ -54,6 +54,11 @@ impl Hash {
     fn copy(&self, index: u32, room: &mut Room<'_>, locked: bool) -> Result<(), Errno> {
         let (key, value) = room.next().ok_or(Errno::ENOSPC)?;
         self.key(index).copy_to(key);
+        self.copy_value(index, value, locked)
+    }
+
+    /// Copies the value of an element, or those of all CPUs.
+    pub(super) fn copy_value(&self, index: u32, value: &mut [u8], locked: bool) -> Result<(), Errno> {
         if self.percpu {
             self.values.copy_all(&self.geometry, &self.metadata, index, value);
             return Ok(());

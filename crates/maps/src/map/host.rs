@@ -136,6 +136,43 @@ impl Map {
         Ok(out)
     }
 
+    /// A copy of a key's value, whose element is deleted (`BPF_MAP_LOOKUP_AND_DELETE_ELEM`): nobody else comes in between.
+    /// Queues and stacks have no keys: see [`Self::pop_from_host`].
+    ///
+    /// # Errors
+    /// As [`Self::lookup_copy`] and [`Self::delete_from_host`]; `ENOTSUPP` for kinds that are neither hashes with
+    /// values nor stack traces.
+    pub fn take_from_host(&self, key: &[u8], flags: u64) -> Result<Vec<u8>, Error> {
+        const OP: &str = "lookup and delete";
+        if flags & !UpdateFlags::LOCK != 0 {
+            return Err(self.error(Errno::EINVAL, OP, "unknown flags"));
+        }
+        self.may_read(OP)?;
+        self.may_write(OP)?;
+        self.no_lock(OP, flags)?;
+        self.key_length(OP, key)?;
+        if !matches!(self.kind, Kind::Hash(_) | Kind::StackTrace(_)) {
+            return Err(self.error(
+                Errno::ENOTSUPP,
+                OP,
+                "only hashes, stack traces, queues and stacks have it",
+            ));
+        }
+        let mut out = Vec::new();
+        out.try_reserve_exact(self.host_value_size())
+            .map_err(|_| self.error(Errno::ENOMEM, OP, "not enough memory for the value"))?;
+        out.resize(self.host_value_size(), 0);
+        let taken = if let Kind::Hash(hash) = &self.kind {
+            hash.take(key.into(), &mut out, flags & UpdateFlags::LOCK != 0)
+        } else if let Kind::StackTrace(stacks) = &self.kind {
+            stacks.take(key.into(), &mut out)
+        } else {
+            Err(Errno::ENOTSUPP)
+        };
+        taken.map_err(|e| self.error(e, OP, self.words(e)))?;
+        Ok(out)
+    }
+
     /// Deletes an element (`BPF_MAP_DELETE_ELEM`).
     ///
     /// # Errors

@@ -104,6 +104,13 @@ impl KernelMap {
         Ok(out)
     }
 
+    /// `BPF_MAP_LOOKUP_AND_DELETE_ELEM` of a key.
+    pub fn take(&self, key: &[u8], flags: u64) -> Result<Vec<u8>, Errno> {
+        let out = vec![0; self.host_value_size];
+        bpf(MAP_LOOKUP_AND_DELETE, &mut self.elem(Some(key), &out, flags))?;
+        Ok(out)
+    }
+
     pub fn next_key(&self, key: Option<&[u8]>) -> Result<Vec<u8>, Errno> {
         let out = vec![0; self.key_size];
         bpf(MAP_NEXT_KEY, &mut self.elem(key, &out, 0))?;
