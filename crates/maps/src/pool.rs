@@ -21,7 +21,7 @@ use skep_spec::Errno;
 
 use crate::geometry::REPAIR;
 use crate::mem::Block;
-use crate::sync::{AtomicU32, Ordering, Owner, Waiting, fence, lock};
+use crate::sync::{AtomicU32, Ordering, Owner, Waiting, exchange_here, fence, lock};
 
 /// Elements beyond `max_entries`, besides one for each CPU: threads that replace an element at the same
 /// time wait for each other beyond that.
@@ -30,6 +30,8 @@ const SPARE: u32 = 16;
 const COUNT: usize = 0;
 const FRESH: usize = 4;
 const HAND: usize = 8;
+/// As `REPLACED`, of the host's threads.
+const HOST_REPLACED: usize = 12;
 const HOST: usize = 64;
 /// Words of operations of the host's threads, each on a cache line.
 const HOSTS: u32 = 16;
@@ -155,7 +157,14 @@ impl Pool {
         free_link: impl Fn(u32) -> usize,
     ) -> Result<u32, Errno> {
         if self.keeps_replaced {
-            let kept = self.replaced(m, owner).swap(0, Ordering::Acquire);
+            let kept = match self.own_replaced(m, owner) {
+                Some(word) => {
+                    let kept = word.load(Ordering::Relaxed);
+                    // A run inside this one may have it now.
+                    if kept != 0 && exchange_here(word, kept, 0) { kept } else { 0 }
+                }
+                None => m.u32(self.base + HOST_REPLACED).swap(0, Ordering::Acquire),
+            };
             if let Some(index) = kept.checked_sub(1).filter(|&i| i < self.capacity) {
                 return Ok(index);
             }
@@ -169,20 +178,25 @@ impl Pool {
 
     /// Gives back an element that another has replaced.
     pub fn give_replaced(&self, m: &Block, index: u32, owner: Owner, free_link: impl Fn(u32) -> usize) {
-        let kept = self.keeps_replaced.then(|| self.replaced(m, owner));
         // Host threads share a place, and a run may be nested in an update: whoever finds it taken gives the element to
         // all.
-        let is_kept = |kept: &AtomicU32| {
-            kept.compare_exchange(0, index + 1, Ordering::Release, Ordering::Relaxed).is_ok()
-        };
-        if !kept.is_some_and(is_kept) {
+        let is_kept = self.keeps_replaced
+            && match self.own_replaced(m, owner) {
+                Some(word) => exchange_here(word, 0, index + 1),
+                None => {
+                    let word = m.u32(self.base + HOST_REPLACED);
+                    word.compare_exchange(0, index + 1, Ordering::Release, Ordering::Relaxed).is_ok()
+                }
+            };
+        if !is_kept {
             self.give(m, index, owner, free_link);
         }
     }
 
-    /// The word for the element that the owner's CPU replaced last.
-    fn replaced<'m>(&self, m: &'m Block, owner: Owner) -> &'m AtomicU32 {
-        m.u32(self.stack(self.own_stack(owner)) + REPLACED)
+    /// The word for the element that a CPU replaced last, which nobody else writes while a run has the CPU.
+    fn own_replaced<'m>(&self, m: &'m Block, owner: Owner) -> Option<&'m AtomicU32> {
+        let cpu = owner.slot().filter(|&cpu| cpu < self.cpus)?;
+        Some(m.u32(self.stack(cpu) + REPLACED))
     }
 
     /// Takes a free element.
@@ -418,6 +432,7 @@ impl Pool {
             }
             first
         });
+        m.u32(self.base + HOST_REPLACED).store(0, Ordering::Relaxed);
         for cpu in 0..self.cpus {
             let at = self.stack(cpu);
             [0, 4, REPLACED].iter().for_each(|off| m.u32(at + off).store(0, Ordering::Relaxed));

@@ -55,6 +55,29 @@ mod hook {
     }
 }
 
+/// Exchanges a word that only the runs on one CPU write, one inside another, if it is `old`. One instruction does it, so
+/// that a run in a signal handler comes before or behind, but none that waits for what other CPUs do.
+#[inline]
+pub fn exchange_here(word: &AtomicU32, old: u32, new: u32) -> bool {
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    {
+        step();
+        let mut found = old;
+        let at = core::ptr::from_ref(word).cast::<core::sync::atomic::AtomicU32>();
+        // SAFETY: `word` is core's atomic or a transparent wrapper of it; the instruction changes these 4 bytes, `eax` and
+        // the flags. Others may read the word meanwhile: they see it before or after.
+        unsafe {
+            core::arch::asm!(
+                "cmpxchg dword ptr [{at}], {new:e}",
+                at = in(reg) (*at).as_ptr(), new = in(reg) new, inout("eax") found, options(nostack),
+            );
+        }
+        found == old
+    }
+    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
+    word.compare_exchange(old, new, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+}
+
 /// The processes that share maps' memory, each of which has a number.
 pub trait Peers: Send + Sync {
     /// Where the number of this process stands: 0 before [`Self::join`], and again in a forked child.
