@@ -84,14 +84,11 @@ impl Map {
     /// Whether the kind has batches: of lookups, of updates, and of deletions.
     fn batches(&self) -> (bool, bool, bool) {
         let (deletes, updates) = match self.kind() {
-            MapType::ARRAY | MapType::PERCPU_ARRAY => (false, true),
-            MapType::ARRAY_OF_MAPS => (false, false),
-            MapType::HASH_OF_MAPS => (true, false),
+            MapType::ARRAY | MapType::PERCPU_ARRAY | MapType::ARRAY_OF_MAPS => (false, true),
             MapType::LPM_TRIE => (true, true),
             _ => (self.batched_hash().is_some(), self.batched_hash().is_some()),
         };
-        let looked_up = deletes || updates || self.kind() == MapType::ARRAY_OF_MAPS;
-        (looked_up, updates, deletes)
+        (deletes || updates, updates, deletes)
     }
 
     fn batch_flags(&self, op: &str, flags: u64) -> Result<(), Error> {
@@ -223,6 +220,18 @@ impl Map {
     /// Adds or replaces elements, in order; gives how many were, and why the next was not
     /// (`BPF_MAP_UPDATE_BATCH`).
     pub fn update_batch(&self, keys: &[u8], values: &[u8], flags: u64) -> (u32, Result<(), Error>) {
+        self.update_batch_by(keys, values, flags, &mut |key, value| self.update_from_host(key, value, flags))
+    }
+
+    /// As [`Self::update_batch`], where somebody else knows what the values stand for: of maps of maps the descriptors of
+    /// maps. `put` gets each key with its value.
+    pub fn update_batch_by(
+        &self,
+        keys: &[u8],
+        values: &[u8],
+        flags: u64,
+        put: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), Error>,
+    ) -> (u32, Result<(), Error>) {
         const OP: &str = "batch update";
         let checked = self.may_write(OP).and_then(|()| match self.batches() {
             (_, true, _) => self.batch_flags(OP, flags),
@@ -234,7 +243,7 @@ impl Map {
         let (key, value) = (self.geometry.key_size.max(1), self.host_value_size().max(1));
         let mut done = 0;
         for (key, value) in keys.chunks_exact(key).zip(values.chunks_exact(value)) {
-            if let Err(e) = self.update_from_host(key, value, flags) {
+            if let Err(e) = put(key, value) {
                 return (done, Err(e));
             }
             done += 1;

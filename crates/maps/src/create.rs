@@ -126,6 +126,7 @@ pub(crate) fn check(def: &MapDef, config: &Config, memory: &dyn Memory) -> Resul
         map_extra: extra,
         flags,
         cpus: config.cpus,
+        domain: config.domain,
         page: memory.page_size(),
         seed: if !hashed || flags.has(MapFlags::ZERO_SEED) { 0 } else { config.seed },
         spin_lock: places.all().iter().find(|p| p.kind == FieldKind::SpinLock).map(|p| p.off),

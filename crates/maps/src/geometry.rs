@@ -10,7 +10,7 @@ use crate::sync::{Ordering, Waiting};
 /// First word of the metadata: `SKPM` in memory order on a little-endian host.
 pub const MAGIC: u32 = u32::from_le_bytes(*b"SKPM");
 /// Version of the layout.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 /// Bytes of the header; the kind's own tables follow.
 pub const HEADER_LEN: usize = 128;
 
@@ -20,6 +20,8 @@ pub(crate) const REPAIR: usize = 36;
 pub(crate) const SPIN_LOCK: usize = 64;
 /// Offset of `map_extra` in the header.
 pub(crate) const EXTRA: usize = 68;
+/// Offset of the domain's number in the header, low half first.
+pub(crate) const DOMAIN: usize = 72;
 /// Offset of the word in the header that is 1 when values keep what is private to the process.
 pub(crate) const KEPT: usize = 48;
 /// Offset of the `frozen` word in the header.
@@ -38,6 +40,8 @@ pub(crate) struct Geometry {
     pub map_extra: u64,
     pub flags: MapFlags,
     pub cpus: u32,
+    /// The domain that they are of; 0 for one that has no number.
+    pub domain: u64,
     /// Bytes of a page, for the payload's layout.
     pub page: usize,
     /// Hash seed; 0 for other kinds.
@@ -93,6 +97,8 @@ impl Geometry {
             self.spin_lock.map_or(0, |off| off as u32 + 1),
             // At most 15 (`create::check`), but for an arena, which keeps its address itself.
             self.map_extra as u32,
+            self.domain as u32, // DOMAIN
+            (self.domain >> 32) as u32,
         ];
         let is_new = block.u32(0).load(Ordering::Relaxed) == 0;
         for (off, word) in (0..).step_by(4).zip(words) {

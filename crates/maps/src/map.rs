@@ -38,6 +38,9 @@ use crate::user_ringbuf::UserRingbuf;
 pub struct Config {
     /// Virtual CPUs: per-CPU maps hold as many values. At least 1.
     pub cpus: u32,
+    /// The number of the domain that the CPUs are of, which the map's header tells to who opens it: programs of another
+    /// domain would have the same CPUs at the same time. 0 for a domain that has no number.
+    pub domain: u64,
     /// Randomness for the hash seed; maps with `BPF_F_ZERO_SEED` do not use it.
     pub seed: u64,
     /// What a thread does while it waits for a spin lock that another holds: `std::thread::yield_now`
@@ -57,6 +60,7 @@ impl Config {
     pub fn new(cpus: u32) -> Self {
         Self {
             cpus,
+            domain: 0,
             seed: 0x9e37_79b9_7f4a_7c15,
             relax: core::hint::spin_loop,
             sleep: spin,
@@ -292,6 +296,11 @@ impl Map {
     /// Name as given, not cut.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The domain that its CPUs are of: [`Config::domain`] of whoever made it.
+    pub fn domain(&self) -> u64 {
+        self.geometry.domain
     }
 
     /// Type.
@@ -737,6 +746,7 @@ impl Map {
             Errno::ENOENT if queue => "it is empty",
             Errno::E2BIG if queue => "it is full: max_entries values; BPF_EXIST drops the oldest",
             Errno::ENOENT => "no such key",
+            Errno::EBADF => "the value is no descriptor of a map of this backend",
             Errno::EEXIST if hash || matches!(self.kind, Kind::LpmTrie(_)) => "the key exists already",
             Errno::EEXIST => "the elements of an array always exist, BPF_NOEXIST cannot succeed",
             Errno::E2BIG if hash => "the map is full: max_entries elements",

@@ -9,7 +9,7 @@ use skep_btf::{Builder, IntEncoding};
 use skep_spec::{Errno, Error, MapDef};
 
 use crate::fields::Places;
-use crate::geometry::{EXTRA, FROZEN, HEADER_LEN, KEPT, MAGIC, SPIN_LOCK, VERSION};
+use crate::geometry::{DOMAIN, EXTRA, FROZEN, HEADER_LEN, KEPT, MAGIC, SPIN_LOCK, VERSION};
 use crate::hash::Hash;
 use crate::map::{Config, Kind, Map};
 use crate::mem::Memory;
@@ -22,6 +22,8 @@ pub struct Header {
     pub def: MapDef,
     /// Virtual CPUs.
     pub cpus: u32,
+    /// The domain that they are of: [`Config::domain`] of whoever made it.
+    pub domain: u64,
     /// Whether it was frozen.
     pub is_frozen: bool,
     seed: u64,
@@ -113,6 +115,7 @@ impl Header {
         Ok(Self {
             def: def.named(name),
             cpus,
+            domain: u64::from(word(DOMAIN)) | u64::from(word(DOMAIN + 4)) << 32,
             is_frozen: word(FROZEN) != 0,
             seed: u64::from(word(40)) | u64::from(word(44)) << 32,
             spin_lock,
@@ -144,14 +147,14 @@ impl Map {
         }
     }
 
-    /// Opens a map that is there: `memory` gives its blocks as they are. Of `config` the CPUs and the seed do not count,
-    /// they are in the header. What a process left that died in an operation is repaired.
+    /// Opens a map that is there: `memory` gives its blocks as they are. Of `config` the CPUs, their domain and the seed do
+    /// not count, they are in the header. What a process left that died in an operation is repaired.
     ///
     /// # Errors
     /// `EINVAL` when the header contradicts itself, as [`Map::create`] what cannot be, `ENOMEM` when `memory` does not have
     /// the bytes that such a map has.
     pub fn open(header: &Header, config: &Config, memory: &dyn Memory) -> Result<Arc<Self>, Error> {
-        let config = Config { cpus: header.cpus, seed: header.seed, ..*config };
+        let config = Config { cpus: header.cpus, domain: header.domain, seed: header.seed, ..*config };
         let mut geometry = crate::create::check(&header.def, &config, memory)?;
         geometry.spin_lock = header.spin_lock;
         geometry.places = Places::lock(header.spin_lock);

@@ -160,7 +160,8 @@ fn header_is_as_documented() {
     let memory = Watched::default();
     let mut def = MapDef::new(MapType::PERCPU_HASH, 6, 12, 5);
     def.flags = skep_abi::MapFlags(skep_abi::MapFlags::NO_PREALLOC);
-    let config = Config { seed: 0x1122_3344_5566_7788, ..Config::new(3) };
+    let domain = 0x99aa_bbcc_ddee_ff00;
+    let config = Config { seed: 0x1122_3344_5566_7788, domain, ..Config::new(3) };
     let map = Map::create(&def, &config, &memory).expect("legal");
     let (addr, len) = memory.0.lock().expect("not poisoned")[0];
     let word = |off: u64| {
@@ -169,8 +170,9 @@ fn header_is_as_documented() {
         unsafe { std::ptr::with_exposed_provenance::<u32>((addr + off) as usize).read_volatile() }
     };
     assert_eq!(word(0), u32::from_le_bytes(*b"SKPM"));
-    assert_eq!([4, 8, 12, 16, 20, 24, 28, 32].map(word), [4, 5, 1, 6, 12, 5, 3, 4096]);
+    assert_eq!([4, 8, 12, 16, 20, 24, 28, 32].map(word), [5, 5, 1, 6, 12, 5, 3, 4096]);
     assert_eq!([40, 44].map(word), [0x5566_7788, 0x1122_3344]);
+    assert_eq!([72, 76].map(word), [0xddee_ff00, 0x99aa_bbcc]);
     assert_eq!(word(52), 0);
     map.update_from_host(&[9; 6], &[7; 48], 0).expect("room");
     map.freeze().expect("the first time");

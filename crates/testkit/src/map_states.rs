@@ -2,6 +2,10 @@
 
 use skep_abi::MapType;
 
+/// What a run keeps of tries in maps of maps: `skep_vm`'s `mem/inner.rs`.
+const OF_MAPS: &str =
+    "all; of more than sixteen tries that a run finds the others' elements may be used anew while it lasts";
+
 /// The kinds in the order of their numbers: what the host does with it, and what programs do.
 pub(crate) const STATES: &[(MapType, &str, &str)] = &[
     (MapType::HASH, "all", "all"),
@@ -19,8 +23,8 @@ pub(crate) const STATES: &[(MapType, &str, &str)] = &[
     (MapType::LRU_HASH, "all; which element goes differs", "all"),
     (MapType::LRU_PERCPU_HASH, "all; which element goes differs", "all"),
     (MapType::LPM_TRIE, "all", "all"),
-    (MapType::ARRAY_OF_MAPS, "maps by handle (`set_map`), not by descriptor", "all"),
-    (MapType::HASH_OF_MAPS, "maps by handle (`set_map`), not by descriptor", "all"),
+    (MapType::ARRAY_OF_MAPS, "maps by handle or descriptor; not shared: maps are the process's", OF_MAPS),
+    (MapType::HASH_OF_MAPS, "maps by handle or descriptor; not shared: maps are the process's", OF_MAPS),
     (
         MapType::DEVMAP,
         "all, by the interfaces of the process's namespace; programs in elements: no",
@@ -29,7 +33,7 @@ pub(crate) const STATES: &[(MapType, &str, &str)] = &[
     (MapType::SOCKMAP, "all; a socket that closes stays until it is deleted", "no: there are no sockets"),
     (
         MapType::CPUMAP,
-        "all, by virtual CPUs; programs in elements: no",
+        "all, by virtual CPUs, of which 8192 at most; programs in elements: no",
         "`bpf_redirect_map`: recorded, sent by nobody",
     ),
     (MapType::XSKMAP, "no: EOPNOTSUPP, with words", "no"),
@@ -73,7 +77,11 @@ pub(crate) const STATES: &[(MapType, &str, &str)] = &[
         "all; keyed by the group's folder, so it outlives the group",
         "no program has a control group",
     ),
-    (MapType::ARENA, "no: EOPNOTSUPP, with words", "no"),
+    (
+        MapType::ARENA,
+        "all, mapped as in Linux; freed pages go back to the system",
+        "pages, casts, loads, stores and atomic operations; unaligned ones on x86-64",
+    ),
     (
         MapType::INSN_ARRAY,
         "no: unknown to Linux 6.18",

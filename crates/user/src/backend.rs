@@ -17,6 +17,7 @@ use skep_spec::{
 use skep_verifier::{Code, Options, Rejection, verify};
 use skep_vm::{HelperCall, TrapKind};
 
+use crate::descriptors::Descriptors;
 use crate::engine::{self, Engine};
 use crate::identity::Identity;
 use crate::kfuncs::bind_kfuncs;
@@ -26,7 +27,7 @@ use crate::pins::{self, can_be_pinned};
 use crate::program::UserProgram;
 use crate::programs::ProgramTable;
 use crate::timers::Timers;
-use crate::vcpu::Domain;
+use crate::vcpu::{CPU_PATIENCE, Domain};
 
 /// Takes lines of `bpf_trace_printk`.
 pub type Printk = Box<dyn Fn(&[u8]) + Send + Sync>;
@@ -57,6 +58,9 @@ pub struct UserOptions {
     /// For how long a lock in a map is waited for that somebody holds who lives, before an operation fails with `EBUSY`:
     /// [`skep_maps::PATIENCE`] unless set.
     pub patience: Duration,
+    /// For how long a run waits for a virtual CPU while others have all of them, before it fails: [`CPU_PATIENCE`] unless
+    /// set.
+    pub cpu_patience: Duration,
 }
 
 impl Default for UserOptions {
@@ -68,6 +72,7 @@ impl Default for UserOptions {
             helpers: Vec::new(),
             engine: None,
             patience: PATIENCE,
+            cpu_patience: CPU_PATIENCE,
         }
     }
 }
@@ -88,6 +93,7 @@ pub(crate) struct Shared {
     pub(crate) helpers: Vec<HelperBody>,
     engine: Option<Engine>,
     last_map_id: AtomicU32,
+    pub(crate) descriptors: Descriptors,
     seed: AtomicU64,
     /// Where maps can be pinned.
     pub(crate) folder: Option<PathBuf>,
@@ -102,7 +108,7 @@ impl Shared {
 
     /// What a map of so many virtual CPUs takes from this backend.
     pub(crate) fn config(&self, cpus: u32) -> Config {
-        Config { patience: self.patience, ..os::config(cpus) }
+        Config { domain: self.domain.number(), patience: self.patience, ..os::config(cpus) }
     }
 
     /// A seed that no run before had.
@@ -155,7 +161,9 @@ impl UserBackend {
     }
 
     fn on(domain: Domain, options: UserOptions, folder: Option<PathBuf>) -> Self {
-        let UserOptions { cpus: _, mut environment, printk, helpers, engine, patience } = options;
+        let UserOptions { cpus: _, mut environment, printk, helpers, engine, patience, cpu_patience } =
+            options;
+        let domain = domain.with_patience(cpu_patience);
         environment.cpus = domain.cpus();
         let shared = Shared {
             domain,
@@ -167,6 +175,7 @@ impl UserBackend {
             helpers,
             engine,
             last_map_id: AtomicU32::new(0),
+            descriptors: Descriptors::default(),
             seed: AtomicU64::new(random_seed()),
             folder,
             patience,

@@ -21,6 +21,7 @@
 
 mod backend;
 mod ctx;
+mod descriptors;
 mod engine;
 mod host;
 mod identity;
@@ -58,3 +59,4 @@ pub use program::UserProgram;
 pub use runner::Runner;
 pub use sys::published::Published;
 pub use test_run::TestRun;
+pub use vcpu::CPU_PATIENCE;

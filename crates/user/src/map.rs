@@ -42,6 +42,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl UserMap {
     pub(crate) fn new(shared: Arc<Shared>, map: Arc<Map>, id: u32, memory: MapMemory) -> Self {
+        // Programs of this backend do not have those of others' CPUs (see `pinned`).
+        if let Some(fd) = memory.raw_fd()
+            && map.domain() == shared.domain.number()
+        {
+            shared.descriptors.add(fd, id, &map);
+        }
         Self {
             shared,
             map,
@@ -149,6 +155,15 @@ impl UserMap {
         Error::new(Errno::EINVAL, format!("map {} is not an arena", self.map.name()))
     }
 
+    /// Puts the map of a descriptor ([`BackendMap::raw_fd`]) into a map of maps.
+    fn put_descriptor(&self, key: &[u8], fd: &[u8], flags: u64) -> Result<(), Error> {
+        match self.shared.descriptors.get(fd) {
+            Some((id, map)) => self.map.set_map(key, id, &map, flags),
+            // `EBADF`, unless something else is wrong, too.
+            None => self.map.update_from_host(key, fd, flags),
+        }
+    }
+
     fn is_prog_array(&self) -> bool {
         self.map.kind() == MapType::PROG_ARRAY
     }
@@ -156,6 +171,7 @@ impl UserMap {
 
 impl Drop for UserMap {
     fn drop(&mut self) {
+        self.shared.descriptors.remove(self.id);
         self.map.abandon();
         for index in std::mem::take(&mut *lock(&self.slots)).into_keys() {
             // A frozen array keeps its ids; without the programs they lead nowhere.
@@ -192,8 +208,7 @@ impl BackendMap for UserMap {
             return Err(Error::new(Errno::EINVAL, text));
         }
         if self.map.is_of_maps() {
-            let text = format!("map {}: maps have no descriptors here: use set_map", self.map.name());
-            return Err(Error::new(Errno::EINVAL, text));
+            return self.put_descriptor(key, value, flags);
         }
         let named = objects::update(&self.map, key, value, flags);
         named.unwrap_or_else(|| self.map.update_from_host(key, value, flags))
@@ -221,11 +236,7 @@ impl BackendMap for UserMap {
     }
 
     fn lookup_and_delete(&self, key: &[u8]) -> Result<Vec<u8>, Error> {
-        if !key.is_empty() {
-            let text = format!("map {}: only values without keys are taken out yet", self.map.name());
-            return Err(Error::new(Errno::ENOTSUPP, text));
-        }
-        self.map.pop_from_host()
+        if key.is_empty() { self.map.pop_from_host() } else { self.map.take_from_host(key, 0) }
     }
 
     fn next_key(&self, key: Option<&[u8]>) -> Result<Vec<u8>, Error> {
@@ -237,6 +248,10 @@ impl BackendMap for UserMap {
     }
 
     fn update_batch(&self, keys: &[u8], values: &[u8], flags: u64) -> (u32, Result<(), Error>) {
+        if self.map.is_of_maps() {
+            let put = &mut |key: &[u8], value: &[u8]| self.put_descriptor(key, value, flags);
+            return self.map.update_batch_by(keys, values, flags, put);
+        }
         self.map.update_batch(keys, values, flags)
     }
 
@@ -270,6 +285,14 @@ impl BackendMap for UserMap {
                 format!("map `{}`: map `{}` belongs to another backend", self.map.name(), map.info().name);
             return Err(Error::new(Errno::EINVAL, text));
         };
+        if own.foreign {
+            let text = format!(
+                "map `{}`: map `{}` is of a folder with virtual CPUs of its own: programs cannot have it",
+                self.map.name(),
+                own.map.name()
+            );
+            return Err(Error::new(Errno::EINVAL, text));
+        }
         self.map.set_map(key, own.id, &own.map, UpdateFlags::ANY)
     }
 

@@ -136,7 +136,7 @@ mod imp {
         false
     }
 
-    pub(crate) fn peers_in(_: &Path) -> Result<&'static dyn skep_maps::Peers, Error> {
+    pub(crate) fn peers_in(_: &Path) -> Result<(&'static dyn skep_maps::Peers, u64), Error> {
         Err(no_pins())
     }
 
@@ -149,7 +149,7 @@ mod imp {
     }
 
     /// Virtual CPUs in this process's own memory.
-    pub(crate) struct Table(Box<[Line]>);
+    pub(crate) struct Table(Box<[Line]>, u64);
 
     /// A slot on a cache line of its own.
     #[derive(Default)]
@@ -157,16 +157,20 @@ mod imp {
     struct Line(AtomicU64);
 
     impl Table {
-        pub(crate) fn new(cpus: u32) -> Self {
-            Self((0..cpus).map(|_| Line::default()).collect())
+        pub(crate) fn new(cpus: u32, domain: u64) -> Self {
+            Self((0..cpus).map(|_| Line::default()).collect(), domain)
         }
 
-        pub(crate) fn in_folder(_: &Path, _: u32) -> Result<Self, Error> {
+        pub(crate) fn in_folder(_: &Path, _: u32, _: u64) -> Result<Self, Error> {
             Err(no_pins())
         }
 
         pub(crate) fn peers(&self) -> Option<&'static dyn skep_maps::Peers> {
             None
+        }
+
+        pub(crate) fn domain(&self) -> u64 {
+            self.1
         }
 
         pub(crate) fn len(&self) -> usize {

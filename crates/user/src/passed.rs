@@ -196,8 +196,9 @@ impl UserBackend {
         let header = Header::parse(&name, &header, page_size() as usize).map_err(at)?;
         let peers = os::peers_of_fd(processes, counter as usize).map_err(at)?;
         let own = self.shared.domain.peers().filter(|_| self.shared.folder.is_some());
+        let ours = (self.domain().number(), self.domain().cpus());
         let foreign =
-            !own.is_some_and(|own| std::ptr::addr_eq(own, peers)) || header.cpus != self.domain().cpus();
+            !own.is_some_and(|own| std::ptr::addr_eq(own, peers)) || (header.domain, header.cpus) != ours;
         let memory = MapMemory::opened(metadata, payload);
         let config = Config { peers: Some(peers), ..self.shared.config(header.cpus) };
         let map = Map::open(&header, &config, os::memory(&memory)).map_err(|e| match memory.refused() {

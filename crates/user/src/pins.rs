@@ -77,9 +77,9 @@ pub(crate) fn open(
     let header = Header::parse(&name, &header, page_size() as usize).map_err(at)?;
     let folder = folder_of(path);
     let foreign = folder.is_none() || folder != shared.folder;
-    let peers = match (&folder, foreign) {
-        (Some(folder), true) => Some(os::peers_in(folder)?),
-        _ => shared.domain.peers(),
+    let (peers, domain) = match (&folder, foreign) {
+        (Some(folder), true) => os::peers_in(folder).map(|(peers, domain)| (Some(peers), domain))?,
+        _ => (shared.domain.peers(), shared.domain.number()),
     };
     if !foreign && header.cpus != shared.domain.cpus() {
         let text = format!(
@@ -87,6 +87,14 @@ pub(crate) fn open(
             path.display(),
             header.cpus,
             shared.domain.cpus()
+        );
+        return Err(Error::new(Errno::EINVAL, text));
+    }
+    // Whose CPUs and processes have other numbers would take the locks of those who live.
+    if header.domain != domain {
+        let text = format!(
+            "{}: it was made with another table of virtual CPUs than the folder has: make it anew",
+            path.display()
         );
         return Err(Error::new(Errno::EINVAL, text));
     }

@@ -11,6 +11,7 @@ use skep_vm::{Host, Observer, Program, Run, Stack, Trap};
 
 use crate::backend::Shared;
 use crate::host::RunHost;
+use crate::runner::no_cpu;
 use crate::test_run::{TestRun, fuel as unasked};
 
 /// A loaded program.
@@ -53,7 +54,7 @@ impl UserProgram {
     pub fn run(&self, ctx: &mut [u8], fuel: Option<u64>, limit: Option<Duration>) -> Result<u64, Trap> {
         let host = RunHost::new(&self.shared, None);
         let mut stack = ThreadStack::take(&self.program);
-        let lease = self.shared.domain.lease();
+        let lease = self.shared.domain.lease().ok_or_else(|| no_cpu(&self.program))?;
         let mut run = Run::new(stack.get(), &host)
             .with_ctx(ctx)
             .with_fuel(fuel.unwrap_or_else(|| unasked(&self.program)))
@@ -74,9 +75,9 @@ impl UserProgram {
         self.tested(|test| test.with_observer(observer).run(input))
     }
 
-    fn tested<R>(&self, run: impl FnOnce(TestRun<'_>) -> R) -> R {
+    fn tested<R>(&self, run: impl FnOnce(TestRun<'_>) -> Result<R, Error>) -> Result<R, Error> {
         let host = RunHost::new(&self.shared, None);
-        let lease = self.shared.domain.lease();
+        let lease = self.shared.domain.lease().ok_or_else(|| self.shared.domain.all_taken())?;
         let test = TestRun::new(&self.program, &host).with_programs(&self.shared.programs);
         run(test.with_vcpu(lease.cpu()))
     }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use skep_abi::ProgramType;
 use skep_spec::{Errno, Error, Redirect};
-use skep_vm::{ETH_HLEN, Layout, Program, Run, SKB_HEADROOM, SKB_MAX_LEN, Stack, Trap, XDP_HEADROOM};
+use skep_vm::{
+    ETH_HLEN, Layout, Program, Run, SKB_HEADROOM, SKB_MAX_LEN, Stack, Trap, TrapKind, XDP_HEADROOM,
+};
 
 use crate::backend::Shared;
 use crate::ctx::skb::SkBuff;
@@ -103,7 +105,7 @@ impl Runner {
     /// When the program traps.
     pub fn run_packet(&mut self, packet: &Packet<'_>) -> Result<u32, Trap> {
         let Self { shared, program, stack, kind, packet_clock, redirect } = self;
-        let lease = shared.domain.lease();
+        let lease = shared.domain.lease().ok_or_else(|| no_cpu(program))?;
         kind.run(program, shared, stack, (lease.cpu(), *packet_clock), packet, redirect)
     }
 
@@ -119,10 +121,13 @@ impl Runner {
         while packets.peek().is_some() {
             let lease = shared.domain.lease();
             for packet in packets.by_ref().take(PER_LEASE) {
-                each(
-                    packet,
-                    kind.run(program, shared, stack, (lease.cpu(), *packet_clock), packet, redirect),
-                );
+                let verdict = match &lease {
+                    Some(lease) => {
+                        kind.run(program, shared, stack, (lease.cpu(), *packet_clock), packet, redirect)
+                    }
+                    None => Err(no_cpu(program)),
+                };
+                each(packet, verdict);
             }
         }
     }
@@ -201,6 +206,12 @@ impl Kind {
         };
         Ok(outcome.r0 as u32)
     }
+}
+
+/// Why a program did not run.
+#[cold]
+pub(crate) fn no_cpu(program: &Program) -> Trap {
+    Trap { prog_id: program.id(), pc: 0, kind: TrapKind::NoCpu }
 }
 
 /// Puts a packet behind the headroom, its VLAN tag back in place as a driver hands it to XDP; gives its length.

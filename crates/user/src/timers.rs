@@ -95,6 +95,8 @@ fn serve(shared: &Weak<Shared>, keeper: &Keeper, bell: &Bell, stop: &AtomicBool)
                 Some(cpu) => shared.domain.lease_on(cpu),
                 None => shared.domain.lease(),
             };
+            // Later, unless it is to stop.
+            let Some(lease) = lease else { continue };
             if let Some(due) = keeper.due(os::monotonic_ns(), lease.cpu()) {
                 run(&shared, &due, &mut stack, lease.cpu());
                 keeper.ran(&due);

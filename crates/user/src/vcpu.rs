@@ -25,7 +25,13 @@ pub struct Domain {
     /// 0 when free, otherwise the token of the thread that runs there: its process's number in the upper half, its own
     /// in the lower.
     slots: Table,
+    /// How long somebody waits for a slot.
+    patience: Duration,
 }
+
+/// How long a run waits for a virtual CPU, unless `UserOptions::cpu_patience` says otherwise: as long as other runs may
+/// take, but not for ever, since whoever shares the table may say that somebody has all of them.
+pub const CPU_PATIENCE: Duration = Duration::from_secs(60);
 
 impl fmt::Debug for Domain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -59,7 +65,7 @@ fn thread_number() -> u32 {
 impl Domain {
     /// A domain of `cpus` virtual CPUs, at least 1.
     pub fn new(cpus: u32) -> Self {
-        Self { slots: Table::new(cpus.max(1)) }
+        Self { slots: Table::new(cpus.max(1), new_number()), patience: CPU_PATIENCE }
     }
 
     /// As many as the machine runs threads at a time.
@@ -74,7 +80,18 @@ impl Domain {
     /// `EINVAL` when the folder has something else in that place, and what the system says.
     pub fn in_folder(folder: &Path, cpus: Option<u32>) -> Result<Self, Error> {
         let cpus = cpus.unwrap_or_else(threads_of_machine).max(1);
-        Ok(Self { slots: Table::in_folder(folder, cpus)? })
+        Ok(Self { slots: Table::in_folder(folder, cpus, new_number())?, patience: CPU_PATIENCE })
+    }
+
+    /// The same; runs wait so long for a virtual CPU.
+    #[must_use]
+    pub fn with_patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
+    }
+
+    /// What the headers of maps say whose programs run here: no other domain has this number.
+    pub(crate) fn number(&self) -> u64 {
+        self.slots.domain()
     }
 
     /// The processes that may have maps of the domain.
@@ -93,32 +110,35 @@ impl Domain {
         self.slots.len() as u32
     }
 
-    /// Leases a slot, waiting while others have all of them.
+    /// Leases a slot, waiting while others have all of them; `None` when that takes longer than the domain's patience.
     #[inline]
-    pub fn lease(&self) -> Lease<'_> {
-        let claim = self.claim_again().unwrap_or_else(|| self.claim_waiting());
-        self.leased(claim)
+    pub fn lease(&self) -> Option<Lease<'_>> {
+        let claim = match self.claim_again() {
+            Some(claim) => claim,
+            None => self.claim_waiting()?,
+        };
+        Some(self.leased(claim))
     }
 
-    /// Leases one slot and no other, waiting while somebody has it; one there is not counts as another. For threads
-    /// without a lease.
-    pub(crate) fn lease_on(&self, cpu: u32) -> Lease<'_> {
+    /// Leases one slot and no other, waiting while somebody has it, as [`Self::lease`]; one there is not counts as another.
+    /// For threads without a lease.
+    pub(crate) fn lease_on(&self, cpu: u32) -> Option<Lease<'_>> {
         let (me, cpu) = (self.token(), cpu % self.cpus());
-        let claim = self.wait_for(|| self.take(cpu, me).then_some(Claim { cpu, holds: Some(me) }));
-        self.leased(claim)
+        let claim = self.wait_for(|| self.take(cpu, me).then_some(Claim { cpu, holds: Some(me) }))?;
+        Some(self.leased(claim))
     }
 
     #[cold]
     #[inline(never)]
-    fn claim_waiting(&self) -> Claim {
+    fn claim_waiting(&self) -> Option<Claim> {
         self.wait_for(|| self.claim())
     }
 
-    fn wait_for(&self, claim: impl Fn() -> Option<Claim>) -> Claim {
-        let mut rounds = 0u32;
+    fn wait_for(&self, claim: impl Fn() -> Option<Claim>) -> Option<Claim> {
+        let (mut rounds, mut start) = (0u32, None);
         loop {
             if let Some(claim) = claim() {
-                return claim;
+                return Some(claim);
             }
             match rounds {
                 0..64 => std::hint::spin_loop(),
@@ -126,6 +146,9 @@ impl Domain {
                 _ => {
                     if rounds.is_multiple_of(128) {
                         self.bury();
+                    }
+                    if start.get_or_insert_with(Instant::now).elapsed() > self.patience {
+                        return None;
                     }
                     thread::sleep(Duration::from_micros(50));
                 }
@@ -148,12 +171,17 @@ impl Domain {
                 if self.bury() {
                     continue;
                 }
-                let text =
-                    format!("all {} virtual CPUs are taken: run fewer threads or make more", self.cpus());
-                return Err(Error::new(Errno::EBUSY, text));
+                return Err(self.all_taken());
             }
             thread::yield_now();
         }
+    }
+
+    /// Why nothing runs.
+    #[cold]
+    pub(crate) fn all_taken(&self) -> Error {
+        let text = format!("all {} virtual CPUs are taken: run fewer threads or make more", self.cpus());
+        Error::new(Errno::EBUSY, text)
     }
 
     /// Leases a slot if one is free, or this thread has one.
@@ -222,6 +250,12 @@ impl Domain {
     }
 }
 
+/// A number that no other domain has, in whatever process or at whatever time; never 0.
+fn new_number() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one((std::process::id(), crate::os::real_ns())).max(1)
+}
+
 fn threads_of_machine() -> u32 {
     thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(u32::MAX))
 }
@@ -279,32 +313,32 @@ mod tests {
     #[test]
     fn nested_runs_keep_the_slot_and_the_last_slot_comes_back() {
         let domain = Domain::new(4);
-        let outer = domain.lease();
-        let inner = domain.lease();
+        let outer = domain.lease().expect("free");
+        let inner = domain.lease().expect("mine");
         assert_eq!((outer.cpu(), inner.is_nested()), (inner.cpu(), true));
         drop(inner);
-        let again = domain.lease();
+        let again = domain.lease().expect("mine");
         assert_eq!(again.cpu(), outer.cpu());
         drop(again);
         let cpu = outer.cpu();
         drop(outer);
-        assert_eq!(domain.lease().cpu(), cpu);
+        assert_eq!(domain.lease().map(|l| l.cpu()), Some(cpu));
     }
 
     #[test]
     fn another_domain_has_slots_of_its_own() {
         let (a, b) = (Domain::new(1), Domain::new(1));
-        let first = a.lease();
-        let second = b.lease();
+        let first = a.lease().expect("free");
+        let second = b.lease().expect("free");
         assert!(!second.is_nested());
-        assert!(a.lease().is_nested() && b.lease().is_nested());
+        assert!([&a, &b].iter().all(|d| d.lease().is_some_and(|l| l.is_nested())));
         drop((first, second));
     }
 
     #[test]
     fn no_slot_left_fails_or_waits() {
         let domain = Arc::new(Domain::new(1));
-        let held = domain.lease();
+        let held = domain.lease().expect("free");
         let other = Arc::clone(&domain);
         let failed = thread::spawn(move || {
             other.try_lease().is_none()
@@ -312,9 +346,26 @@ mod tests {
         });
         assert!(failed.join().expect("no panic"));
         let other = Arc::clone(&domain);
-        let waits = thread::spawn(move || other.lease().cpu());
+        let waits = thread::spawn(move || other.lease().expect("it comes").cpu());
         drop(held);
         assert_eq!(waits.join().expect("no panic"), 0);
+    }
+
+    #[test]
+    fn nobody_waits_for_ever() {
+        let domain = Arc::new(Domain::new(1).with_patience(Duration::from_millis(5)));
+        let held = domain.lease().expect("free");
+        let other = Arc::clone(&domain);
+        let waited = thread::spawn(move || other.lease().is_none() && other.lease_on(0).is_none());
+        assert!(waited.join().expect("no panic"));
+        drop(held);
+        assert!(domain.lease().is_some());
+    }
+
+    #[test]
+    fn domains_have_numbers_of_their_own() {
+        let (a, b) = (Domain::new(1), Domain::new(1));
+        assert!(a.number() != 0 && b.number() != 0 && a.number() != b.number());
     }
 
     #[test]
@@ -325,7 +376,7 @@ mod tests {
             for _ in 0..4 {
                 scope.spawn(|| {
                     for _ in 0..2000 {
-                        let lease = domain.lease();
+                        let lease = domain.lease().expect("it comes");
                         let counter = &inside[lease.cpu() as usize];
                         assert_eq!(counter.fetch_add(1, Ordering::SeqCst), 0);
                         counter.fetch_sub(1, Ordering::SeqCst);

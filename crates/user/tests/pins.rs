@@ -317,8 +317,8 @@ fn foreign_and_damaged_files_are_refused() {
         for (off, lie, words) in [
             (0, 0x1234_5678, "it is no map of skep"),
             (0, u32::from_be_bytes(*b"SKPM"), "other byte order"),
-            (4, 1, "layout 1, this build of skep has layout 4"),
-            (4, 5, "layout 5"),
+            (4, 4, "layout 4, this build of skep has layout 5"),
+            (4, 6, "layout 6"),
             (8, MapType::PROG_ARRAY.0, "private to the process"),
             (8, 999, "not supported"),
             (28, 0, "0 CPUs"),
@@ -326,6 +326,7 @@ fn foreign_and_damaged_files_are_refused() {
             (32, 8192, "pages of 8192 bytes"),
             (56, 12, "does not agree with itself"),
             (64, 3, "a spin lock at 2"),
+            (72, 1, "another table of virtual CPUs"),
         ] {
             file.write_all_at(&u32::to_ne_bytes(lie), off).expect("written");
             let (errno, message) = refused(&folder, &name);

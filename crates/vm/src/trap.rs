@@ -46,6 +46,8 @@ pub enum TrapKind {
     Fuel,
     /// The run's time is over.
     Deadline,
+    /// Others had all virtual CPUs for as long as a run waits: it did not begin.
+    NoCpu,
     /// A helper that this engine does not have, by id.
     UnknownHelper(u32),
     /// A call of a kernel function, by BTF id.
@@ -189,6 +191,7 @@ impl fmt::Display for TrapKind {
             }
             Self::Fuel => f.write_str("the run has used up its instructions; give it more fuel"),
             Self::Deadline => f.write_str("the run has passed its deadline"),
+            Self::NoCpu => f.write_str("all virtual CPUs are taken: run fewer threads or make more"),
             Self::UnknownHelper(id) => match skep_abi::helper_name(*id) {
                 Some(name) => write!(f, "helper {name}#{id} is not supported by the interpreter yet"),
                 None => write!(f, "helper #{id} does not exist"),

@@ -1,7 +1,8 @@
 //! A folder of pins: maps as files, and the table of the virtual CPUs that their programs lease.
 //!
 //! ```text
-//! FOLDER/.skep          64 bytes: magic, layout, CPUs, processes so far (u32 each); then 64 for each CPU
+//! FOLDER/.skep          64 bytes: magic, layout, CPUs, processes so far (u32 each), number of the domain (u64); then 64
+//!                       for each CPU
 //! FOLDER/NAME           the metadata of a map
 //! FOLDER/NAME.payload   its payload, of the kinds that have one
 //! FOLDER/NAME.bell      of a ring buffer: a FIFO that is written to when records are ready
@@ -24,7 +25,7 @@ use super::fd::check;
 use super::memfd::Shared;
 
 const MAGIC: u32 = u32::from_le_bytes(*b"SKPC");
-const LAYOUT: u32 = 1;
+const LAYOUT: u32 = 2;
 /// Bytes of the head.
 const HEAD: usize = 64;
 /// Offset of the number of processes so far.
@@ -49,44 +50,46 @@ fn refused(path: &Path, why: &str) -> Error {
 pub(crate) struct Table {
     file: File,
     cpus: u32,
+    domain: u64,
     id: (u64, u64),
 }
 
 impl Table {
-    /// Opens the table of a folder; makes it, with `cpus` CPUs if said.
+    /// Opens the table of a folder; makes it, with as many CPUs as `new` says and the number of a domain.
     ///
     /// # Errors
     /// `EINVAL` when it is no such table, and what the system says.
-    pub(crate) fn open(folder: &Path, cpus: Option<u32>) -> Result<Self, Error> {
+    pub(crate) fn open(folder: &Path, new: Option<(u32, u64)>) -> Result<Self, Error> {
         let path = folder.join(NAME);
         let mut options = OpenOptions::new();
-        options.read(true).write(true).create(cpus.is_some()).mode(0o600);
+        options.read(true).write(true).create(new.is_some()).mode(0o600);
         let file = options
             .custom_flags(libc::O_NOFOLLOW)
             .open(&path)
             .map_err(|e| failed(&path, "no folder of pins", &e))?;
         let held = Flock::new(&file).map_err(|e| failed(&path, "lock", &e))?;
-        let (cpus, id) = Self::read(&file, &path, cpus)?;
+        let (cpus, domain) = Self::read(&file, &path, new)?;
         drop(held);
-        Ok(Self { file, cpus, id })
+        let about = file.metadata().map_err(|e| failed(&path, "stat", &e))?;
+        Ok(Self { file, cpus, domain, id: (about.dev(), about.ino()) })
     }
 
-    /// CPUs, and device and inode. A file of no bytes is new.
-    fn read(mut file: &File, path: &Path, cpus: Option<u32>) -> Result<(u32, (u64, u64)), Error> {
+    /// CPUs, and the number of the domain. A file of no bytes is new.
+    fn read(mut file: &File, path: &Path, new: Option<(u32, u64)>) -> Result<(u32, u64), Error> {
         let about = file.metadata().map_err(|e| failed(path, "stat", &e))?;
-        let id = (about.dev(), about.ino());
         if !about.is_file() {
             return Err(refused(path, "it is no file"));
         }
-        if let (0, Some(cpus)) = (about.len(), cpus) {
+        if let (0, Some((cpus, domain))) = (about.len(), new) {
             let mut head = [0; HEAD];
-            for (to, word) in head.chunks_exact_mut(4).zip([MAGIC, LAYOUT, cpus]) {
+            let words = [MAGIC, LAYOUT, cpus, 0, domain as u32, (domain >> 32) as u32];
+            for (to, word) in head.chunks_exact_mut(4).zip(words) {
                 to.copy_from_slice(&word.to_ne_bytes());
             }
             let len = HEAD + HEAD * cpus as usize;
             let written = file.write_all(&head).and_then(|()| file.set_len(len as u64));
             written.map_err(|e| failed(path, "cannot be made", &e))?;
-            return Ok((cpus, id));
+            return Ok((cpus, domain));
         }
         let mut head = [0; HEAD];
         file.read_exact(&mut head).map_err(|e| failed(path, "too short for a table of CPUs", &e))?;
@@ -101,7 +104,7 @@ impl Table {
         if cpus == 0 || about.len() != (HEAD + HEAD * cpus as usize) as u64 {
             return Err(refused(path, &format!("{cpus} CPUs do not fit {} bytes", about.len())));
         }
-        Ok((cpus, id))
+        Ok((cpus, u64::from(word(4)) | u64::from(word(5)) << 32))
     }
 
     /// Whether a folder has a table.
@@ -111,6 +114,11 @@ impl Table {
 
     pub(crate) fn cpus(&self) -> u32 {
         self.cpus
+    }
+
+    /// The number of the domain that the CPUs are of.
+    pub(crate) fn domain(&self) -> u64 {
+        self.domain
     }
 
     /// Device and inode.

@@ -28,6 +28,8 @@ struct Line([AtomicU64; LINE / 8]);
 pub(crate) struct Table {
     slots: Slots,
     cpus: u32,
+    /// The number of the domain.
+    domain: u64,
     peers: Option<&'static Peers>,
 }
 
@@ -39,22 +41,22 @@ enum Slots {
 }
 
 impl Table {
-    /// A table of `cpus` slots, all free.
-    pub(crate) fn new(cpus: u32) -> Self {
+    /// A table of `cpus` slots, all free, of the domain of a number.
+    pub(crate) fn new(cpus: u32, domain: u64) -> Self {
         let lines = cpus as usize + 1;
         let slots = match memfd::shared("skep:cpus", lines * LINE) {
             Ok(shared) => Slots::Shared(shared),
             Err(_) => Slots::Private((0..lines).map(|_| Line(Default::default())).collect()),
         };
-        Self { slots, cpus, peers: Peers::of_lineage() }
+        Self { slots, cpus, domain, peers: Peers::of_lineage() }
     }
 
-    /// The table of a folder, with `cpus` slots if it has none yet.
+    /// The table of a folder, with so many slots and the number of a domain if it has none yet.
     ///
     /// # Errors
     /// `EINVAL` when what stands there is no such table, and what the system says.
-    pub(crate) fn in_folder(path: &Path, cpus: u32) -> Result<Self, Error> {
-        let opened = folder::Table::open(path, Some(cpus))?;
+    pub(crate) fn in_folder(path: &Path, cpus: u32, domain: u64) -> Result<Self, Error> {
+        let opened = folder::Table::open(path, Some((cpus, domain)))?;
         Self::of_file(path, opened)
     }
 
@@ -65,7 +67,7 @@ impl Table {
         };
         let slots = Slots::Shared(opened.slots(LINE).map_err(failed)?);
         let peers = peers_of(&opened).map_err(failed)?;
-        Ok(Self { slots, cpus: opened.cpus(), peers: Some(peers) })
+        Ok(Self { slots, cpus: opened.cpus(), domain: opened.domain(), peers: Some(peers) })
     }
 
     /// The processes that may have maps of this domain.
@@ -76,6 +78,11 @@ impl Table {
     /// The file that tells who of them lives, and where the word is in it that counts them.
     pub(crate) fn processes(&self) -> Option<io::Result<(OwnedFd, usize)>> {
         self.peers.map(Peers::file)
+    }
+
+    /// The number of the domain.
+    pub(crate) fn domain(&self) -> u64 {
+        self.domain
     }
 
     /// Slots.
@@ -106,13 +113,13 @@ impl Table {
     }
 }
 
-/// The processes that share maps of a folder which this process only looks into.
+/// The processes that share maps of a folder which this process only looks into, and the number of its domain.
 ///
 /// # Errors
 /// As [`Table::in_folder`], and `ENOENT` when there is no table.
-pub(crate) fn peers_in(path: &Path) -> Result<&'static dyn skep_maps::Peers, Error> {
+pub(crate) fn peers_in(path: &Path) -> Result<(&'static dyn skep_maps::Peers, u64), Error> {
     let table = Table::of_file(path, folder::Table::open(path, None)?)?;
-    table.peers().ok_or_else(|| Errno::EIO.into())
+    Ok((table.peers().ok_or(Errno::EIO)?, table.domain()))
 }
 
 /// Bytes that a file of processes has at least.
