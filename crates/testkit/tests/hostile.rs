@@ -281,7 +281,7 @@ impl Kind {
     fn def(&self) -> Arc<MapDef> {
         let text = self.program("\n    r1 = map[m]");
         let spec = assemble(&text).unwrap_or_else(|e| panic!("{}: {e}", self.name)).remove(0);
-        spec.maps[0].clone()
+        spec.maps.iter().find(|def| def.name == "m").expect("it names the map").clone()
     }
 }
 
@@ -348,7 +348,11 @@ impl World {
             let load = |body: &&str| {
                 let spec =
                     assemble(&kind.program(body)).unwrap_or_else(|e| panic!("{}: {e}", kind.name)).remove(0);
-                let maps = vec![Arc::clone(&map); spec.maps.len()];
+                let made = |def: &Arc<MapDef>| match def.name == "m" {
+                    true => Arc::clone(&map),
+                    false => backend.create_map(def).expect("legal"),
+                };
+                let maps: Vec<_> = spec.maps.iter().map(made).collect();
                 let loaded = backend.load(&spec, &maps, LoadOptions { log_level: 1 });
                 loaded.unwrap_or_else(|e| panic!("{}: {}\n{}", kind.name, e.error, e.log))
             };

@@ -1,6 +1,6 @@
 ; Atomic operations in an arena at addresses that are no multiples of their sizes: within a word, over words, cache lines
 ; and pages. The machine does them, and so does x86-64 here.
-; accept
+; reject: BPF_ATOMIC stores into R6 arena is not allowed
 ; run: ctx=zeros:16 => retval=0
 .map arena type=arena max_entries=4 flags=BPF_F_MMAPABLE
 .section syscall
