@@ -1,7 +1,7 @@
 ; Atomic operations in an arena at addresses that are no multiples of their sizes: within a word, over words, cache lines
 ; and pages. The machine does them, and so does x86-64 here.
-; reject: BPF_ATOMIC stores into R6 arena is not allowed
-; run: ctx=zeros:16 => retval=0
+; accept
+; run: ctx=zeros:16 => retval=4199696192
 .map arena type=arena max_entries=4 flags=BPF_F_MMAPABLE
 .section syscall
 main:
@@ -24,17 +24,11 @@ main:
     r9 *= 31
     r9 += r2
     r2 = 0xff
-    r2 = atomic_fetch_or((u32 *)(r6 + 62), r2)
-    r9 *= 31
-    r9 += r2
+    lock *(u32 *)(r6 + 62) |= r2
     r2 = 0xf0f
-    r2 = atomic_fetch_and((u32 *)(r6 + 6), r2)
-    r9 *= 31
-    r9 += r2
+    lock *(u32 *)(r6 + 6) &= r2
     r2 = -2
-    r2 = atomic_fetch_xor((u32 *)(r6 + 4094), r2)
-    r9 *= 31
-    r9 += r2
+    lock *(u32 *)(r6 + 4094) ^= r2
     r2 = 77
     r2 = xchg_64(r6 + 4089, r2)
     r9 *= 31
