@@ -14,6 +14,9 @@ use crate::hash::Hash;
 use crate::map::{Kind, Map};
 use crate::mem::Bytes;
 
+/// Puts an element in: its key, and its value as the caller gave it.
+type Put<'a> = dyn FnMut(&[u8], &[u8]) -> Result<(), Error> + 'a;
+
 /// Elements that others may add to a hash while a batch begins.
 const MORE: usize = 256;
 
@@ -230,7 +233,7 @@ impl Map {
         keys: &[u8],
         values: &[u8],
         flags: u64,
-        put: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), Error>,
+        put: &mut Put<'_>,
     ) -> (u32, Result<(), Error>) {
         const OP: &str = "batch update";
         let checked = self.may_write(OP).and_then(|()| match self.batches() {
