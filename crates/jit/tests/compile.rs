@@ -329,7 +329,7 @@ fn helpers_without_arguments() {
             let mut run = Run::new(&mut stack, &host).with_ctx(&mut ctx).with_vcpu(vcpu);
             program.run(&mut run).expect("runs").r0
         };
-        let want = (1 + 1003 + 7) << 32 | 2 * cpu;
+        let want = ((1 + 1003 + 7) << 32) | (2 * cpu);
         assert_eq!((run(&interpreted), run(&native)), (want, want), "on {vcpu}");
     }
 }
