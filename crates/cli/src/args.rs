@@ -150,7 +150,8 @@ pub enum MapCommand {
                         any name with a slash). With `-- COMMAND` skep starts the command in a network \
                         namespace of its own and watches the `lo` in there, which needs no privilege.\n\n\
                         Arrays show no elements that are zero. XDP programs on an interface are observers: \
-                        their verdicts are counted, not carried out."
+                        their verdicts are counted, not carried out, unless --send has packets sent that they \
+                        send back or redirect; the host has all packets all the same."
 )]
 pub struct RunArgs {
     /// eBPF object or assembly text (.s)
@@ -185,6 +186,9 @@ pub struct RunArgs {
     /// the program left them; packets that a socket filter keeps, cut to what it keeps
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+    /// Send what the program sends back (XDP_TX) or redirects, on the interfaces that it says
+    #[arg(long, conflicts_with = "linux")]
+    pub send: bool,
     /// Decode ring buffer records as this struct of the object's BTF
     #[arg(long, value_name = "STRUCT")]
     pub event_type: Option<String>,

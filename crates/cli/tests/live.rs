@@ -153,3 +153,59 @@ fn a_private_namespace_needs_no_privilege() {
     let reports = json_lines(&output);
     assert_eq!(elements(reports.last().expect("a report"), "packets"), [(1, 8)]);
 }
+
+/// The first packet is sent again, the second to an interface that is not there.
+const SENDS: &str = "
+.map seen type=array key=4 value=8 max_entries=1
+.section xdp
+main:
+    *(u32 *)(r10 - 4) = 0
+    r1 = map[seen]
+    r2 = r10
+    r2 += -4
+    call bpf_map_lookup_elem
+    if r0 == 0 goto pass
+    r6 = *(u64 *)(r0 + 0)
+    r7 = r6
+    r7 += 1
+    *(u64 *)(r0 + 0) = r7
+    r1 = 1
+    if r6 == 0 goto send
+    r1 = 12345
+    if r6 == 1 goto send
+pass:
+    r0 = 2
+    exit
+send:
+    r2 = 0
+    call bpf_redirect
+    exit
+";
+
+#[test]
+fn redirected_packets_are_sent_if_asked() {
+    let scratch = common::Scratch::new();
+    let file = scratch.file("sends.s", SENDS);
+    let Some(output) = in_namespace(&["--json", "--send", &file], "ping -c 2 -i 0.2 127.0.0.1") else {
+        return;
+    };
+    let reports = json_lines(&output);
+    let last = reports.last().expect("a report");
+    let sent = serde_json::json!({ "frames": 1, "passed": 0, "dropped": 0, "failed": { "ENXIO": 1 } });
+    assert_eq!(last["sent"], sent, "{last}");
+    assert_eq!(last["redirects"].as_array().map(Vec::len), Some(2), "{last}");
+    assert!(stderr(&output).contains("what is sent back or redirected is sent"), "{}", stderr(&output));
+    // Otherwise nobody sends them, and reports say nothing of it.
+    let Some(output) = in_namespace(&["--json", &file], "ping -c 2 -i 0.2 127.0.0.1") else { return };
+    assert!(json_lines(&output).last().expect("a report")["sent"].is_null());
+    assert!(stderr(&output).contains("--send does"), "{}", stderr(&output));
+    for (args, words) in [
+        (&["run", "--on", "x.pcap", "--send", &file][..], "a capture has no interfaces"),
+        (&["run", "--on", "lo", "--send", OBJECT], "programs of this type send nothing"),
+        (&["run", "--on", "lo", "--send", "--linux", &file], "--linux"),
+    ] {
+        let output = common::skep().args(args).output().expect("the command starts");
+        let refused = code(&output) == 2 && stderr(&output).contains(words);
+        assert!(refused || stderr(&output).contains("no permission"), "{args:?}: {}", stderr(&output));
+    }
+}

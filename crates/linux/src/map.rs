@@ -244,6 +244,51 @@ impl BackendMap for LinuxMap {
         })
     }
 
+    fn set_target(
+        &self,
+        key: &[u8],
+        target: u32,
+        program: Option<&dyn BackendProgram>,
+        flags: u64,
+    ) -> Result<(), Error> {
+        let info = self.fd.info();
+        if !matches!(MapType(info.map_type), MapType::DEVMAP | MapType::DEVMAP_HASH | MapType::CPUMAP) {
+            let words = format!("map `{}` holds no interfaces or CPUs", self.name);
+            return Err(Error::new(Errno::EINVAL, words));
+        }
+        self.check_key(key)?;
+        let program = match program.map(|p| p.as_any().downcast_ref::<LinuxProgram>().ok_or(p)) {
+            Some(Ok(own)) => Some(own),
+            None => None,
+            Some(Err(_)) => {
+                let words = format!("map `{}`: the program belongs to another backend", self.name);
+                return Err(Error::new(Errno::EINVAL, words));
+            }
+        };
+        if program.is_some() && info.value_size < 8 {
+            let words = format!(
+                "map `{}`: its values have no room for a program: they have {} bytes, not 8",
+                self.name, info.value_size
+            );
+            return Err(Error::new(Errno::EINVAL, words));
+        }
+        let fd = program.map_or(0, |p| p.as_fd().as_raw_fd());
+        let value = [target.to_ne_bytes(), fd.to_ne_bytes()];
+        let value = &value.as_flattened()[..info.value_size.min(8) as usize];
+        self.fd.update(key, value, flags).map_err(|e| match program {
+            Some(program) if matches!(e, Errno::EINVAL | Errno::ENOMEM) => Error::new(
+                e,
+                format!(
+                    "map `{}` refuses program `{}`, or there is no such interface: elements have XDP programs of attach \
+                     type xdp_devmap or xdp_cpumap, as the map is, all of them with or all without BPF_F_XDP_HAS_FRAGS",
+                    self.name,
+                    program.name()
+                ),
+            ),
+            Some(_) | None => self.error(e, "updating"),
+        })
+    }
+
     fn set_map(&self, key: &[u8], map: &dyn BackendMap) -> Result<(), Error> {
         if !MapType(self.fd.info().map_type).holds_maps() {
             return Err(Error::new(Errno::EINVAL, format!("map `{}` is no map of maps", self.name)));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use skep_abi::{AttachType, MapFlags, MapType, ProgramType};
+use skep_abi::{AttachType, MapFlags, MapType, ProgramType, SectionFlags};
 use skep_isa::text::{Assembler, Assembly, Linked, MapDecl, RelocationKind};
 use skep_isa::{CallTarget, Endian, Insn, Reg};
 use skep_spec::{Environment, KfuncCall, MapDef, Pinning, ProgramSpec, SourceLine};
@@ -115,17 +115,22 @@ fn map(file: &str, decl: &MapDecl) -> Result<MapDef, Error> {
     Ok(def)
 }
 
-/// The type that a section name stands for; code outside of any section is a socket filter.
+/// The type that a section name stands for, and the flags that such programs are loaded with; code outside of any section is a socket filter.
 fn program_type(
     section: &str,
     env: &Environment,
-) -> Result<(ProgramType, AttachType, Option<String>), String> {
+) -> Result<(ProgramType, AttachType, Option<String>, u32), String> {
     if section.is_empty() {
-        return Ok((ProgramType::SOCKET_FILTER, AttachType::default(), None));
+        return Ok((ProgramType::SOCKET_FILTER, AttachType::default(), None, 0));
     }
     let name = section.strip_prefix('?').unwrap_or(section);
     match env.section(name) {
-        Some(row) => Ok((row.prog_type, row.attach_type, row.target.map(str::to_owned))),
+        Some(row) => {
+            let flag = |has, bit| if row.flags.has(has) { bit } else { 0 };
+            let flags = flag(SectionFlags::SLEEPABLE, ProgramSpec::SLEEPABLE)
+                | flag(SectionFlags::XDP_FRAGS, ProgramSpec::XDP_HAS_FRAGS);
+            Ok((row.prog_type, row.attach_type, row.target.map(str::to_owned), flags))
+        }
         None => Err(format!(
             "section `{section}` names no program type; `socket`, `xdp` and `syscall` do, and more in libbpf's list"
         )),
@@ -143,7 +148,7 @@ fn program(
 ) -> Result<ProgramSpec, Error> {
     let fail = |what: String| Error::new(ErrorKind::Unsupported, format!("{file}: program `{name}`: {what}"));
     let section = assembly.function(name).map_or("", |f| &f.section);
-    let (prog_type, attach_type, attach_target) = program_type(section, env).map_err(fail)?;
+    let (prog_type, attach_type, attach_target, flags) = program_type(section, env).map_err(fail)?;
     let mut linked =
         assembly.link(name).ok_or_else(|| fail("it calls a function that the text does not have".into()))?;
     let used = bind(&mut linked, maps).map_err(|missing| {
@@ -161,6 +166,7 @@ fn program(
         prog_type,
         attach_type,
         attach_target,
+        flags,
         license: license.to_owned(),
         source_lines: source_lines(file, text, &linked),
         insns: linked.insns,

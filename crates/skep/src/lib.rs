@@ -104,6 +104,6 @@ pub use skep_linux as linux;
 pub use skep_spec as spec;
 pub use skep_user as user;
 pub use skep_user::Engine;
-pub use skep_user::source;
+pub use skep_user::{forward, source};
 pub use skep_verifier as verifier;
 pub use skep_vm::{EMBEDDER_HELPERS, HelperCall, Observer, Place, Step, TrapKind};

@@ -304,6 +304,16 @@ impl Map {
         self.inner.set_program(index, &*program.inner).map_err(|e| self.fail("slot", e))
     }
 
+    /// Fills an element of a devmap, where `target` is the interface, or of a cpumap, where it is the length of the CPU's
+    /// queue, with a program (of `SEC("xdp/devmap")`, `SEC("xdp/cpumap")`) that packets run through there.
+    ///
+    /// # Errors
+    /// As `BPF_MAP_UPDATE_ELEM`, see [`BackendMap::set_target`].
+    pub fn set_target(&self, key: &[u8], target: u32, program: Option<&Program>) -> Result<(), Error> {
+        let program = program.map(|p| &*p.inner);
+        self.inner.set_target(key, target, program, 0).map_err(|e| self.fail("element", e))
+    }
+
     /// Puts a map into an element of this map of maps.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ use std::fmt;
 use skep_abi::ProgramType;
 use skep_spec::{Errno, Redirect, RunInput};
 use skep_user::UserProgram;
+use skep_user::forward::{Forwarded, Transmit};
 use skep_user::source::{Packet, PacketType};
 
 use crate::{Error, ErrorKind, Program};
@@ -136,8 +137,10 @@ pub struct Verdict<'a> {
     pub retval: u32,
     /// The packet afterwards.
     pub data: &'a [u8],
-    /// Where the packet is to go, if the verdict is to redirect it and the backend tells. Nobody has sent it there.
+    /// Where the packet is to go, if the verdict is to redirect it and the backend tells.
     pub redirect: Option<Redirect>,
+    /// What came of it, if the runner sends packets ([`Runner::with_transmit`]).
+    pub forwarded: Forwarded,
 }
 
 /// Runs one program on packets.
@@ -146,11 +149,17 @@ pub struct Verdict<'a> {
 /// arrives, with VLAN tags in place; what a host sends never comes before one ([`Runner::takes`]). A program of traffic
 /// control sees a frame, one of a control group the packet from its network header, VLAN tags in the context (in place
 /// where packets are test runs of the kernel).
-#[derive(Debug)]
 pub struct Runner {
     program: Program,
     kind: Verdicts,
     engine: Engine,
+    transmit: Option<Box<dyn Transmit>>,
+}
+
+impl fmt::Debug for Runner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Runner").field("program", &self.program.name()).finish_non_exhaustive()
+    }
 }
 
 /// How packets come before the program.
@@ -188,7 +197,7 @@ impl Runner {
             Some(own) => Engine::User(skep_user::Runner::new(own)?),
             None => Engine::TestRun { input: Vec::new(), output: Vec::new() },
         };
-        Ok(Self { program: program.clone(), kind, engine })
+        Ok(Self { program: program.clone(), kind, engine, transmit: None })
     }
 
     /// The program takes each packet's time for the current time, for captures: in the user backend only, the
@@ -199,6 +208,14 @@ impl Runner {
             Engine::User(runner) => Engine::User(runner.with_packet_clock()),
             Engine::TestRun { .. } => self.engine,
         };
+        self
+    }
+
+    /// Packets are sent where the program says, `XDP_TX` back where they came in; programs in elements of devmaps and
+    /// cpumaps run before. Whatever the verdict, who handed a packet on keeps it. In the user backend only.
+    #[must_use]
+    pub fn with_transmit(mut self, to: Box<dyn Transmit>) -> Self {
+        self.transmit = Some(to);
         self
     }
 
@@ -226,8 +243,10 @@ impl Runner {
             Engine::User(runner) => {
                 let retval = runner.run_packet(packet).map_err(|t| trapped(self.program.name(), t))?;
                 let redirect = runner.redirect().filter(|_| self.kind.redirects(retval));
+                let forwarded =
+                    self.transmit.as_deref_mut().map(|to| runner.forward(retval, packet.ifindex, to));
                 let data = if self.kind.changes() { runner.packet() } else { packet.data };
-                Ok(Verdict { retval, data, redirect })
+                Ok(Verdict { retval, data, redirect, forwarded: forwarded.unwrap_or_default() })
             }
             Engine::TestRun { input, output } => {
                 frame(self.kind, packet, input);
@@ -235,7 +254,7 @@ impl Runner {
                 *output = ran.data;
                 let data = if self.kind.changes() { output } else { packet.data };
                 let redirect = ran.redirect.filter(|_| self.kind.redirects(ran.retval));
-                Ok(Verdict { retval: ran.retval, data, redirect })
+                Ok(Verdict { retval: ran.retval, data, redirect, forwarded: Forwarded::default() })
             }
         }
     }

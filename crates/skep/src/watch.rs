@@ -40,17 +40,30 @@ impl Program {
         socket: PacketSocket,
         each: impl FnMut(&Packet<'_>, Result<Verdict<'_>, Error>) + Send + 'static,
     ) -> Result<Watch, Error> {
+        Runner::new(self)?.watch(socket, each)
+    }
+}
+
+impl Runner {
+    /// As [`Program::watch`].
+    ///
+    /// # Errors
+    /// `System` when the ring cannot be mapped.
+    pub fn watch(
+        mut self,
+        socket: PacketSocket,
+        each: impl FnMut(&Packet<'_>, Result<Verdict<'_>, Error>) + Send + 'static,
+    ) -> Result<Watch, Error> {
         let mut each: Each = Box::new(each);
-        let mut runner = Runner::new(self)?;
         let shared = Arc::new(Shared::default());
         let theirs = Arc::clone(&shared);
         let receiver = socket.start(move |packet| {
-            if !runner.takes(&packet) {
+            if !self.takes(&packet) {
                 theirs.skipped.fetch_add(1, Ordering::Relaxed);
                 return;
             }
-            let verdicts = runner.verdicts();
-            let verdict = runner.run(&packet);
+            let verdicts = self.verdicts();
+            let verdict = self.run(&packet);
             let retval = verdict.as_ref().ok().map(|v| v.retval);
             each(&packet, verdict);
             theirs.lock().count(verdicts, packet.data.len(), retval);

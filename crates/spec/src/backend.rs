@@ -239,6 +239,20 @@ pub trait BackendMap: Send + Sync {
     /// # Errors
     /// As `BPF_MAP_UPDATE_ELEM`; `EINVAL` for other kinds or a program of another backend.
     fn set_program(&self, index: u32, program: &dyn BackendProgram) -> Result<(), Error>;
+    /// Fills an element of a devmap, where `target` is the interface, or of a cpumap, where it is the length of the CPU's
+    /// queue, with a program that packets run through there: an XDP program of attach type `BPF_XDP_DEVMAP` or
+    /// `BPF_XDP_CPUMAP`, for which values must have 8 bytes.
+    ///
+    /// # Errors
+    /// As `BPF_MAP_UPDATE_ELEM`: `EINVAL` (of a cpumap `ENOMEM`) for a program that is not such a one, or not like the map's
+    /// others; `EINVAL` for other kinds, a program without room for it, or one of another backend.
+    fn set_target(
+        &self,
+        key: &[u8],
+        target: u32,
+        program: Option<&dyn BackendProgram>,
+        flags: u64,
+    ) -> Result<(), Error>;
     /// Puts a map into an element of a map of maps.
     ///
     /// # Errors

@@ -13,6 +13,15 @@ pub struct Redirect {
     pub ifindex: u32,
     /// What is meant by it.
     pub to: RedirectTo,
+    /// The id of the program in the devmap's or cpumap's element, which runs there first; 0 for none.
+    pub program: u32,
+}
+
+impl Redirect {
+    /// One without a program on the way.
+    pub fn new(ifindex: u32, to: RedirectTo) -> Self {
+        Self { ifindex, to, program: 0 }
+    }
 }
 
 /// What a [`Redirect`] means by its interface.

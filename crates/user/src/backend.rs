@@ -21,11 +21,11 @@ use crate::descriptors::Descriptors;
 use crate::engine::{self, Engine};
 use crate::identity::Identity;
 use crate::kfuncs::bind_kfuncs;
-use crate::map::UserMap;
+use crate::map::{Owner, UserMap};
 use crate::os::{self, MapMemory};
 use crate::pins::{self, can_be_pinned};
 use crate::program::UserProgram;
-use crate::programs::ProgramTable;
+use crate::programs::{ElementPrograms, ProgramTable};
 use crate::timers::Timers;
 use crate::vcpu::{CPU_PATIENCE, Domain};
 
@@ -87,6 +87,8 @@ pub(crate) struct Shared {
     pub(crate) domain: Domain,
     pub(crate) environment: Environment,
     pub(crate) programs: ProgramTable,
+    /// Programs of devmaps' and cpumaps' elements.
+    pub(crate) elements: ElementPrograms,
     pub(crate) identity: Identity,
     pub(crate) timers: Timers,
     printk: Printk,
@@ -169,6 +171,7 @@ impl UserBackend {
             domain,
             environment,
             programs: ProgramTable::new(),
+            elements: ElementPrograms::default(),
             identity: Identity::of_process(),
             timers: Timers::default(),
             printk,
@@ -264,14 +267,14 @@ impl UserBackend {
             ProgramInfo { id: program.id(), name, prog_type: spec.prog_type, log: log.clone(), ..info };
         let xlated_bytes = u32::try_from(spec.insns.len() * Insn::SIZE).unwrap_or(u32::MAX);
         let info = ProgramInfo { xlated_bytes, ..info };
-        Ok(Arc::new(UserProgram::new(Arc::clone(&self.shared), program, info, log)))
+        Ok(Arc::new(UserProgram::new(Arc::clone(&self.shared), program, spec, info, log)))
     }
 
     /// The maps as they are inside, once they agree to a program's type.
     fn own_maps(&self, spec: &ProgramSpec, maps: &[Arc<dyn BackendMap>]) -> Result<Vec<Arc<Map>>, Error> {
         let own = maps.iter().map(|m| {
             let map = self.own_map(&**m, &spec.name)?;
-            map.check_owner(spec.prog_type)?;
+            map.check_owner(Owner::of(spec))?;
             Ok(Arc::clone(map.map()))
         });
         own.collect()

@@ -23,6 +23,7 @@ mod backend;
 mod ctx;
 mod descriptors;
 mod engine;
+pub mod forward;
 mod host;
 mod identity;
 mod kfuncs;

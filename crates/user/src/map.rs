@@ -1,15 +1,14 @@
 //! Maps of this backend.
 
 use std::any::Any;
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use skep_abi::{MapType, ProgramType, UpdateFlags};
+use skep_abi::{AttachType, MapType, ProgramType, UpdateFlags};
 use skep_maps::{Consumer, Map};
 use skep_spec::{
-    BackendMap, BackendProgram, Batch, ByteReader, Errno, Error, MapInfo, PerfEventReader, RingProducer,
-    ValueMemory,
+    BackendMap, BackendProgram, Batch, ByteReader, Errno, Error, MapInfo, PerfEventReader, ProgramSpec,
+    RingProducer, ValueMemory,
 };
 
 use crate::backend::Shared;
@@ -18,6 +17,7 @@ use crate::os::{self, Bell, MapMemory};
 use crate::perf::Events;
 use crate::produce::Samples;
 use crate::program::UserProgram;
+use crate::programs::ByKey;
 
 /// A handle on a map. Programs hold the map itself, not the handle: when the last handle on a program array is
 /// dropped its slots are emptied and its timers end, as Linux does, so that programs and maps do not keep each other alive.
@@ -26,14 +26,38 @@ pub(crate) struct UserMap {
     map: Arc<Map>,
     id: u32,
     memory: MapMemory,
-    /// Of a program array: what its slots keep alive.
-    slots: Mutex<BTreeMap<u32, Arc<skep_vm::Program>>>,
-    /// Of a program array: the type of its programs and of those that use it.
-    owner: Mutex<Option<ProgramType>>,
+    /// Of a program array, devmap or cpumap: what its elements keep alive, by their keys.
+    slots: Slots,
+    /// Of a program array, devmap (not its hash) or cpumap: what its programs are and those that use it.
+    owner: Mutex<Option<Owner>>,
     /// Of a ring buffer or perf event array: what wakes its reader; of a user ring buffer, its producer.
     bell: OnceLock<Bell>,
     /// It is of a folder that this backend does not use: programs cannot have it, for their virtual CPUs are others.
     foreign: bool,
+}
+
+/// The programs of a map's elements.
+pub(crate) type Slots = Mutex<ByKey>;
+
+/// What all programs of one map agree in (`struct bpf_map_owner`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Owner {
+    pub(crate) prog_type: ProgramType,
+    /// `BPF_F_XDP_HAS_FRAGS`.
+    pub(crate) frags: bool,
+}
+
+impl Owner {
+    pub(crate) fn of(spec: &ProgramSpec) -> Self {
+        Self { prog_type: spec.prog_type, frags: spec.flags & ProgramSpec::XDP_HAS_FRAGS != 0 }
+    }
+}
+
+impl std::fmt::Display for Owner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let frags = if self.frags { " that takes packets in pieces" } else { "" };
+        write!(f, "type {}{frags}", self.prog_type.name().unwrap_or("unknown"))
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -103,23 +127,47 @@ impl UserMap {
         Arc::ptr_eq(&self.shared, shared)
     }
 
-    /// A program array belongs to the type of the first program that it meets (`bpf_prog_map_compatible`).
-    pub(crate) fn check_owner(&self, prog_type: ProgramType) -> Result<(), Error> {
-        if self.map.kind() != MapType::PROG_ARRAY {
+    /// A program array belongs to the type of the first program that it meets, and so does a devmap or cpumap, as Linux
+    /// has it (`bpf_prog_map_compatible`), but for a devmap's hash.
+    ///
+    /// # Errors
+    /// `EINVAL` for another type, or one that takes packets in pieces where the first did not.
+    pub(crate) fn check_owner(&self, program: Owner) -> Result<(), Error> {
+        if !matches!(self.map.kind(), MapType::PROG_ARRAY | MapType::DEVMAP | MapType::CPUMAP) {
             return Ok(());
         }
-        let owner = *lock(&self.owner).get_or_insert(prog_type);
-        if owner == prog_type {
+        let owner = *lock(&self.owner).get_or_insert(program);
+        if owner == program {
             return Ok(());
         }
-        let name = |t: ProgramType| t.name().unwrap_or("unknown");
-        let text = format!(
-            "program array {} is for programs of type {}, not {}",
-            self.map.name(),
-            name(owner),
-            name(prog_type)
-        );
+        let what = if self.is_prog_array() { "program array" } else { "map" };
+        let text = format!("{what} {} is for programs of {owner}, not {program}", self.map.name());
         Err(Error::new(Errno::EINVAL, text))
+    }
+
+    /// The program that an element of a devmap or cpumap is to have.
+    ///
+    /// # Errors
+    /// `EINVAL` for one that is not of its attach type, or not like the map's other programs; `ENOMEM` of a cpumap, as
+    /// in Linux.
+    fn check_element(&self, program: &UserProgram) -> Result<(), Error> {
+        let (wanted, errno) = match self.map.kind() {
+            MapType::CPUMAP => (AttachType::XDP_CPUMAP, Errno::ENOMEM),
+            _ => (AttachType::XDP_DEVMAP, Errno::EINVAL),
+        };
+        let name = |a: AttachType| a.name().unwrap_or("none");
+        let owner = program.owner();
+        if owner.prog_type != ProgramType::XDP || program.attach_type() != wanted {
+            let text = format!(
+                "map {}: program {} has {owner} and attach type {}: its elements have XDP programs of attach type {}",
+                self.map.name(),
+                program.program().name(),
+                name(program.attach_type()),
+                name(wanted)
+            );
+            return Err(Error::new(errno, text));
+        }
+        self.check_owner(owner).map_err(|e| Error::new(errno, e.message))
     }
 
     /// What wakes the reader or the producer of the map's records.
@@ -164,6 +212,14 @@ impl UserMap {
         }
     }
 
+    fn own_program<'p>(&self, program: &'p dyn BackendProgram) -> Result<&'p UserProgram, Error> {
+        let own = program.as_any().downcast_ref::<UserProgram>();
+        own.filter(|p| p.belongs_to(&self.shared)).ok_or_else(|| {
+            let text = format!("program {} belongs to another backend", program.info().name);
+            Error::new(Errno::EINVAL, text)
+        })
+    }
+
     fn is_prog_array(&self) -> bool {
         self.map.kind() == MapType::PROG_ARRAY
     }
@@ -173,7 +229,12 @@ impl Drop for UserMap {
     fn drop(&mut self) {
         self.shared.descriptors.remove(self.id);
         self.map.abandon();
-        for index in std::mem::take(&mut *lock(&self.slots)).into_keys() {
+        let slots = std::mem::take(&mut *lock(&self.slots));
+        if !self.is_prog_array() {
+            self.shared.elements.keep(&self.map, slots);
+            return;
+        }
+        for index in slots.into_keys() {
             // A frozen array keeps its ids; without the programs they lead nowhere.
             let _ = self.map.delete_from_host(&index.to_ne_bytes());
             self.shared.programs.let_go();
@@ -210,8 +271,14 @@ impl BackendMap for UserMap {
         if self.map.is_of_maps() {
             return self.put_descriptor(key, value, flags);
         }
+        let mut slots = self.map.holds_targets().then(|| lock(&self.slots));
         let named = objects::update(&self.map, key, value, flags);
-        named.unwrap_or_else(|| self.map.update_from_host(key, value, flags))
+        named.unwrap_or_else(|| self.map.update_from_host(key, value, flags))?;
+        if let (Some(slots), Ok(index)) = (&mut slots, key.try_into()) {
+            // Such a value has no program.
+            slots.remove(&u32::from_ne_bytes(index));
+        }
+        Ok(())
     }
 
     fn write_value(&self, key: &[u8], off_bytes: usize, bytes: &[u8]) -> Result<(), Error> {
@@ -228,7 +295,7 @@ impl BackendMap for UserMap {
         }
         let mut slots = lock(&self.slots);
         self.map.delete_from_host(key)?;
-        if let (true, Ok(index)) = (self.is_prog_array(), key.try_into()) {
+        if let Ok(index) = key.try_into() {
             slots.remove(&u32::from_ne_bytes(index));
             self.shared.programs.let_go();
         }
@@ -264,17 +331,42 @@ impl BackendMap for UserMap {
     }
 
     fn set_program(&self, index: u32, program: &dyn BackendProgram) -> Result<(), Error> {
-        let own = program.as_any().downcast_ref::<UserProgram>();
-        let Some(own) = own.filter(|p| p.belongs_to(&self.shared)) else {
-            let text = format!("program {} belongs to another backend", program.info().name);
-            return Err(Error::new(Errno::EINVAL, text));
-        };
-        self.check_owner(own.program().prog_type())?;
+        let own = self.own_program(program)?;
+        self.check_owner(own.owner())?;
         let mut slots = lock(&self.slots);
         self.map.set_program(index, own.program().id())?;
         if slots.insert(index, Arc::clone(own.program())).is_some() {
             self.shared.programs.let_go();
         }
+        Ok(())
+    }
+
+    fn set_target(
+        &self,
+        key: &[u8],
+        target: u32,
+        program: Option<&dyn BackendProgram>,
+        flags: u64,
+    ) -> Result<(), Error> {
+        let own = program.map(|p| self.own_program(p)).transpose()?;
+        // Where there is no room nobody looks at the program.
+        let room = self.map.value_size() >= 8 && self.map.holds_targets();
+        if let Some(Err(unfit)) = own.filter(|_| room).map(|p| self.check_element(p)) {
+            // Other errors come first, and a CPU's queue of none has nobody look at the program.
+            let value = [target, i32::MAX as u32].map(u32::to_ne_bytes);
+            return match self.update(key, value.as_flattened(), flags) {
+                Err(e) if e.errno == unfit.errno => Err(unfit),
+                other => other,
+            };
+        }
+        let mut slots = lock(&self.slots);
+        let id = own.map_or(0, |p| p.program().id());
+        self.map.set_device(key, (target, id), flags, &os::has_interface)?;
+        let Ok(index) = key.try_into().map(u32::from_ne_bytes) else { return Ok(()) };
+        match own {
+            Some(own) if target != 0 => slots.insert(index, Arc::clone(own.program())),
+            Some(_) | None => slots.remove(&index),
+        };
         Ok(())
     }
 

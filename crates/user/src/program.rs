@@ -6,11 +6,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use skep_spec::{BackendProgram, Error, ProgramInfo, RunInput, RunOutput};
+use skep_abi::AttachType;
+use skep_spec::{BackendProgram, Errno, Error, ProgramInfo, ProgramSpec, RunInput, RunOutput};
 use skep_vm::{Host, Observer, Program, Run, Stack, Trap};
 
 use crate::backend::Shared;
 use crate::host::RunHost;
+use crate::map::Owner;
 use crate::runner::no_cpu;
 use crate::test_run::{TestRun, fuel as unasked};
 
@@ -20,6 +22,8 @@ pub struct UserProgram {
     program: Arc<Program>,
     info: ProgramInfo,
     log: String,
+    attach_type: AttachType,
+    owner: Owner,
 }
 
 impl fmt::Debug for UserProgram {
@@ -29,8 +33,23 @@ impl fmt::Debug for UserProgram {
 }
 
 impl UserProgram {
-    pub(crate) fn new(shared: Arc<Shared>, program: Arc<Program>, info: ProgramInfo, log: String) -> Self {
-        Self { shared, program, info, log }
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        program: Arc<Program>,
+        spec: &ProgramSpec,
+        info: ProgramInfo,
+        log: String,
+    ) -> Self {
+        Self { shared, program, info, log, attach_type: spec.attach_type, owner: Owner::of(spec) }
+    }
+
+    pub(crate) fn attach_type(&self) -> AttachType {
+        self.attach_type
+    }
+
+    /// What maps of programs compare.
+    pub(crate) fn owner(&self) -> Owner {
+        self.owner
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
@@ -72,7 +91,21 @@ impl UserProgram {
     /// # Errors
     /// As there.
     pub fn test_run_watched(&self, input: RunInput<'_>, observer: &dyn Observer) -> Result<RunOutput, Error> {
+        self.check_test()?;
         self.tested(|test| test.with_observer(observer).run(input))
+    }
+
+    /// Programs of elements run there and nowhere else (`bpf_prog_test_run_xdp`).
+    fn check_test(&self) -> Result<(), Error> {
+        if !matches!(self.attach_type, AttachType::XDP_DEVMAP | AttachType::XDP_CPUMAP) {
+            return Ok(());
+        }
+        let text = format!(
+            "test run of program {}: programs of attach type {} run in elements of maps only",
+            self.program.name(),
+            self.attach_type.name().unwrap_or("?")
+        );
+        Err(Error::new(Errno::EINVAL, text))
     }
 
     fn tested<R>(&self, run: impl FnOnce(TestRun<'_>) -> Result<R, Error>) -> Result<R, Error> {
@@ -125,6 +158,7 @@ impl BackendProgram for UserProgram {
     }
 
     fn test_run(&self, input: RunInput<'_>) -> Result<RunOutput, Error> {
+        self.check_test()?;
         self.tested(|test| test.run(input))
     }
 

@@ -1,8 +1,10 @@
-//! Programs by id, as the slots of program arrays name them.
+//! Programs by id, as the slots of program arrays and the elements of devmaps and cpumaps name them.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
+use skep_maps::Map;
 use skep_vm::{Program, Programs, fresh_version};
 
 /// Programs in a chunk of the table.
@@ -53,5 +55,27 @@ impl Programs for ProgramTable {
     /// Ids are never used again.
     fn version(&self) -> Option<u64> {
         Some(self.version.load(Ordering::Acquire))
+    }
+}
+
+/// The programs of elements whose map has no handle any more: they live as long as the map, as in Linux, where a program
+/// array's go with its last handle.
+#[derive(Default)]
+pub(crate) struct ElementPrograms(Mutex<Vec<(Weak<Map>, ByKey)>>);
+
+/// Programs by the keys of their elements.
+pub(crate) type ByKey = BTreeMap<u32, Arc<Program>>;
+
+impl ElementPrograms {
+    /// Keeps the programs of a map's elements while somebody has the map, and lets go of those whose map is gone.
+    pub(crate) fn keep(&self, map: &Arc<Map>, programs: ByKey) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let gone: Vec<_> = kept.extract_if(.., |(map, _)| map.strong_count() == 0).collect();
+        if !programs.is_empty() {
+            kept.push((Arc::downgrade(map), programs));
+        }
+        drop(kept);
+        // What they were the last to have may come here again.
+        drop(gone);
     }
 }

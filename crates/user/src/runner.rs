@@ -14,7 +14,7 @@ use crate::ctx::skb::SkBuff;
 use crate::ctx::xdp::XdpMd;
 use crate::host::RunHost;
 use crate::program::UserProgram;
-use crate::source::Packet;
+use crate::source::{Packet, VlanTag};
 use crate::test_run::{XDP_LINEAR, fuel};
 
 /// Packets that are run before others may have the virtual CPU.
@@ -27,25 +27,26 @@ const PER_LEASE: usize = 64;
 /// (from the Ethernet header) and of control groups (from the network header) see a copy as well, its VLAN tag in the
 /// context. Each packet leases a virtual CPU, or a few one after another do.
 pub struct Runner {
-    shared: Arc<Shared>,
-    program: Arc<Program>,
-    stack: Box<Stack>,
-    kind: Kind,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) program: Arc<Program>,
+    pub(crate) stack: Box<Stack>,
+    pub(crate) kind: Kind,
     packet_clock: bool,
-    redirect: Option<Redirect>,
+    pub(crate) redirect: Option<Redirect>,
 }
 
-enum Kind {
+pub(crate) enum Kind {
     SocketFilter(Box<SkBuff>),
     Xdp {
         buffer: Vec<u8>,
         layout: Layout,
     },
-    /// `skip`: bytes of the frame that the program does not see.
+    /// `skip`: bytes of the frame that the program does not see; `vlan`: the tag that it left in the context.
     Stack {
         buffer: Vec<u8>,
         layout: Layout,
         skip: usize,
+        vlan: Option<VlanTag>,
     },
 }
 
@@ -67,10 +68,10 @@ impl Runner {
                 Kind::Xdp { buffer: vec![0; XDP_HEADROOM + XDP_LINEAR], layout: Layout::xdp(0) }
             }
             ProgramType::SCHED_CLS | ProgramType::SCHED_ACT => {
-                Kind::Stack { buffer: Vec::new(), layout: Layout::skb(0), skip: 0 }
+                Kind::Stack { buffer: Vec::new(), layout: Layout::skb(0), skip: 0, vlan: None }
             }
             ProgramType::CGROUP_SKB => {
-                Kind::Stack { buffer: Vec::new(), layout: Layout::skb(0), skip: ETH_HLEN }
+                Kind::Stack { buffer: Vec::new(), layout: Layout::skb(0), skip: ETH_HLEN, vlan: None }
             }
             other => {
                 let text = format!(
@@ -132,8 +133,8 @@ impl Runner {
         }
     }
 
-    /// Where the program wanted the last packet to go, if a redirecting helper succeeded. Nothing has been sent; it counts
-    /// only if the verdict says so too.
+    /// Where the program wanted the last packet to go, if a redirecting helper succeeded. Nothing has been sent
+    /// ([`Self::forward`] does); it counts only if the verdict says so too.
     pub fn redirect(&self) -> Option<Redirect> {
         self.redirect
     }
@@ -188,7 +189,7 @@ impl Kind {
                 *redirect = run.redirect();
                 result?
             }
-            Self::Stack { buffer, layout, skip } => {
+            Self::Stack { buffer, layout, skip, vlan } => {
                 let len = packet.data.len();
                 buffer.resize(SKB_HEADROOM + len.max(SKB_MAX_LEN), 0);
                 buffer[SKB_HEADROOM..SKB_HEADROOM + len].copy_from_slice(packet.data);
@@ -201,6 +202,8 @@ impl Kind {
                 let result = program.run(&mut run);
                 *layout = run.packet().unwrap_or(*layout);
                 *redirect = run.redirect();
+                drop(run);
+                *vlan = skb.vlan();
                 result?
             }
         };
@@ -220,16 +223,21 @@ fn place_tagged(packet: &Packet<'_>, buffer: &mut Vec<u8>) -> usize {
     let tag = packet.vlan.filter(|_| packet.data.len() >= ETH_HLEN);
     let len = packet.data.len() + if tag.is_some() { 4 } else { 0 };
     buffer.resize(XDP_HEADROOM + len.max(XDP_LINEAR), 0);
-    let to = &mut buffer[XDP_HEADROOM..XDP_HEADROOM + len];
-    match tag {
-        None => to.copy_from_slice(packet.data),
+    tag_into(packet.data, tag, &mut buffer[XDP_HEADROOM..XDP_HEADROOM + len])
+}
+
+/// Copies a frame with a tag between its addresses and its type; gives the length. `to` has as many bytes.
+pub(crate) fn tag_into(frame: &[u8], tag: Option<VlanTag>, to: &mut [u8]) -> usize {
+    match tag.filter(|_| frame.len() >= ETH_HLEN) {
+        None => to[..frame.len()].copy_from_slice(frame),
         Some(tag) => {
-            let (addresses, rest) = packet.data.split_at(ETH_HLEN - 2);
+            let (addresses, rest) = frame.split_at(ETH_HLEN - 2);
             to[..12].copy_from_slice(addresses);
             to[12..14].copy_from_slice(&tag.tpid.to_be_bytes());
             to[14..16].copy_from_slice(&tag.tci.to_be_bytes());
-            to[16..].copy_from_slice(rest);
+            to[16..16 + rest.len()].copy_from_slice(rest);
+            return frame.len() + 4;
         }
     }
-    len
+    frame.len()
 }

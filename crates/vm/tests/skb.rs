@@ -285,7 +285,7 @@ fn the_last_redirect_that_succeeded_counts() {
     let setup = Setup::tc(100, frame(20, 60));
     let redirect = |a: &[Arg]| (23, args(a));
     let run = |list: &[_]| setup.run(&NullHost, list).map(|l| (l.r0, l.redirect)).expect("no trap");
-    let recorded = |ifindex, to| Some(Redirect { ifindex, to });
+    let recorded = |ifindex, to| Some(Redirect::new(ifindex, to));
     let ingress = redirect(&[Number(3), Number(1)]);
     assert_eq!(run(&[ingress]), (7, recorded(3, RedirectTo::Ingress)));
     assert_eq!(run(&[ingress, redirect(&[Number(4)])]), (7, recorded(4, RedirectTo::Egress)));

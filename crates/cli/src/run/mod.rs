@@ -89,6 +89,11 @@ impl Source {
 /// Runs `skep run`.
 pub fn main(args: &RunArgs) -> Result<(), Failure> {
     let source = Source::of(args)?;
+    if args.send && matches!(source, Source::Capture(_)) {
+        return Err(Failure::usage(
+            "--send: a capture has no interfaces to send on; --out writes what goes on",
+        ));
+    }
     if args.linux && (source == Source::Command || args.out.is_some()) {
         let what = if args.out.is_some() { "--out" } else { "`-- COMMAND`" };
         return Err(Failure::usage(format!(
@@ -300,14 +305,29 @@ mod live {
         fn watch(&self, socket: PacketSocket) -> Result<(Watch, Sink), Failure> {
             let sink = Sink::new(self.args.out.as_deref(), self.view.redirects.clone())?;
             let theirs = sink.clone();
-            let verdicts = Runner::new(self.program)?.verdicts();
-            if verdicts != Verdicts::Keep {
-                diagnostic::note(
-                    "verdicts are counted here, not carried out: packets go on as they are, and redirected ones are not sent",
-                );
+            let mut runner = Runner::new(self.program)?;
+            let verdicts = runner.verdicts();
+            match (verdicts, self.args.send) {
+                (Verdicts::Keep, false) => {}
+                (Verdicts::Xdp | Verdicts::Tc, true) => {
+                    runner = runner.with_transmit(Box::new(socket.sender().map_err(skep::Error::from)?));
+                    theirs.sends();
+                    diagnostic::note(
+                        "what is sent back or redirected is sent; all packets go on as they are as well",
+                    );
+                }
+                (Verdicts::Keep | Verdicts::Cgroup, true) => {
+                    return Err(Failure::usage(
+                        "--send: programs of this type send nothing; XDP and traffic control do",
+                    ));
+                }
+                (Verdicts::Xdp | Verdicts::Tc | Verdicts::Cgroup, false) => diagnostic::note(
+                    "verdicts are counted here, not carried out: packets go on as they are, and redirected ones are not sent \
+                     (--send does)",
+                ),
             }
             let watch =
-                self.program.watch(socket, move |packet, verdict| theirs.take(verdicts, packet, verdict))?;
+                runner.watch(socket, move |packet, verdict| theirs.take(verdicts, packet, verdict))?;
             Ok((watch, sink))
         }
 

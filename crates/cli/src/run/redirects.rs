@@ -1,10 +1,11 @@
-//! Where programs wanted packets to go: counted and named, for nobody sends them there.
+//! Where programs wanted packets to go, counted and named, and with `--send` what came of it.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Value as Json, json};
-use skep::spec::{Redirect, RedirectTo};
+use skep::forward::Forwarded;
+use skep::spec::{Errno, Redirect, RedirectTo};
 
 /// Packets by where they were to go, from whichever thread.
 #[derive(Clone, Debug, Default)]
@@ -15,6 +16,18 @@ struct Inner {
     counts: BTreeMap<String, (Redirect, u64)>,
     /// Numbers of interfaces are those of this process's network namespace.
     named: bool,
+    /// What came of packets, where they are sent.
+    sent: Option<Sent>,
+}
+
+/// Sums of [`Forwarded`].
+#[derive(Clone, Debug, Default)]
+struct Sent {
+    frames: u64,
+    passed: u64,
+    dropped: u64,
+    /// Frames that were not sent, by the reason.
+    failed: BTreeMap<Errno, u64>,
 }
 
 impl Redirects {
@@ -37,6 +50,45 @@ impl Redirects {
             text = text.replacen(&number, &format!("{number} ({name})"), 1);
         }
         inner.counts.entry(text).or_insert((*redirect, 0)).1 += 1;
+    }
+
+    /// Packets are sent: reports say so.
+    pub fn sends(&self) {
+        self.lock().sent.get_or_insert_default();
+    }
+
+    /// Counts what came of a packet.
+    pub fn sent(&self, forwarded: &Forwarded) {
+        let mut inner = self.lock();
+        let Some(sent) = &mut inner.sent else { return };
+        sent.frames += u64::from(forwarded.sent);
+        sent.passed += u64::from(forwarded.passed);
+        sent.dropped += u64::from(forwarded.dropped);
+        if let Some(why) = forwarded.error {
+            *sent.failed.entry(why).or_default() += u64::from(forwarded.failed);
+        }
+    }
+
+    /// What came of packets in words, none where they are not sent.
+    pub fn sent_list(&self) -> Vec<(String, u64)> {
+        let inner = self.lock();
+        let Some(sent) = &inner.sent else { return Vec::new() };
+        let mut list = vec![("sent".to_owned(), sent.frames)];
+        let more = [("passed by CPUs", sent.passed), ("dropped on the way", sent.dropped)];
+        list.extend(more.into_iter().filter(|(_, n)| *n > 0).map(|(what, n)| (what.to_owned(), n)));
+        list.extend(sent.failed.iter().map(|(why, n)| (format!("not sent ({why:?})"), *n)));
+        list
+    }
+
+    /// The same for machines, nothing where they are not sent.
+    pub fn sent_json(&self) -> Option<Json> {
+        let inner = self.lock();
+        let sent = inner.sent.as_ref()?;
+        let failed: serde_json::Map<String, Json> =
+            sent.failed.iter().map(|(why, n)| (format!("{why:?}"), json!(n))).collect();
+        Some(
+            json!({ "frames": sent.frames, "passed": sent.passed, "dropped": sent.dropped, "failed": failed }),
+        )
     }
 
     /// Each place in words, and how many packets were to go there.
@@ -68,7 +120,7 @@ mod tests {
     #[test]
     fn each_place_is_counted_once() {
         let all = Redirects::default();
-        let to = |ifindex, to| Redirect { ifindex, to };
+        let to = |ifindex, to| Redirect::new(ifindex, to);
         for _ in 0..3 {
             all.count(&to(1, RedirectTo::Egress));
         }

@@ -39,6 +39,11 @@ impl Sink {
         Ok(Self(Arc::new(Mutex::new(Inner { out, failed: None, faults: 0, redirects }))))
     }
 
+    /// Reports say what was sent.
+    pub fn sends(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).redirects.sends();
+    }
+
     /// Takes a verdict. The first fault is told; later ones are counted only.
     pub fn take(&self, verdicts: Verdicts, packet: &Packet<'_>, verdict: Result<Verdict<'_>, Error>) {
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -55,6 +60,7 @@ impl Sink {
         if let Some(redirect) = &verdict.redirect {
             inner.redirects.count(redirect);
         }
+        inner.redirects.sent(&verdict.forwarded);
         if inner.failed.is_some() {
             return;
         }

@@ -157,6 +157,9 @@ impl View {
         for (to, n) in self.redirects.list() {
             let _ = write!(text, ", redirect to {to} {}", out::thousands(n));
         }
+        for (what, n) in self.redirects.sent_list() {
+            let _ = write!(text, ", {what} {}", out::thousands(n));
+        }
         text
     }
 
@@ -243,6 +246,9 @@ impl View {
                 actions(self.verdicts, &counts.tally).map(|(name, n)| (name, json!(n))).collect();
             report["actions"] = Json::Object(actions);
             report["redirects"] = self.redirects.json();
+            if let Some(sent) = self.redirects.sent_json() {
+                report["sent"] = sent;
+            }
         }
         Ok(report)
     }

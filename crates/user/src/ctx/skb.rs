@@ -6,7 +6,7 @@ use skep_spec::Errno;
 use skep_vm::ETH_HLEN;
 
 use super::{LOOPBACK, Refused, fitted, word};
-use crate::source::{ETH_P_IP, ETH_P_IPV6, Packet, PacketType};
+use crate::source::{ETH_P_IP, ETH_P_IPV6, Packet, PacketType, VlanTag};
 
 /// Bytes of `struct __sk_buff`.
 const SK_BUFF: usize = 192;
@@ -74,6 +74,12 @@ impl SkBuff {
 
     fn get(&self, off: usize) -> u32 {
         word(&self.0.0, off)
+    }
+
+    /// The tag that stands beside the packet.
+    pub(crate) fn vlan(&self) -> Option<VlanTag> {
+        let [tci, proto] = [field::VLAN_TCI, field::VLAN_PROTO].map(|off| self.get(off) as u16);
+        (self.get(field::VLAN_PRESENT) != 0).then(|| VlanTag { tpid: u16::from_be(proto), tci })
     }
 
     /// The buffer of a packet on a raw socket: with its Ethernet header.

@@ -40,6 +40,13 @@ impl XdpMd {
         Self { image, meta: 0, end: 0, given: 0 }
     }
 
+    /// The context of a packet that came in on an interface and is to leave by another; 0 for none.
+    pub(crate) fn leaving(ingress: u32, egress: u32) -> Self {
+        let mut md = Self::arriving(ingress);
+        md.image[md::EGRESS_IFINDEX..].copy_from_slice(&egress.to_ne_bytes());
+        md
+    }
+
     /// The context of a test run (`xdp_convert_md_to_buff`): `data` is the length of the metadata, `data_end`
     /// where the packet ends.
     pub(crate) fn for_test(len: usize, user: &[u8]) -> Result<Self, Refused> {

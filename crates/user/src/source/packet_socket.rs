@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use skep_spec::{Errno, Error};
 
 use super::{Packet, PacketType, SourceStats, VlanTag};
+use crate::forward::Transmit;
 use crate::sys::fd;
 use crate::sys::packet::{self, Frame, Geometry, Ring};
 
@@ -56,6 +57,17 @@ impl PacketSocket {
         Ok(Self { fd })
     }
 
+    /// Sends frames on interfaces of the socket's network namespace; the socket itself does not hear them.
+    ///
+    /// # Errors
+    /// When the process has no descriptor left.
+    pub fn sender(&self) -> Result<PacketSender, Error> {
+        let fd = self.fd.try_clone();
+        let fd =
+            fd.map_err(|e| Error::new(errno_of(&e), format!("packet socket: another descriptor: {e}")))?;
+        Ok(PacketSender { fd })
+    }
+
     /// A socket that was opened, given [`GEOMETRY`] and bound elsewhere.
     pub(crate) fn from_fd(fd: OwnedFd) -> Self {
         Self { fd }
@@ -85,6 +97,18 @@ impl PacketSocket {
             .spawn(move || receive(&theirs, ring, &mut each))
             .map_err(context("starting a thread"))?;
         Ok(Receiver { shared, thread: Some(thread) })
+    }
+}
+
+/// Sends frames by a packet socket.
+#[derive(Debug)]
+pub struct PacketSender {
+    fd: OwnedFd,
+}
+
+impl Transmit for PacketSender {
+    fn transmit(&mut self, ifindex: u32, frame: &[u8]) -> Result<(), Errno> {
+        packet::send(self.fd.as_fd(), ifindex, frame).map_err(|e| errno_of(&e))
     }
 }
 

@@ -92,6 +92,45 @@ pub(crate) fn bind(fd: RawFd, ifindex: u32) -> io::Result<()> {
     Ok(())
 }
 
+/// How long a frame waits for room before the interface.
+const ROOM_MILLIS: libc::c_int = 20;
+
+/// Sends a frame, from its link header, on an interface of the socket's namespace; waits a little for room.
+pub(crate) fn send(fd: BorrowedFd<'_>, ifindex: u32, frame: &[u8]) -> io::Result<()> {
+    // SAFETY: an all-zero sockaddr_ll is a valid value.
+    let mut addr: libc::sockaddr_ll = unsafe { mem::zeroed() };
+    addr.sll_family = libc::AF_PACKET as u16;
+    addr.sll_ifindex = ifindex as i32;
+    // The type of the frame, which the network's queues look at.
+    addr.sll_protocol = frame.get(12..14).map_or(0, |t| u16::from_ne_bytes([t[0], t[1]]));
+    let mut waited = false;
+    loop {
+        // SAFETY: `frame` is readable for its length, `addr` a whole sockaddr_ll.
+        let sent = unsafe {
+            libc::sendto(
+                fd.as_raw_fd(),
+                frame.as_ptr().cast(),
+                frame.len(),
+                libc::MSG_DONTWAIT,
+                ptr::from_ref(&addr).cast(),
+                mem::size_of::<libc::sockaddr_ll>() as u32,
+            )
+        };
+        if sent >= 0 {
+            return Ok(());
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() == io::ErrorKind::WouldBlock && !waited {
+            waited = true;
+            let mut poll = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLOUT, revents: 0 };
+            // SAFETY: one pollfd, as the count says. However it ends, the frame is tried once more.
+            unsafe { libc::poll(&mut poll, 1, ROOM_MILLIS) };
+        } else {
+            return Err(error);
+        }
+    }
+}
+
 /// Makes the socket drop every packet that arrives from now on: a classic filter that returns 0.
 pub(crate) fn refuse_all(fd: BorrowedFd<'_>) -> io::Result<()> {
     let mut ret_zero = libc::sock_filter { code: 0x06, jt: 0, jf: 0, k: 0 };

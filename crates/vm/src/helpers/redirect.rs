@@ -25,7 +25,7 @@ const EXCLUDE_INGRESS: u64 = 16;
 const VERDICT: u64 = 3;
 
 fn record(call: &mut Call<'_, '_, '_>, ifindex: u64, to: RedirectTo) {
-    call.state.redirect = Some(Redirect { ifindex: ifindex as u32, to });
+    call.state.redirect = Some(Redirect::new(ifindex as u32, to));
 }
 
 /// `bpf_redirect(ifindex, flags)`: gives the verdict that has the packet sent, or one that drops it where the flags
@@ -63,17 +63,17 @@ pub(super) fn redirect_map(
     if flags & !known != 0 {
         return Ok(XDP_ABORTED);
     }
-    let target = found.redirect_target(index as u32);
+    let target = found.redirect_element(index as u32);
     call.state.redirect = match target {
         _ if flags & BROADCAST != 0 => {
             let map = call.program.map_index(map).map_or(u32::MAX, |i| i as u32);
             let exclude_ingress = flags & EXCLUDE_INGRESS != 0;
-            Some(Redirect { ifindex: 0, to: RedirectTo::Broadcast { map, exclude_ingress } })
+            Some(Redirect::new(0, RedirectTo::Broadcast { map, exclude_ingress }))
         }
         // The last of several lookups counts, also where it found nothing.
         None => None,
-        Some(ifindex) if devices => Some(Redirect { ifindex, to: RedirectTo::Egress }),
-        Some(cpu) => Some(Redirect { ifindex: 0, to: RedirectTo::Cpu(cpu) }),
+        Some((ifindex, program)) if devices => Some(Redirect { ifindex, to: RedirectTo::Egress, program }),
+        Some((cpu, program)) => Some(Redirect { ifindex: 0, to: RedirectTo::Cpu(cpu), program }),
     };
     Ok(if call.state.redirect.is_some() { XDP_REDIRECT } else { flags & VERDICT })
 }
