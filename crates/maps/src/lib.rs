@@ -90,7 +90,7 @@ pub mod layout {
 pub use arena::Arena;
 pub use array::ArrayGeometry;
 pub use batch::Batch;
-pub use kept::{Cancel, Due, FieldOf, Insert, Keeper, ObjectType, Refused, TimerKind, TimerOwner};
+pub use kept::{Cancel, Due, FieldOf, Half, Insert, Keeper, ObjectType, Refused, TimerKind, TimerOwner};
 pub use map::{Area, Config, Map};
 pub use mem::{Block, Bytes, BytesMut, Discard, Heap, Memory};
 pub use open::Header;

@@ -1,6 +1,7 @@
 //! What the user backend has of each kind of map: from the host's side and from programs'.
 
 use skep_abi::MapType;
+use skep_spec::FieldKind;
 
 /// What a run keeps of tries in maps of maps: `skep_vm`'s `mem/inner.rs`.
 const OF_MAPS: &str =
@@ -27,17 +28,27 @@ pub(crate) const STATES: &[(MapType, &str, &str)] = &[
     (MapType::HASH_OF_MAPS, "maps by handle or descriptor; not shared: maps are the process's", OF_MAPS),
     (
         MapType::DEVMAP,
-        "all, by the interfaces of the process's namespace; programs in elements: no",
-        "lookup, `bpf_redirect_map`: recorded, sent by nobody",
+        "all, by the interfaces of the process's namespace; programs by handle (`set_target`), not by descriptor",
+        "lookup, `bpf_redirect_map`; on an interface packets are sent if asked (`skep run --send`, `Runner::with_transmit`), \
+         also to all with and without the one that they came by (not the bridge or bond of it), through elements' programs",
     ),
-    (MapType::SOCKMAP, "all; a socket that closes stays until it is deleted", "no: there are no sockets"),
+    (
+        MapType::SOCKMAP,
+        "all; a socket that closes stays until it is deleted",
+        "no: programs on sockets' streams (sk_skb, sk_msg, sock_ops) do not run here, so none redirects",
+    ),
     (
         MapType::CPUMAP,
-        "all, by virtual CPUs, of which 8192 at most; programs in elements: no",
-        "`bpf_redirect_map`: recorded, sent by nobody",
+        "all, by virtual CPUs, of which 8192 at most; programs by handle (`set_target`), not by descriptor",
+        "`bpf_redirect_map`; if asked the element's program runs, at once and on that virtual CPU, and may redirect further, \
+         64 times at most; what passes goes on to the host, which has it anyway",
     ),
     (MapType::XSKMAP, "no: EOPNOTSUPP, with words", "no"),
-    (MapType::SOCKHASH, "all; a socket that closes stays until it is deleted", "no: there are no sockets"),
+    (
+        MapType::SOCKHASH,
+        "all; a socket that closes stays until it is deleted",
+        "no: programs on sockets' streams (sk_skb, sk_msg, sock_ops) do not run here, so none redirects",
+    ),
     (MapType::CGROUP_STORAGE, "no (deprecated): EOPNOTSUPP, with words", "no"),
     (MapType::REUSEPORT_SOCKARRAY, "no: EOPNOTSUPP, with words", "no"),
     (MapType::PERCPU_CGROUP_STORAGE, "no (deprecated): EOPNOTSUPP, with words", "no"),
@@ -50,8 +61,9 @@ pub(crate) const STATES: &[(MapType, &str, &str)] = &[
     ),
     (
         MapType::DEVMAP_HASH,
-        "all, by the interfaces of the process's namespace; programs in elements: no",
-        "lookup, `bpf_redirect_map`: recorded, sent by nobody",
+        "all, by the interfaces of the process's namespace; programs by handle (`set_target`), not by descriptor",
+        "lookup, `bpf_redirect_map`; on an interface packets are sent if asked (`skep run --send`, `Runner::with_transmit`), \
+         also to all with and without the one that they came by (not the bridge or bond of it), through elements' programs",
     ),
     (
         MapType::STRUCT_OPS,
@@ -86,5 +98,40 @@ pub(crate) const STATES: &[(MapType, &str, &str)] = &[
         MapType::INSN_ARRAY,
         "no: unknown to Linux 6.18",
         "jump tables of objects run as comparisons (`crates/skep/tests/jump_tables.rs`)",
+    ),
+];
+
+/// What the user backend has of each kind of field that values and objects keep.
+pub(crate) const FIELDS: &[(FieldKind, &str)] = &[
+    (FieldKind::SpinLock, "yes, in values and objects"),
+    (
+        FieldKind::ResSpinLock,
+        "yes, in values and objects; -EDEADLK for what the same CPU holds; when several CPUs wait for each other, which Linux \
+         finds out (-EDEADLK), the first gives up after a quarter of a second (-ETIMEDOUT)",
+    ),
+    (FieldKind::Timer, "yes"),
+    (FieldKind::Workqueue, "yes"),
+    (
+        FieldKind::TaskWork,
+        "verified; a program that schedules some is refused when it is loaded, by name: nobody here knows when a thread \
+         returns to its own code",
+    ),
+    (FieldKind::ListHead, "yes"),
+    (FieldKind::ListNode, "yes"),
+    (FieldKind::RbRoot, "yes"),
+    (FieldKind::RbNode, "yes"),
+    (FieldKind::Refcount, "yes"),
+    (
+        FieldKind::KptrUntrusted,
+        "verified; a program that reaches one is refused when it is loaded: there are no such objects here",
+    ),
+    (
+        FieldKind::Kptr,
+        "yes, to objects that programs allocate and sets of CPUs; nothing gives programs other objects of the kernel",
+    ),
+    (FieldKind::PercpuKptr, "yes, objects of up to 128 KiB for all CPUs together"),
+    (
+        FieldKind::Uptr,
+        "verified; a program that reaches one is refused when it is loaded: Linux has the pages of a process there",
     ),
 ];

@@ -6,14 +6,14 @@ use std::fmt::Write;
 use skep_abi::{AttachType, HELPER_NAMES, MAP_TYPES, MapType, PROGRAM_TYPES, ProgramType, ProgramTypeRow};
 use skep_isa::table;
 use skep_linux::{LinuxBackend, RawLoad};
-use skep_spec::{Backend, Errno, MapDef, ProgramSpec};
+use skep_spec::{Backend, Errno, FieldKind, MapDef, ProgramSpec};
 use skep_user::UserBackend;
 use skep_verifier::verifies_helper;
 use skep_vm::has_body;
 
 use crate::build::Code;
 use crate::generate::coverage::LEFT_OUT;
-use crate::map_states::STATES;
+use crate::map_states::{FIELDS, STATES};
 use crate::oracle::{self, Answer, Oracle, Privilege, Verdict, interpreter::Interpreter, kernel::Kernel};
 use crate::rows;
 use skep_isa::Reg;
@@ -218,6 +218,21 @@ fn map_types() -> String {
             }
         }
         let _ = writeln!(out, "| `{name}` | {answer} | {skep} | {host} | {programs} |");
+    }
+    out + "\n" + &fields()
+}
+
+fn fields() -> String {
+    let mut out = String::from(
+        "## Fields of values and objects\n\nThe verifier knows all of Linux 6.18; what the user backend has of them when \
+         programs run. Functions of the kernel without a body here are refused by name when a program that reaches them is \
+         loaded.\n\n| field | user backend |\n|---|---|\n",
+    );
+    for kind in FieldKind::ALL {
+        let state = FIELDS.iter().find(|(k, _)| k == kind).map(|(_, state)| *state);
+        let state = state.expect("each kind has a row");
+        let untrusted = if *kind == FieldKind::KptrUntrusted { " (untrusted)" } else { "" };
+        let _ = writeln!(out, "| `{}`{untrusted} | {state} |", kind.name());
     }
     out + "\n"
 }

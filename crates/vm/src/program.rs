@@ -409,6 +409,11 @@ impl Program {
         Some(&self.object_types[at].1)
     }
 
+    /// Virtual CPUs, at least 1.
+    pub(crate) fn cpus(&self) -> u32 {
+        self.last_cpu.saturating_add(1)
+    }
+
     /// The error of an undecodable slot.
     #[cold]
     pub(crate) fn decode_error(&self, pc: usize) -> Option<DecodeError> {
@@ -437,7 +442,8 @@ fn keeper(spec: &ProgramSpec, maps: &[Arc<Map>]) -> Result<Option<Arc<Keeper>>, 
     if let Some(keeper) = maps.iter().find_map(|m| m.keeper()) {
         return Ok(Some(Arc::clone(keeper)));
     }
-    if spec.btf.is_none() || !calls_kfuncs(spec) {
+    let sets = spec.kfuncs.iter().any(|call| call.name.starts_with("bpf_cpumask_"));
+    if !sets && (spec.btf.is_none() || !calls_kfuncs(spec)) {
         return Ok(None);
     }
     let made = Keeper::new(core::hint::spin_loop).map(Arc::new);
@@ -483,10 +489,7 @@ fn has_bodies(verified: &Verified, env: &Environment) -> Result<(), Error> {
     for (pc, op) in decode_all(&spec.insns).map_while(Result::ok) {
         let Some(facts) = verified.insns().get(pc).filter(|i| i.reached) else { continue };
         // Others point to objects that skep has.
-        if let Some(field) = facts
-            .field
-            .filter(|f| matches!(f, FieldKind::Uptr | FieldKind::PercpuKptr | FieldKind::KptrUntrusted))
-        {
+        if let Some(field) = facts.field.filter(|f| matches!(f, FieldKind::Uptr | FieldKind::KptrUntrusted)) {
             let text = format!(
                 "program {}, insn {pc}: a {} in a map value points to an object, which the user backend does not have: \
                  run the program in Linux, or only check it",

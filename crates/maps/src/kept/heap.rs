@@ -5,11 +5,12 @@
 use alloc::vec::Vec;
 
 use crate::mem::{Block, Heap, Memory as _};
+use crate::sync::AtomicU32;
 
 /// Bytes of the smallest slot, as a power of two.
 const LEAST: u32 = 4;
-/// Bytes of the largest slot, as a power of two: Linux's caches give no more either.
-const MOST: u32 = 12;
+/// Bytes of the largest slot, as a power of two: what all CPUs have of an object stands in one.
+const MOST: u32 = 17;
 /// Bytes of the block. What nobody has used takes no memory.
 const BYTES: usize = if cfg!(target_pointer_width = "64") { 64 << 20 } else { 4 << 20 };
 
@@ -34,6 +35,12 @@ impl Memory {
     /// The offset of an address of the block.
     pub(super) fn off(&self, addr: u64) -> Option<usize> {
         usize::try_from(addr.checked_sub(self.0.addr(0))?).ok().filter(|off| *off < BYTES)
+    }
+
+    /// The 4 bytes at an address of the block that is a multiple of 4.
+    pub(super) fn half(&self, addr: u64) -> Option<&AtomicU32> {
+        let off = self.off(addr).filter(|off| off.is_multiple_of(4))?;
+        Some(self.0.u32(off))
     }
 
     /// The word at a multiple of 8, as programs see it.

@@ -13,6 +13,7 @@ mod map;
 mod object;
 mod timer;
 mod tree;
+mod words;
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
@@ -32,6 +33,7 @@ pub use object::{Insert, ObjectType, Refused};
 use object::{Node, Object};
 pub use timer::{Cancel, Due, Owner as TimerOwner, TimerKind};
 use timer::{Queue, Timer};
+pub use words::Half;
 
 /// What the fields of a process's values and objects keep.
 pub struct Keeper {

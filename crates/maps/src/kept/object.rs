@@ -128,9 +128,42 @@ impl From<Errno> for Refused {
     }
 }
 
+/// Most bytes of an object: Linux's caches give no more.
+const OBJECT_MOST: u32 = 4096;
+
+/// From what one CPU has of an object to what the next has, in bytes.
+fn per_cpu_step(size: u32) -> u32 {
+    size.max(1).next_multiple_of(8)
+}
+
 impl Keeper {
     /// A new object, zeroed, with one owner: the caller (`bpf_obj_new_impl`). `None` when there is no memory.
     pub fn allocate(&self, ty: &Arc<ObjectType>) -> Option<u64> {
+        if ty.size > OBJECT_MOST {
+            return None;
+        }
+        self.allocate_slot(ty)
+    }
+
+    /// An object of which each of `cpus` virtual CPUs has one, next to each other, zeroed, with one owner: the caller
+    /// (`bpf_percpu_obj_new_impl`). `None` when there is no memory, or no room for so much in one place.
+    pub fn allocate_per_cpu(&self, ty: &ObjectType, cpus: u32) -> Option<u64> {
+        let size = per_cpu_step(ty.size).checked_mul(cpus)?;
+        self.allocate_slot(&Arc::new(ObjectType { size, fields: Vec::new() }))
+    }
+
+    /// What one of `cpus` CPUs has of such an object. Of what is gone, or has no such CPU, the object's own address.
+    pub fn per_cpu(&self, at: u64, cpu: u32, cpus: u32) -> u64 {
+        let size = self.type_of(at).map_or(0, |ty| ty.size);
+        at + u64::from(if cpu < cpus { size / cpus * cpu } else { 0 })
+    }
+
+    /// A set of bytes of no type of a program's, as [`Self::allocate`].
+    pub fn allocate_bytes(&self, size: u32) -> Option<u64> {
+        self.allocate(&Arc::new(ObjectType { size, fields: Vec::new() }))
+    }
+
+    fn allocate_slot(&self, ty: &Arc<ObjectType>) -> Option<u64> {
         let class = heap::class(ty.size as usize)?;
         let off = self.change(|s| s.slabs.take(class)).ok()??;
         // Nobody else has the slot.

@@ -56,6 +56,12 @@ impl Waiting {
         Self { limit: 0, ..*self }
     }
 
+    /// The same for at most this long.
+    pub fn at_most(&self, limit: Duration) -> Self {
+        let limit = u32::try_from(limit.as_micros()).unwrap_or(u32::MAX);
+        Self { limit: self.limit.min(limit), ..*self }
+    }
+
     /// Begins to wait for somebody.
     pub fn begin(&self) -> Wait<'_> {
         Wait { waiting: self, turn: 0, slept: 0 }

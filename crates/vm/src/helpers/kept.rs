@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use skep_maps::{Cancel, Insert, Keeper, Map, Refused, TimerKind};
 use skep_spec::{Errno, FieldKind};
 
-use super::{Args, Call, status};
+use super::{Args, Call, lock, status};
 use crate::Program;
 use crate::host::Host;
 use crate::interp::State;
@@ -17,6 +17,8 @@ use crate::trap::TrapKind;
 pub(crate) struct Holdings {
     /// Objects, once for each time that the program owns it.
     objects: Vec<u64>,
+    /// Locks that notice deadlocks.
+    pub(crate) locks: Vec<u64>,
     /// An insertion into a tree.
     insert: Option<Insert>,
     /// Where the timer or work is whose function runs.
@@ -33,6 +35,9 @@ impl Holdings {
 #[cold]
 pub(crate) fn release(program: &Program, state: &mut State<'_>) {
     let Some(holdings) = &mut state.holdings else { return };
+    for held in holdings.locks.drain(..).rev() {
+        lock::res_release(program, held, state.vcpu);
+    }
     let Some(keeper) = program.keeper() else { return };
     if let Some(insert) = holdings.insert.take() {
         keeper.tree_forget(insert);
@@ -286,4 +291,17 @@ pub(super) fn timer_cancel(call: &mut Call<'_, '_, '_>, [timer, ..]: Args) -> Re
         keeper.cancel_waits(timer, false);
     }
     result
+}
+
+/// `bpf_per_cpu_ptr(object, cpu)` of what each CPU has of an object: NULL for a CPU that is not there. One that was dropped
+/// meanwhile, and is read under RCU, keeps its place.
+pub(super) fn per_cpu_ptr(call: &mut Call<'_, '_, '_>, [object, cpu, ..]: Args) -> Result<u64, TrapKind> {
+    let (cpu, cpus) = (cpu as u32, call.program.cpus());
+    Ok(if cpu < cpus { call.keeper()?.per_cpu(object, cpu, cpus) } else { 0 })
+}
+
+/// `bpf_this_cpu_ptr(object)`.
+pub(super) fn this_cpu_ptr(call: &mut Call<'_, '_, '_>, [object, ..]: Args) -> Result<u64, TrapKind> {
+    let cpus = call.program.cpus();
+    Ok(call.keeper()?.per_cpu(object, call.state.vcpu.min(cpus - 1), cpus))
 }

@@ -134,6 +134,8 @@ static BODIES: &[(u32, Body)] = &[
     (148, probe::read_user),
     (151, skb::cgroup_classid),
     (152, redirect::redirect_neigh),
+    (153, kept::per_cpu_ptr),
+    (154, kept::this_cpu_ptr),
     (155, redirect::redirect_peer),
     (156, storage::task_get),
     (157, storage::task_delete),

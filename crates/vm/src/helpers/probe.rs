@@ -34,12 +34,12 @@ pub(super) fn read(call: &mut Call<'_, '_, '_>, args: Args) -> Result<u64, TrapK
 }
 
 /// `bpf_probe_read_kernel(to, size, from)`.
-pub(super) fn read_kernel(call: &mut Call<'_, '_, '_>, args: Args) -> Result<u64, TrapKind> {
+pub(crate) fn read_kernel(call: &mut Call<'_, '_, '_>, args: Args) -> Result<u64, TrapKind> {
     bytes(call, args, Probe::Any, kernel_error)
 }
 
 /// `bpf_probe_read_user(to, size, from)` and `bpf_copy_from_user`.
-pub(super) fn read_user(call: &mut Call<'_, '_, '_>, args: Args) -> Result<u64, TrapKind> {
+pub(crate) fn read_user(call: &mut Call<'_, '_, '_>, args: Args) -> Result<u64, TrapKind> {
     bytes(call, args, Probe::User, user_error)
 }
 
@@ -49,12 +49,12 @@ pub(super) fn read_str(call: &mut Call<'_, '_, '_>, args: Args) -> Result<u64, T
 }
 
 /// `bpf_probe_read_kernel_str(to, size, from)`.
-pub(super) fn read_kernel_str(call: &mut Call<'_, '_, '_>, args: Args) -> Result<u64, TrapKind> {
+pub(crate) fn read_kernel_str(call: &mut Call<'_, '_, '_>, args: Args) -> Result<u64, TrapKind> {
     string(call, args, Probe::Any, kernel_error)
 }
 
 /// `bpf_probe_read_user_str(to, size, from)`.
-pub(super) fn read_user_str(call: &mut Call<'_, '_, '_>, args: Args) -> Result<u64, TrapKind> {
+pub(crate) fn read_user_str(call: &mut Call<'_, '_, '_>, args: Args) -> Result<u64, TrapKind> {
     string(call, args, Probe::User, user_error)
 }
 

@@ -84,7 +84,7 @@ fn slice_rdwr(call: &mut Call<'_, '_, '_>, [ptr, offset, buffer, len, _]: Args) 
     }
 }
 
-fn slice_of(
+pub(super) fn slice_of(
     call: &mut Call<'_, '_, '_>,
     dynptr: &Dynptr,
     offset: u32,

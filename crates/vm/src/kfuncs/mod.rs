@@ -7,11 +7,13 @@
 
 mod arenas;
 mod bits;
+mod cpumasks;
 mod dynptrs;
 mod exceptions;
 mod maps;
 mod numbers;
 pub(crate) mod objects;
+mod probes;
 mod sections;
 mod strings;
 mod types;
@@ -53,6 +55,8 @@ static FAMILIES: &[&[Row]] = &[
     arenas::ROWS,
     exceptions::ROWS,
     objects::ROWS,
+    cpumasks::ROWS,
+    probes::ROWS,
 ];
 
 /// The function that calls one of the program's back, which no body can do.

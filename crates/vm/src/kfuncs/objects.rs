@@ -13,6 +13,8 @@ use crate::trap::TrapKind;
 pub(super) static ROWS: &[Row] = &[
     row("void *bpf_obj_new_impl(u64 local_type_id__k, void *meta__ign)", obj_new),
     row("void bpf_obj_drop_impl(void *p__alloc, void *meta__ign)", obj_drop),
+    row("void *bpf_percpu_obj_new_impl(u64 local_type_id__k, void *meta__ign)", percpu_obj_new),
+    row("void bpf_percpu_obj_drop_impl(void *p__alloc, void *meta__ign)", obj_drop),
     row("void *bpf_refcount_acquire_impl(void *p__refcounted_kptr, void *meta__ign)", refcount_acquire),
     row(
         "int bpf_list_push_front_impl(struct bpf_list_head *head, struct bpf_list_node *node, void *meta__ign, u64 off)",
@@ -52,6 +54,14 @@ pub(super) static ROWS: &[Row] = &[
 fn obj_new(call: &mut Call<'_, '_, '_>, [type_id, ..]: Args) -> Result<u64, TrapKind> {
     let ty = call.program.object_type(type_id).ok_or(TrapKind::NotAType(type_id))?;
     let object = call.keeper()?.allocate(ty).unwrap_or(0);
+    call.state.own(object);
+    Ok(object)
+}
+
+/// An object of which each CPU has one; the address stands for all, `bpf_per_cpu_ptr` gives one of them.
+fn percpu_obj_new(call: &mut Call<'_, '_, '_>, [type_id, ..]: Args) -> Result<u64, TrapKind> {
+    let ty = call.program.object_type(type_id).ok_or(TrapKind::NotAType(type_id))?;
+    let object = call.keeper()?.allocate_per_cpu(ty, call.program.cpus()).unwrap_or(0);
     call.state.own(object);
     Ok(object)
 }

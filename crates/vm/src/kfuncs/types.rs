@@ -29,6 +29,9 @@ const STRUCTURES: &[(&str, u32)] = &[
     ("bpf_rb_root", 16),
     ("bpf_rb_node", 32),
     ("bpf_wq", 16),
+    ("bpf_res_spin_lock", 4),
+    ("cpumask", 32),
+    ("bpf_cpumask", 40),
     ("bpf_iter_num", 8),
     ("bpf_iter_bits", 16),
     ("bpf_dynptr", 16),
@@ -36,6 +39,9 @@ const STRUCTURES: &[(&str, u32)] = &[
     ("xdp_md", 24),
     ("bpf_map", 8),
 ];
+
+/// Structures that begin with another, and go for it where a function takes one.
+const BEGIN: &[(&str, &str)] = &[("bpf_cpumask", "cpumask")];
 
 /// Structures that helpers name: no program sees into them.
 const OBJECTS: &[&str] = &["task_struct", "inode", "cgroup"];
@@ -130,6 +136,16 @@ impl Types {
         let (_, bytes) =
             known.or(object).unwrap_or_else(|| panic!("`struct {name}` is none that a row may name"));
         let (word, index) = (self.ty("u64"), self.ty("u32"));
+        if let Some((_, first)) = BEGIN.iter().find(|(known, _)| *known == name) {
+            let of_first = STRUCTURES.iter().find(|(known, _)| known == first).map_or(0, |(_, bytes)| *bytes);
+            let first = self.ty(&alloc::format!("struct {first}"));
+            let rest = self.builder.array(word, index, (bytes - of_first) / 8);
+            let members = [("first", first, 0), ("__opaque", rest, of_first * 8)];
+            return self.builder.structure(name, bytes, &members);
+        }
+        if bytes < 8 {
+            return self.builder.structure(name, bytes, &[("__opaque", index, 0)]);
+        }
         let opaque = self.builder.array(word, index, bytes / 8);
         self.builder.structure(name, bytes, &[("__opaque", opaque, 0)])
     }
