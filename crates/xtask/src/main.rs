@@ -4,6 +4,7 @@
 mod aarch64;
 mod bare;
 mod licenses;
+mod plot;
 mod steps;
 
 use std::process::ExitCode;
@@ -38,6 +39,11 @@ const COMMANDS: &[Command] = &[
         name: "bless",
         about: "rewrite test expectations (BLESS=1); review them like code",
         steps: steps::bless,
+    },
+    Command {
+        name: "plot",
+        about: "draw docs/native-code.svg of the table in docs/performance.md",
+        steps: plot::plot,
     },
     Command { name: "bench", about: "side-by-side benchmarks; prints ratios", steps: steps::bench },
     Command {
