@@ -50,7 +50,7 @@ pub use kfuncs::types as kfunc_types;
 pub use mem::{BUFFERS, CALL_FRAMES, CLONES, FRAME_BYTES, FRAMES, RECORDS, Stack};
 pub use observe::{Observer, Place, Step};
 pub use packet::{ETH_HLEN, Frags, Layout, SKB_HEADROOM, SKB_MAX_LEN, XDP_FRAG, XDP_FRAME, XDP_HEADROOM};
-pub use program::Program;
+pub use program::{Program, Proof};
 pub use run::{DEFAULT_FUEL, Outcome, Run};
 pub use skb::SkbState;
 pub use trap::{MemoryFault, NEAR, Region, Trap, TrapKind};

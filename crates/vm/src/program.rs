@@ -182,6 +182,12 @@ impl Cell {
     }
 }
 
+/// What a verifier has proved of a program: [`Program::take_proof`].
+pub struct Proof {
+    serial: u64,
+    verified: Verified,
+}
+
 impl Program {
     /// A verified program, bound to maps.
     ///
@@ -278,6 +284,16 @@ impl Program {
     /// Gives back the memory of what was proved: nobody will compile the program any more.
     pub fn forget_proof(&mut self) {
         self.proof = None;
+    }
+
+    /// What was proved, to be kept elsewhere: by whoever compiles the program while others run it.
+    pub fn take_proof(&mut self) -> Option<Proof> {
+        self.proof.take().map(|verified| Proof { serial: self.serial, verified })
+    }
+
+    /// As [`Self::binding`], by a proof that was taken; `None` when it is another program's.
+    pub fn binding_by<'p>(&'p self, proof: &'p Proof) -> Option<native::Binding<'p>> {
+        (proof.serial == self.serial).then(|| native::Binding::new(self, &proof.verified))
     }
 
     /// From now on runs use this code: [`native`] says which ones.
