@@ -1,7 +1,8 @@
 //! What compiling takes, an instruction: straight and branchy programs of up to a million instructions, and small ones.
 //!
-//! `cargo bench -p benches --bench compile [-- LIMIT]`: programs of more than LIMIT instructions (100,000) are left out. Times are
-//! of the thread's processor time, the best of some; a program's verification is not among them.
+//! `cargo bench -p benches --bench compile [-- LIMIT] [NAME]`: programs of more than LIMIT instructions (100,000) are left out, and
+//! those without NAME in theirs. Times are of the thread's processor time, the best of some; a program's verification is not
+//! among them.
 
 use benches::programs;
 use rustix::time::{ClockId, clock_gettime};
@@ -18,18 +19,28 @@ const SIZES: [usize; 5] = [100, 1_000, 15_000, 100_000, 1_000_000];
 
 fn main() {
     let limit = std::env::args().skip(1).find_map(|a| a.parse().ok()).unwrap_or(100_000);
+    let only = std::env::args().skip(1).find(|a| !a.starts_with('-') && a.parse::<usize>().is_err());
+    let wanted = |name: &str| only.as_ref().is_none_or(|only| name.contains(only.as_str()));
     println!(
         "{:<18} {:>8} {:>9} {:>8} {:>8} {:>8} {:>8} {:>8} {:>7}",
         "program", "insns", "us", "ns/insn", "build", "passes", "lower", "place", "B/insn"
     );
     for (name, spec) in programs("") {
-        if !name.ends_with("_mem") {
+        if !name.ends_with("_mem") && wanted(&name) {
             show(&name, spec);
         }
     }
     for size in SIZES.into_iter().filter(|size| *size <= limit) {
-        show("straight", generated(size, straight));
-        show("branchy", generated(size, branchy));
+        // More branches in a row, and Linux refuses them.
+        let pieces = if size > 40_000 { 1 } else { 2 };
+        let kinds: [(_, fn(&mut Numbers, usize, &mut String)); 2] =
+            [("straight", straight), ("branchy", branchy)];
+        for (name, piece) in kinds.into_iter().take(pieces).filter(|(name, _)| wanted(name)) {
+            show(name, generated(size, piece));
+        }
+        if wanted("tree") {
+            show("tree", tree(size));
+        }
     }
 }
 
@@ -104,6 +115,32 @@ fn generated(size: usize, piece: fn(&mut Numbers, usize, &mut String)) -> Progra
     }
     text.push_str("exit\n");
     ProgramSpec::new(ProgramType::SOCKET_FILTER, assemble(&text).expect("assembles"))
+}
+
+/// A tree of comparisons with six instructions in each leaf, a fifth of which are branches: Linux follows no more than 8192
+/// branches one behind the other.
+fn tree(size: usize) -> ProgramSpec {
+    let mut text = String::from("r2 = *(u32 *)(r1 + 0)\nr3 = *(u32 *)(r1 + 4)\nr0 = 0\n");
+    let mut numbers = Numbers(88_172_645_463_325_252);
+    branches(0, (size / 8) as u64, &mut numbers, &mut text);
+    ProgramSpec::new(ProgramType::SOCKET_FILTER, assemble(&text).expect("assembles"))
+}
+
+/// The tree over the leaves from `low` up to `high`, by `r2`.
+fn branches(low: u64, high: u64, numbers: &mut Numbers, text: &mut String) {
+    if high - low < 2 {
+        let mut number = || 1 + numbers.below(60_000);
+        let (a, b, c) = (number(), number(), number());
+        text.push_str(&format!(
+            "r0 ^= {a}\nif r3 > {b} goto l{low}\nr0 += r3\nw0 *= {c}\nl{low}:\nr0 -= r2\nexit\n"
+        ));
+        return;
+    }
+    let middle = low + (high - low) / 2;
+    text.push_str(&format!("if r2 < {middle} goto n{low}_{high}\ngotol m{low}_{high}\nn{low}_{high}:\n"));
+    branches(low, middle, numbers, text);
+    text.push_str(&format!("m{low}_{high}:\n"));
+    branches(middle, high, numbers, text);
 }
 
 /// Five instructions: arithmetic of both widths, loads and stores of the stack.

@@ -1,10 +1,10 @@
 //! A program's way to native code: build, passes, lower, place.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::Duration;
 
-use skep_vm::Program;
 use skep_vm::native::{Binding, Find, Native};
+use skep_vm::{Program, Proof};
 
 use crate::Unsupported;
 use crate::build::{self, build};
@@ -29,7 +29,7 @@ pub struct Options {
     pub profile: Profile,
 }
 
-/// What compiling took and gave.
+/// What compiling took, in processor time of its thread, and gave.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
     /// Bytes of native code.
@@ -105,22 +105,38 @@ impl Compiled {
 /// [`Unsupported`]: the program was not verified (or has forgotten its proof), has an instruction that only the interpreter
 /// runs, or this machine has no code generator. It runs in the interpreter as before.
 pub fn compile(program: &Program, options: &Options) -> Result<(Native, Report), Unsupported> {
-    let binding = program.binding().ok_or_else(Unsupported::not_verified)?;
-    let mut clock = Clock(Instant::now());
-    let mut module = build(&binding, &options.build).map_err(|e| Unsupported::instruction(e.pc, &e.what))?;
+    of(&program.binding().ok_or_else(Unsupported::not_verified)?, options)
+}
+
+/// As [`compile`], of a program that has handed out its proof: others may run it meanwhile.
+///
+/// # Errors
+/// As there; and the proof is another program's.
+pub fn compile_by(
+    program: &Program,
+    proof: &Proof,
+    options: &Options,
+) -> Result<(Native, Report), Unsupported> {
+    of(&program.binding_by(proof).ok_or_else(Unsupported::not_verified)?, options)
+}
+
+fn of(binding: &Binding<'_>, options: &Options) -> Result<(Native, Report), Unsupported> {
+    let program = binding.program();
+    let mut clock = Clock::start();
+    let mut module = build(binding, &options.build).map_err(|e| Unsupported::instruction(e.pc, &e.what))?;
     let mut report = Report { build_ns: clock.lap(), ..Report::default() };
-    passes::run(&mut module, &options.passes, &|content| array(&binding, content));
+    passes::run(&mut module, &options.passes, &|content| array(binding, content));
     // Where accesses are checked, keys are, too.
     if options.passes.lookup && !options.build.check_accesses {
-        find(&mut module, &|content| place(&binding, content));
+        find(&mut module, &|content| place(binding, content));
     }
     report.passes_ns = clock.lap();
     report.values = module.functions.iter().flat_map(|f| &f.blocks).map(|b| b.insts.len()).sum();
 
     let slots = binding.entered();
-    let entered: Vec<bool> = module.functions.iter().map(|f| slots.contains(&f.slot)).collect();
+    let entered: Vec<bool> = module.functions.iter().map(|f| !f.piece && slots.contains(&f.slot)).collect();
     let wanted = Wanted { plain: options.plain, frame_pointers: options.frame_pointers, ..Wanted::default() };
-    let seam = Seam { program_slots: program_slots(&binding), ..Seam::runtime() };
+    let seam = Seam { program_slots: program_slots(binding), ..Seam::runtime() };
     let machine = Cranelift.lower(&module, &entered, &seam, &wanted)?;
     report.lower_ns = clock.lap();
 
@@ -132,7 +148,7 @@ pub fn compile(program: &Program, options: &Options) -> Result<(Native, Report),
         Compiled { code, functions: machine.functions, positions: machine.positions, report: report.clone() };
     let entries = machine.entries.iter().zip(&module.functions);
     let entries: Vec<(u32, u32)> = entries.filter_map(|(at, f)| Some((f.slot, (*at)?))).collect();
-    let native = native(&binding, Arc::new(compiled), &entries, machine.tail_entry, module.ctx_bytes);
+    let native = native(binding, Arc::new(compiled), &entries, machine.tail_entry, module.ctx_bytes);
     Ok((native, report))
 }
 
@@ -169,14 +185,32 @@ fn program_slots(binding: &Binding<'_>) -> Vec<Slots> {
 }
 
 /// Time between points.
-struct Clock(Instant);
+struct Clock(Duration);
 
 impl Clock {
+    fn start() -> Self {
+        Self(now())
+    }
+
     /// Nanoseconds since the last one.
     fn lap(&mut self) -> u64 {
-        let now = Instant::now();
-        let lap = now.duration_since(self.0);
+        let now = now();
+        let lap = now.saturating_sub(self.0);
         self.0 = now;
         u64::try_from(lap.as_nanos()).unwrap_or(u64::MAX)
     }
+}
+
+/// How long the thread has run.
+#[cfg(unix)]
+fn now() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::try_from(time).unwrap_or_default()
+}
+
+/// The time since the first call.
+#[cfg(not(unix))]
+fn now() -> Duration {
+    static FIRST: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
+    FIRST.get_or_init(std::time::Instant::now).elapsed()
 }

@@ -20,6 +20,6 @@ pub mod ir;
 pub mod lower;
 
 pub use code::Profile;
-pub use compile::{Compiled, Options, Report, compile};
+pub use compile::{Compiled, Options, Report, compile, compile_by};
 pub use disassemble::NativeInsn;
 pub use error::Unsupported;

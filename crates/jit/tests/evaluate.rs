@@ -316,7 +316,7 @@ fn built_programs_mean_what_they_do() {
         let outcome = program.run(&mut Run::new(&mut stack, &NullHost).with_ctx(&mut ctx)).expect("no trap");
         let binding = program.binding().expect("verified");
         for check_accesses in [false, true] {
-            let options = Options { check_accesses };
+            let options = Options { check_accesses, ..Options::default() };
             let module = build(&binding, &options).unwrap_or_else(|e| panic!("seed {seed}: {e}"));
             module.check().unwrap_or_else(|e| panic!("seed {seed}: {e}\n{module}"));
             let mut world = Plain { services: checked, ..Plain::new(1 << 40) };

@@ -124,7 +124,15 @@ fn what_is_not_valid_is_found() {
         ),
         ("jump block0", "function 0, block0: an edge leads to the entry"),
         ("jump block7", "function 0, block0: an edge leads to block7, which there is not"),
-        ("v5: i64 = call 3(v0, v0, v0, v0, v0)\nreturn v0", "function 0, block0, v5: there is no function 3"),
+        (
+            "v5: i64 = call 3(v0, v0, v0, v0, v0)\nreturn v0",
+            "function 0, block0, v5: there is no function 3 to call",
+        ),
+        (
+            "v5: i64 = kept 0\nreturn v0",
+            "function 0, block0, v5: a piece is handed 11 numbers, other functions none",
+        ),
+        ("leave 0(1: v0)", "function 0, block0: leaves for function 0, which is no piece"),
         ("v5: i64 = lookup(v0)\nreturn v0", "function 0, block0, v5: lookup does not take 1 operands"),
         (
             "v5: i64 = helper 1(v0) frame -4104..0\nreturn v0",

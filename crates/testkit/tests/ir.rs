@@ -1,7 +1,7 @@
 //! Programs in SSA: what is built of the programs of `tests/ir`, and that all of `tests/cases` can be built.
 //!
 //! A file of `tests/ir` has a program as those of `tests/cases` do, a line `---`, and what is built of it. `BLESS=1`
-//! rewrites that.
+//! rewrites that. `; checked` in a program asks for checks of its accesses, `; pieces of N` cuts its functions.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -56,7 +56,9 @@ fn files() {
         let (source, want) = text.split_once("---\n").unwrap_or((&text, ""));
         let specs = source::assemble(source).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         let program = program(&specs[0]).unwrap_or_else(|| panic!("{}: not accepted", path.display()));
-        let options = Options { check_accesses: source.contains("; checked") };
+        let pieces = source.lines().find_map(|l| l.strip_prefix("; pieces of ")?.parse().ok());
+        let piece = pieces.unwrap_or(Options::PIECE);
+        let options = Options { check_accesses: source.contains("; checked"), piece };
         let is = match built(&program, &options) {
             Ok(module) => module.to_string(),
             Err(e) => format!("error: {e}\n"),
@@ -69,21 +71,28 @@ fn files() {
     }
 }
 
-/// Each program that runs can be built, with and without checks.
+/// Each program that runs can be built, with and without checks, whole and in pieces.
 #[test]
 fn every_case_is_built() {
-    let (mut programs, mut functions) = (0, 0);
+    let (mut programs, mut functions, mut pieces) = (0, 0, 0);
     for path in check::files(&folder("cases")) {
         let text = fs::read_to_string(&path).expect("just listed");
         for spec in source::assemble(&text).unwrap_or_default() {
             let Some(program) = program(&spec) else { continue };
             let wrong = |e| panic!("{} {}: {e}", path.display(), spec.name);
             let module = built(&program, &Options::default()).unwrap_or_else(wrong);
-            built(&program, &Options { check_accesses: true }).unwrap_or_else(wrong);
+            built(&program, &Options { check_accesses: true, ..Options::default() }).unwrap_or_else(wrong);
+            for piece in [1, 2, 7] {
+                let module = built(&program, &Options { piece, ..Options::default() }).unwrap_or_else(wrong);
+                pieces += module.functions.iter().filter(|f| f.piece).count();
+            }
             programs += 1;
             functions += module.functions.len();
         }
     }
-    assert!(programs > 200 && functions > programs, "only {programs} programs, {functions} functions");
+    assert!(
+        programs > 200 && functions > programs && pieces > functions,
+        "{programs} programs, {functions} functions"
+    );
     eprintln!("{programs} programs, {functions} functions");
 }

@@ -26,18 +26,43 @@ pub(super) struct Part {
     pub(super) ways: Vec<Way>,
 }
 
+impl Part {
+    /// Slots.
+    fn len(&self) -> usize {
+        self.end - self.start
+    }
+
+    /// What it takes to compile it in a piece: about as much as so many instructions.
+    pub(super) fn weight(&self) -> usize {
+        self.len() + BLOCK_IN_PIECE
+    }
+}
+
 /// A function's blocks; the first one is its beginning.
 pub(super) struct Cfg {
     pub(super) blocks: Vec<Part>,
     /// Numbers of the blocks in reverse postorder.
     pub(super) order: Vec<usize>,
+    /// By block, its place in this order, if it can be reached.
+    pub(super) place: Vec<usize>,
     /// By block, the registers live at its entry: bit n stands for `rn`; never `r10`.
     pub(super) live_in: Vec<u16>,
     /// By block, the ways to it; the first one has one from outside.
     ways_in: Vec<u32>,
     /// Some instruction names `r10`.
     pub(super) uses_frame: bool,
+    /// Some way leads back in the order.
+    pub(super) has_loops: bool,
+    /// Some instruction is a `may_goto`.
+    pub(super) has_may_goto: bool,
+    /// What it takes to compile it.
+    weight: usize,
 }
+
+/// What a block takes to compile beside its instructions, in instructions: registers are handed on there.
+const BLOCK: usize = 3;
+/// The same in a piece: what is handed on is looked for among all that is, so that pieces of many blocks are to be small.
+const BLOCK_IN_PIECE: usize = 12;
 
 /// What an instruction leads to.
 #[derive(Clone, Copy)]
@@ -56,18 +81,22 @@ const REGS: u16 = 0x3ff;
 const ARGS: u16 = 0x3e;
 
 impl Cfg {
+    /// `most`: the weight from which on a function is cut; then its blocks are at most half as long.
     pub(super) fn new(
         binding: &Binding<'_>,
         ops: &[Option<Op>],
         part: &Subprog,
+        most: usize,
     ) -> Result<Self, Unsupported> {
+        let longest = if part.end - part.start > most { (most / 2).max(1) } else { usize::MAX };
         let flow = |pc: usize, op: &Op| flow(binding, ops, pc, op);
         let mut leader = vec![false; part.end - part.start];
         leader[0] = true;
-        let mut uses_frame = false;
+        let (mut uses_frame, mut has_may_goto) = (false, false);
         let insns = ops.iter().enumerate().take(part.end).skip(part.start);
         for (pc, op) in insns.filter_map(|(pc, op)| Some((pc, op.as_ref()?))) {
             uses_frame |= op.uses().contains(Reg::FP);
+            has_may_goto |= matches!(op, Op::MayGoto { .. });
             if let Flow::To(a, b) = flow(pc, op) {
                 for to in [a, b].into_iter().flatten() {
                     let Some(at) = to.checked_sub(part.start).and_then(|at| leader.get_mut(at)) else {
@@ -90,7 +119,8 @@ impl Cfg {
                 continue;
             };
             let next = pc + op.slots();
-            if leader[pc - part.start] || !open {
+            let full = blocks.last().is_some_and(|b| b.len() >= longest);
+            if leader[pc - part.start] || !open || full {
                 if open {
                     targets.last_mut().expect("a block is open").push((pc, false));
                 }
@@ -128,7 +158,17 @@ impl Cfg {
             block.ways.iter().for_each(|way| ways_in[way.to] -= 1);
         }
         let live_in = live(binding, ops, &blocks, &order);
-        Ok(Self { blocks, order, live_in, ways_in, uses_frame })
+        let mut place = vec![usize::MAX; blocks.len()];
+        order.iter().enumerate().for_each(|(i, b)| place[*b] = i);
+        let back = |b: &usize| blocks[*b].ways.iter().any(|way| place[way.to] <= place[*b]);
+        let has_loops = order.iter().any(back);
+        let weight = order.iter().map(|b| blocks[*b].len() + BLOCK).sum();
+        Ok(Self { blocks, order, place, live_in, ways_in, uses_frame, has_loops, has_may_goto, weight })
+    }
+
+    /// Whether what can be reached weighs more.
+    pub(super) fn is_larger(&self, weight: usize) -> bool {
+        self.weight > weight
     }
 
     /// Whether several ways lead to a block.

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! cfg        blocks of a function, and which registers are live where
+//! pieces     large functions, cut
 //! regs       what registers hold while a block is translated
 //! alu        arithmetic, comparisons, constants
 //! memory     loads, stores, atomic operations, the context, the arena
@@ -19,10 +20,12 @@ mod alu;
 mod call;
 mod cfg;
 mod memory;
+mod pieces;
 mod regs;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Range;
 
 use skep_isa::{Imm64, JumpOp, Op as Insn, Operand, PacketMode, Reg, Width, decode_all};
 use skep_verifier::{InsnFacts, Subprog};
@@ -30,13 +33,27 @@ use skep_vm::native::Binding;
 
 use crate::ir::{Block, BlockData, Cond, Edge, Func, Function, Module, Op, Service, Term, Ty, Val};
 use cfg::{Cfg, Way};
+use pieces::Pieces;
 use regs::Regs;
 
 /// How a program is built.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Options {
     /// Before every access that the verifier has proved, ask the runtime whether the run was granted it.
     pub check_accesses: bool,
+    /// Instructions from which on a function is compiled in pieces of at most so many; a block counts as some more.
+    pub piece: usize,
+}
+
+impl Options {
+    /// What [`Options::piece`] is, unless it is said.
+    pub const PIECE: usize = 4096;
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { check_accesses: false, piece: Self::PIECE }
+    }
 }
 
 /// An instruction that has no form here.
@@ -70,17 +87,28 @@ pub fn build(binding: &Binding<'_>, options: &Options) -> Result<Module, Unsuppo
     }
     let parts: Vec<&Subprog> = verified.subprogs().iter().filter(|s| ops[s.start].is_some()).collect();
     let funcs = parts.iter().enumerate().map(|(i, s)| (s.start, Func(i as u32))).collect();
-    let cfgs = parts.iter().map(|s| Cfg::new(binding, &ops, s)).collect::<Result<Vec<_>, _>>()?;
-    let program = Program { binding, options, funcs, named: named(binding, &ops), ops, cfgs };
-    let mut module = Module { functions: Vec::with_capacity(parts.len()), ctx_bytes: 0 };
+    let cfgs =
+        parts.iter().map(|s| Cfg::new(binding, &ops, s, options.piece)).collect::<Result<Vec<_>, _>>()?;
+    let mut count = parts.len();
+    let pieces = cfgs.iter().map(|cfg| {
+        let pieces = Pieces::new(cfg, options.piece, count);
+        count += pieces.as_ref().map_or(0, Pieces::len);
+        pieces
+    });
+    let pieces: Vec<Option<Pieces>> = pieces.collect();
+    let program = Program { binding, options, funcs, named: named(binding, &ops), ops, cfgs, pieces };
+    let mut module = Module { functions: Vec::with_capacity(count), ctx_bytes: 0 };
     for (i, part) in parts.iter().enumerate() {
-        let mut builder = Builder::new(&program, i, part);
-        builder.function()?;
-        module.ctx_bytes = module.ctx_bytes.max(builder.ctx_bytes);
-        let mut f = builder.f;
-        f.drop_same_params();
-        f.compact();
-        module.functions.push(f);
+        let builder = Builder::new(&program, i, part, None);
+        match program.pieces[i] {
+            Some(_) => module.functions.push(builder.shell()),
+            None => builder.function(&mut module)?,
+        }
+    }
+    for (i, part) in parts.iter().enumerate() {
+        for piece in 0..program.pieces[i].as_ref().map_or(0, Pieces::len) {
+            Builder::new(&program, i, part, Some(piece)).function(&mut module)?;
+        }
     }
     module.debug_check("build");
     Ok(module)
@@ -114,6 +142,8 @@ struct Program<'p> {
     ops: Vec<Option<Insn>>,
     /// By function.
     cfgs: Vec<Cfg>,
+    /// By function, how it is cut, if it is.
+    pieces: Vec<Option<Pieces>>,
 }
 
 impl Program<'_> {
@@ -128,13 +158,20 @@ struct Builder<'p> {
     p: &'p Program<'p>,
     cfg: &'p Cfg,
     part: &'p Subprog,
+    pieces: Option<&'p Pieces>,
+    /// The piece that it is of these.
+    piece: Option<usize>,
+    /// Places, in order, of the program's blocks that are translated here.
+    places: Range<usize>,
     f: Function,
-    /// What registers hold at the entry of a block, by the number of the program's block, once it is known.
+    /// What registers hold at the entry of a block, by its place among these, once it is known.
     entry: Vec<Option<Regs>>,
     /// What they hold now.
     regs: Regs,
     /// `r10`, in functions that have it.
     frame: Option<Val>,
+    /// A block that is not reached, if there is one.
+    unreached: Option<Block>,
     /// Where instructions go.
     at: Block,
     /// The slot that is translated.
@@ -144,18 +181,40 @@ struct Builder<'p> {
 }
 
 impl<'p> Builder<'p> {
-    fn new(p: &'p Program<'p>, index: usize, part: &'p Subprog) -> Self {
-        let cfg = &p.cfgs[index];
+    fn new(p: &'p Program<'p>, index: usize, part: &'p Subprog, piece: Option<usize>) -> Self {
+        let (cfg, pieces) = (&p.cfgs[index], p.pieces[index].as_ref());
+        let places = match (pieces, piece) {
+            (Some(pieces), Some(piece)) => pieces.places(piece),
+            _ => 0..cfg.order.len(),
+        };
+        let name = name(p.binding, part.start);
         let f = Function {
-            name: name(p.binding, part.start),
-            slot: part.start as u32,
-            zeroed: part.unwritten.next_multiple_of(8).min(512) as u16,
+            name: piece.map_or(name.clone(), |piece| format!("{name} (piece {piece})")),
+            slot: cfg.blocks[cfg.order[places.start]].start as u32,
+            piece: piece.is_some(),
+            // The function that is called has done it for its pieces.
+            zeroed: if piece.is_some() { 0 } else { part.unwritten.next_multiple_of(8).min(512) as u16 },
             nodes: Vec::new(),
             blocks: Vec::new(),
         };
-        let entry = vec![None; cfg.blocks.len()];
-        let (regs, at, pc) = (Regs::default(), Block(0), part.start);
-        Self { p, cfg, part, f, entry, regs, frame: None, at, pc, ctx_bytes: 0 }
+        let entry = vec![None; places.len()];
+        let (regs, at, pc) = (Regs::default(), Block(0), f.slot as usize);
+        Self {
+            p,
+            cfg,
+            part,
+            pieces,
+            piece,
+            places,
+            f,
+            entry,
+            regs,
+            frame: None,
+            unreached: None,
+            at,
+            pc,
+            ctx_bytes: 0,
+        }
     }
 
     fn unsupported<T>(&self, what: impl Into<String>) -> Result<T, Unsupported> {
@@ -197,10 +256,25 @@ impl<'p> Builder<'p> {
 
     /// The IR block of a block of the program.
     fn ir_block(&self, block: usize) -> Block {
-        Block(1 + block as u32)
+        Block(1 + (self.cfg.place[block] - self.places.start) as u32)
     }
 
-    fn function(&mut self) -> Result<(), Unsupported> {
+    /// What registers hold at the entry of a block of the program.
+    fn entry(&mut self, block: usize) -> &mut Option<Regs> {
+        &mut self.entry[self.cfg.place[block] - self.places.start]
+    }
+
+    /// Builds the function, or its piece.
+    fn function(mut self, module: &mut Module) -> Result<(), Unsupported> {
+        self.body()?;
+        module.ctx_bytes = module.ctx_bytes.max(self.ctx_bytes);
+        self.f.drop_same_params();
+        self.f.compact();
+        module.functions.push(self.f);
+        Ok(())
+    }
+
+    fn body(&mut self) -> Result<(), Unsupported> {
         let entry = self.block();
         for reg in 1..=5 {
             let v = self.param(entry, Ty::I64);
@@ -213,11 +287,12 @@ impl<'p> Builder<'p> {
             self.ask(Service::Tick, &[]);
         }
         let cfg = self.cfg;
-        for block in &cfg.blocks {
-            self.pc = block.start;
+        let order = &cfg.order[self.places.clone()];
+        for &b in order {
+            self.pc = cfg.blocks[b].start;
             self.block();
         }
-        for &b in &cfg.order {
+        for &b in order {
             if cfg.joins(b) {
                 self.pc = cfg.blocks[b].start;
                 let mut regs = Regs::default();
@@ -225,15 +300,20 @@ impl<'p> Builder<'p> {
                     let v = self.param(self.ir_block(b), Ty::I64);
                     regs.set(reg, v);
                 }
-                self.entry[b] = Some(regs);
+                *self.entry(b) = Some(regs);
             }
         }
-        self.pc = self.part.start;
-        let edge = self.edge(0);
-        self.end(Term::Jump(edge));
-        for &b in &cfg.order {
+        self.pc = self.f.slot as usize;
+        match self.piece {
+            Some(piece) => self.enter(piece),
+            None => {
+                let edge = self.edge(0);
+                self.end(Term::Jump(edge));
+            }
+        }
+        for &b in order {
             // Its only predecessor stands before it in reverse postorder.
-            let Some(regs) = self.entry[b].take() else { continue };
+            let Some(regs) = self.entry(b).take() else { continue };
             self.regs = regs;
             self.at = self.ir_block(b);
             self.translate(b)?;
@@ -269,13 +349,16 @@ impl<'p> Builder<'p> {
 
     /// The way to a block of the program with what registers hold now.
     fn edge(&mut self, b: usize) -> Edge {
+        if !self.places.contains(&self.cfg.place[b]) {
+            return self.edge_out(b);
+        }
         let to = self.ir_block(b);
         if self.cfg.joins(b) {
             let cfg = self.cfg;
             let args = cfg.live(b).map(|reg| self.wide(reg)).collect();
             return Edge { to, args };
         }
-        self.entry[b] = Some(self.regs.clone());
+        *self.entry(b) = Some(self.regs.clone());
         Edge { to, args: Vec::new() }
     }
 
@@ -344,6 +427,17 @@ impl<'p> Builder<'p> {
         Ok(false)
     }
 
+    /// The way to a block that is not reached.
+    fn never(&mut self) -> Edge {
+        let to = *self.unreached.get_or_insert_with(|| {
+            let (params, insts) = (Vec::new(), Vec::new());
+            let (term, term_pc) = (Term::Unreachable, self.pc as u32);
+            self.f.blocks.push(BlockData { params, insts, term, term_pc });
+            Block(self.f.blocks.len() as u32 - 1)
+        });
+        Edge { to, args: Vec::new() }
+    }
+
     fn jump_if(&mut self, (op, width): (JumpOp, Width), dst: Reg, src: Operand, ways: &[Way]) {
         match *ways {
             [taken, other] => {
@@ -354,10 +448,22 @@ impl<'p> Builder<'p> {
                 let (then, other) = (self.edge(taken.to), self.edge(other.to));
                 self.end(Term::Branch { cond: condition(op), a, b, then, other });
             }
-            // The verifier has seen no other way.
-            [Way { to, .. }] => {
+            // The verifier has seen no other way. In loops the comparison tells how often they run.
+            [Way { to, taken }] => {
                 let edge = self.edge(to);
-                self.end(Term::Jump(edge));
+                let term = match src {
+                    Operand::Imm(_) if self.piece.is_none() && self.cfg.has_loops => {
+                        let (a, b) = match width {
+                            Width::W64 => (self.wide(dst), self.wide_operand(src)),
+                            Width::W32 => (self.low(dst), self.low_operand(src)),
+                        };
+                        let never = self.never();
+                        let (then, other) = if taken { (edge, never) } else { (never, edge) };
+                        Term::Branch { cond: condition(op), a, b, then, other }
+                    }
+                    _ => Term::Jump(edge),
+                };
+                self.end(term);
             }
             _ => self.end(Term::Unreachable),
         }

@@ -6,7 +6,7 @@ use core::fmt;
 use skep_isa::{AtomicOp, Size};
 
 use super::dom::Dominators;
-use super::{Block, Edge, FrameUse, Func, Function, Module, Op, Service, Term, Ty, Val};
+use super::{Block, Edge, FrameUse, Func, Function, KEPT, Module, Op, Service, Term, Ty, Val};
 
 /// What is wrong with a module, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +43,7 @@ impl Module {
     /// The first thing that is wrong.
     pub fn check(&self) -> Result<(), Invalid> {
         for (i, f) in self.functions.iter().enumerate() {
-            Checker::new(f, Func(i as u32), self.functions.len())?.run()?;
+            Checker::new(f, Func(i as u32), &self.functions)?.run()?;
         }
         Ok(())
     }
@@ -58,23 +58,13 @@ impl Module {
     }
 }
 
-impl Function {
-    /// Checks one function of a module that has `functions`.
-    ///
-    /// # Errors
-    /// The first thing that is wrong.
-    pub fn check(&self, func: Func, functions: usize) -> Result<(), Invalid> {
-        Checker::new(self, func, functions)?.run()
-    }
-}
-
 /// Shows the operands of something.
 type Operands<'a> = dyn Fn(&mut dyn FnMut(Val)) + 'a;
 
 struct Checker<'f> {
     f: &'f Function,
     func: Func,
-    functions: usize,
+    functions: &'f [Function],
     dominators: Dominators,
     /// By value, its block and its place in it; parameters are in place 0.
     place: Vec<Option<(Block, u32)>>,
@@ -83,7 +73,7 @@ struct Checker<'f> {
 type Result<T, E = Invalid> = core::result::Result<T, E>;
 
 impl<'f> Checker<'f> {
-    fn new(f: &'f Function, func: Func, functions: usize) -> Result<Self> {
+    fn new(f: &'f Function, func: Func, functions: &'f [Function]) -> Result<Self> {
         let wrong = |what: &str| Err(Invalid { func, block: None, val: None, what: what.to_string() });
         let Some(entry) = f.blocks.first() else { return wrong("has no blocks") };
         if entry.params.len() != 5 {
@@ -239,6 +229,10 @@ impl<'f> Checker<'f> {
                 all(&[*x, *y], node.ty)
             }
             Op::Frame | Op::Cell(_) | Op::Arg(_) => gives(Ty::I64),
+            Op::Kept(n) => match usize::from(*n) < KEPT && self.f.piece {
+                true => gives(Ty::I64),
+                false => Err(format!("a piece is handed {KEPT} numbers, other functions none")),
+            },
             Op::Load { size, base, .. } | Op::LoadAcquire { size, base, .. } => {
                 number()?;
                 is(base, Ty::I64)?;
@@ -263,8 +257,8 @@ impl<'f> Checker<'f> {
                 gives(if op.fetches() { want } else { Ty::None })
             }
             Op::Call { func, args, frame } => {
-                if func.0 as usize >= self.functions {
-                    return Err(format!("there is no function {}", func.0));
+                if self.functions.get(func.0 as usize).is_none_or(|f| f.piece) {
+                    return Err(format!("there is no function {} to call", func.0));
                 }
                 gives(Ty::I64)?;
                 frame_use(frame)?;
@@ -292,6 +286,15 @@ impl<'f> Checker<'f> {
             }
             Term::Return(v) if self.f.ty(*v) != Ty::I64 => {
                 return self.wrong(b, None, format!("returns {v}, which is {}", self.f.ty(*v)));
+            }
+            Term::Leave { to, .. } if !self.functions.get(to.0 as usize).is_some_and(|f| f.piece) => {
+                return self.wrong(b, None, format!("leaves for function {}, which is no piece", to.0));
+            }
+            Term::Leave { kept, .. } => {
+                let wide = |v: Val| self.f.ty(v) == Ty::I64;
+                if !kept.iter().all(|(n, v)| usize::from(*n) < KEPT && wide(*v)) {
+                    return self.wrong(b, None, format!("hands over what is not an i64 below {KEPT}"));
+                }
             }
             Term::Jump(_)
             | Term::Branch { .. }

@@ -19,7 +19,7 @@ const CHOICES: usize = 1;
 
 /// Makes choices of a function's short ways.
 pub fn choose(f: &mut Function) {
-    let entries: Vec<usize> = predecessors(f).iter().map(Vec::len).collect();
+    let entries = predecessors(f).counts();
     let order = f.order();
     // From the inside out: what has become one block may be a short way itself.
     for b in order.into_iter().rev() {

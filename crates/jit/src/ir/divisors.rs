@@ -20,7 +20,7 @@ pub fn divisors(f: &mut Function) {
     if divisions.is_empty() {
         return;
     }
-    let entries = predecessors(f).iter().map(Vec::len).collect();
+    let entries = predecessors(f).counts();
     let asked = Asked { f, dominators: Dominators::of(f), entries };
     let proved: Vec<Val> = divisions
         .into_iter()

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use skep_isa::{AluOp, AtomicOp, JumpOp, Size, SwapKind, Width, eval};
 
-use super::{Bin, Block, Cell, Cond, Edge, Func, Function, Module, Op, Service, Term, Ty, Val};
+use super::{Bin, Block, Cell, Cond, Edge, Func, Function, KEPT, Module, Op, Service, Term, Ty, Val};
 
 /// Why a run ends without a result.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,7 +126,7 @@ pub fn run(
     args: [u64; 5],
     steps: u64,
 ) -> Result<u64, Stop> {
-    Run { module, world, steps, left: [0; 5] }.function(func, args, 0)
+    Run { module, world, steps, left: [0; 5], kept: [0; KEPT] }.function(func, args, 0)
 }
 
 struct Run<'m> {
@@ -135,6 +135,8 @@ struct Run<'m> {
     steps: u64,
     /// What the last service has left.
     left: [u64; 5],
+    /// What the last [`Term::Leave`] has handed over.
+    kept: [u64; KEPT],
 }
 
 /// A function that runs.
@@ -177,7 +179,7 @@ impl Run<'_> {
         }
         let mut at = Block(0);
         loop {
-            let block = f.block(at);
+            let block = r.f.block(at);
             for v in &block.insts {
                 self.step()?;
                 r.values[v.0 as usize] = self.inst(&r, *v)?;
@@ -199,6 +201,15 @@ impl Run<'_> {
                         r.passes += 1;
                         other
                     }
+                }
+                Term::Leave { to, kept } => {
+                    for (n, v) in kept {
+                        self.kept[usize::from(*n)] = r.get(*v);
+                    }
+                    (r.func, r.f) = (*to, &self.module.functions[to.0 as usize]);
+                    r.values = vec![0; r.f.nodes.len()];
+                    at = Block(0);
+                    continue;
                 }
                 Term::Return(v) => return Ok(r.get(*v)),
                 Term::Unreachable => return Err(Stop::Unreachable(r.func, at)),
@@ -235,6 +246,7 @@ impl Run<'_> {
             Op::Frame => r.frame,
             Op::Cell(cell) => self.world.cell(*cell)?,
             Op::Arg(n) => self.left[usize::from(*n)],
+            Op::Kept(n) => self.kept[usize::from(*n)],
             Op::Load { size, base, off, .. } | Op::LoadAcquire { size, base, off, .. } => {
                 self.world.load(r.at(*base, *off), *size)?
             }

@@ -12,19 +12,26 @@ use super::{Bin, Block, Cond, Function, Op, Term, Ty, Val};
 const STEPS: usize = 8;
 
 /// Folds a function. What is no longer used stays, for [`super::dead`].
-pub fn fold(f: &mut Function) {
+///
+/// Gives whether anything changed.
+pub fn fold(f: &mut Function) -> bool {
+    let mut changed = false;
     let mut to: Vec<Val> = (0..f.nodes.len() as u32).map(Val).collect();
     for block in f.order() {
         let insts = core::mem::take(&mut f.blocks[block.0 as usize].insts);
-        let mut fold = Fold { f, to: &mut to, out: Vec::with_capacity(insts.len()) };
+        let mut fold = Fold { f, to: &mut to, out: Vec::with_capacity(insts.len()), changed: false };
         for v in insts {
             fold.instruction(v);
         }
+        changed |= fold.changed;
         let out = fold.out;
         f.blocks[block.0 as usize].insts = out;
-        terminator(f, &mut to, block);
+        changed |= terminator(f, &mut to, block);
     }
-    f.replace(&to);
+    if changed {
+        f.replace(&to);
+    }
+    changed
 }
 
 struct Fold<'f> {
@@ -32,6 +39,7 @@ struct Fold<'f> {
     to: &'f mut Vec<Val>,
     /// The instructions of the block so far.
     out: Vec<Val>,
+    changed: bool,
 }
 
 /// What an instruction comes to.
@@ -59,10 +67,10 @@ impl Fold<'_> {
             match self.simpler(v) {
                 Becomes::Itself => break,
                 Becomes::Value(other) => {
-                    self.to[v.0 as usize] = other;
+                    (self.to[v.0 as usize], self.changed) = (other, true);
                     return;
                 }
-                Becomes::Op(op) => self.f.nodes[v.0 as usize].op = op,
+                Becomes::Op(op) => (self.f.nodes[v.0 as usize].op, self.changed) = (op, true),
             }
         }
         self.out.push(v);
@@ -89,6 +97,7 @@ impl Fold<'_> {
         let v = self.f.add(op, ty, pc);
         self.to.push(v);
         self.out.push(v);
+        self.changed = true;
         v
     }
 
@@ -139,27 +148,38 @@ impl Fold<'_> {
 
     /// A constant that is added to an address goes into the access.
     fn address(&mut self, v: Val) -> Becomes {
-        let mut op = self.op(v).clone();
-        let (base, off) = match &mut op {
+        let (base, off) = match self.op(v) {
             Op::Load { base, off, .. }
             | Op::Store { base, off, .. }
             | Op::Atomic { base, off, .. }
             | Op::LoadAcquire { base, off, .. }
-            | Op::StoreRelease { base, off, .. } => (base, off),
+            | Op::StoreRelease { base, off, .. } => (*base, *off),
             _ => return Becomes::Itself,
         };
-        let Op::Bin(Bin::Add, inner, c) = *self.op(*base) else { return Becomes::Itself };
+        let Op::Bin(Bin::Add, inner, c) = *self.op(base) else { return Becomes::Itself };
         if self.constant(c).is_none() {
             // A constant inside the sum comes out of it, and then goes into the access.
             let Some(outside) = self.constant_last(inner, c) else { return Becomes::Itself };
-            *base = outside;
-            return Becomes::Op(op);
+            return self.moved(v, outside, off);
         }
-        let Some(sum) = self.constant(c).and_then(|c| (*off as i64).checked_add(c as i64)) else {
+        let Some(sum) = self.constant(c).and_then(|c| i64::from(off).checked_add(c as i64)) else {
             return Becomes::Itself;
         };
         let Ok(sum) = i32::try_from(sum) else { return Becomes::Itself };
-        (*base, *off) = (inner, sum);
+        self.moved(v, inner, sum)
+    }
+
+    /// The access with its address written otherwise.
+    fn moved(&self, v: Val, to: Val, by: i32) -> Becomes {
+        let mut op = self.op(v).clone();
+        if let Op::Load { base, off, .. }
+        | Op::Store { base, off, .. }
+        | Op::Atomic { base, off, .. }
+        | Op::LoadAcquire { base, off, .. }
+        | Op::StoreRelease { base, off, .. } = &mut op
+        {
+            (*base, *off) = (to, by);
+        }
         Becomes::Op(op)
     }
 
@@ -410,13 +430,15 @@ fn decided(f: &Function, cond: Cond, a: Val, b: Val) -> Option<bool> {
     }
 }
 
-/// Decides or narrows a block's end.
-fn terminator(f: &mut Function, to: &mut Vec<Val>, block: Block) {
+/// Decides or narrows a block's end. Whether it did.
+fn terminator(f: &mut Function, to: &mut Vec<Val>, block: Block) -> bool {
+    let mut changed = false;
     let at = block.0 as usize;
     let mut term = core::mem::replace(&mut f.blocks[at].term, Term::Unreachable);
     term.map_operands(&mut |v| find(to, v));
     if let Term::Branch { cond, a, b, then, other } = term {
         let pc = f.blocks[at].term_pc;
+        let before = (cond, a, b);
         let (cond, a, b) = operands(f, to, at, (cond, a, b), pc);
         term = match decided(f, cond, a, b) {
             Some(true) => Term::Jump(then),
@@ -424,8 +446,10 @@ fn terminator(f: &mut Function, to: &mut Vec<Val>, block: Block) {
             None if then == other => Term::Jump(then),
             None => Term::Branch { cond, a, b, then, other },
         };
+        changed = before != (cond, a, b) || matches!(term, Term::Jump(_));
     }
     f.blocks[at].term = term;
+    changed
 }
 
 /// The operands of a comparison: the constant on the right, in 32 bits where the upper halves are zeros.

@@ -92,7 +92,7 @@ fn goes_anywhere(f: &Function) -> bool {
     let uses = f.uses();
     let frame = f.nodes.iter().zip(&uses).any(|(node, uses)| node.op == Op::Frame && *uses > 0);
     let covered = frame && callees(f).next().is_some();
-    plain && !covered && !f.blocks.iter().any(|b| matches!(b.term, Term::MayGoto { .. }))
+    plain && !covered && !f.blocks.iter().any(|b| matches!(b.term, Term::MayGoto { .. } | Term::Leave { .. }))
 }
 
 /// Whether a service depends on which function asks for it.

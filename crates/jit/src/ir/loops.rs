@@ -9,7 +9,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::dead::predecessors;
+use super::dead::{Predecessors, predecessors};
 use super::dom::Dominators;
 use super::eval;
 use super::ssa::Repair;
@@ -127,7 +127,7 @@ struct Counted {
 }
 
 /// How a loop counts by the test at the end of a block that each round passes, if it does.
-fn counted(f: &Function, l: &Loop, test: Block, predecessors: &[Vec<(Block, usize)>]) -> Option<Counted> {
+fn counted(f: &Function, l: &Loop, test: Block, predecessors: &Predecessors) -> Option<Counted> {
     let Term::Branch { cond, a, b, .. } = &f.block(test).term else { return None };
     let stays = stays(f, l, test)?;
     let back = f.block(l.last).term.edges().find(|e| e.to == l.head)?;

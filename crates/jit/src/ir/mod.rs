@@ -33,6 +33,7 @@ pub mod fold;
 pub mod inline;
 pub mod lookup;
 pub mod loops;
+pub mod never;
 mod params;
 pub mod parse;
 pub mod passes;
@@ -280,6 +281,8 @@ pub enum Op {
     Cell(Cell),
     /// The argument of this number that a [`Service`] just before has left.
     Arg(u8),
+    /// What [`Term::Leave`] has handed over under this number; in the first blocks of a piece.
+    Kept(u8),
     /// Loads, zero-extended to the type.
     Load {
         /// How much.
@@ -427,6 +430,13 @@ pub enum Term {
         /// Else.
         other: Edge,
     },
+    /// Goes on in a piece of the same function ([`Function::piece`]), in the same frame.
+    Leave {
+        /// Which.
+        to: Func,
+        /// What it is handed, by number: all that it asks for ([`Op::Kept`]).
+        kept: Vec<(u8, Val)>,
+    },
     /// Returns a value (`r0`).
     Return(Val),
     /// Not reached: the verifier has seen no way here.
@@ -453,6 +463,8 @@ pub struct Function {
     pub name: String,
     /// First slot in the program.
     pub slot: u32,
+    /// A piece of a large function: only [`Term::Leave`] leads there, and its parameters mean nothing.
+    pub piece: bool,
     /// Bytes at the end of its frame that are to be zero at entry, since they may be read before they are written; a
     /// multiple of 8.
     pub zeroed: u16,
@@ -461,6 +473,9 @@ pub struct Function {
     /// Blocks.
     pub blocks: Vec<BlockData>,
 }
+
+/// How many numbers [`Term::Leave`] can hand over.
+pub const KEPT: usize = skep_vm::native::KEPT;
 
 /// Stack frames.
 #[derive(Clone, Copy, Debug)]
@@ -490,7 +505,7 @@ impl Node {
 impl Function {
     /// A function that does nothing.
     pub fn empty() -> Self {
-        Self { name: String::new(), slot: 0, zeroed: 0, nodes: Vec::new(), blocks: Vec::new() }
+        Self { name: String::new(), slot: 0, piece: false, zeroed: 0, nodes: Vec::new(), blocks: Vec::new() }
     }
 
     /// The instruction or parameter that defines a value.

@@ -301,6 +301,7 @@ impl Parser<'_> {
         self.at += 1;
         self.keyword("slot")?;
         let slot = self.number("a slot")?;
+        let piece = self.eat_word("piece");
         let zeroed = if self.eat_word("zeroed") { self.number("a number of bytes")? } else { 0 };
         self.sign('{')?;
         self.slot = slot;
@@ -324,7 +325,7 @@ impl Parser<'_> {
         }
         let unused = Node::new(Op::Const(0), Ty::I64, slot);
         let nodes = nodes.nodes.into_iter().map(|n| n.unwrap_or_else(|| unused.clone())).collect();
-        Ok(Function { name, slot, zeroed, nodes, blocks })
+        Ok(Function { name, slot, piece, zeroed, nodes, blocks })
     }
 
     fn block(&mut self, number: usize, nodes: &mut Nodes) -> Result<BlockData> {
@@ -404,6 +405,19 @@ impl Parser<'_> {
         } else if self.eat_word("may_goto") {
             let (spent, other) = self.two_edges()?;
             Term::MayGoto { spent, other }
+        } else if self.eat_word("leave") {
+            let to = Func(self.number("the number of a function")?);
+            self.sign('(')?;
+            let mut kept = Vec::new();
+            while !self.eat(&Kind::Sign(')')) {
+                if !kept.is_empty() {
+                    self.sign(',')?;
+                }
+                let n = self.number("a number below 256")?;
+                self.sign(':')?;
+                kept.push((n, self.val()?));
+            }
+            Term::Leave { to, kept }
         } else if self.eat_word("return") {
             Term::Return(self.val()?)
         } else if self.eat_word("unreachable") {
@@ -485,6 +499,7 @@ impl Parser<'_> {
             "frame" => Op::Frame,
             "cell" => Op::Cell(self.of(&CELLS, "a cell")?),
             "arg" => Op::Arg(self.number("a number below 256")?),
+            "kept" => Op::Kept(self.number("a number below 256")?),
             "load" | "load_acquire" => {
                 let (size, region) = (self.size()?, self.of(&REGIONS, "a region")?);
                 let (base, off) = self.place()?;

@@ -16,6 +16,10 @@ const MOST: i64 = 8;
 
 /// Turns the slots of a function into values. Parameters that are not needed stay, for [`super::dead`].
 pub fn slots(f: &mut Function) {
+    // The frame of a piece is that of the others, too.
+    if f.piece {
+        return;
+    }
     let Some(found) = find(f) else { return };
     if found.is_empty() {
         return;

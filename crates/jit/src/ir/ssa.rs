@@ -5,12 +5,12 @@
 
 use std::collections::HashMap;
 
-use super::dead::predecessors;
+use super::dead::{Predecessors, predecessors};
 use super::{Block, Function, Op, Val};
 
 /// Repairs values of a function whose edges stay as they are meanwhile.
 pub struct Repair {
-    predecessors: Vec<Vec<(Block, usize)>>,
+    predecessors: Predecessors,
     /// By block: its place in the order, each block behind those that dominate it.
     place: Vec<usize>,
     /// By value: the blocks that use it otherwise than behind its definition in the same block.

@@ -215,6 +215,7 @@ impl fmt::Display for Op {
             Self::Frame => f.write_str("frame"),
             Self::Cell(cell) => write!(f, "cell {}", name(&CELLS, *cell)),
             Self::Arg(n) => write!(f, "arg {n}"),
+            Self::Kept(n) => write!(f, "kept {n}"),
             Self::Load { size: s, base, off, region: r } => {
                 write!(f, "load {} {} {}", size(*s), region(*r), At(*base, *off))
             }
@@ -254,6 +255,13 @@ impl fmt::Display for Term {
                 write!(f, "branch {} {a}, {b} -> {then}, {other}", name(&CONDS, *cond))
             }
             Self::MayGoto { spent, other } => write!(f, "may_goto -> {spent}, {other}"),
+            Self::Leave { to, kept } => {
+                write!(f, "leave {}(", to.0)?;
+                for (i, (n, v)) in kept.iter().enumerate() {
+                    write!(f, "{}{n}: {v}", if i > 0 { ", " } else { "" })?;
+                }
+                f.write_str(")")
+            }
             Self::Return(v) => write!(f, "return {v}"),
             Self::Unreachable => f.write_str("unreachable"),
         }
@@ -305,6 +313,9 @@ impl Function {
 impl fmt::Display for Function {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?} slot {}", self.name, self.slot)?;
+        if self.piece {
+            f.write_str(" piece")?;
+        }
         if self.zeroed > 0 {
             write!(f, " zeroed {}", self.zeroed)?;
         }

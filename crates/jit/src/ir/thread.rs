@@ -4,7 +4,7 @@
 //! cannot be NULL, is passed by: the edge leads to where the branch would. So the test behind a lookup that was put in line
 //! costs nothing, and a loop's first test neither.
 
-use super::dead::predecessors;
+use super::dead::{Predecessors, predecessors};
 use super::eval;
 use super::ssa::Repair;
 use super::{Bin, Block, BlockData, Cond, Edge, Function, Op, Term, Val};
@@ -14,9 +14,11 @@ const FEW: usize = 6;
 
 /// Leads edges past branches that they decide. Values of passed blocks that others use get parameters.
 pub fn thread(f: &mut Function) {
+    let mut before = None;
     for b in f.order() {
-        if b.0 != 0 {
-            pass_by(f, b);
+        if b.0 != 0 && tested(f, b).is_some() && pass_by(f, b, before.get_or_insert_with(|| predecessors(f)))
+        {
+            before = None;
         }
     }
 }
@@ -63,11 +65,11 @@ fn at_most(f: &Function, v: Val, deep: u32) -> Option<u64> {
     }
 }
 
-/// Leads the edges that decide a block's branch past it.
-fn pass_by(f: &mut Function, b: Block) {
-    let Some((param, cond, with)) = tested(f, b) else { return };
+/// Leads the edges that decide a block's branch past it. Whether there were any.
+fn pass_by(f: &mut Function, b: Block, before: &Predecessors) -> bool {
+    let Some((param, cond, with)) = tested(f, b) else { return false };
     if !is_light(f, b) {
-        return;
+        return false;
     }
     let ty = f.ty(with);
     let constant = f.constant(with).unwrap_or_default();
@@ -81,7 +83,7 @@ fn pass_by(f: &mut Function, b: Block) {
         },
         None => None,
     };
-    let edges: Vec<(Block, usize, bool)> = predecessors(f)[b.0 as usize]
+    let edges: Vec<(Block, usize, bool)> = before[b.0 as usize]
         .iter()
         .filter(|(from, _)| *from != b)
         .filter_map(|&(from, n)| {
@@ -90,7 +92,7 @@ fn pass_by(f: &mut Function, b: Block) {
         })
         .collect();
     if edges.is_empty() {
-        return;
+        return false;
     }
     let block = f.block(b);
     let defined: Vec<Val> = block.params.iter().chain(&block.insts).copied().collect();
@@ -105,6 +107,7 @@ fn pass_by(f: &mut Function, b: Block) {
     for (v, defs) in defined.iter().zip(&defs) {
         repair.value(f, *v, defs);
     }
+    true
 }
 
 fn is_light(f: &Function, b: Block) -> bool {

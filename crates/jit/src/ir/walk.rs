@@ -4,10 +4,10 @@ use super::{Block, BlockData, Edge, Function, Op, Term, Ty, Val};
 
 impl Op {
     /// Shows each operand.
-    pub fn operands(&self, f: &mut dyn FnMut(Val)) {
+    pub fn operands<F: FnMut(Val) + ?Sized>(&self, f: &mut F) {
         // Changes nothing: `map_operands` of a copy would do, too, at the cost of copies.
         match self {
-            Self::Param | Self::Const(_) | Self::Frame | Self::Cell(_) | Self::Arg(_) => {}
+            Self::Param | Self::Const(_) | Self::Frame | Self::Cell(_) | Self::Arg(_) | Self::Kept(_) => {}
             Self::Bin(_, a, b) | Self::Cmp(_, a, b) => [*a, *b].into_iter().for_each(f),
             Self::Select(_, a, b, x, y) => [*a, *b, *x, *y].into_iter().for_each(f),
             Self::Trunc(a) | Self::Zext(a) | Self::Sext(_, a) | Self::Swap(_, a) => f(*a),
@@ -25,10 +25,10 @@ impl Op {
     }
 
     /// Puts another value in the place of each operand.
-    pub fn map_operands(&mut self, f: &mut dyn FnMut(Val) -> Val) {
+    pub fn map_operands<F: FnMut(Val) -> Val + ?Sized>(&mut self, f: &mut F) {
         let mut set = |v: &mut Val| *v = f(*v);
         match self {
-            Self::Param | Self::Const(_) | Self::Frame | Self::Cell(_) | Self::Arg(_) => {}
+            Self::Param | Self::Const(_) | Self::Frame | Self::Cell(_) | Self::Arg(_) | Self::Kept(_) => {}
             Self::Bin(_, a, b) | Self::Cmp(_, a, b) => [a, b].into_iter().for_each(set),
             Self::Select(_, a, b, x, y) => [a, b, x, y].into_iter().for_each(set),
             Self::Trunc(a) | Self::Zext(a) | Self::Sext(_, a) | Self::Swap(_, a) => set(a),
@@ -58,6 +58,7 @@ impl Op {
             | Self::Frame
             | Self::Cell(_)
             | Self::Arg(_)
+            | Self::Kept(_)
             | Self::Load { .. } => false,
             Self::Store { .. }
             | Self::Atomic { .. }
@@ -72,7 +73,7 @@ impl Op {
     /// Whether the value depends on nothing but the operands: it is the same wherever they are.
     pub fn is_pure(&self) -> bool {
         match self {
-            Self::Load { .. } | Self::Cell(_) | Self::Arg(_) | Self::Param => false,
+            Self::Load { .. } | Self::Cell(_) | Self::Arg(_) | Self::Kept(_) | Self::Param => false,
             _ => !self.has_effect(),
         }
     }
@@ -85,7 +86,7 @@ impl Term {
             Self::Jump(to) => (Some(to), None),
             Self::Branch { then, other, .. } => (Some(then), Some(other)),
             Self::MayGoto { spent, other } => (Some(spent), Some(other)),
-            Self::Return(_) | Self::Unreachable => (None, None),
+            Self::Leave { .. } | Self::Return(_) | Self::Unreachable => (None, None),
         };
         a.into_iter().chain(b)
     }
@@ -96,26 +97,28 @@ impl Term {
             Self::Jump(to) => (Some(to), None),
             Self::Branch { then, other, .. } => (Some(then), Some(other)),
             Self::MayGoto { spent, other } => (Some(spent), Some(other)),
-            Self::Return(_) | Self::Unreachable => (None, None),
+            Self::Leave { .. } | Self::Return(_) | Self::Unreachable => (None, None),
         };
         a.into_iter().chain(b)
     }
 
     /// Shows each value that it uses, those that it hands on included.
-    pub fn operands(&self, f: &mut dyn FnMut(Val)) {
+    pub fn operands<F: FnMut(Val) + ?Sized>(&self, f: &mut F) {
         match self {
             Self::Branch { a, b, .. } => [*a, *b].into_iter().for_each(&mut *f),
             Self::Return(v) => f(*v),
+            Self::Leave { kept, .. } => kept.iter().for_each(|(_, v)| f(*v)),
             Self::Jump(_) | Self::MayGoto { .. } | Self::Unreachable => {}
         }
         self.edges().flat_map(|e| &e.args).for_each(|v| f(*v));
     }
 
     /// Puts another value in the place of each that it uses.
-    pub fn map_operands(&mut self, f: &mut dyn FnMut(Val) -> Val) {
+    pub fn map_operands<F: FnMut(Val) -> Val + ?Sized>(&mut self, f: &mut F) {
         match self {
             Self::Branch { a, b, .. } => [a, b].into_iter().for_each(|v| *v = f(*v)),
             Self::Return(v) => *v = f(*v),
+            Self::Leave { kept, .. } => kept.iter_mut().for_each(|(_, v)| *v = f(*v)),
             Self::Jump(_) | Self::MayGoto { .. } | Self::Unreachable => {}
         }
         self.edges_mut().flat_map(|e| &mut e.args).for_each(|v| *v = f(*v));
@@ -142,7 +145,7 @@ impl Function {
 
     /// Puts `to[v]` in the place of each value `v`, over chains of replacements.
     pub fn replace(&mut self, to: &[Val]) {
-        let find = |mut v: Val| {
+        let mut find = |mut v: Val| {
             while to[v.0 as usize] != v {
                 v = to[v.0 as usize];
             }
@@ -150,9 +153,9 @@ impl Function {
         };
         for block in &mut self.blocks {
             for v in &block.insts {
-                self.nodes[v.0 as usize].op.map_operands(&mut |o| find(o));
+                self.nodes[v.0 as usize].op.map_operands(&mut find);
             }
-            block.term.map_operands(&mut |o| find(o));
+            block.term.map_operands(&mut find);
         }
     }
 
@@ -161,18 +164,14 @@ impl Function {
         let mut seen = vec![false; self.blocks.len()];
         let mut post = Vec::with_capacity(self.blocks.len());
         // The last way is looked at last, so that its block comes next in the order.
-        let successors = |b: Block| {
-            let mut to: Vec<Block> = self.block(b).term.edges().map(|e| e.to).collect();
-            to.reverse();
-            to
-        };
-        let mut open = vec![(Block(0), successors(Block(0)))];
+        let mut open = vec![(Block(0), 0)];
         seen[0] = true;
-        while let Some((block, rest)) = open.last_mut() {
-            match rest.pop() {
-                Some(next) => {
-                    if !core::mem::replace(&mut seen[next.0 as usize], true) {
-                        open.push((next, successors(next)));
+        while let Some((block, way)) = open.last_mut() {
+            match self.block(*block).term.edges().nth(*way) {
+                Some(edge) => {
+                    *way += 1;
+                    if !core::mem::replace(&mut seen[edge.to.0 as usize], true) {
+                        open.push((edge.to, 0));
                     }
                 }
                 None => {

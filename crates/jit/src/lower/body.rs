@@ -326,6 +326,7 @@ impl Body<'_> {
                 self.cur.ins().load(types::I64, ALIGNED, rt, off)
             }
             Op::Arg(n) => self.arg(*n),
+            Op::Kept(n) => self.kept(*n),
             Op::Load { size, base, off, region: _ } => {
                 let base = self.value(*base);
                 let ins = self.cur.ins();
@@ -508,6 +509,7 @@ impl Body<'_> {
                 self.cur.ins().stack_store(types::I64, left, slot, 0);
                 self.cur.ins().jump(other, &other_args);
             }
+            Term::Leave { to, kept } => self.leave(*to, kept),
             Term::Return(v) => {
                 let value = self.wide(*v);
                 self.give(value);

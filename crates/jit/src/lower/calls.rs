@@ -19,13 +19,8 @@ impl Body<'_> {
         if self.own.tells_calls {
             self.ask(self.seam.calls, &[Given::Number(pc.into()), Given::Frame]);
         }
-        let index = func.0 as usize;
-        let callee = &self.signatures[index];
-        let known = self.callees[index].unwrap_or_else(|| {
-            let signature = self.cur.func.import_signature(signature_of(callee, self.convention));
-            import(self.cur.func, signature, func.0)
-        });
-        self.callees[index] = Some(known);
+        let known = self.callee(func);
+        let callee = &self.signatures[func.0 as usize];
         let mut given = Vec::with_capacity(7);
         if callee.rt {
             given.push(self.rt());
@@ -48,6 +43,41 @@ impl Body<'_> {
             self.unless_stopped(value, stop);
         }
         value
+    }
+
+    /// A function of the module, made known.
+    fn callee(&mut self, func: Func) -> clif::FuncRef {
+        let index = func.0 as usize;
+        let known = self.callees[index].unwrap_or_else(|| {
+            let signature = signature_of(&self.signatures[index], self.convention);
+            let signature = self.cur.func.import_signature(signature);
+            import(self.cur.func, signature, func.0)
+        });
+        self.callees[index] = Some(known);
+        known
+    }
+
+    /// Goes on in a piece of the function. The convention of tail jumps jumps there; any other calls, and returns what it gives.
+    pub(super) fn leave(&mut self, to: Func, kept: &[(u8, Val)]) {
+        let rt = self.rt();
+        for (n, v) in kept {
+            let value = self.wide(*v);
+            self.cur.ins().store(ALIGNED, value, rt, self.seam.kept + 8 * i32::from(*n));
+        }
+        let (piece, given) = (self.callee(to), [rt, self.frame()]);
+        if self.own.tail {
+            self.cur.ins().return_call(piece, &given);
+        } else {
+            let call = self.cur.ins().call(piece, &given);
+            let results = self.cur.func.dfg.inst_results(call).to_vec();
+            self.cur.ins().return_(&results);
+        }
+    }
+
+    /// One of the numbers that a piece is handed.
+    pub(super) fn kept(&mut self, n: u8) -> clif::Value {
+        let (rt, off) = (self.rt(), self.seam.kept + 8 * i32::from(n));
+        self.cur.ins().load(types::I64, ALIGNED, rt, off)
     }
 
     /// One of the five numbers that helpers take and services leave.

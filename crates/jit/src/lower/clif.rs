@@ -23,7 +23,7 @@ use crate::ir::{Func, Module};
 pub struct Cranelift;
 
 /// Values of a function from which on the generator optimises nothing by itself: it takes half of the time, and our own
-/// passes have done most of it.
+/// passes have done most of it. So with pieces of larger ones.
 const LARGE: usize = 4000;
 
 /// What stands for no slot among source locations.
@@ -48,7 +48,7 @@ impl Lowering for Cranelift {
         let mut out = Out::new(isa, wanted.text);
         for (at, function) in module.functions.iter().enumerate() {
             let size: usize = function.blocks.iter().map(|b| b.insts.len() + 1).sum();
-            out.isa = if size > LARGE { plain } else { isa };
+            out.isa = if size > LARGE || function.piece { plain } else { isa };
             body::fill(&mut out.context.func, module, function, &signatures, at, seam, convention);
             out.finish(&function.name, at as u32, Some(Func(at as u32)))?;
         }

@@ -13,6 +13,8 @@ use skep_vm::native::{Rt, services};
 pub struct Seam {
     /// Offset of five numbers: arguments of helpers, answers of services.
     pub args: i32,
+    /// Offset of the numbers that pieces of functions hand on.
+    pub kept: i32,
     /// Offset of the packet's address.
     pub packet_data: i32,
     /// Offset of the address behind it.
@@ -84,6 +86,7 @@ impl Seam {
         let services = services();
         Self {
             args: of(offset_of!(Rt, args)),
+            kept: of(offset_of!(Rt, kept)),
             packet_data: of(offset_of!(Rt, packet_data)),
             packet_end: of(offset_of!(Rt, packet_end)),
             packet_meta: of(offset_of!(Rt, packet_meta)),

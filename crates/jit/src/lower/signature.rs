@@ -13,7 +13,7 @@ pub(crate) struct Signature {
     pub(crate) args: [bool; 5],
     /// Whether it gives a stop.
     pub(crate) stops: bool,
-    /// Whether it is the main function and has tail calls, and so the convention of tail jumps.
+    /// Whether it has the convention of tail jumps: the main function, if it has tail calls, and pieces.
     pub(crate) tail: bool,
     /// Whether the runtime is told of its calls.
     pub(crate) tells_calls: bool,
@@ -27,9 +27,12 @@ pub(crate) fn signatures(module: &Module, entered: &[bool]) -> Vec<Signature> {
     let (mut all, calls): (Vec<_>, Vec<_>) = looked.into_iter().unzip();
     // The runtime walks over frames for functions that ask for the stack: it must know who called them.
     let walked = module.functions.iter().skip(1).any(asks_for_stack);
+    // The main function's tail calls may stand in its pieces.
+    let tail_calls = module.functions.iter().zip(&all).any(|(f, own)| f.piece && own.tail);
     for (at, own) in all.iter_mut().enumerate() {
         let main = at == 0;
-        own.tail &= main;
+        let piece = module.functions[at].piece;
+        own.tail = piece || main && (own.tail || tail_calls);
         own.tells_calls = walked && !calls[at].is_empty();
         if own.tells_calls {
             (own.rt, own.frame, own.stops) = (true, true, true);
@@ -37,7 +40,9 @@ pub(crate) fn signatures(module: &Module, entered: &[bool]) -> Vec<Signature> {
         if main || entered.get(at) == Some(&true) {
             (own.rt, own.frame, own.stops) = (true, true, true);
         }
-        if own.tail {
+        if piece {
+            (own.rt, own.frame, own.stops, own.args) = (true, true, true, [false; 5]);
+        } else if own.tail {
             own.args = [true, false, false, false, false];
         } else if main || entered.get(at) == Some(&true) {
             let last = own.args.iter().rposition(|used| *used).map_or(0, |i| i + 1);
@@ -85,7 +90,7 @@ fn look(function: &Function) -> (Signature, Vec<Func>) {
             op.operands(&mut used);
             match op {
                 Op::Frame => own.frame = true,
-                Op::Cell(_) | Op::Arg(_) => own.rt = true,
+                Op::Cell(_) | Op::Arg(_) | Op::Kept(_) => own.rt = true,
                 Op::Service { service: Service::Find { .. } | Service::Quick { .. }, .. } => own.rt = true,
                 Op::Service { .. } => (own.rt, own.frame, own.stops) = (true, true, true),
                 Op::TailCall { .. } => (own.rt, own.frame, own.stops, own.tail) = (true, true, true, true),
@@ -111,9 +116,11 @@ fn look(function: &Function) -> (Signature, Vec<Func>) {
             }
         }
         block.term.operands(&mut used);
-        if matches!(block.term, Term::MayGoto { .. }) {
+        match block.term {
             // Each pass may end the run.
-            (own.may_goto, own.rt, own.stops) = (true, true, true);
+            Term::MayGoto { .. } => (own.may_goto, own.rt, own.stops) = (true, true, true),
+            Term::Leave { .. } => (own.rt, own.frame, own.stops) = (true, true, true),
+            Term::Jump(_) | Term::Branch { .. } | Term::Return(_) | Term::Unreachable => {}
         }
     }
     debug_assert!(params.iter().all(|p| function.ty(*p) == Ty::I64));

@@ -16,6 +16,7 @@ pub struct Aligned(pub [u8; 32]);
 #[derive(Default)]
 pub struct Rt {
     pub args: [u64; 5],
+    pub kept: [u64; 11],
     pub cells: [u64; 5],
     pub steps: u64,
     pub links: u64,
@@ -101,6 +102,7 @@ pub fn seam() -> Seam {
     let address = |f: *const ()| f.expose_provenance() as u64;
     Seam {
         args: offset_of!(Rt, args) as i32,
+        kept: offset_of!(Rt, kept) as i32,
         packet_data: cells,
         packet_end: cells + 8,
         packet_meta: cells + 16,
@@ -142,7 +144,8 @@ impl Build {
         let nodes = vec![Node::new(Op::Param, Ty::I64, 0); 5];
         let params = (0..5).map(Val).collect();
         let entry = BlockData { params, insts: vec![], term: Term::Unreachable, term_pc: 0 };
-        let function = Function { name: "main".into(), slot: 0, zeroed: 0, nodes, blocks: vec![entry] };
+        let function =
+            Function { name: "main".into(), slot: 0, piece: false, zeroed: 0, nodes, blocks: vec![entry] };
         Self { function, pc: 0, at: Block(0) }
     }
 

@@ -187,9 +187,17 @@ pub(super) fn answer(question: &Question<'_>, how: How<'_>) -> Answer {
     Ok(outcome)
 }
 
-/// Makes native code of a program; why not, where that cannot be.
+/// Slots of the pieces that some programs are compiled in.
+const PIECE: usize = 30;
+
+/// Makes native code of a program; why not, where that cannot be. Programs of an odd number of slots are compiled in pieces, as
+/// large ones are.
 fn compiled(program: &Program) -> Result<(), String> {
-    let (native, _) = skep_jit::compile(program, &skep_jit::Options::default()).map_err(|e| e.to_string())?;
+    let mut options = skep_jit::Options::default();
+    if !program.insns().len().is_multiple_of(2) {
+        options.build.piece = PIECE;
+    }
+    let (native, _) = skep_jit::compile(program, &options).map_err(|e| e.to_string())?;
     program.set_native(native).map_err(|_| "it has native code already".to_owned())
 }
 

@@ -70,6 +70,7 @@ fn function(rng: &mut Rng, number: usize, functions: usize) -> Function {
     let f = Function {
         name: format!("f{number}"),
         slot: number as u32 * 100,
+        piece: false,
         zeroed: USED as u16,
         ..Function::empty()
     };
