@@ -264,7 +264,7 @@ impl CheckArgs {
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub struct EngineArgs {
     /// What runs programs in this process; `jit` fails where there is no native code of a program
-    /// [default: native code where there can be some, else the interpreter]
+    /// [default: native code where there can be some, and until it is made the interpreter]
     #[arg(long, value_enum, conflicts_with = "linux")]
     pub engine: Option<EngineName>,
 }

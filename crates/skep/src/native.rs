@@ -25,6 +25,17 @@ pub struct NativeInsn {
 }
 
 impl Program {
+    /// Waits until native code of the program is there, or it is known that there will be none.
+    ///
+    /// On a backend whose native code is made beside the first runs
+    /// ([`UserOptions::beside`](crate::user::UserOptions::beside)) whoever measures, or wants to know which engine runs the program
+    /// ([`Self::info`]), waits first. On others it returns at once.
+    pub fn wait_native(&self) {
+        if let Some(program) = self.as_user() {
+            program.wait_native();
+        }
+    }
+
     /// Its native code; `None` when it is interpreted, or the kernel has it.
     #[cfg(all(feature = "jit", any(target_arch = "x86_64", target_arch = "aarch64")))]
     pub fn native_code(&self) -> Option<Vec<NativeFunction>> {

@@ -18,7 +18,7 @@ use skep_verifier::{Code, Options, Rejection, verify};
 use skep_vm::{HelperCall, TrapKind};
 
 use crate::descriptors::Descriptors;
-use crate::engine::{self, Engine};
+use crate::engine::{Engine, Order};
 use crate::identity::Identity;
 use crate::kfuncs::bind_kfuncs;
 use crate::map::{Owner, UserMap};
@@ -55,6 +55,10 @@ pub struct UserOptions {
     pub helpers: Vec<HelperBody>,
     /// What runs programs; `None`: native code where there can be some, else the interpreter.
     pub engine: Option<Engine>,
+    /// Where `engine` is `None`: runs begin in the interpreter while a thread makes the program's native code, and are native once
+    /// that is there. For short jobs: the first result comes earlier. [`UserProgram::wait_native`] waits for the code, and so
+    /// does dropping the program.
+    pub beside: bool,
     /// For how long a lock in a map is waited for that somebody holds who lives, before an operation fails with `EBUSY`:
     /// [`skep_maps::PATIENCE`] unless set.
     pub patience: Duration,
@@ -71,6 +75,7 @@ impl Default for UserOptions {
             printk: Box::new(to_stderr),
             helpers: Vec::new(),
             engine: None,
+            beside: false,
             patience: PATIENCE,
             cpu_patience: CPU_PATIENCE,
         }
@@ -94,6 +99,7 @@ pub(crate) struct Shared {
     printk: Printk,
     pub(crate) helpers: Vec<HelperBody>,
     engine: Option<Engine>,
+    beside: bool,
     last_map_id: AtomicU32,
     pub(crate) descriptors: Descriptors,
     seed: AtomicU64,
@@ -163,7 +169,7 @@ impl UserBackend {
     }
 
     fn on(domain: Domain, options: UserOptions, folder: Option<PathBuf>) -> Self {
-        let UserOptions { cpus: _, mut environment, printk, helpers, engine, patience, cpu_patience } =
+        let UserOptions { cpus: _, mut environment, printk, helpers, engine, beside, patience, cpu_patience } =
             options;
         let domain = domain.with_patience(cpu_patience);
         environment.cpus = domain.cpus();
@@ -177,6 +183,7 @@ impl UserBackend {
             printk,
             helpers,
             engine,
+            beside,
             last_map_id: AtomicU32::new(0),
             descriptors: Descriptors::default(),
             seed: AtomicU64::new(random_seed()),
@@ -221,15 +228,13 @@ impl UserBackend {
         let log = verified.log().to_owned();
         let failed = |error| LoadError { error, log: log.clone() };
         let mut program = skep_vm::Program::new(&verified, environment, own).map_err(failed)?;
-        let made = engine::choose(&mut program, self.shared.engine).map_err(failed)?;
+        let order = Order::take(&mut program, self.shared.engine, self.shared.beside).map_err(failed)?;
         let info = ProgramInfo {
-            native: made.as_ref().ok().copied(),
-            interpreted: made.err(),
             insns_processed: verified.stats().insns_processed,
             verify_time: Some(verify_time),
             ..ProgramInfo::default()
         };
-        self.add(spec, program, info, log.clone()).map_err(failed)
+        self.add(spec, program, info, log.clone(), Some(order)).map_err(failed)
     }
 
     /// Loads a program without verifying it. It runs with every access checked and bounded in time
@@ -249,7 +254,7 @@ impl UserBackend {
             None => (spec, &self.shared.environment),
         };
         let program = skep_vm::Program::unverified(spec, environment, own)?;
-        self.add(spec, program, ProgramInfo::default(), String::new())
+        self.add(spec, program, ProgramInfo::default(), String::new(), None)
     }
 
     fn add(
@@ -258,6 +263,7 @@ impl UserBackend {
         program: skep_vm::Program,
         info: ProgramInfo,
         log: String,
+        order: Option<Order>,
     ) -> Result<Arc<UserProgram>, Error> {
         let program = self.shared.programs.add(program).ok_or_else(|| {
             Error::new(Errno::ENOMEM, "this backend has loaded four million programs: make a new one")
@@ -267,7 +273,8 @@ impl UserBackend {
             ProgramInfo { id: program.id(), name, prog_type: spec.prog_type, log: log.clone(), ..info };
         let xlated_bytes = u32::try_from(spec.insns.len() * Insn::SIZE).unwrap_or(u32::MAX);
         let info = ProgramInfo { xlated_bytes, ..info };
-        Ok(Arc::new(UserProgram::new(Arc::clone(&self.shared), program, spec, info, log)))
+        let making = order.map(|order| order.start(&program));
+        Ok(Arc::new(UserProgram::new(Arc::clone(&self.shared), program, spec, info, log, making)))
     }
 
     /// The maps as they are inside, once they agree to a program's type.

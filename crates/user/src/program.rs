@@ -11,6 +11,7 @@ use skep_spec::{BackendProgram, Errno, Error, ProgramInfo, ProgramSpec, RunInput
 use skep_vm::{Host, Observer, Program, Run, Stack, Trap};
 
 use crate::backend::Shared;
+use crate::engine::Making;
 use crate::host::RunHost;
 use crate::map::Owner;
 use crate::runner::no_cpu;
@@ -24,6 +25,7 @@ pub struct UserProgram {
     log: String,
     attach_type: AttachType,
     owner: Owner,
+    making: Option<Arc<Making>>,
 }
 
 impl fmt::Debug for UserProgram {
@@ -39,8 +41,10 @@ impl UserProgram {
         spec: &ProgramSpec,
         info: ProgramInfo,
         log: String,
+        making: Option<Arc<Making>>,
     ) -> Self {
-        Self { shared, program, info, log, attach_type: spec.attach_type, owner: Owner::of(spec) }
+        let (attach_type, owner) = (spec.attach_type, Owner::of(spec));
+        Self { shared, program, info, log, attach_type, owner, making }
     }
 
     pub(crate) fn attach_type(&self) -> AttachType {
@@ -115,9 +119,25 @@ impl UserProgram {
         run(test.with_vcpu(lease.cpu()))
     }
 
+    /// Waits until the program has native code, or it is known that it will have none: what [`BackendProgram::info`] says
+    /// of its engine is final then, and so is which engine runs it. Returns at once unless
+    /// [`UserOptions::beside`](crate::UserOptions::beside) was set.
+    pub fn wait_native(&self) {
+        if let Some(making) = &self.making {
+            making.wait();
+        }
+    }
+
     /// The verifier's log, as much as the load options asked for.
     pub fn log(&self) -> &str {
         &self.log
+    }
+}
+
+impl Drop for UserProgram {
+    fn drop(&mut self) {
+        // The compiler holds the program: its memory is to return with the last of its holders.
+        self.wait_native();
     }
 }
 
@@ -154,7 +174,11 @@ impl Drop for ThreadStack {
 
 impl BackendProgram for UserProgram {
     fn info(&self) -> ProgramInfo {
-        self.info.clone()
+        let mut info = self.info.clone();
+        if let Some(making) = &self.making {
+            making.describe(&mut info);
+        }
+        info
     }
 
     fn test_run(&self, input: RunInput<'_>) -> Result<RunOutput, Error> {

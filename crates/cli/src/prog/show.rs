@@ -25,6 +25,7 @@ pub fn show(args: &ProgShowArgs) -> Result<(), Failure> {
     for name in names {
         let loaded = run::load(&object, &backend, &name)?;
         let program = loaded.program(&name).ok_or_else(|| Failure::failed("the program is gone"))?;
+        program.wait_native();
         match args.json {
             true => all.push(object_of(program)),
             false => words.push_str(&lines(program)),

@@ -31,7 +31,8 @@ const TICK: Duration = Duration::from_millis(20);
 
 /// The backend that `--linux` chooses, with a folder of pins and what runs programs.
 pub fn choose_backend(linux: bool, pins: Option<&Path>, engine: Option<Engine>) -> Result<Backend, Failure> {
-    let options = UserOptions { engine, ..UserOptions::default() };
+    // Short jobs do not wait for the compiler.
+    let options = UserOptions { engine, beside: true, ..UserOptions::default() };
     match pins {
         _ if linux => Ok(Backend::linux()?),
         Some(folder) => Ok(Backend::user_in(folder, options)?),

@@ -475,7 +475,7 @@ pub struct Function {
 }
 
 /// How many numbers [`Term::Leave`] can hand over.
-pub const KEPT: usize = skep_vm::native::KEPT;
+pub const KEPT: usize = skep_vm::native::HANDED;
 
 /// Stack frames.
 #[derive(Clone, Copy, Debug)]

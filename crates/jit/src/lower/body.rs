@@ -326,7 +326,7 @@ impl Body<'_> {
                 self.cur.ins().load(types::I64, ALIGNED, rt, off)
             }
             Op::Arg(n) => self.arg(*n),
-            Op::Kept(n) => self.kept(*n),
+            Op::Kept(n) => self.handed(*n),
             Op::Load { size, base, off, region: _ } => {
                 let base = self.value(*base);
                 let ins = self.cur.ins();

@@ -75,7 +75,7 @@ impl Body<'_> {
     }
 
     /// One of the numbers that a piece is handed.
-    pub(super) fn kept(&mut self, n: u8) -> clif::Value {
+    pub(super) fn handed(&mut self, n: u8) -> clif::Value {
         let (rt, off) = (self.rt(), self.seam.kept + 8 * i32::from(n));
         self.cur.ins().load(types::I64, ALIGNED, rt, off)
     }

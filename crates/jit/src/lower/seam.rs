@@ -86,7 +86,7 @@ impl Seam {
         let services = services();
         Self {
             args: of(offset_of!(Rt, args)),
-            kept: of(offset_of!(Rt, kept)),
+            kept: of(offset_of!(Rt, handed)),
             packet_data: of(offset_of!(Rt, packet_data)),
             packet_end: of(offset_of!(Rt, packet_end)),
             packet_meta: of(offset_of!(Rt, packet_meta)),

@@ -36,7 +36,7 @@ pub use binding::{Binding, Called, CtxLoad, CtxStore, PacketCell};
 pub use code::{Code, Entry, Native};
 pub use find::Find;
 pub use quick::{Quick, UNKNOWN, quick};
-pub use rt::{KEPT, Pair, RETURNED, Rt, THROWN, TRAPPED};
+pub use rt::{HANDED, Pair, RETURNED, Rt, THROWN, TRAPPED};
 pub use services::{Services, WRITE, at, services};
 
 pub(crate) use run::{entry, ready, run, run_due, run_first};

@@ -10,7 +10,7 @@ use crate::mem::{Alike, Entered, FRAME_BYTES, FRAMES, Mem, no_links};
 use crate::trap::TrapKind;
 
 /// How many numbers pieces of a function can hand on: the registers but for `r10`, and one more.
-pub const KEPT: usize = 11;
+pub const HANDED: usize = 11;
 
 /// What a native run has at hand. Native code reads and writes the public fields, by their offsets.
 #[repr(C)]
@@ -18,7 +18,7 @@ pub struct Rt {
     /// Operands of some services, and what they give.
     pub args: [u64; 5],
     /// What pieces of a large function hand on to each other: native code's alone.
-    pub kept: [MaybeUninit<u64>; KEPT],
+    pub handed: [MaybeUninit<u64>; HANDED],
     /// Address of the packet's first byte. The four addresses are current after every service.
     pub packet_data: u64,
     /// Address behind its last byte.
@@ -104,7 +104,7 @@ impl Rt {
     pub(super) fn new(program: &Program, mem: &mut Mem<'_>, state: &mut State<'_>, base: usize) -> Self {
         Self {
             args: [0; 5],
-            kept: [MaybeUninit::uninit(); KEPT],
+            handed: [MaybeUninit::uninit(); HANDED],
             packet_data: 0,
             packet_end: 0,
             packet_meta: 0,
