@@ -14,6 +14,9 @@ use skep_spec::{Environment, ProgramSpec};
 use skep_verifier::verify;
 use skep_vm::Program;
 
+/// Writes an instruction of its kind, the one with that number.
+type Write = fn(&mut Numbers, usize, &mut String);
+
 /// Sizes of the generated programs, in instructions.
 const SIZES: [usize; 5] = [100, 1_000, 15_000, 100_000, 1_000_000];
 
@@ -33,8 +36,7 @@ fn main() {
     for size in SIZES.into_iter().filter(|size| *size <= limit) {
         // More branches in a row, and Linux refuses them.
         let pieces = if size > 40_000 { 1 } else { 2 };
-        let kinds: [(_, fn(&mut Numbers, usize, &mut String)); 2] =
-            [("straight", straight), ("branchy", branchy)];
+        let kinds: [(_, Write); 2] = [("straight", straight), ("branchy", branchy)];
         for (name, piece) in kinds.into_iter().take(pieces).filter(|(name, _)| wanted(name)) {
             show(name, generated(size, piece));
         }

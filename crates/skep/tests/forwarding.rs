@@ -13,6 +13,9 @@ use skep::source::{Packet, PacketType};
 use skep::spec::{Errno, LoadOptions, RunInput};
 use skep::{Backend, Loaded, Object, Runner};
 
+/// What several threads put in.
+type Shared<T> = Arc<Mutex<Vec<T>>>;
+
 /// The first byte behind the Ethernet header says what `main` does with a frame, the second with which element, the sixth what
 /// the element's program does. Programs leave traces in those between.
 const TEXT: &str = "
@@ -157,7 +160,7 @@ fn fill(loaded: &Loaded, map: &str, key: u32, target: u32, program: Option<&str>
 
 /// What was sent.
 #[derive(Clone, Default)]
-struct Sent(Arc<Mutex<Vec<(u32, Vec<u8>)>>>);
+struct Sent(Shared<(u32, Vec<u8>)>);
 
 impl Transmit for Sent {
     fn transmit(&mut self, ifindex: u32, frame: &[u8]) -> Result<(), Errno> {
@@ -396,7 +399,7 @@ fn index(name: &str) -> u32 {
 
 /// Frames of ours that arrive at the far ends, each named.
 struct Arrivals {
-    seen: Arc<Mutex<Vec<(String, Vec<u8>)>>>,
+    seen: Shared<(String, Vec<u8>)>,
     _receivers: Vec<skep::source::packet_socket::Receiver>,
 }
 
