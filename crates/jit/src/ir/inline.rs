@@ -120,7 +120,7 @@ fn put(f: &mut Function, b: Block, i: usize, callee: &Function) {
     let rest = f.blocks[at].insts.split_off(i + 1);
     let Some(call) = f.blocks[at].insts.pop() else { return };
     let node = f.node(call).clone();
-    let Op::Call { args, .. } = &node.op else { return };
+    let Op::Call { args, frame: touched, .. } = &node.op else { return };
     let pc = node.pc;
 
     let first = f.blocks.len() as u32;
@@ -137,7 +137,7 @@ fn put(f: &mut Function, b: Block, i: usize, callee: &Function) {
         let mut node = node.clone();
         node.op.map_operands(&mut |o| value(o));
         match &mut node.op {
-            Op::Call { frame, .. } | Op::Service { frame, .. } => lower(frame),
+            Op::Call { frame, .. } | Op::Service { frame, .. } => lower(frame, touched),
             _ => {}
         }
         f.nodes.push(node);
@@ -171,13 +171,16 @@ fn put(f: &mut Function, b: Block, i: usize, callee: &Function) {
     f.blocks.push(BlockData { params: vec![call], insts: rest, term, term_pc });
 }
 
-/// The same bytes, seen from the caller's frame.
-fn lower(frame: &mut FrameUse) {
-    if let FrameUse::Bytes(bytes) = frame {
-        let down = |b: &FrameBytes| {
-            let down = |at: i16| at.saturating_sub(Frame::BYTES as i16);
-            FrameBytes { from: down(b.from), to: down(b.to) }
-        };
-        *frame = FrameUse::Bytes(bytes.iter().map(down).collect());
-    }
+/// The same bytes, seen from the caller's frame; and those of that which the call was to touch, for one of these does it now.
+fn lower(frame: &mut FrameUse, touched: &FrameUse) {
+    let down = |b: &FrameBytes| {
+        let down = |at: i16| at.saturating_sub(Frame::BYTES as i16);
+        FrameBytes { from: down(b.from), to: down(b.to) }
+    };
+    *frame = match (&*frame, touched) {
+        (FrameUse::Bytes(own), FrameUse::Bytes(touched)) => {
+            FrameUse::Bytes(own.iter().map(down).chain(touched.iter().copied()).collect())
+        }
+        (FrameUse::All, _) | (_, FrameUse::All) => FrameUse::All,
+    };
 }

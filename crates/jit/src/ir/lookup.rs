@@ -32,7 +32,12 @@ pub fn lookup(f: &mut Function, array: &dyn Fn(u64) -> Option<Array>) {
             Some((i, *v, args[1], array, *frame == FrameUse::Bytes(Box::default())))
         });
         if let Some((i, v, key, array, elsewhere)) = found {
-            let region = if elsewhere { Region::Other } else { Region::Frame };
+            // What is not in a function's own frame may be in one of those that have called it.
+            let region = match (elsewhere, f.slot) {
+                (true, 0) => Region::Other,
+                (true, _) => Region::Any,
+                (false, _) => Region::Frame,
+            };
             in_line(f, Block(at as u32), i, v, (key, region), array);
         }
         // The rest of the block is the last one now, and is looked at then.
