@@ -94,6 +94,7 @@ pub const LEFT_OUT: &[(&str, &str)] = &[
     ("bpf_task_storage_get", "needs a map of what the process has; tests of its own compare it"),
     ("bpf_task_storage_delete", "needs a map of what the process has; tests of its own compare it"),
     ("bpf_get_current_task_btf", "needs a map of what the process has; tests of its own compare it"),
+    ("bpf_per_cpu_ptr", "needs an object that each CPU has; file tests compare it"),
     ("bpf_cgrp_storage_get", "needs a map of what the process has; tests of its own compare it"),
     ("bpf_cgrp_storage_delete", "needs a map of what the process has; tests of its own compare it"),
     ("map stack_trace", "holds the machine's frames"),
