@@ -435,6 +435,50 @@ fn prog_arrays() {
     }
 }
 
+/// A map that may be put into others.
+struct Inner {
+    fd: i32,
+    id: u32,
+    map: std::sync::Arc<Map>,
+    what: String,
+}
+
+/// Random operations on maps of maps that look like the one at `at`.
+fn change_maps(kind: MapType, like: &MapDef, inner: &[Inner], at: usize) {
+    let outer = MapDef { inner: Some(Box::new(like.clone())), ..def(kind, 4, 4, 3, 0) };
+    let pair = Pair::new(&outer);
+    let mut rng = Rng::new(at as u64);
+    for _ in 0..100 * support::campaign() {
+        pair.count();
+        let key = (rng.below(5) as u32).to_ne_bytes();
+        match rng.below(8) {
+            0..4 => {
+                // Half of them fit.
+                let which = if rng.below(2) == 0 { at } else { rng.below(inner.len() as u64) as usize };
+                let (flags, put) = (rng.pick(FLAGS), &inner[which]);
+                let ours = pair.ours.set_map(&key, put.id, &put.map, flags);
+                assert_eq!(
+                    ours.as_ref().copied().map_err(|e| e.errno),
+                    pair.kernel.update(&key, &put.fd.to_ne_bytes(), flags),
+                    "{}: {} as {} at {key:?} flags {flags:#x}: {ours:?}",
+                    pair.what,
+                    put.what,
+                    inner[at].what,
+                );
+            }
+            4 => assert_eq!(
+                pair.ours.update_from_host(&key, &[0xff; 4], 0).map_err(|e| e.errno),
+                pair.kernel.update(&key, &(-1i32).to_ne_bytes(), 0),
+                "{}: update {key:?} to no map",
+                pair.what
+            ),
+            5 => pair.delete(&key),
+            6 => pair.lookup(&key, rng.pick(&[0, 0, 4, 8])),
+            _ => pair.compare_keys(kind == MapType::ARRAY_OF_MAPS),
+        }
+    }
+}
+
 /// Maps of maps: which maps fit, slots filled, replaced and emptied; the ids that are read back.
 #[test]
 fn maps_of_maps() {
@@ -474,43 +518,21 @@ fn maps_of_maps() {
     all.push(MapDef { flags: MapFlags(MapFlags::NO_PREALLOC), ..inner(MapType::HASH) });
     let maps: Vec<Pair> = all.iter().map(Pair::new).collect();
     let ids: Vec<u32> = maps.iter().map(|m| support::map_id(&m.kernel).expect("a map has an id")).collect();
-    for kind in [MapType::ARRAY_OF_MAPS, MapType::HASH_OF_MAPS] {
-        for (at, inner) in all.iter().enumerate() {
-            let outer = MapDef { inner: Some(Box::new(inner.clone())), ..def(kind, 4, 4, 3, 0) };
-            let pair = Pair::new(&outer);
-            let mut rng = Rng::new(at as u64);
-            for _ in 0..100 * support::campaign() {
-                pair.count();
-                let key = (rng.below(5) as u32).to_ne_bytes();
-                match rng.below(8) {
-                    0..4 => {
-                        // Half of them fit.
-                        let which =
-                            if rng.below(2) == 0 { at } else { rng.below(maps.len() as u64) as usize };
-                        let flags = rng.pick(FLAGS);
-                        let fd = maps[which].kernel.fd().to_ne_bytes();
-                        let ours = pair.ours.set_map(&key, ids[which], &maps[which].ours, flags);
-                        assert_eq!(
-                            ours.as_ref().copied().map_err(|e| e.errno),
-                            pair.kernel.update(&key, &fd, flags),
-                            "{}: {} as {} at {key:?} flags {flags:#x}: {ours:?}",
-                            pair.what,
-                            maps[which].what,
-                            maps[at].what,
-                        );
-                    }
-                    4 => assert_eq!(
-                        pair.ours.update_from_host(&key, &[0xff; 4], 0).map_err(|e| e.errno),
-                        pair.kernel.update(&key, &(-1i32).to_ne_bytes(), 0),
-                        "{}: update {key:?} to no map",
-                        pair.what
-                    ),
-                    5 => pair.delete(&key),
-                    6 => pair.lookup(&key, rng.pick(&[0, 0, 4, 8])),
-                    _ => pair.compare_keys(kind == MapType::ARRAY_OF_MAPS),
-                }
+    let inner: Vec<Inner> = maps
+        .iter()
+        .zip(&ids)
+        .map(|(m, id)| Inner { fd: m.kernel.fd(), id: *id, map: m.ours.clone(), what: m.what.clone() })
+        .collect();
+    // The kernel waits for a grace period after each change: they wait together.
+    std::thread::scope(|scope| {
+        for kind in [MapType::ARRAY_OF_MAPS, MapType::HASH_OF_MAPS] {
+            for (at, def) in all.iter().enumerate() {
+                let inner = &inner;
+                scope.spawn(move || change_maps(kind, def, inner, at));
             }
         }
+    });
+    for kind in [MapType::ARRAY_OF_MAPS, MapType::HASH_OF_MAPS] {
         for flags in [0, MapFlags::RDONLY, MapFlags::WRONLY] {
             let outer = MapDef { inner: Some(Box::new(all[0].clone())), ..def(kind, 4, 4, 2, flags) };
             let pair = Pair::new(&outer);
