@@ -6,7 +6,7 @@
 //! [`world`]; every function but the first gets an address of 8 bytes as `r1`.
 
 //!
-//! What passes look for is made on purpose ([`idioms`]): shifts up and down, masks, chains of constants, sums, slots of
+//! What passes look for is made on purpose (`idioms`): shifts up and down, masks, chains of constants, sums, slots of
 //! which parts are written, divisors that a branch has tested, loops that count in many ways, short ways, blocks that only
 //! test what is known already. Most of what a function has computed goes into what it returns.
 
