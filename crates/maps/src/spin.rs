@@ -76,7 +76,7 @@ impl Map {
     /// none of this map.
     ///
     /// # Errors
-    /// As [`res_lock`].
+    /// As `res_lock`.
     pub fn res_lock(&self, addr: u64, cpu: u32) -> Option<Result<(), Errno>> {
         Some(res_lock(self.res_lock_word(addr)?, Owner::cpu(cpu), self.geometry.wait))
     }
