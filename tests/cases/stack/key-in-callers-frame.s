@@ -24,15 +24,15 @@ main:
     *(u32 *)(r10 - 24) = 2
     r1 = r10
     r1 += -24
-    call hash
+    call of_hash
     r6 = r0
     *(u32 *)(r10 - 20) = 2
     r1 = r10
     r1 += -20
-    call array
+    call of_array
     r0 += r6
     exit
-hash:
+of_hash:
     r2 = r1
     r1 = map[table] ll
     call bpf_map_lookup_elem
@@ -40,7 +40,7 @@ hash:
     r0 = *(u64 *)(r0 + 0)
 none:
     exit
-array:
+of_array:
     r2 = r1
     r1 = map[array] ll
     call bpf_map_lookup_elem
