@@ -1,14 +1,16 @@
 //! Programs in SSA: what is built of the programs of `tests/ir`, and that all of `tests/cases` can be built.
 //!
-//! A file of `tests/ir` has a program as those of `tests/cases` do, a line `---`, and what is built of it. `BLESS=1`
-//! rewrites that. `; checked` in a program asks for checks of its accesses, `; pieces of N` cuts its functions.
+//! A file of `tests/ir` has a program as those of `tests/cases` do, a line `---`, what is built of it, a line `--- passes`,
+//! and what all passes make of that. `BLESS=1` rewrites both. `; checked` in a program asks for checks of its accesses, `; pieces of N` cuts its functions.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use skep_jit::build::{Options, build};
-use skep_jit::ir::Module;
+use skep_jit::ir::lookup::Array;
+use skep_jit::ir::passes::{self, Passes};
+use skep_jit::ir::{Function, Module};
 use skep_maps::{Config, Heap, Keeper, Map};
 use skep_spec::{Environment, ProgramSpec};
 use skep_testkit::case::{check, source};
@@ -32,6 +34,22 @@ fn program(spec: &ProgramSpec) -> Option<Program> {
     };
     let maps = spec.maps.iter().map(|def| Map::create_kept(def, &Config::new(2), &Heap, &shared).ok());
     Program::new(&verified, &env, maps.collect::<Option<_>>()?).ok()
+}
+
+/// What all passes make of a module; values of map `n` begin at `0x10000 * (n + 1)`.
+fn passed(program: &Program, module: &Module) -> Result<Module, String> {
+    let binding = program.binding().expect("verified");
+    let array = |content| {
+        let index = binding.map_of(content)?;
+        let at = binding.maps().get(index)?.array()?;
+        let (base, stride) = (0x10000 * (index as u64 + 1), at.stride as u64);
+        Some(Array { base, stride, entries: at.max_entries, cpu_stride: None })
+    };
+    let mut module = module.clone();
+    passes::run(&mut module, &Passes::ALL, &array);
+    module.functions.iter_mut().for_each(Function::compact);
+    module.check().map_err(|e| format!("{e}\n{module}"))?;
+    Ok(module)
 }
 
 fn built(program: &Program, options: &Options) -> Result<Module, String> {
@@ -59,10 +77,8 @@ fn files() {
         let pieces = source.lines().find_map(|l| l.strip_prefix("; pieces of ")?.parse().ok());
         let piece = pieces.unwrap_or(Options::PIECE);
         let options = Options { check_accesses: source.contains("; checked"), piece };
-        let is = match built(&program, &options) {
-            Ok(module) => module.to_string(),
-            Err(e) => format!("error: {e}\n"),
-        };
+        let texts = |module: Module| Ok(format!("{module}--- passes\n{}", passed(&program, &module)?));
+        let is = built(&program, &options).and_then(texts).unwrap_or_else(|e| format!("error: {e}\n"));
         if bless {
             fs::write(&path, format!("{source}---\n{is}")).expect("tests/ is writable");
         } else {

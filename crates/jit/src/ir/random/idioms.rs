@@ -151,12 +151,18 @@ impl Gen<'_> {
         }
     }
 
-    /// An operation of 64 bits on what has zeros above, and its low half.
+    /// An operation of 64 bits on what has zeros or signs above, and its low half.
     fn narrow(&mut self) {
         let (op, a, b) = (self.rng.of(&BINS), self.val(Ty::I32), self.val(Ty::I32));
-        let a = self.emit(Op::Zext(a), Ty::I64);
+        let signs = self.rng.one_in(3);
+        let a = self.emit(if signs { Op::Sext(Size::W, a) } else { Op::Zext(a) }, Ty::I64);
+        let shifts = matches!(op, Bin::Shl | Bin::Shr | Bin::Sar);
         let b = match self.rng.below(3) {
             0 => self.operand_of(op, Ty::I64),
+            1 if shifts => {
+                let by = self.rng.below(40) as u64;
+                self.constant(by, Ty::I64)
+            }
             1 => self.emit(Op::Sext(Size::W, b), Ty::I64),
             _ => self.emit(Op::Zext(b), Ty::I64),
         };

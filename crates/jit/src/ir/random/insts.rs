@@ -177,18 +177,28 @@ impl Gen<'_> {
         }
     }
 
-    /// Operands of a comparison: often a number and one beside others.
+    /// Operands of a comparison: often a number and one beside others, or what has zeros above.
     pub(super) fn comparison(&mut self, ty: Ty) -> (Cond, Val, Val) {
-        let (cond, a) = (self.rng.of(&CONDS), self.val(ty));
+        let zeros = ty == Ty::I64 && self.rng.one_in(3);
+        let extended = |g: &mut Self| {
+            let low = g.val(Ty::I32);
+            g.emit(Op::Zext(low), Ty::I64)
+        };
+        let (cond, a) = (self.rng.of(&CONDS), if zeros { extended(self) } else { self.val(ty) });
         let b = match self.rng.below(8) {
             0 => a,
-            1..=4 => {
+            1..=3 => {
                 let number = self.near();
                 self.constant(number, ty)
             }
+            4 => {
+                let number = self.rng.of(&[0, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff, 1 << 32, u64::MAX]);
+                self.constant(number, ty)
+            }
+            _ if zeros => extended(self),
             _ => self.val(ty),
         };
-        if self.rng.one_in(8) { (cond, b, a) } else { (cond, a, b) }
+        if self.rng.one_in(3) { (cond, b, a) } else { (cond, a, b) }
     }
 
     fn atomic(&mut self, ty: Ty) {
