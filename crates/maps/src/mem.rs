@@ -46,7 +46,8 @@ pub struct Block {
     _owner: Box<dyn Send + Sync>,
 }
 
-/// Gives pages back to the system, from an address on; whether it did.
+/// Gives pages back to the system, from an address on; whether it did. The caller promises that so many bytes from there on are whole
+/// pages of a mapping that is his, and that nothing needs what they hold.
 pub type Discard = unsafe fn(*mut u8, usize) -> bool;
 
 // SAFETY: all access goes through atomics (this module), and the owner, which frees the memory, is Send.

@@ -8,6 +8,7 @@ use std::os::fd::AsFd;
 
 use skep_linux::LinuxBackend;
 use skep_spec::{Environment, LoadOptions, ProgramSpec};
+use skep_testkit::oracle::kernel::Admitted;
 use skep_testkit::verdicts::{Case, Verdict, cases, cpus, files, kernel_types};
 use skep_verifier::{Options, verify};
 
@@ -35,28 +36,6 @@ fn ask_kernel(spec: &ProgramSpec, unprivileged: bool) -> Result<Verdict, String>
     })
 }
 
-/// The sysctl `kernel.unprivileged_bpf_disabled` at 0, put back when dropped.
-struct AllowUnprivileged(String);
-
-const SYSCTL: &str = "/proc/sys/kernel/unprivileged_bpf_disabled";
-
-impl AllowUnprivileged {
-    fn new() -> Option<Self> {
-        let before = fs::read_to_string(SYSCTL).ok()?.trim().to_owned();
-        (before == "0" || before == "2").then_some(())?;
-        fs::write(SYSCTL, "0").ok()?;
-        Some(Self(before))
-    }
-}
-
-impl Drop for AllowUnprivileged {
-    fn drop(&mut self) {
-        if let Err(e) = fs::write(SYSCTL, &self.0) {
-            eprintln!("{SYSCTL} could not be put back to {}: {e}", self.0);
-        }
-    }
-}
-
 #[test]
 fn the_kernel_says_what_the_files_say() {
     let probe = LinuxBackend::probe();
@@ -64,7 +43,7 @@ fn the_kernel_says_what_the_files_say() {
         println!("skipped: no kernel to ask: {probe:?}");
         return;
     }
-    let unprivileged = AllowUnprivileged::new();
+    let unprivileged = Admitted::new().inspect_err(|why| println!("skipped: unprivileged cases: {why}")).ok();
     let bless = std::env::var_os("BLESS").is_some();
     let mut wrong = Vec::new();
     for file in files() {

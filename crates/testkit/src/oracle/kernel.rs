@@ -112,7 +112,7 @@ const SYSCTL: &str = "/proc/sys/kernel/unprivileged_bpf_disabled";
 ///
 /// `kernel.unprivileged_bpf_disabled` goes from 2 to 0 and back to 2. 1 cannot be undone before the next
 /// boot: it is never written, and where it stands there is nothing to be done.
-pub(crate) struct Admitted {
+pub struct Admitted {
     restore: bool,
     /// Other processes (files locked by `flock` until closed) …
     _file: fs::File,
@@ -121,7 +121,11 @@ pub(crate) struct Admitted {
 }
 
 impl Admitted {
-    pub(crate) fn new() -> Result<Self, String> {
+    /// Waits until nobody else has one; a thread that has one must not ask for another.
+    ///
+    /// # Errors
+    /// In words, when the sysctl cannot be read or written, or is 1.
+    pub fn new() -> Result<Self, String> {
         static THREADS: Mutex<()> = Mutex::new(());
         let thread = THREADS.lock().unwrap_or_else(PoisonError::into_inner);
         let path = std::env::temp_dir().join("skep-unprivileged-bpf.lock");
